@@ -1,0 +1,135 @@
+//! What a service's file declares about each API action it calls, and the one way such a call is sent. It knows no
+//! service and no credentials.
+
+use std::future::Future;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use aws_smithy_runtime_api::box_error::BoxError;
+use aws_smithy_runtime_api::client::interceptors::Intercept;
+use aws_smithy_runtime_api::client::interceptors::context::{
+    AfterDeserializationInterceptorContextRef, BeforeDeserializationInterceptorContextRef,
+};
+use aws_smithy_runtime_api::client::runtime_components::RuntimeComponents;
+use aws_smithy_types::config_bag::ConfigBag;
+
+use crate::aws::error::Failure;
+
+/// The largest answer that is read: real pages are far below, a hostile endpoint's is refused.
+pub(super) const LARGEST_BODY: usize = 64 << 20;
+
+/// Where an action is called.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Reach {
+    /// Once in each account and region.
+    PerRegion,
+    /// Once in each account.
+    Global,
+    /// Once, with the caller's own credentials.
+    Management,
+}
+
+/// How often AWS lets an account call an action in one region.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Rate {
+    pub per_second: f64,
+    pub burst: f64,
+}
+
+/// How an answer is written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Wire {
+    Ec2,
+    Query,
+    Json,
+}
+
+/// One API action that this build calls.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Call {
+    /// IAM's name: `ec2:DescribeVpcs`.
+    pub action: &'static str,
+    pub reach: Reach,
+    pub rate: Rate,
+    /// The answer's field that holds the next page's token; none where there is one page only.
+    pub paginated: Option<&'static str>,
+    /// What it answers, as people say it: `VPCs`.
+    pub what: &'static str,
+    pub(super) wire: Wire,
+}
+
+/// A request that can be sent because its call is declared; only [`calls!`] implements it.
+pub(super) trait Request: Clone + Send + Sync {
+    const CALL: Call;
+    /// Sends it once; the answer's body is in `capture` afterwards.
+    fn once(self, capture: Capture) -> impl Future<Output = Result<(), Failure>> + Send;
+}
+
+/// Declares calls: `NAME = "service:Action", Reach, Wire, rate, page token field, "what", request builder;`. Each gets a
+/// constant and may then be sent; all stand in `CALLS`.
+macro_rules! calls {
+    ($($name:ident = $action:literal, $reach:ident, $wire:ident, $rate:expr, $paginated:expr, $what:literal, $builder:ty;)+) => {
+        $(pub(super) const $name: $crate::aws::call::Call = $crate::aws::call::Call {
+            action: $action,
+            reach: $crate::aws::call::Reach::$reach,
+            rate: $rate,
+            paginated: $paginated,
+            what: $what,
+            wire: $crate::aws::call::Wire::$wire,
+        };
+        impl $crate::aws::call::Request for $builder {
+            const CALL: $crate::aws::call::Call = $name;
+            async fn once(self, capture: $crate::aws::call::Capture) -> Result<(), $crate::aws::error::Failure> {
+                let sent = Box::pin(self.customize().interceptor(capture).send()).await;
+                sent.map(drop).map_err(|error| $crate::aws::error::Failure::of(&error))
+            }
+        })+
+        /// Every API action this file calls.
+        pub const CALLS: &[$crate::aws::call::Call] = &[$($name),+];
+    };
+}
+pub(super) use calls;
+
+/// Keeps the body of an answer as it came.
+#[derive(Clone, Default)]
+pub(super) struct Capture(Arc<Mutex<Vec<u8>>>);
+
+impl Capture {
+    pub(super) fn take(&self) -> Vec<u8> {
+        std::mem::take(&mut *self.0.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+}
+
+impl std::fmt::Debug for Capture {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Capture") // an answer of sts:AssumeRole holds secrets
+    }
+}
+
+impl Intercept for Capture {
+    fn name(&self) -> &'static str {
+        "capture the answer's body"
+    }
+    fn read_before_deserialization(
+        &self,
+        context: &BeforeDeserializationInterceptorContextRef<'_>,
+        _: &RuntimeComponents,
+        _: &mut ConfigBag,
+    ) -> Result<(), BoxError> {
+        let length = context.response().headers().get("content-length").and_then(|l| l.parse::<usize>().ok());
+        match length {
+            Some(length) if length > LARGEST_BODY => Err(format!("the answer has {length} bytes, at most {LARGEST_BODY} are read").into()),
+            _ => Ok(()),
+        }
+    }
+    fn read_after_deserialization(
+        &self,
+        context: &AfterDeserializationInterceptorContextRef<'_>,
+        _: &RuntimeComponents,
+        _: &mut ConfigBag,
+    ) -> Result<(), BoxError> {
+        if let Some(bytes) = context.response().body().bytes() {
+            *self.0.lock().unwrap_or_else(PoisonError::into_inner) = bytes.to_vec();
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,108 @@
+//! The listing of findings. Its rows come from the findings store, one segment per account and region.
+
+use std::sync::Arc;
+
+use crate::catalog::{push, spec, Facts, ListingId, Names, Spec, Subject, Value};
+use crate::listing::schema::Kind;
+use crate::listing::segment::{Segment, SegmentBuilder};
+use crate::model::account::Account;
+use crate::model::finding::{Compliance, Finding, RecordState, Severity, Status, Verdict};
+
+pub struct Findings;
+
+/// A finding with the account it stands in.
+pub struct Row {
+    pub finding: Finding,
+    pub account: Option<Arc<Account>>,
+}
+
+impl Subject for Findings {
+    type Row<'a> = Row;
+    const NAMES: Names = Names { name: "findings", title: "Findings", one: "finding", many: "findings" };
+    const SORT: &'static str = "severity:desc,age";
+    const GROUPS: &'static [&'static str] = &["title", "control", "account", "resource", "owner", "severity", "source", "region"];
+    const EMPTY: &'static str = "No findings yet. Security Hub may be off or not readable here: press ! for what was refused, \
+                                 or bring a scan in with `bartizan import FILE`.";
+
+    fn specs<'a>() -> Vec<Spec<Self::Row<'a>>> {
+        let spec = spec::<Row>;
+        vec![
+            spec("id", "ID", Kind::Text, 24, "The source's own id of the finding", |r| Value::text(&*r.finding.source.id)).hidden().mute(),
+            spec("severity", "SEV", Kind::Rank(Severity::WORDS), 10, "How bad it is", |r| Value::Rank(r.finding.severity.rank()))
+                .alias(&["sev"]),
+            spec("age", "AGE", Kind::Age, 4, "How long since it was first seen", |r| Value::Time(r.finding.first_seen)),
+            spec("account", "ACCOUNT", Kind::Keyword, 15, "The account's name", |r| {
+                Value::text(r.account.as_ref().map_or(r.finding.account.as_str(), |a| a.label()))
+            }),
+            spec("resource", "RESOURCE", Kind::Text, 24, "The resource it is about, by ARN or id", |r| Value::text(&*r.finding.resource.id))
+                .alias(&["arn"]),
+            spec("title", "TITLE", Kind::Keyword, 24, "What is wrong", |r| Value::text(&*r.finding.title)).grow(),
+            spec("owner", "OWNER", Kind::Keyword, 9, "The team answerable", |r| {
+                Value::text(r.account.as_ref().map_or("unowned", |a| a.owner_word()))
+            })
+            .alias(&["team"]),
+            spec("status", "STATUS", Kind::Rank(Status::WORDS), 10, "Security Hub's workflow status", |r| Value::Rank(r.finding.status.rank()))
+                .alias(&["workflow"]),
+            spec("region", "REGION", Kind::Keyword, 14, "The AWS region", |r| Value::text(&*r.finding.region)).hidden(),
+            spec("account_id", "ACCOUNT ID", Kind::Keyword, 12, "The account's twelve digits", |r| Value::text(&*r.finding.account)).hidden(),
+            spec("environment", "ENV", Kind::Keyword, 14, "The account's environment class", |r| {
+                Value::text(r.account.as_ref().map_or("unclassified", |a| a.environment_word()))
+            })
+            .alias(&["env"])
+            .hidden()
+            .mute(),
+            spec("control", "CONTROL", Kind::Keyword, 14, "The control or check behind it", |r| Value::text(&*r.finding.control))
+                .alias(&["check"])
+                .hidden(),
+            spec("type", "TYPE", Kind::Keyword, 22, "The resource's type", |r| Value::text(&*r.finding.resource.kind)).hidden().mute(),
+            spec("source", "SOURCE", Kind::Set, 12, "Who reported it", |r| Value::set(r.finding.sources())).hidden(),
+            spec("compliance", "RESULT", Kind::Rank(Compliance::WORDS), 8, "The control's result", |r| {
+                r.finding.compliance.map_or(Value::None, |c| Value::Rank(c.rank()))
+            })
+            .hidden(),
+            spec("record", "RECORD", Kind::Rank(RecordState::WORDS), 8, "Whether the source still sees it", |r| {
+                Value::Rank(r.finding.record.rank())
+            })
+            .hidden(),
+            spec("verdict", "VERDICT", Kind::Rank(Verdict::WORDS), 15, "What a person found it to be", |r| {
+                r.finding.verdict.map_or(Value::None, |v| Value::Rank(v.rank()))
+            })
+            .hidden(),
+            spec("open", "OPEN", super::YES_NO, 4, "Still seen, not passed, neither resolved nor suppressed", |r| {
+                Value::flag(r.finding.is_open())
+            })
+            .hidden(),
+            spec("first_seen", "FIRST SEEN", Kind::Time, 16, "When it was first seen (UTC)", |r| Value::Time(r.finding.first_seen))
+                .hidden(),
+            spec("updated", "UPDATED", Kind::Time, 16, "When its source last changed it (UTC)", |r| Value::Time(r.finding.updated)).hidden(),
+        ]
+    }
+
+    fn rows<'a>(_: &'a Facts, _: &mut dyn FnMut(&str, &Row)) {}
+}
+
+/// Makes segments of findings.
+pub struct Builder {
+    segment: SegmentBuilder,
+    specs: Vec<Spec<Row>>,
+}
+
+impl Default for Builder {
+    fn default() -> Self {
+        Self { segment: SegmentBuilder::new(Arc::clone(&ListingId::Findings.get().schema)), specs: Findings::specs() }
+    }
+}
+
+impl Builder {
+    /// Adds a finding; `place` is where its document is kept.
+    pub fn push(&mut self, row: &Row, place: u64) {
+        push(&mut self.segment, &self.specs, row, row.finding.key.short(), place);
+    }
+    /// Adds a row of an older segment as it stands.
+    pub fn copy(&mut self, segment: &Segment, row: usize) {
+        self.segment.copy(segment, row);
+    }
+    pub fn finish(self) -> Segment {
+        self.segment.finish()
+    }
+}

@@ -1,0 +1,159 @@
+//! `bartizan` and `bartizan demo`: the console.
+
+use std::io::{self, IsTerminal as _};
+use std::sync::Arc;
+
+use clap::Args;
+use color_eyre::eyre::{Result, WrapErr as _, bail, eyre};
+use jiff::Timestamp;
+use serde_json::Value as Json;
+use terminal_colorsaurus::{QueryOptions, ThemeMode, theme_mode};
+use tokio::sync::{mpsc, oneshot};
+
+use crate::aws::{MfaRequest, Prompt};
+use crate::cache::preferences;
+use crate::cli::{Done, Global, setup};
+use crate::config::Config;
+use crate::console::app::{App, Settings};
+use crate::console::run::{Terminal, run};
+use crate::console::theme::{ASCII, Depth, Glyphs, Theme, UNICODE};
+use crate::demo::FINDINGS;
+use crate::message::{Outcome, Question};
+use crate::work::source::Source;
+use crate::work::{self, Keeping};
+
+/// Options of the demo.
+#[derive(Debug, Args)]
+pub(super) struct Demo {
+    /// How many findings the organisation has
+    #[arg(long, default_value_t = FINDINGS, value_name = "N")]
+    findings: usize,
+    /// Nothing changes while you look
+    #[arg(long)]
+    still: bool,
+}
+
+/// The console on AWS, or on what `--from` names.
+pub(super) fn console(global: &Global) -> Result<Done> {
+    let config = setup::config(global)?;
+    match setup::from(global)? {
+        Some(source) => open(|_| source, &config, None),
+        None => {
+            let keeping = setup::directories().map(|d| d.state_dir().unwrap_or(d.data_local_dir()).join("preferences.json"));
+            let live = |prompt| {
+                let options = setup::options(global, &config, prompt);
+                let cache = setup::cache_dir(global, &options);
+                Source::Live { options: Box::new(options), cache }
+            };
+            open(live, &config, keeping)
+        }
+    }
+}
+
+/// The console on the embedded organisation.
+pub(super) fn demo(demo: &Demo, global: &Global) -> Result<Done> {
+    let config = setup::config(global)?;
+    let Demo { findings, still } = *demo;
+    open(|_| Source::Demo { findings, still }, &config, None)
+}
+
+fn open(source: impl FnOnce(Prompt) -> Source, config: &Config, preferences: Option<std::path::PathBuf>) -> Result<Done> {
+    if !io::stdin().is_terminal() || !io::stdout().is_terminal() {
+        bail!("the console needs a terminal; `bartizan list` prints rows without one");
+    }
+    let variable = |name: &str| std::env::var(name).ok();
+    let depth = Depth::detect(variable);
+    let glyphs = if config.ascii || !speaks_unicode(variable) { ASCII } else { UNICODE };
+    let remembered: Json = match preferences.as_deref().map(preferences::read) {
+        Some(Ok(Some(remembered))) => remembered,
+        // What cannot be read is as good as forgotten.
+        _ => Json::Null,
+    };
+    let theme = theme(config, &remembered, depth, glyphs)?;
+    let runtime = setup::runtime()?;
+    let ended = runtime.block_on(Box::pin(async {
+        let (prompt, mut questions) = ask_in_console();
+        let now = Timestamp::now();
+        let mut work = work::start(source(prompt), config, Keeping { preferences }, now);
+        let settings =
+            Settings { theme, depth, glyphs, keys: config.keys.clone(), read_only: config.read_only, remembered };
+        let app = App::new(Arc::clone(&work.world), now, settings).map_err(|e| eyre!(e))?;
+        // Questions come from inside the door to AWS; the console sees them among the outcomes.
+        let (outcomes, joined) = mpsc::channel(64);
+        let forward = tokio::spawn(async move {
+            loop {
+                let outcome = tokio::select! {
+                    outcome = work.outcomes.recv() => match outcome {
+                        Some(outcome) => outcome,
+                        None => return,
+                    },
+                    Some(question) = questions.recv() => Outcome::Ask(question),
+                };
+                if outcomes.send(outcome).await.is_err() {
+                    return;
+                }
+            }
+        });
+        let terminal = Terminal {
+            mouse: config.mouse,
+            over_ssh: variable("SSH_CONNECTION").is_some(),
+            tmux: variable("TMUX").is_some(),
+            screen: variable("STY").is_some(),
+        };
+        let ended = run(app, work.effects, joined, terminal).await.wrap_err("the terminal could not be used");
+        // `work` saves what is unsaved when it sees that nobody listens any more.
+        let _ = forward.await;
+        ended
+    }));
+    // Whatever still waits for the network need not be waited for; what has to be kept is kept by now.
+    runtime.shutdown_timeout(std::time::Duration::from_secs(2));
+    ended.map(|()| Done::Whole)
+}
+
+/// A prompt that asks inside the console.
+fn ask_in_console() -> (Prompt, mpsc::Receiver<Question>) {
+    let (ask, questions) = mpsc::channel::<Question>(4);
+    let prompt: Prompt = Arc::new(move |request: MfaRequest| {
+        let ask = ask.clone();
+        Box::pin(async move {
+            let (reply, answer) = oneshot::channel();
+            let question = Question { text: setup::question(&request), reply };
+            ask.send(question).await.map_err(|_| "the console is closed".to_owned())?;
+            answer.await.map_err(|_| "no code was given; ctrl-r asks again".to_owned())
+        })
+    });
+    (prompt, questions)
+}
+
+/// The theme by option or configuration, else what was last chosen, else light or dark as the terminal is.
+fn theme(config: &Config, remembered: &Json, depth: Depth, glyphs: Glyphs) -> Result<Theme> {
+    let built_in = |name: &str| Theme::named(name, depth, glyphs).map_err(|e| eyre!(e));
+    if config.theme != "auto" {
+        let path = std::path::Path::new(&config.theme);
+        if path.extension().is_some_and(|e| e == "toml") {
+            let text = std::fs::read_to_string(path).wrap_err_with(|| format!("could not read the theme {}", path.display()))?;
+            let name = path.file_stem().and_then(|s| s.to_str()).unwrap_or("own");
+            return Theme::parse(name, &text, depth, glyphs).map_err(|e| eyre!(e));
+        }
+        return built_in(&config.theme);
+    }
+    if let Some(Ok(theme)) = remembered["theme"].as_str().map(built_in) {
+        return Ok(theme);
+    }
+    if depth == Depth::None || depth == Depth::Sixteen {
+        return built_in("terminal");
+    }
+    let mut options = QueryOptions::default();
+    options.timeout = std::time::Duration::from_millis(60);
+    match theme_mode(options) {
+        Ok(ThemeMode::Light) => built_in("light"),
+        _ => built_in("dark"),
+    }
+}
+
+/// Whether the locale says UTF-8 (POSIX: the first of these that is set decides) and the terminal can show it.
+fn speaks_unicode(variable: impl Fn(&str) -> Option<String>) -> bool {
+    let locale = ["LC_ALL", "LC_CTYPE", "LANG"].iter().find_map(|name| variable(name).filter(|v| !v.is_empty()));
+    let utf8 = locale.is_none_or(|l| l.to_ascii_lowercase().replace('-', "").contains("utf8"));
+    utf8 && variable("TERM").is_none_or(|term| term != "linux")
+}

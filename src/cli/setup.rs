@@ -1,0 +1,239 @@
+//! What commands share: configuration, directories, AWS options, opening what to look at, words for what is missing.
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::io::{self, IsTerminal as _, Write as _};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use color_eyre::eyre::{Result, WrapErr as _, bail, eyre};
+use directories::ProjectDirs;
+use jiff::Timestamp;
+use tokio::sync::mpsc;
+
+use crate::aws::{MfaRequest, Options, Prompt};
+use crate::cli::{Done, Global};
+use crate::config::Config;
+use crate::demo;
+use crate::formats;
+use crate::message::Outcome;
+use crate::model::coverage::Outcome as Ended;
+use crate::model::estate;
+use crate::work::keeper::{Change, Keeper};
+use crate::work::perform::Library;
+use crate::work::source::{self, Opened, Source};
+use crate::work::sweep::{Door, Kind, Marks, Supply, Sweep};
+use crate::world::World;
+
+/// The user's directories.
+pub fn directories() -> Option<ProjectDirs> {
+    ProjectDirs::from("", "", "bartizan")
+}
+
+/// The configuration, with the command line's options on top.
+pub fn config(global: &Global) -> Result<Config> {
+    let path = global.config.clone().or_else(|| directories().map(|d| d.config_dir().join("config.toml")));
+    let text = match &path {
+        Some(path) => match fs::read_to_string(path) {
+            Ok(text) => text,
+            Err(e) if e.kind() == io::ErrorKind::NotFound && global.config.is_none() => String::new(),
+            Err(e) => return Err(e).wrap_err_with(|| format!("could not read the configuration {}", path.display())),
+        },
+        None => String::new(),
+    };
+    let name = path.as_deref().map_or_else(String::new, |p| p.display().to_string());
+    let mut config = Config::parse(&text).wrap_err_with(|| format!("the configuration {name} is wrong"))?;
+    config.read_only |= global.read_only;
+    config.ascii |= global.ascii;
+    config.aws.single_account |= global.single_account;
+    if let Some(theme) = &global.theme {
+        config.theme.clone_from(theme);
+    }
+    Ok(config)
+}
+
+/// How to reach AWS, by command line, else configuration.
+pub fn options(global: &Global, config: &Config, mfa: Prompt) -> Options {
+    let or = |given: &Vec<String>, configured: &Vec<String>| if given.is_empty() { configured.clone() } else { given.clone() };
+    let aws = &config.aws;
+    Options {
+        profiles: or(&global.profiles, &aws.profiles),
+        regions: or(&global.regions, &aws.regions),
+        endpoint_url: global.endpoint_url.clone().or_else(|| aws.endpoint_url.clone()),
+        role_name: Some(global.role.clone().unwrap_or_else(|| aws.role.clone())),
+        external_id: global.external_id.clone().or_else(|| aws.external_id.clone()),
+        session_name: aws.session_name.clone(),
+        mfa: Some(mfa),
+        ..Options::default()
+    }
+}
+
+/// Where the cache of these options is; none where there is to be none. One directory for each way to reach AWS: data
+/// of two organisations never mix.
+pub fn cache_dir(global: &Global, options: &Options) -> Option<PathBuf> {
+    if global.no_cache {
+        return None;
+    }
+    let variable = |name: &str| std::env::var(name).ok().filter(|v| !v.is_empty());
+    let mut parts = options.profiles.clone();
+    if parts.is_empty() {
+        let key = || variable("AWS_ACCESS_KEY_ID").map(|key| format!("key-{key}"));
+        parts.push(variable("AWS_PROFILE").or_else(key).unwrap_or_else(|| "default".to_owned()));
+    }
+    parts.extend(options.endpoint_url.clone().or_else(|| variable("AWS_ENDPOINT_URL")));
+    parts.extend((!options.regions.is_empty()).then(|| options.regions.join("+")));
+    let safe = |c: char| if c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.' | '+') { c } else { '_' };
+    let name: String = parts.join("@").chars().map(safe).take(160).collect();
+    directories().map(|d| d.cache_dir().join(name))
+}
+
+/// A prompt on the terminal, for commands that are no console.
+pub fn ask_on_terminal() -> Prompt {
+    Arc::new(|request: MfaRequest| {
+        Box::pin(async move {
+            let asked = tokio::task::spawn_blocking(move || {
+                if !io::stdin().is_terminal() {
+                    return Err("there is no terminal to ask for it on".to_owned());
+                }
+                eprint!("{} ", question(&request));
+                io::stderr().flush().map_err(|e| e.to_string())?;
+                let mut line = String::new();
+                io::stdin().read_line(&mut line).map_err(|e| e.to_string())?;
+                Ok(line.trim().to_owned())
+            });
+            asked.await.map_err(|e| e.to_string())?
+        })
+    })
+}
+
+/// The words that ask for a code.
+pub fn question(request: &MfaRequest) -> String {
+    format!("Code of MFA device {} for profile {}:", request.device, request.profile)
+}
+
+/// What `--from` names, opened; none where it is not given.
+pub fn from(global: &Global) -> Result<Option<Source>> {
+    let Some(from) = &global.from else { return Ok(None) };
+    if from == "demo" {
+        return Ok(Some(Source::Demo { findings: demo::FINDINGS, still: true }));
+    }
+    let path = Path::new(from);
+    let bytes = fs::read(path).wrap_err_with(|| format!("could not read {from}"))?;
+    match estate::read(&bytes[..]) {
+        Ok((estate, findings)) => Ok(Some(Source::File { path: from.clone(), estate: Box::new(estate), findings })),
+        Err(not_an_estate) => {
+            // A file of findings will do as well.
+            let imported = match formats::read(&bytes) {
+                Ok(imported) => imported,
+                Err(_) if from.ends_with(".zst") => return Err(not_an_estate).wrap_err_with(|| format!("could not open {from}")),
+                Err(error) => return Err(error).wrap_err_with(|| format!("could not open {from}")),
+            };
+            for broken in &imported.broken {
+                eprintln!("{from}: {broken}");
+            }
+            let estate = Box::new(estate_of(&imported.findings));
+            Ok(Some(Source::File { path: from.clone(), estate, findings: imported.findings }))
+        }
+    }
+}
+
+/// The accounts that findings name, so that they can be listed.
+pub fn estate_of(findings: &[crate::model::finding::Finding]) -> estate::Estate {
+    let mut estate = estate::Estate { collected: findings.iter().map(|f| f.updated).max(), ..estate::Estate::default() };
+    let ids: BTreeSet<&str> = findings.iter().map(|f| f.account.as_str()).filter(|a| !a.is_empty()).collect();
+    for id in ids {
+        estate.put_account(crate::model::account::Account::bare(id));
+    }
+    estate
+}
+
+/// What was opened for a command that prints.
+pub struct Looked {
+    pub world: Arc<World>,
+    pub library: Arc<Library>,
+    pub done: Done,
+}
+
+/// Opens what to look at and, where that is AWS, asks for these kinds first.
+pub fn look(global: &Global, kinds: &[Kind]) -> Result<Looked> {
+    let config = config(global)?;
+    let now = Timestamp::now();
+    if let Some(source) = from(global)? {
+        let Opened { world, library, problems, .. } = source::open(source, &config, now);
+        problems.iter().for_each(|p| eprintln!("{p}"));
+        return Ok(Looked { world, library, done: Done::Whole });
+    }
+    let options = options(global, &config, ask_on_terminal());
+    let runtime = runtime()?;
+    runtime.block_on(Box::pin(collect(options, &config, kinds, now)))
+}
+
+async fn collect(options: Options, config: &Config, kinds: &[Kind], now: Timestamp) -> Result<Looked> {
+    let opened = source::open(Source::Live { options: Box::new(options), cache: None }, config, now);
+    let Supply::Live { options, single, .. } = opened.supply else { bail!("nothing to ask") };
+    let (outcomes, mut reports) = mpsc::channel(256);
+    let (changes, keeper) = Keeper::start(opened.world, Arc::clone(&opened.library), outcomes);
+    let narrate = tokio::spawn(async move {
+        let bar = io::stderr().is_terminal();
+        while let Some(report) = reports.recv().await {
+            match report {
+                Outcome::World(world) => {
+                    if let (true, Some(p)) = (bar, world.progress) {
+                        let left = p.remaining.map_or_else(String::new, |s| format!(", about {s} s to go"));
+                        eprint!("\r\x1b[Kasking AWS: {} of {}{left}", p.done, p.total);
+                    }
+                }
+                Outcome::Notice { text, .. } => eprintln!("{}{}", if bar { "\r\x1b[K" } else { "" }, crate::text::line(&text)),
+                Outcome::Answer { .. } | Outcome::Ask(_) => {}
+            }
+        }
+        if bar {
+            eprint!("\r\x1b[K");
+        }
+    });
+    let mut door = Door::default();
+    let errors = door.open(&options, &changes).await;
+    if door.connections.is_empty() {
+        let mut errors = errors.into_iter();
+        let first = errors.next().map_or_else(|| eyre!("there is no way to AWS"), Into::into);
+        return Err(errors.fold(first, |all, e| all.wrap_err(e.to_string())));
+    }
+    for connection in &door.connections {
+        eprintln!("{}", crate::text::line(&connection.caller.arn));
+    }
+    Sweep::new(single, Arc::new(Marks::new(None)), changes.clone()).run(&door.connections, &kinds.iter().copied().collect()).await;
+    let (settle, settled) = tokio::sync::oneshot::channel();
+    changes.send(Change::Settle(settle)).await.map_err(|_| eyre!("the collection ended early"))?;
+    let world = settled.await.wrap_err("the collection ended early")?;
+    drop(changes);
+    // Both end now that nothing can change any more.
+    let _ = keeper.await;
+    let _ = narrate.await;
+    let mut done = tell_missing(&world);
+    for error in errors {
+        eprintln!("{error}");
+        done = Done::InPart;
+    }
+    Ok(Looked { world, library: opened.library, done })
+}
+
+/// Says on standard error what AWS did not answer.
+pub fn tell_missing(world: &World) -> Done {
+    let missing: Vec<_> = world.estate.coverage.iter().filter(|c| !matches!(c.outcome, Ended::Ok | Ended::NotAsked)).collect();
+    for row in missing.iter().take(40) {
+        let place = if row.region.is_empty() { row.account.clone() } else { format!("{} {}", row.account, row.region) };
+        eprintln!("{}: {place} {}: {}", row.outcome, row.api, crate::text::line(&row.reason));
+    }
+    if missing.len() > 40 {
+        eprintln!("… and {} more; `bartizan list coverage` has all", missing.len() - 40);
+    }
+    for problem in &world.problems {
+        eprintln!("{}", crate::text::line(problem));
+    }
+    if missing.is_empty() && world.problems.is_empty() { Done::Whole } else { Done::InPart }
+}
+
+/// The runtime that commands use.
+pub fn runtime() -> Result<tokio::runtime::Runtime> {
+    tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().wrap_err("could not start")
+}

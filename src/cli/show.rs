@@ -1,0 +1,96 @@
+//! `bartizan show`: one thing in full.
+
+use std::io::{self, BufWriter, Write};
+
+use clap::{Args, ValueEnum};
+use color_eyre::eyre::{Result, bail};
+use jiff::Timestamp;
+
+use crate::catalog::ListingId;
+use crate::catalog::detail::{Body, Detail};
+use crate::cli::list::{table_width, unless_closed};
+use crate::cli::{Done, Global, setup};
+use crate::console::widgets::scroller::wrap;
+use crate::listing::filter;
+use crate::listing::query::{Cancel, Query, run};
+use crate::message::Opened;
+use crate::text;
+use crate::work::perform::open;
+use crate::work::sweep::Kind;
+
+/// Options of show.
+#[derive(Debug, Args)]
+pub(super) struct Show {
+    /// The id or ARN of a finding, an account, a principal, a VPC, a node, …
+    id: String,
+    /// How to print: text, or the raw document
+    #[arg(long, short, value_enum, default_value_t = Output::Text)]
+    output: Output,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum Output {
+    Text,
+    Json,
+}
+
+impl Show {
+    pub(super) fn run(&self, global: &Global) -> Result<Done> {
+        let looked = setup::look(global, &Kind::ALL)?;
+        let now = Timestamp::now();
+        let mut found: Vec<Opened> = Vec::new();
+        for listing in ListingId::ALL {
+            let schema = &listing.get().schema;
+            let Ok(filter) = filter::parse(&filter::exactly("id", &self.id), schema, now.as_second()) else { continue };
+            let index = looked.world.index(listing);
+            let rows = run(index, &Query { filter, ..Query::default() }, &Cancel::new()).map(|r| r.ids).unwrap_or_default();
+            for row in rows {
+                match open(&looked.world, &looked.library, listing, row, now) {
+                    Ok(opened) => found.push(opened),
+                    Err(why) => eprintln!("{why}"),
+                }
+            }
+        }
+        if found.is_empty() {
+            bail!("nothing has the id or ARN {:?}; `bartizan list LISTING --filter {:?}` looks for parts of one", self.id, self.id);
+        }
+        let mut out = BufWriter::new(io::stdout().lock());
+        let written = found.iter().try_for_each(|opened| match self.output {
+            Output::Json => writeln!(out, "{}", text::block(&opened.document)),
+            Output::Text => print(&opened.detail, table_width().min(120), &mut out),
+        });
+        unless_closed(written.and_then(|()| out.flush()))?;
+        Ok(looked.done)
+    }
+}
+
+fn print(detail: &Detail, width: usize, out: &mut impl Write) -> io::Result<()> {
+    writeln!(out, "{}", text::line(&detail.title))?;
+    for section in &detail.sections {
+        writeln!(out)?;
+        if !section.heading.is_empty() {
+            writeln!(out, "{}", text::line(&section.heading))?;
+        }
+        match &section.body {
+            Body::Facts(facts) => {
+                let labels = facts.iter().map(|(label, _)| text::width(label)).max().unwrap_or(0);
+                for (label, value) in facts {
+                    writeln!(out, "  {}  {}", text::pad(&text::line(label), labels, false), text::line(value))?;
+                }
+            }
+            Body::Prose(prose) => wrap(prose, width.saturating_sub(2)).iter().try_for_each(|line| writeln!(out, "  {line}"))?,
+            Body::Code(code) => text::block(code).lines().try_for_each(|line| writeln!(out, "  {line}"))?,
+            Body::Table { head, rows } => {
+                let cells = |row: &[String]| row.iter().map(|c| text::line(c).into_owned()).collect::<Vec<_>>();
+                let all: Vec<Vec<String>> = std::iter::once(cells(head)).chain(rows.iter().map(|r| cells(r))).collect();
+                let width = |n: usize| all.iter().filter_map(|r| r.get(n)).map(|c| text::width(c)).max().unwrap_or(0);
+                let widths: Vec<usize> = (0..head.len()).map(width).collect();
+                for row in &all {
+                    let line: String = row.iter().zip(&widths).map(|(c, w)| format!("  {}", text::pad(c, *w, false))).collect();
+                    writeln!(out, "{}", line.trim_end())?;
+                }
+            }
+        }
+    }
+    writeln!(out)
+}

@@ -1,0 +1,191 @@
+//! The user's configuration: TOML to [`Config`], with errors that name line, column and the nearest valid name.
+//! It does not open files.
+
+use std::collections::BTreeMap;
+
+use serde::Deserialize;
+
+use crate::model::attribution::{Rule, Rules};
+
+/// What `config.toml` may say. Everything has a default.
+#[derive(Debug, Clone, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Config {
+    /// `auto`, or a theme's name.
+    pub theme: String,
+    /// Borders and marks of plain ASCII.
+    pub ascii: bool,
+    /// Whether the mouse selects and scrolls.
+    pub mouse: bool,
+    /// Refuse everything that writes.
+    pub read_only: bool,
+    pub aws: Aws,
+    /// Who owns what: the last matching rule wins.
+    #[serde(rename = "rule")]
+    pub rules: Vec<Rule>,
+    pub tags: TagKeys,
+    /// Keys to actions, by scope: `[keys.list]`, `"ctrl-n" = "down"`.
+    pub keys: BTreeMap<String, BTreeMap<String, String>>,
+}
+
+/// How AWS is asked.
+#[derive(Debug, Clone, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Aws {
+    pub profiles: Vec<String>,
+    pub regions: Vec<String>,
+    /// The role to assume in member accounts.
+    pub role: String,
+    pub external_id: Option<String>,
+    /// Names the user in CloudTrail; from the caller's ARN where not given.
+    pub session_name: Option<String>,
+    pub endpoint_url: Option<String>,
+    /// Only the account at hand, even where there is an organisation.
+    pub single_account: bool,
+    /// Minutes between two reads of the same kind.
+    pub refresh: Refresh,
+}
+
+/// Minutes between two reads, by kind.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Refresh {
+    pub findings: u64,
+    pub nodes: u64,
+    pub network: u64,
+    pub iam: u64,
+    pub accounts: u64,
+    /// The slow pass that sees what others triaged, which changes no `UpdatedAt`.
+    pub reconcile: u64,
+}
+
+/// Tag keys that name environment and owner, first present wins.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct TagKeys {
+    pub environment: Vec<String>,
+    pub owner: Vec<String>,
+}
+
+impl Default for Config {
+    fn default() -> Self {
+        Self {
+            theme: "auto".into(),
+            ascii: false,
+            mouse: true,
+            read_only: false,
+            aws: Aws::default(),
+            rules: Vec::new(),
+            tags: TagKeys::default(),
+            keys: BTreeMap::new(),
+        }
+    }
+}
+
+impl Default for Aws {
+    fn default() -> Self {
+        Self {
+            profiles: Vec::new(),
+            regions: Vec::new(),
+            role: "OrganizationAccountAccessRole".into(),
+            external_id: None,
+            session_name: None,
+            endpoint_url: None,
+            single_account: false,
+            refresh: Refresh::default(),
+        }
+    }
+}
+
+impl Default for Refresh {
+    fn default() -> Self {
+        Self { findings: 2, nodes: 2, network: 15, iam: 30, accounts: 60, reconcile: 240 }
+    }
+}
+
+impl Default for TagKeys {
+    fn default() -> Self {
+        let Rules { environment_tags, owner_tags, .. } = Rules::default();
+        Self { environment: environment_tags, owner: owner_tags }
+    }
+}
+
+/// Why a configuration was not taken.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("line {line}, column {column}: {message}")]
+pub struct ConfigError {
+    /// From 1.
+    pub line: usize,
+    /// From 1, in characters.
+    pub column: usize,
+    pub message: String,
+}
+
+impl Config {
+    /// Reads a configuration.
+    ///
+    /// # Errors
+    /// Where it is not TOML, a key is unknown or a value is of the wrong type: place and reason.
+    pub fn parse(text: &str) -> Result<Self, ConfigError> {
+        toml::from_str(text).map_err(|e| {
+            let at = e.span().map_or(0, |s| s.start).min(text.len());
+            let before = text.get(..at).unwrap_or_default();
+            let line = before.matches('\n').count() + 1;
+            let column = before.rsplit('\n').next().unwrap_or_default().chars().count() + 1;
+            ConfigError { line, column, message: with_nearest(e.message()) }
+        })
+    }
+
+    /// Rules and tag keys together.
+    pub fn rules(&self) -> Rules {
+        Rules { rules: self.rules.clone(), environment_tags: self.tags.environment.clone(), owner_tags: self.tags.owner.clone() }
+    }
+}
+
+/// serde's word for an unknown key, with the nearest valid one in front of the whole list.
+fn with_nearest(message: &str) -> String {
+    let mut quoted = message.split('`').skip(1).step_by(2);
+    let (true, Some(wrong)) = (message.starts_with("unknown"), quoted.next()) else { return message.to_owned() };
+    let valid: Vec<&str> = quoted.collect();
+    let nearest = valid.iter().map(|v| (strsim::damerau_levenshtein(wrong, v), *v)).min();
+    let kind = if message.starts_with("unknown variant") { "value" } else { "key" };
+    let meant = match nearest {
+        Some((distance, name)) if distance <= 3 => format!("; did you mean {name:?}?"),
+        _ => String::new(),
+    };
+    format!("unknown {kind} {wrong:?}{meant} Valid here: {}", valid.join(", ")).replace("? Valid", "? Valid").replacen("\" Valid", "\". Valid", 1)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_empty_file_is_the_default() {
+        assert_eq!(Config::parse(""), Ok(Config::default()));
+    }
+
+    #[test]
+    fn an_unknown_key_has_a_place_and_a_nearest_name() {
+        let error = Config::parse("mouse = true\n[aws]\n  regoins = [\"eu-west-1\"]\n").unwrap_err();
+        assert_eq!((error.line, error.column), (3, 3));
+        assert!(error.message.starts_with("unknown key \"regoins\"; did you mean \"regions\"?"), "{}", error.message);
+    }
+
+    #[test]
+    fn a_wrong_type_has_a_place() {
+        let error = Config::parse("theme = 3\n").unwrap_err();
+        assert_eq!((error.line, error.column), (1, 9));
+        assert!(error.message.contains("expected a string"), "{}", error.message);
+    }
+
+    #[test]
+    fn rules_read() {
+        let config = Config::parse(
+            "[[rule]]\nou = \"Workloads/Production\"\nenvironment = \"production\"\n[[rule]]\nname = \"pay*\"\nowner = \"payments\"\n",
+        );
+        let rules = config.unwrap().rules();
+        assert_eq!(rules.rules.len(), 2);
+        assert_eq!(rules.rules[1].owner.as_deref(), Some("payments"));
+    }
+}

@@ -1,0 +1,137 @@
+//! Every action: one row gives its name, help, scope and default keys. Keymap, help, palette and hints come from here.
+
+use crate::console::keymap::Scope;
+
+/// What a key can ask for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Action {
+    Quit,
+    Help,
+    Palette,
+    Problems,
+    Refresh,
+    StopRefresh,
+    Back,
+    HistoryBack,
+    HistoryForward,
+    Suspend,
+    Redraw,
+    NextTab,
+    PreviousTab,
+    /// The view with this digit.
+    View(u8),
+    Down,
+    Up,
+    PageDown,
+    PageUp,
+    HalfDown,
+    HalfUp,
+    Top,
+    Bottom,
+    Left,
+    Right,
+    Open,
+    Mark,
+    MarkAll,
+    Filter,
+    ClearFilter,
+    Sort,
+    ReverseSort,
+    Columns,
+    Group,
+    Document,
+    Copy,
+    Export,
+    HopResource,
+    HopIdentity,
+    HopAccount,
+    HopFindings,
+    NextLink,
+    PreviousLink,
+    NextRow,
+    PreviousRow,
+}
+
+/// One row of the table.
+#[derive(Debug, Clone, Copy)]
+pub struct Row {
+    pub action: Action,
+    /// As config and palette call it.
+    pub name: &'static str,
+    pub help: &'static str,
+    /// One or two words for the hint line; empty where it is not hinted.
+    pub hint: &'static str,
+    pub scope: Scope,
+    pub keys: &'static [&'static str],
+}
+
+const fn row(
+    action: Action,
+    name: &'static str,
+    scope: Scope,
+    keys: &'static [&'static str],
+    hint: &'static str,
+    help: &'static str,
+) -> Row {
+    Row { action, name, help, hint, scope, keys }
+}
+
+/// Every action. Hints stand in this order.
+pub const ACTIONS: &[Row] = &[
+    row(Action::Open, "open", Scope::List, &["enter"], "open", "Open the row in full; in a grouped list, the rows of the group"),
+    row(Action::Open, "follow", Scope::Detail, &["enter"], "follow", "Go where the chosen link leads"),
+    row(Action::NextLink, "next-link", Scope::Detail, &["tab"], "next link", "Choose the next link"),
+    row(Action::PreviousLink, "previous-link", Scope::Detail, &["shift-tab"], "", "Choose the previous link"),
+    row(Action::NextRow, "next-row", Scope::Detail, &["J"], "next", "Open the next row of the list"),
+    row(Action::PreviousRow, "previous-row", Scope::Detail, &["K"], "", "Open the previous row of the list"),
+    row(Action::Mark, "mark", Scope::List, &["space"], "mark", "Mark the row, or unmark it, and go down"),
+    row(Action::Filter, "filter", Scope::List, &["/"], "filter", "Filter the list"),
+    row(Action::HopResource, "to-resource", Scope::Row, &["r"], "resource", "Go to the resource behind it"),
+    row(Action::HopIdentity, "to-identity", Scope::Row, &["i"], "identity", "Go to the role or user behind it"),
+    row(Action::HopAccount, "to-account", Scope::Row, &["w"], "account", "Go to the account it stands in"),
+    row(Action::HopFindings, "to-findings", Scope::Row, &["f"], "findings", "Go to the findings on it"),
+    row(Action::Document, "document", Scope::Row, &["y"], "raw", "Show the raw document"),
+    row(Action::Copy, "copy", Scope::Row, &["c"], "copy", "Copy the id (of all marked rows) to the clipboard"),
+    row(Action::Copy, "copy-document", Scope::Document, &["c"], "copy", "Copy the document to the clipboard"),
+    row(Action::Group, "group", Scope::List, &["b"], "group by", "Group the rows by a field, or stop grouping"),
+    row(Action::Sort, "sort", Scope::List, &["S"], "sort", "Choose the field to sort by"),
+    row(Action::ReverseSort, "reverse-sort", Scope::List, &["="], "", "Turn the order around"),
+    row(Action::Columns, "columns", Scope::List, &["C"], "columns", "Choose the columns"),
+    row(Action::MarkAll, "mark-all", Scope::List, &["ctrl-a"], "", "Mark every row the filter selects, or unmark all"),
+    row(Action::ClearFilter, "clear-filter", Scope::List, &["backspace"], "", "Take the filter away"),
+    row(Action::Export, "export", Scope::List, &["ctrl-s"], "export", "Write the rows shown (or marked) to a file: .csv, .json or .ndjson"),
+    row(Action::Down, "down", Scope::Moving, &["j", "down"], "", "One line down"),
+    row(Action::Up, "up", Scope::Moving, &["k", "up"], "", "One line up"),
+    row(Action::PageDown, "page-down", Scope::Moving, &["ctrl-f", "pagedown"], "", "One page down"),
+    row(Action::PageUp, "page-up", Scope::Moving, &["ctrl-b", "pageup"], "", "One page up"),
+    row(Action::HalfDown, "half-page-down", Scope::Moving, &["ctrl-d"], "", "Half a page down"),
+    row(Action::HalfUp, "half-page-up", Scope::Moving, &["ctrl-u"], "", "Half a page up"),
+    row(Action::Top, "top", Scope::Moving, &["g", "home"], "", "To the first line"),
+    row(Action::Bottom, "bottom", Scope::Moving, &["G", "end"], "", "To the last line"),
+    row(Action::Left, "left", Scope::Moving, &["h", "left"], "", "Columns to the left"),
+    row(Action::Right, "right", Scope::Moving, &["l", "right"], "", "Columns to the right"),
+    row(Action::NextTab, "next-tab", Scope::List, &["tab"], "", "The next list of this view"),
+    row(Action::PreviousTab, "previous-tab", Scope::List, &["shift-tab"], "", "The previous list of this view"),
+    row(Action::Back, "back", Scope::Global, &["esc"], "back", "Back one layer"),
+    row(Action::HistoryBack, "history-back", Scope::Global, &["["], "", "Where you were before"),
+    row(Action::HistoryForward, "history-forward", Scope::Global, &["]"], "", "Forward again"),
+    row(Action::Palette, "palette", Scope::Global, &[":"], "", "Type a command; Tab completes"),
+    row(Action::Help, "help", Scope::Global, &["?"], "help", "What the keys do here"),
+    row(Action::Problems, "problems", Scope::Global, &["!"], "", "What AWS refused or failed to answer"),
+    row(Action::Refresh, "refresh", Scope::Global, &["ctrl-r"], "", "Ask AWS again, now"),
+    row(Action::StopRefresh, "stop-refresh", Scope::Global, &["ctrl-x"], "", "Stop asking AWS until the next refresh"),
+    row(Action::View(1), "overview", Scope::Global, &["1"], "", "Overview: what needs me"),
+    row(Action::View(2), "findings", Scope::Global, &["2"], "", "Findings"),
+    row(Action::View(4), "accounts", Scope::Global, &["4"], "", "Accounts"),
+    row(Action::View(5), "iam", Scope::Global, &["5"], "", "IAM: principals, access keys, policies, providers"),
+    row(Action::View(6), "network", Scope::Global, &["6"], "", "Network: VPCs, subnets, groups, interfaces"),
+    row(Action::View(7), "nodes", Scope::Global, &["7"], "", "Nodes and sessions"),
+    row(Action::Redraw, "redraw", Scope::Global, &["ctrl-l"], "", "Draw the whole screen again"),
+    row(Action::Suspend, "suspend", Scope::Global, &["ctrl-z"], "", "Back to the shell; `fg` returns"),
+    row(Action::Quit, "quit", Scope::Global, &["q", "ctrl-c"], "", "Leave"),
+];
+
+/// The row of an action in a scope (help names differ by scope).
+pub fn row_of(name: &str) -> Option<&'static Row> {
+    ACTIONS.iter().find(|r| r.name == name)
+}

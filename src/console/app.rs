@@ -1,0 +1,461 @@
+//! The root of the console's state: routes keys to actions, holds the views and what lies over them, draws the frame
+//! around them. It is synchronous and waits for nothing; what has to be performed goes out as effects.
+
+mod frame;
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use crossterm::event::{Event, KeyCode, KeyEvent, KeyEventKind, MouseButton, MouseEvent, MouseEventKind};
+use jiff::Timestamp;
+use ratatui::layout::{Position, Rect};
+use serde_json::{Map, Value as Json};
+
+use crate::catalog::ListingId;
+use crate::console::action::{ACTIONS, Action};
+use crate::console::keymap::{Key, Keymap, Press};
+use crate::console::theme::{BUILT_IN, Depth, Glyphs, Theme};
+use crate::console::views::{Context, Location, Request, Tickets, VIEWS, View};
+use crate::console::widgets::chooser::{Chooser, Chosen, Item};
+use crate::console::widgets::input::Input;
+use crate::console::widgets::scroller::Offset;
+use crate::message::{Answer, Effect, Outcome, Question};
+use crate::text;
+use crate::world::World;
+
+pub use frame::Drawn;
+
+/// Below this size there is only a message.
+pub const SMALLEST: (u16, u16) = (60, 16);
+/// How many places history keeps.
+const HISTORY: usize = 100;
+
+/// What a console begins with.
+#[derive(Debug)]
+pub struct Settings {
+    pub theme: Theme,
+    pub depth: Depth,
+    pub glyphs: Glyphs,
+    pub keys: BTreeMap<String, BTreeMap<String, String>>,
+    pub read_only: bool,
+    /// What was remembered of an earlier run.
+    pub remembered: Json,
+}
+
+/// What the event loop has to do beside sending effects on.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub struct Wishes {
+    pub quit: bool,
+    pub suspend: bool,
+    pub redraw: bool,
+    /// Texts for the clipboard.
+    pub copies: Vec<String>,
+}
+
+enum Over {
+    Help(Offset),
+    Palette(Chooser, Vec<Command>),
+    /// A question, what is typed, and whether it is still open.
+    Question(Input, Option<Question>),
+}
+
+#[derive(Clone, Copy)]
+enum Command {
+    Action(Action),
+    View(usize),
+    Listing(ListingId),
+    Theme(&'static str),
+}
+
+/// The console's state.
+pub struct App {
+    world: Arc<World>,
+    now: Timestamp,
+    views: Vec<Box<dyn View>>,
+    current: usize,
+    /// The view that esc leaves the coverage list for.
+    before: usize,
+    keymap: Keymap,
+    theme: Theme,
+    depth: Depth,
+    glyphs: Glyphs,
+    read_only: bool,
+    over: Option<Over>,
+    notice: Option<(String, bool)>,
+    tickets: Tickets,
+    back: Vec<(usize, Option<Location>)>,
+    forward: Vec<(usize, Option<Location>)>,
+    wishes: Wishes,
+    /// Where tabs were drawn, for the mouse.
+    tabs: Vec<(Rect, usize)>,
+    body: Rect,
+}
+
+impl App {
+    /// The console over a world.
+    ///
+    /// # Errors
+    /// Where the user's keys name what is not there.
+    pub fn new(world: Arc<World>, now: Timestamp, settings: Settings) -> Result<Self, String> {
+        let Settings { theme, depth, glyphs, keys, read_only, remembered } = settings;
+        let mut views: Vec<Box<dyn View>> = VIEWS.iter().map(|v| (v.make)()).collect();
+        for (view, declared) in views.iter_mut().zip(VIEWS) {
+            view.choose(&remembered[declared.name]);
+        }
+        Ok(Self {
+            world,
+            now,
+            views,
+            current: 0,
+            before: 0,
+            keymap: Keymap::new(&keys)?,
+            theme,
+            depth,
+            glyphs,
+            read_only,
+            over: None,
+            notice: None,
+            tickets: Tickets::default(),
+            back: Vec::new(),
+            forward: Vec::new(),
+            wishes: Wishes::default(),
+            tabs: Vec::new(),
+            body: Rect::ZERO,
+        })
+    }
+
+    /// What the first view wants to know.
+    pub fn start(&mut self) -> Vec<Effect> {
+        self.with_view(|view, cx| view.refresh(cx))
+    }
+
+    /// The name of the view on screen.
+    pub fn view_name(&self) -> &'static str {
+        VIEWS[self.current].name
+    }
+
+    /// What the event loop has to do now; asked after every event.
+    pub fn take_wishes(&mut self) -> Wishes {
+        std::mem::take(&mut self.wishes)
+    }
+
+    /// A key, a paste, the mouse, a new size.
+    pub fn event(&mut self, event: &Event, now: Timestamp) -> Vec<Effect> {
+        self.now = now;
+        match event {
+            Event::Key(key) if key.kind != KeyEventKind::Release => self.key(*key),
+            Event::Paste(text) => match &mut self.over {
+                Some(Over::Palette(chooser, _)) => {
+                    chooser.paste(text);
+                    Vec::new()
+                }
+                Some(Over::Question(input, _)) => {
+                    input.insert(text);
+                    Vec::new()
+                }
+                _ => self.with_view(|view, cx| view.pasted(text, cx)),
+            },
+            Event::Mouse(mouse) => self.mouse(*mouse),
+            _ => Vec::new(),
+        }
+    }
+
+    /// What comes back from `work`. Answers to older askings are dropped by the view that asked.
+    pub fn outcome(&mut self, outcome: Outcome, now: Timestamp) -> Vec<Effect> {
+        self.now = now;
+        match outcome {
+            Outcome::World(world) => {
+                self.world = world;
+                self.with_view(|view, cx| view.refresh(cx))
+            }
+            Outcome::Notice { text, bad } => {
+                self.notice = Some((text, bad));
+                Vec::new()
+            }
+            Outcome::Ask(question) => {
+                self.over = Some(Over::Question(Input::default(), Some(question)));
+                Vec::new()
+            }
+            Outcome::Answer { answer: Answer::Exported(written), .. } => {
+                self.notice = Some(match written {
+                    Ok((1, path)) => (format!("1 row written to {}", path.display()), false),
+                    Ok((rows, path)) => (format!("{} rows written to {}", text::count(rows as u64), path.display()), false),
+                    Err(why) => (why, true),
+                });
+                Vec::new()
+            }
+            Outcome::Answer { ticket, answer } => self.with_view(|view, cx| view.answer(ticket, answer, cx)),
+        }
+    }
+
+    fn key(&mut self, key: KeyEvent) -> Vec<Effect> {
+        self.notice = None;
+        if self.over.is_some() {
+            return self.key_over(key);
+        }
+        let mut typed = None;
+        let effects = self.with_view(|view, cx| {
+            typed = view.typed(key, cx);
+            typed.take().map_or_else(Vec::new, |requests| {
+                typed = Some(Vec::new());
+                requests
+            })
+        });
+        if typed.is_some() {
+            return effects;
+        }
+        match self.keymap.press(Key::from(key), self.views[self.current].scopes()) {
+            Press::Action(action) => self.act(action),
+            Press::Pending | Press::Nothing => Vec::new(),
+        }
+    }
+
+    fn key_over(&mut self, key: KeyEvent) -> Vec<Effect> {
+        match &mut self.over {
+            Some(Over::Palette(chooser, commands)) => match chooser.key(key) {
+                Chosen::Nothing => Vec::new(),
+                Chosen::Closed => {
+                    self.over = None;
+                    Vec::new()
+                }
+                Chosen::Item(n) => {
+                    let command = commands.get(n).copied();
+                    self.over = None;
+                    command.map_or_else(Vec::new, |c| self.command(c))
+                }
+            },
+            Some(Over::Question(input, question)) => {
+                match key.code {
+                    KeyCode::Enter if !input.text().trim().is_empty() => {
+                        if let Some(question) = question.take() {
+                            // Whoever asked may have given up meanwhile.
+                            let _ = question.reply.send(input.text().trim().to_owned());
+                        }
+                        self.over = None;
+                    }
+                    KeyCode::Esc => self.over = None,
+                    _ => _ = input.key(key),
+                }
+                Vec::new()
+            }
+            Some(Over::Help(offset)) => {
+                let scopes = &[crate::console::keymap::Scope::Moving, crate::console::keymap::Scope::Global];
+                let (by, close) = match self.keymap.press(Key::from(key), scopes) {
+                    Press::Action(Action::Down) => (1, false),
+                    Press::Action(Action::Up) => (-1, false),
+                    Press::Action(Action::PageDown | Action::HalfDown) => (10, false),
+                    Press::Action(Action::PageUp | Action::HalfUp) => (-10, false),
+                    Press::Action(Action::Top) => (isize::MIN / 2, false),
+                    Press::Action(Action::Bottom) => (isize::MAX / 2, false),
+                    Press::Action(Action::Back | Action::Help | Action::Quit) => (0, true),
+                    _ => (0, false),
+                };
+                offset.0 = offset.0.saturating_add_signed(by);
+                if close {
+                    self.over = None;
+                }
+                Vec::new()
+            }
+            None => Vec::new(),
+        }
+    }
+
+    fn command(&mut self, command: Command) -> Vec<Effect> {
+        match command {
+            Command::Action(action) => self.act(action),
+            Command::View(n) => self.open_view(n),
+            Command::Listing(listing) => self.go(&Location { listing, filter: String::new(), row: None }),
+            Command::Theme(name) => {
+                match Theme::named(name, self.depth, self.glyphs) {
+                    Ok(theme) => self.theme = theme,
+                    Err(why) => self.notice = Some((why, true)),
+                }
+                self.remember()
+            }
+        }
+    }
+
+    fn act(&mut self, action: Action) -> Vec<Effect> {
+        match action {
+            Action::Quit => {
+                self.wishes.quit = true;
+                Vec::new()
+            }
+            Action::Suspend => {
+                self.wishes.suspend = true;
+                Vec::new()
+            }
+            Action::Redraw => {
+                self.wishes.redraw = true;
+                Vec::new()
+            }
+            Action::Help => {
+                self.over = Some(Over::Help(Offset::default()));
+                Vec::new()
+            }
+            Action::Palette => {
+                self.over = Some(self.palette());
+                Vec::new()
+            }
+            Action::Refresh => {
+                self.notice = Some(("Asking AWS again.".to_owned(), false));
+                vec![Effect::Refresh]
+            }
+            Action::StopRefresh => vec![Effect::CancelSweep],
+            Action::View(digit) => match VIEWS.iter().position(|v| v.digit == Some(digit)) {
+                Some(n) => self.open_view(n),
+                None => Vec::new(),
+            },
+            Action::Problems => match VIEWS.iter().position(|v| v.name == "coverage") {
+                Some(n) => self.open_view(n),
+                None => Vec::new(),
+            },
+            Action::HistoryBack => self.travel(true),
+            Action::HistoryForward => self.travel(false),
+            action => {
+                let mut handled = false;
+                let effects = self.with_view(|view, cx| match view.act(action, cx) {
+                    Some(requests) => {
+                        handled = true;
+                        requests
+                    }
+                    None => Vec::new(),
+                });
+                if !handled && action == Action::Back {
+                    // The list behind `!` is a layer over the view it was opened from.
+                    if VIEWS[self.current].digit.is_none() {
+                        return self.open_view(self.before);
+                    }
+                }
+                effects
+            }
+        }
+    }
+
+    fn open_view(&mut self, n: usize) -> Vec<Effect> {
+        if n == self.current {
+            return Vec::new();
+        }
+        self.note_place();
+        self.switch(n);
+        self.with_view(|view, cx| view.refresh(cx))
+    }
+
+    fn switch(&mut self, n: usize) {
+        if VIEWS[self.current].digit.is_some() {
+            self.before = self.current;
+        }
+        self.current = n;
+    }
+
+    fn note_place(&mut self) {
+        self.back.push((self.current, self.views[self.current].location()));
+        if self.back.len() > HISTORY {
+            self.back.remove(0);
+        }
+        self.forward.clear();
+    }
+
+    fn go(&mut self, to: &Location) -> Vec<Effect> {
+        self.note_place();
+        self.go_quietly(to)
+    }
+
+    fn go_quietly(&mut self, to: &Location) -> Vec<Effect> {
+        let Some(n) = VIEWS.iter().position(|v| v.listings.contains(&to.listing)) else { return Vec::new() };
+        self.switch(n);
+        self.with_view(|view, cx| view.go(to, cx))
+    }
+
+    /// `[` and `]`.
+    fn travel(&mut self, back: bool) -> Vec<Effect> {
+        let here = (self.current, self.views[self.current].location());
+        let (from, to) = if back { (&mut self.back, &mut self.forward) } else { (&mut self.forward, &mut self.back) };
+        let Some((view, location)) = from.pop() else {
+            let words = if back { "This is where you began." } else { "This is the newest place." };
+            self.notice = Some((words.to_owned(), false));
+            return Vec::new();
+        };
+        to.push(here);
+        match location {
+            Some(location) => self.go_quietly(&location),
+            None => {
+                self.switch(view);
+                self.with_view(|view, cx| view.refresh(cx))
+            }
+        }
+    }
+
+    fn palette(&self) -> Over {
+        let mut items = Vec::new();
+        let mut commands = Vec::new();
+        let mut add = |text: &str, help: &str, command: Command| {
+            items.push(Item { text: text.to_owned(), help: help.to_owned(), on: None });
+            commands.push(command);
+        };
+        for (n, view) in VIEWS.iter().enumerate() {
+            add(view.name, &format!("Open {}", view.title), Command::View(n));
+        }
+        for listing in ListingId::ALL {
+            let declared = listing.get();
+            if VIEWS.iter().all(|v| v.name != declared.name) {
+                add(declared.name, &format!("List {}", declared.many), Command::Listing(listing));
+            }
+        }
+        let scopes = self.views[self.current].scopes();
+        for row in ACTIONS {
+            let shown = scopes.contains(&row.scope) && !matches!(row.action, Action::View(_) | Action::Palette);
+            let moving = row.scope == crate::console::keymap::Scope::Moving;
+            if shown && !moving {
+                let keys = self.keymap.keys_of(row.name).unwrap_or_default();
+                add(row.name, &format!("{}  [{keys}]", row.help), Command::Action(row.action));
+            }
+        }
+        for (name, _) in BUILT_IN {
+            add(&format!("theme {name}"), "Use this theme", Command::Theme(name));
+        }
+        Over::Palette(Chooser::new("Command", items), commands)
+    }
+
+    fn mouse(&mut self, mouse: MouseEvent) -> Vec<Effect> {
+        let at = Position::new(mouse.column, mouse.row);
+        let wheel = match mouse.kind {
+            MouseEventKind::ScrollDown => 3,
+            MouseEventKind::ScrollUp => -3,
+            MouseEventKind::Down(MouseButton::Left) => 0,
+            _ => return Vec::new(),
+        };
+        if self.over.is_some() {
+            return Vec::new();
+        }
+        if wheel == 0 {
+            if let Some((_, n)) = self.tabs.iter().find(|(area, _)| area.contains(at)) {
+                return self.open_view(*n);
+            }
+        }
+        self.with_view(|view, cx| view.mouse(at, wheel, cx))
+    }
+
+    /// Lets the view on screen do something, and carries out what it wants.
+    fn with_view(&mut self, run: impl FnOnce(&mut dyn View, &mut Context<'_>) -> Vec<Request>) -> Vec<Effect> {
+        let mut cx = Context { world: &self.world, now: self.now, tickets: &mut self.tickets };
+        let requests = run(self.views[self.current].as_mut(), &mut cx);
+        let mut effects = Vec::new();
+        for request in requests {
+            match request {
+                Request::Effect(effect) => effects.push(effect),
+                Request::Go(to) => effects.extend(self.go(&to)),
+                Request::Copy(text) => self.wishes.copies.push(text),
+                Request::Notice(text, bad) => self.notice = Some((text, bad)),
+                Request::Remember => effects.extend(self.remember()),
+            }
+        }
+        effects
+    }
+
+    fn remember(&self) -> Vec<Effect> {
+        let mut all: Map<String, Json> = VIEWS.iter().zip(&self.views).map(|(d, v)| (d.name.to_owned(), v.choices())).collect();
+        all.insert("theme".to_owned(), Json::from(self.theme.name.as_str()));
+        vec![Effect::Remember(all.into())]
+    }
+}

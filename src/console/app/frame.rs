@@ -1,0 +1,245 @@
+//! The frame around the views: header, tabs, hints, notices, help.
+
+use ratatui::buffer::Buffer;
+use ratatui::layout::{Position, Rect};
+use ratatui::style::Style;
+
+use crate::console::action::{ACTIONS, row_of};
+use crate::console::app::{App, Over, SMALLEST};
+use crate::console::keymap::Scope;
+use crate::console::screen::Scroll;
+use crate::console::views::{Canvas, VIEWS};
+use crate::console::widgets::scroller::{self, Line};
+use crate::console::widgets::{clear, frame, put, put_parts};
+use crate::text;
+use crate::world::Origin;
+
+/// What the painter has to know beside the frame itself.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Drawn {
+    pub cursor: Option<Position>,
+    pub scroll: Option<Scroll>,
+}
+
+impl App {
+    /// Draws everything into a cleared buffer.
+    pub fn draw(&mut self, buffer: &mut Buffer) -> Drawn {
+        let area = buffer.area;
+        if area.width < SMALLEST.0 || area.height < SMALLEST.1 {
+            let words = format!("{}×{} is too small: bartizan needs {}×{}", area.width, area.height, SMALLEST.0, SMALLEST.1);
+            let y = area.height / 2;
+            let x = (usize::from(area.width).saturating_sub(text::width(&words)) / 2) as u16;
+            put(buffer, x, y, area.width, &words, self.theme.style("ui.warning"));
+            return Drawn::default();
+        }
+        self.draw_header(buffer, Rect { height: 1, ..area });
+        self.draw_tabs(buffer, Rect { y: area.y + 1, height: 1, ..area });
+        let foot = area.bottom() - 1;
+        let line = self.theme.glyphs.horizontal.repeat(usize::from(area.width));
+        put(buffer, area.x, foot - 1, area.width, &line, self.theme.style("ui.border"));
+        self.draw_foot(buffer, Rect { y: foot, height: 1, ..area });
+        self.body = Rect::new(area.x, area.y + 2, area.width, foot - 1 - (area.y + 2));
+        let mut canvas = Canvas { buffer, theme: &self.theme, now: self.now, world: &self.world, cursor: None, scroll: None };
+        self.views[self.current].draw(self.body, &mut canvas);
+        let mut drawn = Drawn { cursor: canvas.cursor, scroll: canvas.scroll };
+        match &mut self.over {
+            Some(Over::Palette(chooser, _)) => {
+                drawn = Drawn { cursor: Some(chooser.draw(buffer, self.body, &self.theme)), scroll: None };
+            }
+            Some(Over::Question(input, question)) => {
+                let width = self.body.width.min(72);
+                let place = Rect::new(self.body.x + (self.body.width - width) / 2, self.body.y + 2, width, 6);
+                let theme = &self.theme;
+                let inside = frame(buffer, place, "A question", &theme.glyphs, theme.style("ui.border"), theme.style("ui.title"));
+                let words = question.as_ref().map_or("", |q| q.text.as_str());
+                for (y, line) in (inside.y..inside.y + 2).zip(scroller::wrap(words, usize::from(inside.width))) {
+                    put(buffer, inside.x, y, inside.width, &line, theme.style("ui"));
+                }
+                let field = Rect::new(inside.x, inside.y + 2, inside.width, 1);
+                let hint = "enter answers   esc leaves it";
+                put(buffer, inside.x, inside.y + 3, inside.width, hint, theme.style("ui.muted"));
+                drawn = Drawn { cursor: Some(input.draw(buffer, field, theme.style("ui.filter"))), scroll: None };
+            }
+            Some(Over::Help(offset)) => {
+                drawn = Drawn::default();
+                let mut at = *offset;
+                self.draw_help(buffer, &mut at);
+                self.over = Some(Over::Help(at));
+            }
+            None => {}
+        }
+        drawn
+    }
+
+    /// `bartizan  acme (o-…)  arn:…  24 accounts · 4 regions   data of 22:31   ! 2`
+    fn draw_header(&self, buffer: &mut Buffer, area: Rect) {
+        let theme = &self.theme;
+        let estate = &self.world.estate;
+        let (dim, plain) = (theme.style("ui.header"), theme.style("ui.header.who"));
+        let mut right: Vec<(String, Style)> = Vec::new();
+        if self.read_only {
+            right.push(("read-only   ".into(), theme.style("ui.badge")));
+        }
+        match &self.world.origin {
+            Origin::Demo => right.push(("demo   ".into(), theme.style("ui.badge"))),
+            Origin::File(_) => right.push(("from a file   ".into(), theme.style("ui.badge"))),
+            Origin::Live(_) => {}
+        }
+        if let Some(progress) = self.world.progress {
+            let left = progress.remaining.map_or_else(String::new, |s| format!(", {} to go", text::span(i64::try_from(s).unwrap_or(0))));
+            right.push((format!("asking {} of {}{left}   ", text::count(progress.done as u64), text::count(progress.total as u64)), dim));
+        } else if let Some(at) = self.world.data_of {
+            let today = at.strftime("%Y-%m-%d").to_string() == self.now.strftime("%Y-%m-%d").to_string();
+            let form = if today { "%H:%M" } else { "%Y-%m-%d %H:%M" };
+            right.push((format!("data of {} UTC   ", at.strftime(form)), dim));
+        }
+        match self.world.problem_count() {
+            0 => right.push(("no problems".into(), dim)),
+            n => right.push((format!("! {}", text::count(n as u64)), theme.style("ui.warning"))),
+        }
+        let width: usize = right.iter().map(|(t, _)| text::width(t)).sum::<usize>() + 1;
+        let width = u16::try_from(width).unwrap_or(u16::MAX).min(area.width / 2);
+        let parts: Vec<(&str, Style)> = right.iter().map(|(t, s)| (t.as_str(), *s)).collect();
+        put_parts(buffer, area.right() - width, area.y, width, &parts);
+
+        let organization = match &estate.organization {
+            Some(o) if o.name.is_empty() => format!("  {}", o.id),
+            Some(o) => format!("  {} ({})", o.name, o.id),
+            None => String::new(),
+        };
+        let regions = estate.region_names().len();
+        let many = |n: usize, one: &str| format!("{n} {one}{}", if n == 1 { "" } else { "s" });
+        let place = format!("  {} · {}", many(estate.accounts.len(), "account"), many(regions, "region"));
+        let who = estate.caller.as_ref().map_or_else(|| "not signed in".to_owned(), |c| c.arn.clone());
+        let room = area.width.saturating_sub(width + 2);
+        let fixed = text::width("bartizan") + text::width(&organization) + 2;
+        let with_place = usize::from(room) > fixed + text::width(&place) + 30;
+        let place = if with_place { place } else { String::new() };
+        let for_who = usize::from(room).saturating_sub(fixed + text::width(&place));
+        let who = text::fit_end(&text::line(&who), for_who).into_owned();
+        put_parts(
+            buffer,
+            area.x + 1,
+            area.y,
+            room,
+            &[("bartizan", theme.style("ui.header.name")), (&organization, plain), ("  ", dim), (&who, dim), (&place, dim)],
+        );
+    }
+
+    fn draw_tabs(&mut self, buffer: &mut Buffer, area: Rect) {
+        self.tabs.clear();
+        let mut x = area.x + 1;
+        for (n, view) in VIEWS.iter().enumerate() {
+            let active = n == self.current;
+            let label = match view.digit {
+                Some(digit) => format!("{digit} {}", view.title),
+                None if active => format!("! {}", view.title),
+                None => continue,
+            };
+            let style = self.theme.style(if active { "ui.tab.active" } else { "ui.tab" });
+            let used = put(buffer, x, area.y, area.right().saturating_sub(x), &label, style);
+            self.tabs.push((Rect::new(x, area.y, used, 1), n));
+            x += used + 2;
+        }
+    }
+
+    /// A notice, else the keys that mean something here.
+    fn draw_foot(&self, buffer: &mut Buffer, area: Rect) {
+        let room = area.width.saturating_sub(2);
+        if let Some((words, bad)) = &self.notice {
+            let style = self.theme.style(if *bad { "ui.error" } else { "ui.notice" });
+            put(buffer, area.x + 1, area.y, room, words, style);
+            return;
+        }
+        let pending = self.keymap.pending();
+        if !pending.is_empty() {
+            put(buffer, area.x + 1, area.y, room, &format!("{pending} …"), self.theme.style("ui.hint.key"));
+            return;
+        }
+        let (key_style, word_style) = (self.theme.style("ui.hint.key"), self.theme.style("ui.hint"));
+        let help = self.keymap.keys_of("help").unwrap_or("?").to_owned();
+        let last = format!("{help} help");
+        let edge = area.right().saturating_sub(u16::try_from(text::width(&last)).unwrap_or(0) + 1);
+        let mut x = area.x + 1;
+        for (keys, word) in self.hints() {
+            let width = u16::try_from(text::width(&keys) + text::width(word) + 3).unwrap_or(u16::MAX);
+            if x.saturating_add(width) >= edge {
+                break;
+            }
+            x += put(buffer, x, area.y, width, &keys, key_style) + 1;
+            x += put(buffer, x, area.y, width, word, word_style) + 2;
+        }
+        let used = put(buffer, edge, area.y, area.width, &help, key_style);
+        put(buffer, edge + used, area.y, area.width, " help", word_style);
+    }
+
+    /// Keys and words of what can be done here, most useful first.
+    fn hints(&self) -> Vec<(String, &'static str)> {
+        let view = &self.views[self.current];
+        let scopes = view.scopes();
+        let overview = VIEWS[self.current].listings.is_empty();
+        let wanted = ACTIONS.iter().filter(|row| !row.hint.is_empty() && row.name != "help" && scopes.contains(&row.scope));
+        let wanted = wanted.filter(|row| row.name != "back" || view.is_deep() || VIEWS[self.current].digit.is_none());
+        // The overview has no rows to mark, group or export.
+        let wanted = wanted.filter(|row| !overview || matches!(row.name, "open"));
+        let keyed = wanted.filter_map(|row| self.keymap.keys_of(row.name).map(|keys| (keys.to_owned(), row.hint)));
+        let mut hints: Vec<(String, &'static str)> = keyed.collect();
+        if overview {
+            hints.push(("1–7".into(), "views"));
+        }
+        hints.push((self.keymap.keys_of("palette").unwrap_or(":").to_owned(), "command"));
+        hints
+    }
+
+    fn draw_help(&self, buffer: &mut Buffer, offset: &mut scroller::Offset) {
+        let area = buffer.area;
+        let width = area.width.min(86);
+        let place = Rect::new((area.width - width) / 2, 1, width, area.height.saturating_sub(2));
+        let theme = &self.theme;
+        let title = format!("Keys in {}", VIEWS[self.current].title);
+        let inside = frame(buffer, place, &title, &theme.glyphs, theme.style("ui.border"), theme.style("ui.title"));
+        let mut lines: Vec<Line> = Vec::new();
+        for scope in self.views[self.current].scopes() {
+            let heading = match scope {
+                Scope::List => "In the list",
+                Scope::Detail => "In the open row",
+                Scope::Document => "In the document",
+                Scope::Row => "On a row",
+                Scope::Moving => "Moving",
+                Scope::Global => "Everywhere",
+            };
+            lines.push(vec![(heading.to_owned(), theme.style("ui.heading"))]);
+            let mut names: Vec<(&str, Vec<&str>)> = Vec::new();
+            for (_, keys, name) in self.keymap.bindings().iter().filter(|(s, ..)| s == scope) {
+                match names.iter_mut().find(|(n, _)| n == name) {
+                    Some((_, all)) => all.push(keys),
+                    None => names.push((name, vec![keys])),
+                }
+            }
+            for (name, keys) in names {
+                let help = row_of(name).map_or("", |r| r.help);
+                let keys = text::pad(&keys.join("  "), 18, false);
+                lines.push(vec![(keys, theme.style("ui.hint.key")), (help.to_owned(), theme.style("ui"))]);
+            }
+            lines.push(Vec::new());
+        }
+        lines.push(vec![("Filters".to_owned(), theme.style("ui.heading"))]);
+        for (example, what) in [
+            ("open ssh", "rows with both words, near misses included"),
+            ("\"exact phrase\"", "this very phrase"),
+            ("account:prod-*", "a field; * and ? are wildcards"),
+            ("severity:high,critical", "one of several values"),
+            ("severity>=high age<7d", "comparisons; s m h d w y"),
+            ("updated>2026-01-01", "a day or an RFC 3339 time"),
+            ("!status:suppressed", "not"),
+            ("(a or b) c", "or, and grouping"),
+            ("owner:none", "no value"),
+        ] {
+            let example = text::pad(example, 25, false);
+            lines.push(vec![(example, theme.style("ui.filter")), (what.to_owned(), theme.style("ui"))]);
+        }
+        offset.by(0, lines.len(), usize::from(inside.height));
+        clear(buffer, inside, Style::default());
+        scroller::draw(buffer, inside, &lines, *offset);
+    }
+}

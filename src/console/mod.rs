@@ -1,0 +1,10 @@
+//! The terminal application: it decides and draws, it performs nothing. Effects go to `work`, outcomes come back.
+
+pub mod action;
+pub mod app;
+pub mod keymap;
+pub mod run;
+pub mod screen;
+pub mod theme;
+pub mod views;
+pub mod widgets;

@@ -1,0 +1,811 @@
+//! One listing on screen: filter, sort, columns, groups, marks, a row in full, hops. It owns what the user chose and
+//! asks for rows; filtering and sorting happen elsewhere.
+
+pub(super) mod draw;
+
+use std::collections::{HashMap, HashSet};
+use std::path::PathBuf;
+
+use crossterm::event::{KeyCode, KeyEvent, KeyModifiers};
+use ratatui::layout::{Position, Rect};
+use serde_json::{Value as Json, json};
+
+use crate::catalog::detail::{self, Link};
+use crate::catalog::{Listing, ListingId, parse_sort};
+use crate::console::action::Action;
+use crate::console::keymap::Scope;
+use crate::console::views::opened::{Layer, Open};
+use crate::console::views::{Context, Location, Request};
+use crate::console::widgets::chooser::{Chooser, Chosen, Item};
+use crate::console::widgets::input::Input;
+use crate::console::widgets::table::Place;
+use crate::listing::complete::{Completion, complete};
+use crate::listing::filter::{self, FilterError, exactly};
+use crate::listing::index::{Index, RowId};
+use crate::listing::query::{GroupBy, Query, Rows, Sort, distinct};
+use crate::listing::schema::{FieldId, Kind};
+use crate::listing::segment::Cell;
+use crate::message::{Answer, Effect, Slot, Ticket};
+use crate::model::arn::ResourceRef;
+use crate::world::World;
+
+/// A list and all the user did to it.
+pub struct Browse {
+    listing: &'static Listing,
+    filter: String,
+    error: Option<FilterError>,
+    sort: Vec<Sort>,
+    columns: Vec<FieldId>,
+    group: Option<FieldId>,
+    outline: Option<FieldId>,
+    answered: Option<Answered>,
+    asked: Option<Ticket>,
+    place: Place,
+    first_column: usize,
+    marks: HashSet<u64>,
+    /// The row to stand on when the next answer comes.
+    stand_on: Option<u64>,
+    /// Whether the next answer leaves the cursor on its row.
+    stay: bool,
+    open: Option<(Open, Option<Ticket>)>,
+    prompt: Option<Prompt>,
+    choosing: Option<(Choice, Chooser)>,
+    /// Groups that were drilled into: the filter and the group's field before, and where the cursor was.
+    drilled: Vec<(String, FieldId, Place)>,
+    drawn: draw::Drawn,
+}
+
+/// Rows, the index they are of, and the lines they make on screen.
+struct Answered {
+    index: Index,
+    rows: Rows,
+    /// Where outlines are shown: every line; else lines are rows.
+    lines: Option<Vec<OutlineLine>>,
+}
+
+enum OutlineLine {
+    Heading(String),
+    Row(usize),
+}
+
+enum Prompt {
+    Filter { input: Input, before: String, completions: Vec<Completion>, chosen: Option<usize> },
+    Export { input: Input },
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Choice {
+    Sort,
+    Columns,
+    Group,
+}
+
+impl Answered {
+    fn line_count(&self) -> usize {
+        match &self.lines {
+            Some(lines) => lines.len(),
+            None if self.rows.groups.is_empty() => self.rows.ids.len(),
+            None => self.rows.groups.len(),
+        }
+    }
+    fn row(&self, line: usize) -> Option<RowId> {
+        match &self.lines {
+            Some(lines) => match lines.get(line)? {
+                OutlineLine::Row(n) => self.rows.ids.get(*n).copied(),
+                OutlineLine::Heading(_) => None,
+            },
+            None => self.rows.ids.get(line).copied(),
+        }
+    }
+    fn line_of(&self, key: u64) -> Option<usize> {
+        let row = self.index.find(key)?;
+        let n = self.rows.ids.iter().position(|id| *id == row)?;
+        match &self.lines {
+            Some(lines) => lines.iter().position(|l| matches!(l, OutlineLine::Row(at) if *at == n)),
+            None => Some(n),
+        }
+    }
+}
+
+impl Browse {
+    /// The listing with its own sort and columns, and a filter to begin with.
+    pub fn new(listing: ListingId, filter: &str) -> Self {
+        let listing = listing.get();
+        Self {
+            listing,
+            filter: filter.to_owned(),
+            error: None,
+            sort: parse_sort(listing, listing.sort).unwrap_or_default(),
+            columns: listing.columns.iter().filter(|c| c.shown).map(|c| c.field).collect(),
+            group: None,
+            outline: None,
+            answered: None,
+            asked: None,
+            place: Place::default(),
+            first_column: 0,
+            marks: HashSet::new(),
+            stand_on: None,
+            stay: true,
+            open: None,
+            prompt: None,
+            choosing: None,
+            drilled: Vec::new(),
+            drawn: draw::Drawn::default(),
+        }
+    }
+
+    pub fn listing(&self) -> ListingId {
+        self.listing.id
+    }
+
+    /// Shows the field's values as lines above the rows, while the rows are sorted by it.
+    pub fn outline_by(&mut self, field: &str) {
+        self.outline = self.listing.field(field);
+    }
+
+    pub fn scopes(&self) -> &'static [Scope] {
+        match &self.open {
+            None => &[Scope::List, Scope::Row, Scope::Moving, Scope::Global],
+            Some((open, _)) if open.layer == Layer::Detail => &[Scope::Detail, Scope::Row, Scope::Moving, Scope::Global],
+            Some(_) => &[Scope::Document, Scope::Moving, Scope::Global],
+        }
+    }
+
+    pub fn is_deep(&self) -> bool {
+        self.open.is_some() || !self.drilled.is_empty() || self.group.is_some() || !self.marks.is_empty() || !self.filter.is_empty()
+    }
+
+    pub fn location(&self) -> Location {
+        Location { listing: self.listing.id, filter: self.filter.clone(), row: self.key_here() }
+    }
+
+    /// Shows the rows of a place.
+    pub fn go(&mut self, to: &Location, cx: &mut Context<'_>) -> Vec<Request> {
+        self.filter.clone_from(&to.filter);
+        self.group = None;
+        self.drilled.clear();
+        self.open = None;
+        self.prompt = None;
+        self.choosing = None;
+        self.place = Place::default();
+        self.stand_on = to.row;
+        self.ask(cx)
+    }
+
+    /// Asks for the same rows anew: the cursor stays on its row.
+    pub fn refresh(&mut self, cx: &mut Context<'_>) -> Vec<Request> {
+        self.ask_for_rows(cx)
+    }
+
+    /// Asks for other rows: the cursor begins at the top.
+    fn ask(&mut self, cx: &mut Context<'_>) -> Vec<Request> {
+        self.stay = false;
+        self.ask_for_rows(cx)
+    }
+
+    fn ask_for_rows(&mut self, cx: &mut Context<'_>) -> Vec<Request> {
+        let now = cx.now.as_second();
+        let filter = match filter::parse(&self.filter, &self.listing.schema, now) {
+            Ok(filter) => filter,
+            Err(error) => {
+                self.error = Some(error);
+                return Vec::new();
+            }
+        };
+        self.error = None;
+        let query = Query { filter, sort: self.sort.clone(), group: self.group.map(|field| self.group_by(field)), now };
+        let ticket = cx.tickets.take(Slot::Rows(self.listing.id));
+        self.asked = Some(ticket);
+        vec![Request::Effect(Effect::Query { ticket, index: cx.world.index(self.listing.id).clone(), query })]
+    }
+
+    fn group_by(&self, field: FieldId) -> GroupBy {
+        GroupBy { field, oldest: self.listing.field("age"), worst: self.listing.field("severity") }
+    }
+
+    pub fn answer(&mut self, ticket: Ticket, answer: Answer) {
+        match answer {
+            Answer::Rows { index, rows } if self.asked == Some(ticket) => {
+                let stand_on = self.stand_on.take().or_else(|| if self.stay { self.key_here() } else { None });
+                if !self.stay {
+                    self.place = Place::default();
+                }
+                self.stay = true;
+                let lines = self.outline_lines(&index, &rows);
+                let answered = Answered { index, rows, lines };
+                if let Some(line) = stand_on.and_then(|key| answered.line_of(key)) {
+                    // The row stays where it is on screen while rows come and go around it.
+                    let above = self.place.cursor.saturating_sub(self.place.offset);
+                    self.place = Place { cursor: line, offset: line.saturating_sub(above) };
+                }
+                self.answered = Some(answered);
+                self.skip_headings(true);
+            }
+            Answer::Detail(content) => {
+                if let Some((open, asked)) = &mut self.open
+                    && *asked == Some(ticket)
+                {
+                    open.content = Some(content);
+                }
+            }
+            Answer::Rows { .. } | Answer::Overview(_) | Answer::Exported(_) => {}
+        }
+    }
+
+    /// The lines under headings, while the first sort is by the outlined field.
+    fn outline_lines(&self, index: &Index, rows: &Rows) -> Option<Vec<OutlineLine>> {
+        let field = self.outline.filter(|f| self.sort.first().is_some_and(|s| s.field == *f))?;
+        if !rows.groups.is_empty() || self.group.is_some() {
+            return None;
+        }
+        let mut lines = Vec::new();
+        let mut path: Vec<String> = Vec::new();
+        let mut first = true;
+        for (n, row) in rows.ids.iter().enumerate() {
+            let value = match index.cell(*row, field) {
+                Cell::Text(text) => text.into_owned(),
+                _ => String::new(),
+            };
+            let parts: Vec<String> = if value.is_empty() { Vec::new() } else { value.split('/').map(str::to_owned).collect() };
+            if first || parts != path {
+                let same = path.iter().zip(&parts).take_while(|(a, b)| a == b).count();
+                if parts.is_empty() {
+                    lines.push(OutlineLine::Heading("Root".to_owned()));
+                }
+                let same = if first { 0 } else { same };
+                for (depth, part) in parts.iter().enumerate().skip(same.min(parts.len().saturating_sub(1))) {
+                    lines.push(OutlineLine::Heading(format!("{}{part}", "  ".repeat(depth))));
+                }
+                path = parts;
+                first = false;
+            }
+            lines.push(OutlineLine::Row(n));
+        }
+        Some(lines)
+    }
+
+    /// Moves the cursor off a heading: down, or up where there is nothing below.
+    fn skip_headings(&mut self, down: bool) {
+        let Some(answered) = &self.answered else { return };
+        let Some(lines) = &answered.lines else { return };
+        let heading = |n: usize| matches!(lines.get(n), Some(OutlineLine::Heading(_)));
+        let mut at = self.place.cursor.min(lines.len().saturating_sub(1));
+        while heading(at) && if down { at + 1 < lines.len() } else { at > 0 } {
+            at = if down { at + 1 } else { at - 1 };
+        }
+        while heading(at) && at + 1 < lines.len() {
+            at += 1;
+        }
+        self.place.cursor = at;
+        // A heading right above the first row on screen belongs on screen.
+        if at > 0 && heading(at - 1) && self.place.offset == at {
+            self.place.offset = (0..at).rev().take_while(|n| heading(*n)).last().unwrap_or(at);
+        }
+    }
+
+    fn row_here(&self) -> Option<(&Index, RowId)> {
+        let answered = self.answered.as_ref()?;
+        if self.group.is_some() {
+            return None;
+        }
+        Some((&answered.index, answered.row(self.place.cursor)?))
+    }
+
+    fn key_here(&self) -> Option<u64> {
+        let (index, row) = self.row_here()?;
+        index.key(row)
+    }
+
+    fn text_of(&self, index: &Index, row: RowId, field: &str) -> String {
+        match self.listing.field(field).map(|f| index.cell(row, f)) {
+            Some(Cell::Text(text)) => text.into_owned(),
+            _ => String::new(),
+        }
+    }
+
+    pub fn act(&mut self, action: Action, cx: &mut Context<'_>) -> Option<Vec<Request>> {
+        if let Some((open, _)) = &mut self.open
+            && open.act(action)
+        {
+            return Some(Vec::new());
+        }
+        let nothing = Some(Vec::new());
+        match action {
+            Action::Down | Action::Up | Action::PageDown | Action::PageUp | Action::HalfDown | Action::HalfUp | Action::Top | Action::Bottom => {
+                self.step(action);
+                nothing
+            }
+            Action::NextRow | Action::PreviousRow => {
+                let step = if action == Action::NextRow { Action::Down } else { Action::Up };
+                self.step(step);
+                let layer = self.open.as_ref().map(|(open, _)| open.layer);
+                Some(layer.map_or_else(Vec::new, |layer| self.open_here(layer, cx)))
+            }
+            Action::Left => {
+                self.first_column = self.first_column.saturating_sub(1);
+                nothing
+            }
+            Action::Right => {
+                self.first_column = (self.first_column + 1).min(self.columns.len().saturating_sub(1));
+                nothing
+            }
+            Action::Open => Some(self.enter(cx)),
+            Action::Back => self.back(cx),
+            Action::Document => Some(self.document(cx)),
+            Action::Mark => {
+                if let Some(key) = self.key_here()
+                    && !self.marks.remove(&key)
+                {
+                    self.marks.insert(key);
+                }
+                self.step(Action::Down);
+                nothing
+            }
+            Action::MarkAll => {
+                self.mark_all();
+                nothing
+            }
+            Action::Filter => {
+                self.prompt = Some(Prompt::Filter {
+                    input: Input::new(self.filter.clone()),
+                    before: self.filter.clone(),
+                    completions: Vec::new(),
+                    chosen: None,
+                });
+                nothing
+            }
+            Action::ClearFilter => {
+                self.filter.clear();
+                self.drilled.clear();
+                Some(self.ask(cx))
+            }
+            Action::Sort => {
+                self.choose_sort();
+                nothing
+            }
+            Action::ReverseSort => {
+                if let Some(first) = self.sort.first_mut() {
+                    first.descending = !first.descending;
+                }
+                let mut requests = self.ask(cx);
+                requests.push(Request::Remember);
+                Some(requests)
+            }
+            Action::Columns => {
+                self.choose_columns();
+                nothing
+            }
+            Action::Group => {
+                self.choose_group();
+                nothing
+            }
+            Action::Copy => Some(self.copy()),
+            Action::Export => {
+                let name = format!("{}-{}.csv", self.listing.name, cx.now.strftime("%Y%m%d-%H%M"));
+                self.prompt = Some(Prompt::Export { input: Input::new(name) });
+                nothing
+            }
+            Action::HopResource | Action::HopIdentity | Action::HopAccount | Action::HopFindings => Some(self.hop(action, cx.world)),
+            _ => None,
+        }
+    }
+
+    fn step(&mut self, action: Action) {
+        let Some(answered) = &self.answered else { return };
+        let lines = answered.line_count();
+        let page = self.drawn.height.max(2) - 1;
+        let cursor = self.place.cursor;
+        let (to, down) = match action {
+            Action::Down => (cursor + 1, true),
+            Action::Up => (cursor.saturating_sub(1), false),
+            Action::PageDown => (cursor + page, true),
+            Action::PageUp => (cursor.saturating_sub(page), false),
+            Action::HalfDown => (cursor + page / 2, true),
+            Action::HalfUp => (cursor.saturating_sub(page / 2), false),
+            Action::Top => (0, true),
+            Action::Bottom => (lines, false),
+            _ => return,
+        };
+        self.place.cursor = to.min(lines.saturating_sub(1));
+        self.skip_headings(down);
+    }
+
+    fn mark_all(&mut self) {
+        let Some(answered) = &self.answered else { return };
+        if self.marks.is_empty() {
+            self.marks = answered.rows.ids.iter().filter_map(|row| answered.index.key(*row)).collect();
+        } else {
+            self.marks.clear();
+        }
+    }
+
+    /// `enter`: the group's rows, the chosen link, or the row in full.
+    fn enter(&mut self, cx: &mut Context<'_>) -> Vec<Request> {
+        if let Some((open, _)) = &self.open {
+            return open.link().map(go).into_iter().collect();
+        }
+        if let Some(field) = self.group {
+            let Some(group) = self.answered.as_ref().and_then(|a| a.rows.groups.get(self.place.cursor)) else { return Vec::new() };
+            let name = self.listing.schema.get(field).name;
+            let instant = matches!(self.listing.schema.get(field).kind, Kind::Time | Kind::Age);
+            let term = if instant { format!("{name}:{}", group.value) } else { exactly(name, &group.value) };
+            self.drilled.push((self.filter.clone(), field, self.place));
+            self.filter = if self.filter.is_empty() { term } else { format!("({}) {term}", self.filter) };
+            self.group = None;
+            self.place = Place::default();
+            self.answered = None;
+            return self.ask(cx);
+        }
+        self.open_here(Layer::Detail, cx)
+    }
+
+    fn open_here(&mut self, layer: Layer, cx: &mut Context<'_>) -> Vec<Request> {
+        let Some((index, row)) = self.row_here() else { return Vec::new() };
+        let Some(key) = index.key(row) else { return Vec::new() };
+        // The row's place holds in the index it was found in; the world's own may have moved on.
+        let Some(row) = cx.world.index(self.listing.id).find(key) else {
+            return vec![Request::Notice(format!("This {} is gone: it went away with the last refresh.", self.listing.one), true)];
+        };
+        let ticket = cx.tickets.take(Slot::Detail(self.listing.id));
+        let straight = self.open.as_ref().is_none_or(|(open, _)| open.straight);
+        let mut open = Open::new(key, layer);
+        open.straight &= straight;
+        self.open = Some((open, Some(ticket)));
+        vec![Request::Effect(Effect::Detail { ticket, world: cx.world.clone(), listing: self.listing.id, row })]
+    }
+
+    fn document(&mut self, cx: &mut Context<'_>) -> Vec<Request> {
+        match &mut self.open {
+            Some((open, _)) => {
+                open.layer = Layer::Document;
+                Vec::new()
+            }
+            None => self.open_here(Layer::Document, cx),
+        }
+    }
+
+    /// `esc`: back one layer; none where this is the first.
+    fn back(&mut self, cx: &mut Context<'_>) -> Option<Vec<Request>> {
+        if let Some((open, _)) = &mut self.open {
+            if open.layer == Layer::Document && !open.straight {
+                open.layer = Layer::Detail;
+            } else {
+                self.open = None;
+            }
+            return Some(Vec::new());
+        }
+        if !self.marks.is_empty() {
+            self.marks.clear();
+            return Some(Vec::new());
+        }
+        if let Some((filter, field, place)) = self.drilled.pop() {
+            self.filter = filter;
+            self.group = Some(field);
+            self.answered = None;
+            self.place = place;
+            return Some(self.refresh(cx));
+        }
+        if self.group.take().is_some() {
+            self.answered = None;
+            self.place = Place::default();
+            return Some(self.ask(cx));
+        }
+        if !self.filter.is_empty() {
+            self.filter.clear();
+            return Some(self.ask(cx));
+        }
+        None
+    }
+
+    fn copy(&self) -> Vec<Request> {
+        if let Some((open, _)) = &self.open
+            && let Some(opened) = open.opened()
+        {
+            let what = if open.layer == Layer::Document { &opened.document } else { &opened.id };
+            let said = if open.layer == Layer::Document { "document".to_owned() } else { opened.id.clone() };
+            return vec![Request::Copy(what.clone()), Request::Notice(format!("Copied: {said}"), false)];
+        }
+        let Some(answered) = &self.answered else { return Vec::new() };
+        let id = |row: RowId| self.text_of(&answered.index, row, "id");
+        let ids: Vec<String> = if self.marks.is_empty() {
+            self.row_here().map(|(_, row)| id(row)).into_iter().collect()
+        } else {
+            answered.rows.ids.iter().filter(|r| answered.index.key(**r).is_some_and(|k| self.marks.contains(&k))).map(|r| id(*r)).collect()
+        };
+        let said = match ids.as_slice() {
+            [] => return Vec::new(),
+            [one] => format!("Copied: {one}"),
+            many => format!("Copied: {} ids", many.len()),
+        };
+        vec![Request::Copy(ids.join("\n")), Request::Notice(said, false)]
+    }
+
+    fn hop(&self, action: Action, world: &World) -> Vec<Request> {
+        let Some((index, row)) = self.row_here() else { return Vec::new() };
+        let id = self.text_of(index, row, "id");
+        let account = self.text_of(index, row, "account_id");
+        let links = if self.listing.id == ListingId::Findings {
+            let resource = ResourceRef::new(self.text_of(index, row, "resource"), self.text_of(index, row, "type"));
+            detail::links_of_resource(&world.estate, &resource)
+        } else {
+            detail::links_of(&world.estate, self.listing.id, &id)
+        };
+        let (found, missing) = match action {
+            Action::HopAccount => {
+                let id = if self.listing.id == ListingId::Accounts { id } else { account };
+                let known = world.estate.account(&id).is_some();
+                (known.then(|| Link::to("account", ListingId::Accounts, exactly("id", &id))), "No account is known behind this row.")
+            }
+            Action::HopIdentity => {
+                (links.into_iter().find(|l| l.listing == ListingId::Principals), "No role or user is known behind this row.")
+            }
+            Action::HopFindings => {
+                let found = links.into_iter().find(|l| l.listing == ListingId::Findings);
+                (found, "This row has no findings list of its own.")
+            }
+            _ => (
+                links.into_iter().find(|l| !matches!(l.listing, ListingId::Findings | ListingId::Accounts)),
+                "The resource behind this row is not in what was collected.",
+            ),
+        };
+        match found {
+            Some(link) => vec![go(&link)],
+            None => vec![Request::Notice(missing.to_owned(), true)],
+        }
+    }
+
+    // ---- choosing ----
+
+    fn choose_sort(&mut self) {
+        let items = self.listing.columns.iter().map(|c| self.item(c.field, None)).collect();
+        let at = self.sort.first().map_or(0, |s| usize::from(s.field.0));
+        self.choosing = Some((Choice::Sort, Chooser::new("Sort by (again to turn around)", items).at(at)));
+    }
+
+    fn choose_columns(&mut self) {
+        let items = self.listing.columns.iter().map(|c| self.item(c.field, Some(self.columns.contains(&c.field)))).collect();
+        self.choosing = Some((Choice::Columns, Chooser::new("Columns: space or enter turns one, esc is done", items)));
+    }
+
+    fn choose_group(&mut self) {
+        let mut items = vec![Item { text: "(no groups)".into(), help: "Every row by itself".into(), on: None }];
+        items.extend(self.listing.groups.iter().filter_map(|g| self.listing.field(g)).map(|f| self.item(f, None)));
+        self.choosing = Some((Choice::Group, Chooser::new("Group by", items)));
+    }
+
+    fn item(&self, field: FieldId, on: Option<bool>) -> Item {
+        let field = self.listing.schema.get(field);
+        Item { text: field.name.to_owned(), help: field.help.to_owned(), on }
+    }
+
+    fn chosen(&mut self, choice: Choice, n: usize, cx: &mut Context<'_>) -> Vec<Request> {
+        match choice {
+            Choice::Sort => {
+                self.choosing = None;
+                let Some(column) = self.listing.columns.get(n) else { return Vec::new() };
+                let field = column.field;
+                let descending = match self.sort.first() {
+                    Some(first) if first.field == field => !first.descending,
+                    _ => matches!(self.listing.schema.get(field).kind, Kind::Rank(_) | Kind::Number),
+                };
+                self.sort.retain(|s| s.field != field);
+                self.sort.insert(0, Sort { field, descending });
+                self.sort.truncate(3);
+                let mut requests = self.ask(cx);
+                requests.push(Request::Remember);
+                requests
+            }
+            Choice::Columns => {
+                let Some(column) = self.listing.columns.get(n).map(|c| c.field) else { return Vec::new() };
+                if self.columns.contains(&column) {
+                    if self.columns.len() > 1 {
+                        self.columns.retain(|c| *c != column);
+                    } else {
+                        return vec![Request::Notice("The last column stays.".to_owned(), true)];
+                    }
+                } else {
+                    self.columns.push(column);
+                }
+                if let Some((_, chooser)) = &mut self.choosing {
+                    chooser.toggle(n);
+                }
+                vec![Request::Remember]
+            }
+            Choice::Group => {
+                self.choosing = None;
+                self.group = n.checked_sub(1).and_then(|n| self.listing.groups.get(n)).and_then(|g| self.listing.field(g));
+                self.drilled.clear();
+                self.answered = None;
+                self.place = Place::default();
+                self.ask(cx)
+            }
+        }
+    }
+
+    // ---- typing ----
+
+    pub fn typed(&mut self, key: KeyEvent, cx: &mut Context<'_>) -> Option<Vec<Request>> {
+        if let Some((choice, chooser)) = &mut self.choosing {
+            let choice = *choice;
+            return Some(match chooser.key(key) {
+                Chosen::Nothing => Vec::new(),
+                Chosen::Closed => {
+                    self.choosing = None;
+                    Vec::new()
+                }
+                Chosen::Item(n) => self.chosen(choice, n, cx),
+            });
+        }
+        let prompt = self.prompt.as_mut()?;
+        let stop = key.code == KeyCode::Esc || (key.code == KeyCode::Char('c') && key.modifiers.contains(KeyModifiers::CONTROL));
+        match prompt {
+            Prompt::Export { input } => {
+                if stop {
+                    self.prompt = None;
+                } else if key.code == KeyCode::Enter {
+                    let path = PathBuf::from(input.text().trim());
+                    self.prompt = None;
+                    return Some(self.export(path, cx));
+                } else {
+                    input.key(key);
+                }
+                Some(Vec::new())
+            }
+            Prompt::Filter { input, before, completions, chosen } => {
+                if stop {
+                    let before = std::mem::take(before);
+                    self.prompt = None;
+                    self.filter = before;
+                    return Some(self.ask(cx));
+                }
+                match key.code {
+                    KeyCode::Enter if self.error.is_none() => {
+                        self.prompt = None;
+                        return Some(Vec::new());
+                    }
+                    KeyCode::Enter => return Some(Vec::new()),
+                    KeyCode::Tab | KeyCode::BackTab => {
+                        if completions.is_empty() {
+                            let index = cx.world.index(self.listing.id);
+                            let values = |field: FieldId, part: &str| values(index, field, part);
+                            *completions = complete(input.text(), input.cursor_chars(), &self.listing.schema, &values);
+                            *chosen = None;
+                        }
+                        let many = completions.len();
+                        if many == 0 {
+                            return Some(Vec::new());
+                        }
+                        let next = match (*chosen, key.code) {
+                            (None, _) => 0,
+                            (Some(n), KeyCode::Tab) => (n + 1) % many,
+                            (Some(n), _) => (n + many - 1) % many,
+                        };
+                        let range = match *chosen {
+                            None => completions[next].range.clone(),
+                            Some(n) => completions[n].range.start..completions[n].range.start + completions[n].text.len(),
+                        };
+                        input.replace(range, &completions[next].text);
+                        *chosen = Some(next);
+                        if many == 1 {
+                            completions.clear();
+                            *chosen = None;
+                        }
+                    }
+                    _ => {
+                        if !input.key(key) {
+                            return Some(Vec::new());
+                        }
+                        completions.clear();
+                        *chosen = None;
+                    }
+                }
+                self.filter = input.text().to_owned();
+                self.drilled.clear();
+                Some(self.ask(cx))
+            }
+        }
+    }
+
+    pub fn pasted(&mut self, what: &str, cx: &mut Context<'_>) -> Vec<Request> {
+        if let Some((_, chooser)) = &mut self.choosing {
+            chooser.paste(what);
+            return Vec::new();
+        }
+        match &mut self.prompt {
+            Some(Prompt::Filter { input, .. }) => {
+                input.insert(what);
+                self.filter = input.text().to_owned();
+                self.ask(cx)
+            }
+            Some(Prompt::Export { input }) => {
+                input.insert(what);
+                Vec::new()
+            }
+            None => Vec::new(),
+        }
+    }
+
+    fn export(&mut self, path: PathBuf, cx: &mut Context<'_>) -> Vec<Request> {
+        let Some(answered) = &self.answered else { return Vec::new() };
+        let marked = |row: &RowId| self.marks.is_empty() || answered.index.key(*row).is_some_and(|k| self.marks.contains(&k));
+        let rows: Vec<RowId> = answered.rows.ids.iter().filter(|r| marked(r)).copied().collect();
+        let mut fields: Vec<FieldId> = ["id"].iter().filter_map(|f| self.listing.field(f)).collect();
+        fields.extend(self.columns.iter().filter(|c| !fields.contains(c)).copied().collect::<Vec<_>>());
+        let ticket = cx.tickets.take(Slot::Export);
+        let index = answered.index.clone();
+        vec![Request::Effect(Effect::Export { ticket, listing: self.listing.id, index, rows, fields, path })]
+    }
+
+    // ---- the mouse, and what is remembered ----
+
+    pub fn mouse(&mut self, at: Position, body: Rect, wheel: i16, cx: &mut Context<'_>) -> Vec<Request> {
+        if wheel != 0 {
+            let action = if wheel > 0 { Action::Down } else { Action::Up };
+            for _ in 0..wheel.unsigned_abs() {
+                match &mut self.open {
+                    Some((open, _)) => _ = open.act(action),
+                    None => self.step(action),
+                }
+            }
+            return Vec::new();
+        }
+        if self.open.is_some() || self.prompt.is_some() || self.choosing.is_some() {
+            return Vec::new();
+        }
+        let first = body.y + self.drawn.first_row;
+        if at.y < first {
+            return Vec::new();
+        }
+        let line = self.place.offset + usize::from(at.y - first);
+        if self.answered.as_ref().is_none_or(|a| line >= a.line_count()) {
+            return Vec::new();
+        }
+        if line == self.place.cursor {
+            return self.enter(cx);
+        }
+        self.place.cursor = line;
+        self.skip_headings(true);
+        Vec::new()
+    }
+
+    pub fn choices(&self) -> Json {
+        let name = |f: FieldId| self.listing.schema.get(f).name;
+        let sort = |s: &Sort| format!("{}:{}", name(s.field), if s.descending { "desc" } else { "asc" });
+        json!({
+            "columns": self.columns.iter().map(|c| name(*c)).collect::<Vec<_>>(),
+            "sort": self.sort.iter().map(sort).collect::<Vec<_>>().join(","),
+        })
+    }
+
+    pub fn choose(&mut self, choices: &Json) {
+        let names = choices["columns"].as_array().into_iter().flatten().filter_map(Json::as_str);
+        let columns: Vec<FieldId> = names.filter_map(|n| self.listing.field(n)).collect();
+        if !columns.is_empty() {
+            self.columns = columns;
+        }
+        if let Some(sort) = choices["sort"].as_str().and_then(|s| parse_sort(self.listing, s).ok()).filter(|s| !s.is_empty()) {
+            self.sort = sort;
+        }
+    }
+}
+
+/// A link as a place to go.
+fn go(link: &Link) -> Request {
+    Request::Go(Location { listing: link.listing, filter: link.filter.clone(), row: None })
+}
+
+/// The values of a field that contain a text, most frequent first.
+fn values(index: &Index, field: FieldId, part: &str) -> Vec<String> {
+    let part = part.to_lowercase();
+    let all = distinct(index, field, 5_000);
+    let mut found: HashMap<bool, Vec<String>> = HashMap::new();
+    for (value, _) in all {
+        let lower = value.to_lowercase();
+        if lower.contains(&part) {
+            found.entry(lower.starts_with(&part)).or_default().push(value);
+        }
+    }
+    let mut first = found.remove(&true).unwrap_or_default();
+    first.extend(found.remove(&false).unwrap_or_default());
+    first
+}

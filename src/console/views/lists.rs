@@ -1,0 +1,140 @@
+//! A view made of one or several lists, side by side as tabs.
+
+use crossterm::event::KeyEvent;
+use ratatui::layout::{Position, Rect};
+use serde_json::{Map, Value as Json};
+
+use crate::catalog::ListingId;
+use crate::console::action::Action;
+use crate::console::keymap::Scope;
+use crate::console::views::browse::Browse;
+use crate::console::views::{Canvas, Context, Location, Request, View};
+use crate::console::widgets::put;
+use crate::message::{Answer, Slot, Ticket};
+use crate::text;
+
+/// Lists, and which of them is on screen.
+pub struct Lists {
+    lists: Vec<Browse>,
+    current: usize,
+    /// Where the list was drawn, for the mouse.
+    body: Rect,
+}
+
+impl Lists {
+    /// One list for each listing; `filters` gives some of them a filter to begin with.
+    pub fn new(listings: &[ListingId], filters: &[(&str, ListingId)]) -> Self {
+        let make = |id: &ListingId| {
+            let filter = filters.iter().find(|(_, of)| of == id).map_or("", |(filter, _)| filter);
+            Browse::new(*id, filter)
+        };
+        Self { lists: listings.iter().map(make).collect(), current: 0, body: Rect::ZERO }
+    }
+
+    /// Shows a field's values as lines above the rows that have them, while the rows are sorted by it.
+    pub fn outlined(mut self, field: &str) -> Self {
+        self.lists.iter_mut().for_each(|list| list.outline_by(field));
+        self
+    }
+
+    fn list(&mut self) -> &mut Browse {
+        &mut self.lists[self.current]
+    }
+
+    fn of(&mut self, listing: ListingId) -> Option<&mut Browse> {
+        self.lists.iter_mut().find(|l| l.listing() == listing)
+    }
+}
+
+impl View for Lists {
+    fn scopes(&self) -> &'static [Scope] {
+        self.lists[self.current].scopes()
+    }
+
+    fn typed(&mut self, key: KeyEvent, cx: &mut Context<'_>) -> Option<Vec<Request>> {
+        self.list().typed(key, cx)
+    }
+
+    fn pasted(&mut self, text: &str, cx: &mut Context<'_>) -> Vec<Request> {
+        self.list().pasted(text, cx)
+    }
+
+    fn act(&mut self, action: Action, cx: &mut Context<'_>) -> Option<Vec<Request>> {
+        let many = self.lists.len();
+        match action {
+            Action::NextTab | Action::PreviousTab if many > 1 => {
+                let step = if action == Action::NextTab { 1 } else { many - 1 };
+                self.current = (self.current + step) % many;
+                Some(self.refresh(cx))
+            }
+            Action::NextTab | Action::PreviousTab => None,
+            _ => self.list().act(action, cx),
+        }
+    }
+
+    fn answer(&mut self, ticket: Ticket, answer: Answer, _: &mut Context<'_>) -> Vec<Request> {
+        let list = match ticket.slot {
+            Slot::Rows(listing) | Slot::Detail(listing) => self.of(listing),
+            Slot::Export | Slot::Overview => None,
+        };
+        if let Some(list) = list {
+            list.answer(ticket, answer);
+        }
+        Vec::new()
+    }
+
+    fn refresh(&mut self, cx: &mut Context<'_>) -> Vec<Request> {
+        self.list().refresh(cx)
+    }
+
+    fn draw(&mut self, area: Rect, canvas: &mut Canvas<'_>) {
+        let mut body = area;
+        if self.lists.len() > 1 {
+            let mut x = area.x + 1;
+            for (n, list) in self.lists.iter().enumerate() {
+                let listing = list.listing().get();
+                let rows = canvas.world.index(list.listing()).rows();
+                let label = format!("{} {}", listing.title, text::count(rows as u64));
+                let style = canvas.theme.style(if n == self.current { "ui.tab.active" } else { "ui.tab" });
+                let room = area.right().saturating_sub(x);
+                x += put(canvas.buffer, x, area.y, room, &label, style) + 3;
+            }
+            body = Rect::new(area.x, area.y + 1, area.width, area.height.saturating_sub(1));
+        }
+        self.body = body;
+        self.list().draw(body, canvas);
+    }
+
+    fn go(&mut self, to: &Location, cx: &mut Context<'_>) -> Vec<Request> {
+        match self.lists.iter().position(|l| l.listing() == to.listing) {
+            Some(n) => {
+                self.current = n;
+                self.list().go(to, cx)
+            }
+            None => Vec::new(),
+        }
+    }
+
+    fn location(&self) -> Option<Location> {
+        Some(self.lists[self.current].location())
+    }
+
+    fn mouse(&mut self, at: Position, wheel: i16, cx: &mut Context<'_>) -> Vec<Request> {
+        let body = self.body;
+        if body.contains(at) { self.list().mouse(at, body, wheel, cx) } else { Vec::new() }
+    }
+
+    fn choices(&self) -> Json {
+        self.lists.iter().map(|l| (l.listing().get().name.to_owned(), l.choices())).collect::<Map<_, _>>().into()
+    }
+
+    fn choose(&mut self, choices: &Json) {
+        for list in &mut self.lists {
+            list.choose(&choices[list.listing().get().name]);
+        }
+    }
+
+    fn is_deep(&self) -> bool {
+        self.lists[self.current].is_deep()
+    }
+}

@@ -1,0 +1,137 @@
+//! The views: one file each. Tabs, keys, help and snapshots iterate [`VIEWS`].
+//!
+//! A view holds state, turns actions into requests, and draws. It performs nothing.
+
+pub mod accounts;
+pub mod browse;
+pub mod coverage;
+pub mod findings;
+pub mod iam;
+pub mod lists;
+pub mod network;
+pub mod nodes;
+pub mod opened;
+pub mod overview;
+
+use std::sync::Arc;
+
+use crossterm::event::KeyEvent;
+use jiff::Timestamp;
+use ratatui::buffer::Buffer;
+use ratatui::layout::{Position, Rect};
+use serde_json::Value as Json;
+
+use crate::catalog::ListingId;
+use crate::console::action::Action;
+use crate::console::keymap::Scope;
+use crate::console::screen::Scroll;
+use crate::console::theme::Theme;
+use crate::message::{Answer, Effect, Slot, Ticket};
+use crate::world::World;
+
+/// A view as tabs, palette and tests know it.
+pub struct Declared {
+    /// The digit that opens it; none for those behind another key.
+    pub digit: Option<u8>,
+    pub name: &'static str,
+    pub title: &'static str,
+    /// The listings it shows: hops to them land here.
+    pub listings: &'static [ListingId],
+    pub make: fn() -> Box<dyn View>,
+}
+
+/// Every view, in the order of the tabs.
+pub const VIEWS: &[Declared] = &[
+    overview::DECLARED,
+    findings::DECLARED,
+    accounts::DECLARED,
+    iam::DECLARED,
+    network::DECLARED,
+    nodes::DECLARED,
+    coverage::DECLARED,
+];
+
+/// What a view may look at.
+pub struct Context<'a> {
+    pub world: &'a Arc<World>,
+    pub now: Timestamp,
+    pub tickets: &'a mut Tickets,
+}
+
+/// Numbers for askings.
+#[derive(Debug, Default)]
+pub struct Tickets(u64);
+
+impl Tickets {
+    /// The next ticket of a slot.
+    pub fn take(&mut self, slot: Slot) -> Ticket {
+        self.0 += 1;
+        Ticket { slot, number: self.0 }
+    }
+}
+
+/// A place to go: rows of a listing.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Location {
+    pub listing: ListingId,
+    pub filter: String,
+    /// The row to stand on.
+    pub row: Option<u64>,
+}
+
+/// What a view wants done.
+#[derive(Debug)]
+pub enum Request {
+    Effect(Effect),
+    Go(Location),
+    Copy(String),
+    /// A line at the foot; whether it is bad news.
+    Notice(String, bool),
+    /// The user's choices changed: keep them.
+    Remember,
+}
+
+/// What a view draws into.
+pub struct Canvas<'a> {
+    pub buffer: &'a mut Buffer,
+    pub theme: &'a Theme,
+    pub now: Timestamp,
+    pub world: &'a Arc<World>,
+    /// Where the terminal's cursor shows, if anywhere.
+    pub cursor: Option<Position>,
+    /// Rows that moved as a block since the last frame.
+    pub scroll: Option<Scroll>,
+}
+
+/// A view.
+pub trait View {
+    /// Where keys have their meaning now, nearest first.
+    fn scopes(&self) -> &'static [Scope];
+    /// A key while something is being typed; none where nothing is, and the key goes to the keymap.
+    fn typed(&mut self, key: KeyEvent, cx: &mut Context<'_>) -> Option<Vec<Request>>;
+    /// Pasted text, to wherever something is being typed.
+    fn pasted(&mut self, text: &str, cx: &mut Context<'_>) -> Vec<Request>;
+    /// An action; `None` where it means nothing here.
+    fn act(&mut self, action: Action, cx: &mut Context<'_>) -> Option<Vec<Request>>;
+    /// The answer to an asking of this view.
+    fn answer(&mut self, ticket: Ticket, answer: Answer, cx: &mut Context<'_>) -> Vec<Request>;
+    /// The view came on screen, or the world changed under it.
+    fn refresh(&mut self, cx: &mut Context<'_>) -> Vec<Request>;
+    fn draw(&mut self, area: Rect, canvas: &mut Canvas<'_>);
+    /// Rows of a listing to show.
+    fn go(&mut self, to: &Location, cx: &mut Context<'_>) -> Vec<Request>;
+    /// Where it stands, to come back to.
+    fn location(&self) -> Option<Location>;
+    /// A click or a turn of the wheel at a place.
+    fn mouse(&mut self, at: Position, wheel: i16, cx: &mut Context<'_>) -> Vec<Request>;
+    /// The user's choices, to remember.
+    fn choices(&self) -> Json;
+    /// Takes remembered choices; what does not fit is left.
+    fn choose(&mut self, choices: &Json);
+    /// Whether esc has a layer to go back from.
+    fn is_deep(&self) -> bool;
+    /// Commands of its own for the palette: action names.
+    fn commands(&self) -> &'static [&'static str] {
+        &[]
+    }
+}

@@ -1,0 +1,262 @@
+//! A row that is open in full: its detail with links to follow, and the raw document behind it.
+
+use ratatui::layout::Rect;
+use ratatui::style::Style;
+
+use crate::catalog::detail::{Body, Detail, Link};
+use crate::console::action::Action;
+use crate::console::views::Canvas;
+use crate::console::widgets::scroller::{self, Line, Offset, wrap};
+use crate::console::widgets::put;
+use crate::console::theme::Theme;
+use crate::message::Opened;
+use crate::text;
+
+/// What is on screen of it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Layer {
+    Detail,
+    Document,
+}
+
+/// An open row.
+#[derive(Debug)]
+pub struct Open {
+    /// The row's key.
+    pub key: u64,
+    /// None until it arrives; else the row, or why it can't be had.
+    pub content: Option<Result<Opened, String>>,
+    pub layer: Layer,
+    /// Whether the document was opened straight from the list: esc goes back there.
+    pub straight: bool,
+    detail_at: Offset,
+    document_at: Offset,
+    link: usize,
+    /// Lines and height of the last drawing, to scroll within.
+    seen: (usize, usize),
+}
+
+impl Open {
+    pub fn new(key: u64, layer: Layer) -> Self {
+        let straight = layer == Layer::Document;
+        let (detail_at, document_at) = (Offset::default(), Offset::default());
+        Self { key, content: None, layer, straight, detail_at, document_at, link: 0, seen: (0, 0) }
+    }
+
+    pub fn opened(&self) -> Option<&Opened> {
+        self.content.as_ref().and_then(|c| c.as_ref().ok())
+    }
+
+    /// The chosen link.
+    pub fn link(&self) -> Option<&Link> {
+        self.opened().and_then(|o| o.detail.links.get(self.link))
+    }
+
+    /// Scrolls, or chooses a link; false where the action is another.
+    pub fn act(&mut self, action: Action) -> bool {
+        let (total, height) = self.seen;
+        let page = isize::try_from(height.max(2) - 1).unwrap_or(1);
+        let by = match action {
+            Action::Down => 1,
+            Action::Up => -1,
+            Action::PageDown => page,
+            Action::PageUp => -page,
+            Action::HalfDown => page / 2,
+            Action::HalfUp => -(page / 2),
+            Action::Top => isize::MIN / 2,
+            Action::Bottom => isize::MAX / 2,
+            Action::NextLink | Action::PreviousLink => {
+                let many = self.opened().map_or(0, |o| o.detail.links.len());
+                if many > 0 && self.layer == Layer::Detail {
+                    let step = if action == Action::NextLink { 1 } else { many - 1 };
+                    self.link = (self.link + step) % many;
+                }
+                return true;
+            }
+            _ => return false,
+        };
+        let offset = if self.layer == Layer::Detail { &mut self.detail_at } else { &mut self.document_at };
+        offset.by(by, total, height);
+        true
+    }
+
+    pub fn draw(&mut self, area: Rect, canvas: &mut Canvas<'_>) {
+        let theme = canvas.theme;
+        let opened = match &self.content {
+            None => {
+                put(canvas.buffer, area.x, area.y, area.width, "Opening …", theme.style("ui.muted"));
+                return;
+            }
+            Some(Err(why)) => {
+                let lines: Vec<Line> = wrap(why, usize::from(area.width)).into_iter().map(|l| vec![(l, theme.style("ui.error"))]).collect();
+                scroller::draw(canvas.buffer, area, &lines, Offset::default());
+                return;
+            }
+            Some(Ok(opened)) => opened,
+        };
+        match self.layer {
+            Layer::Detail => {
+                let links = link_lines(&opened.detail, self.link, usize::from(area.width), theme);
+                let foot = u16::try_from(links.len()).unwrap_or(0).min(area.height / 3);
+                let body = Rect { height: area.height - foot, ..area };
+                let lines = detail_lines(&opened.detail, usize::from(area.width), theme);
+                self.seen = (lines.len(), usize::from(body.height));
+                self.detail_at.by(0, lines.len(), usize::from(body.height));
+                scroller::draw(canvas.buffer, body, &lines, self.detail_at);
+                more_below(canvas, body, lines.len(), self.detail_at);
+                let at = Rect { y: area.bottom() - foot, height: foot, ..area };
+                let mut from = Offset::default();
+                let chosen = links.iter().position(|l| l.iter().any(|(_, s)| *s == theme.style("ui.link.active"))).unwrap_or(0);
+                from.show(chosen, usize::from(foot));
+                scroller::draw(canvas.buffer, at, &links, from);
+            }
+            Layer::Document => {
+                let lines = code_lines(&opened.document, theme);
+                self.seen = (lines.len(), usize::from(area.height));
+                self.document_at.by(0, lines.len(), usize::from(area.height));
+                scroller::draw(canvas.buffer, area, &lines, self.document_at);
+                more_below(canvas, area, lines.len(), self.document_at);
+            }
+        }
+    }
+}
+
+/// A word at the right edge that tells there is more.
+fn more_below(canvas: &mut Canvas<'_>, area: Rect, total: usize, at: Offset) {
+    let below = total.saturating_sub(at.0 + usize::from(area.height));
+    if below > 0 && area.height > 0 {
+        let word = format!(" {below} more {} ", canvas.theme.glyphs.down);
+        let width = u16::try_from(text::width(&word)).unwrap_or(0).min(area.width);
+        put(canvas.buffer, area.right() - width, area.bottom() - 1, width, &word, canvas.theme.style("ui.muted"));
+    }
+}
+
+/// The links as a flow of words, as many lines as they need.
+fn link_lines(detail: &Detail, chosen: usize, cells: usize, theme: &Theme) -> Vec<Line> {
+    let mut lines: Vec<Line> = Vec::new();
+    let mut line: Line = Vec::new();
+    let mut used = 0;
+    for (n, link) in detail.links.iter().enumerate() {
+        let label = format!("{} {}", theme.glyphs.link, text::fit(&text::line(&link.label), cells.saturating_sub(2).min(44)));
+        let width = text::width(&label) + 3;
+        if used + width > cells && used > 0 {
+            lines.push(std::mem::take(&mut line));
+            used = 0;
+        }
+        used += width;
+        line.push((label, theme.style(if n == chosen { "ui.link.active" } else { "ui.link" })));
+        line.push(("   ".to_owned(), Style::default()));
+    }
+    if !line.is_empty() {
+        lines.push(line);
+    }
+    if !lines.is_empty() {
+        lines.insert(0, vec![(theme.glyphs.horizontal.repeat(cells), theme.style("ui.border"))]);
+    }
+    lines
+}
+
+/// A detail as lines of at most `cells` cells.
+pub fn detail_lines(detail: &Detail, cells: usize, theme: &Theme) -> Vec<Line> {
+    let plain = theme.style("ui");
+    let (label_style, heading) = (theme.style("ui.label"), theme.style("ui.heading"));
+    let mut lines: Vec<Line> = wrap(&detail.title, cells).into_iter().map(|l| vec![(l, theme.style("ui.title"))]).collect();
+    for section in &detail.sections {
+        lines.push(Vec::new());
+        if !section.heading.is_empty() {
+            lines.push(vec![(section.heading.clone(), heading)]);
+        }
+        match &section.body {
+            Body::Facts(facts) => {
+                let labels = facts.iter().map(|(label, _)| text::width(label)).max().unwrap_or(0).min(cells / 3).min(28);
+                for (label, value) in facts {
+                    let style = theme.known(&format!("{label}.{}", value.split(' ').next().unwrap_or_default().to_lowercase()));
+                    for (n, part) in wrap(value, cells.saturating_sub(labels + 2)).into_iter().enumerate() {
+                        let label = if n == 0 { label.as_str() } else { "" };
+                        let label = text::pad(&text::line(label), labels, false);
+                        lines.push(vec![(format!("{label}  "), label_style), (part, style.unwrap_or(plain))]);
+                    }
+                }
+            }
+            Body::Prose(prose) => lines.extend(wrap(prose, cells).into_iter().map(|l| vec![(l, plain)])),
+            Body::Code(code) => lines.extend(code_lines(code, theme)),
+            Body::Table { head, rows } => lines.extend(table_lines(head, rows, cells, theme)),
+        }
+    }
+    lines
+}
+
+fn table_lines(head: &[String], rows: &[Vec<String>], cells: usize, theme: &Theme) -> Vec<Line> {
+    let mut widths: Vec<usize> = head.iter().map(|h| text::width(h)).collect();
+    for row in rows {
+        for (width, cell) in widths.iter_mut().zip(row) {
+            *width = (*width).max(text::width(&text::line(cell)));
+        }
+    }
+    let gaps = 2 * widths.len().saturating_sub(1);
+    while widths.iter().sum::<usize>() + gaps > cells {
+        match widths.iter_mut().max() {
+            Some(width) if *width > 6 => *width -= 1,
+            _ => break,
+        }
+    }
+    let line = |cells: &[String], style: Style| -> Line {
+        cells.iter().zip(&widths).map(|(cell, width)| (format!("{}  ", text::pad(&text::line(cell), *width, false)), style)).collect()
+    };
+    let mut lines = vec![line(head, theme.style("ui.column"))];
+    lines.extend(rows.iter().map(|row| line(row, theme.style("ui"))));
+    lines
+}
+
+/// JSON with quiet colours, a line each; any other text as it stands.
+fn code_lines(code: &str, theme: &Theme) -> Vec<Line> {
+    text::block(code).lines().map(|line| colour_json(line, theme)).collect()
+}
+
+fn colour_json(line: &str, theme: &Theme) -> Line {
+    let mut parts: Line = Vec::new();
+    let mut rest = line;
+    while !rest.is_empty() {
+        let (length, role) = if let Some(inside) = rest.strip_prefix('"') {
+            let mut escaped = false;
+            let end = inside.char_indices().find(|(_, c)| {
+                let closes = *c == '"' && !escaped;
+                escaped = *c == '\\' && !escaped;
+                closes
+            });
+            let length = end.map_or(rest.len(), |(at, _)| at + 2);
+            let key = rest[length..].trim_start().starts_with(':');
+            (length, if key { "code.key" } else { "code.text" })
+        } else {
+            let length = rest.find('"').unwrap_or(rest.len());
+            let word = rest[..length].trim_matches(|c: char| c.is_whitespace() || ",:[]{}".contains(c));
+            let role = match word {
+                "true" | "false" | "null" => "code.word",
+                word if word.starts_with(|c: char| c.is_ascii_digit() || c == '-') => "code.number",
+                _ => "ui",
+            };
+            (length, role)
+        };
+        parts.push((rest[..length].to_owned(), theme.style(role)));
+        rest = &rest[length..];
+    }
+    parts
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::console::theme::{Depth, UNICODE};
+
+    #[test]
+    fn json_lines_keep_every_character() {
+        let theme = Theme::named("dark", Depth::True, UNICODE).unwrap();
+        for line in [r#"  "a\"b": "c: d", "#, r#"{"n": -3, "t": true}"#, "no json at all", "\"never closed", ""] {
+            let parts = colour_json(line, &theme);
+            assert_eq!(parts.iter().map(|(t, _)| t.as_str()).collect::<String>(), line);
+        }
+        let parts = colour_json(r#""key": "text""#, &theme);
+        assert_eq!(parts[0].1, theme.style("code.key"));
+        assert_eq!(parts[2].1, theme.style("code.text"));
+    }
+}

@@ -1,0 +1,88 @@
+//! Styled lines that scroll: details, raw documents, help.
+
+use ratatui::buffer::Buffer;
+use ratatui::layout::Rect;
+use ratatui::style::Style;
+use unicode_segmentation::UnicodeSegmentation as _;
+
+use crate::console::widgets::{clear, put_parts};
+use crate::text;
+
+/// A line of parts.
+pub type Line = Vec<(String, Style)>;
+
+/// Where a scroller stands.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Offset(pub usize);
+
+impl Offset {
+    /// Moves by lines, within what there is to see.
+    pub fn by(&mut self, lines: isize, total: usize, height: usize) {
+        let most = total.saturating_sub(height);
+        self.0 = self.0.saturating_add_signed(lines).min(most);
+    }
+    /// Brings a line on screen.
+    pub fn show(&mut self, line: usize, height: usize) {
+        if line < self.0 {
+            self.0 = line;
+        } else if line >= self.0 + height {
+            self.0 = line + 1 - height.max(1);
+        }
+    }
+}
+
+/// Draws the lines from the offset on.
+pub fn draw(buffer: &mut Buffer, area: Rect, lines: &[Line], offset: Offset) {
+    clear(buffer, area, Style::default());
+    for (row, line) in (0..area.height).zip(lines.iter().skip(offset.0)) {
+        let parts: Vec<(&str, Style)> = line.iter().map(|(t, s)| (t.as_str(), *s)).collect();
+        put_parts(buffer, area.x, area.y + row, area.width, &parts);
+    }
+}
+
+/// Breaks prose into lines of at most `cells` cells, at spaces where there are any; hostile characters are gone.
+pub fn wrap(prose: &str, cells: usize) -> Vec<String> {
+    let cells = cells.max(8);
+    let mut lines = Vec::new();
+    for paragraph in text::block(prose).split('\n') {
+        let mut line = String::new();
+        let mut used = 0;
+        for word in paragraph.split_word_bounds() {
+            let width = text::width(word);
+            if used + width > cells && used > 0 {
+                lines.push(line.trim_end().to_owned());
+                line.clear();
+                used = 0;
+                if word.trim().is_empty() {
+                    continue;
+                }
+            }
+            for grapheme in word.graphemes(true) {
+                let width = text::width(grapheme);
+                if used + width > cells {
+                    lines.push(std::mem::take(&mut line));
+                    used = 0;
+                }
+                line.push_str(grapheme);
+                used += width;
+            }
+        }
+        lines.push(line.trim_end().to_owned());
+    }
+    lines
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn prose_wraps_at_words_and_never_passes_the_edge() {
+        assert_eq!(wrap("one two three four", 9), ["one two", "three", "four"]);
+        assert_eq!(wrap("a\n\nb", 20), ["a", "", "b"]);
+        for line in wrap(&format!("{} 日本語テキスト日本語テキスト \u{1b}[31m", "x".repeat(50)), 12) {
+            assert!(text::width(&line) <= 12, "{line:?}");
+            assert!(!line.contains('\u{1b}'));
+        }
+    }
+}

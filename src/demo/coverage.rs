@@ -1,0 +1,117 @@
+//! What was asked and what came back: nearly all is well, a handful is not, as in any organisation.
+
+use jiff::Timestamp;
+
+use crate::demo::accounts::{AUDIT, REFUSED, REGIONS, SEATS, SUSPENDED};
+use crate::model::coverage::{Coverage, Outcome};
+use crate::model::estate::{Estate, RegionEstate};
+use crate::model::principal::Identity;
+
+type Count<T> = fn(&T) -> usize;
+
+const GLOBAL: [(&str, Count<Identity>); 7] = [
+    ("iam:GetAccountAuthorizationDetails", |i| i.users.len() + i.groups.len() + i.roles.len() + i.policies.len()),
+    ("iam:GetAccountPasswordPolicy", |i| usize::from(i.password_policy.is_some())),
+    ("iam:GetAccountSummary", |_| 1),
+    ("iam:GetCredentialReport", |i| i.credentials.len()),
+    ("iam:ListAccessKeys", |i| i.access_keys.len()),
+    ("iam:ListOpenIDConnectProviders", |i| i.oidc_providers.len()),
+    ("iam:ListSAMLProviders", |i| i.saml_providers.len()),
+];
+
+const REGIONAL: [(&str, Count<RegionEstate>); 19] = [
+    ("ec2:DescribeAddresses", |r| r.network.addresses.len()),
+    ("ec2:DescribeEgressOnlyInternetGateways", |r| r.network.egress_only_gateways.len()),
+    ("ec2:DescribeInstances", |r| r.network.instances.len()),
+    ("ec2:DescribeInternetGateways", |r| r.network.internet_gateways.len()),
+    ("ec2:DescribeManagedPrefixLists", |r| r.network.prefix_lists.len()),
+    ("ec2:DescribeNatGateways", |r| r.network.nat_gateways.len()),
+    ("ec2:DescribeNetworkAcls", |r| r.network.network_acls.len()),
+    ("ec2:DescribeNetworkInterfaces", |r| r.network.interfaces.len()),
+    ("ec2:DescribeRouteTables", |r| r.network.route_tables.len()),
+    ("ec2:DescribeSecurityGroups", |r| r.network.security_groups.len()),
+    ("ec2:DescribeSubnets", |r| r.network.subnets.len()),
+    ("ec2:DescribeTransitGatewayAttachments", |r| r.network.transit_gateway_attachments.len()),
+    ("ec2:DescribeVpcEndpoints", |r| r.network.endpoints.len()),
+    ("ec2:DescribeVpcPeeringConnections", |r| r.network.peerings.len()),
+    ("ec2:DescribeVpcs", |r| r.network.vpcs.len()),
+    ("elasticloadbalancing:DescribeLoadBalancers", |r| r.network.load_balancers.len()),
+    ("securityhub:DescribeHub", |_| 1),
+    ("ssm:DescribeInstanceInformation", |r| r.nodes.len()),
+    ("ssm:DescribeSessions", |r| r.sessions.len()),
+];
+
+/// What went wrong: account, region, API.
+fn trouble(account: &str, region: &str, api: &str) -> Option<(Outcome, &'static str)> {
+    match (account, region, api) {
+        ("warehouse-prod", "eu-central-1", "ssm:DescribeSessions") => Some((
+            Outcome::Denied,
+            "AccessDeniedException: explicit deny in a service control policy (p-8f2kguard); ask cloud-governance to allow ssm:DescribeSessions",
+        )),
+        ("data-lake-dev", "eu-central-1", "elasticloadbalancing:DescribeLoadBalancers") => {
+            Some((Outcome::Throttled, "Throttling: Rate exceeded; it is asked again with the next sweep"))
+        }
+        ("backup", "ap-southeast-2", "securityhub:DescribeHub") => Some((
+            Outcome::Failed,
+            "InvalidAccessException: the account is not subscribed to Security Hub in ap-southeast-2; enable it there",
+        )),
+        _ => None,
+    }
+}
+
+/// Adds every row; `findings` is how many Security Hub handed out.
+pub(super) fn add(estate: &mut Estate, findings: usize, at: Timestamp) {
+    let row = |account: usize, region: &str, api: &str, count: usize| Coverage {
+        account: SEATS[account].id.to_owned(),
+        region: region.to_owned(),
+        api: api.to_owned(),
+        outcome: Outcome::Ok,
+        reason: String::new(),
+        count: count as u64,
+        at,
+    };
+    let mut rows = Vec::with_capacity(2000);
+    let units = estate.organization.as_ref().map_or(0, |o| o.units.len());
+    for (api, count) in [
+        ("organizations:DescribeOrganization", 1),
+        ("organizations:ListAccounts", SEATS.len()),
+        ("organizations:ListOrganizationalUnitsForParent", units),
+        ("organizations:ListTagsForResource", SEATS.len()),
+    ] {
+        rows.push(row(0, "", api, count));
+    }
+    rows.push(row(AUDIT, REGIONS[0], "securityhub:GetFindings", findings));
+    for (n, seat) in SEATS.iter().enumerate() {
+        let mut assume = row(n, "", "sts:AssumeRole", 1);
+        if n == REFUSED {
+            assume.outcome = Outcome::Denied;
+            assume.count = 0;
+            assume.reason = format!(
+                "AccessDenied: {} is not authorized to perform sts:AssumeRole on arn:aws:iam::{}:role/SecurityAudit; create the role there",
+                "arn:aws:sts::222233334444:assumed-role/SecurityAudit/jo.tanaka", seat.id
+            );
+        } else if n == SUSPENDED {
+            assume.outcome = Outcome::NotAsked;
+            assume.count = 0;
+            assume.reason = "the account is suspended".to_owned();
+        }
+        rows.push(assume);
+        if let Some(identity) = estate.identity(seat.id) {
+            rows.extend(GLOBAL.iter().map(|(api, count)| row(n, "", api, count(identity))));
+        }
+        for region in REGIONS {
+            let Some(part) = estate.region(seat.id, region) else { continue };
+            for (api, count) in REGIONAL {
+                let mut row = row(n, region, api, count(part));
+                if let Some((outcome, reason)) = trouble(seat.name, region, api) {
+                    row.outcome = outcome;
+                    row.count = 0;
+                    row.reason = reason.to_owned();
+                }
+                rows.push(row);
+            }
+        }
+    }
+    rows.sort_by(|a, b| (&a.account, &a.region, &a.api).cmp(&(&b.account, &b.region, &b.api)));
+    estate.coverage = rows;
+}

@@ -1,0 +1,108 @@
+//! The embedded organisation: a believable estate and any number of findings, the same on every run. It reads no
+//! clock, no file and no network; everything is relative to the time its caller gives. Names, people and numbers are
+//! invented: addresses are of the documentation ranges, mail goes to example.com.
+//!
+//! `accounts`, `identity`, `network`, `nodes` and `coverage` build the estate; `facts` says what checks would find in
+//! it, `kinds` holds the words, `findings` draws the `n`-th finding, `document` writes it out in full, `tick` changes
+//! things while somebody watches.
+
+mod accounts;
+mod coverage;
+mod document;
+mod facts;
+mod findings;
+mod identity;
+mod kinds;
+mod network;
+mod nodes;
+mod random;
+#[cfg(test)]
+mod tests;
+mod tick;
+
+use std::sync::Arc;
+
+use jiff::Timestamp;
+
+use crate::demo::accounts::{REGIONS, SEATS, readable, seconds};
+use crate::demo::findings::Generator;
+use crate::demo::nodes::Post;
+use crate::model::estate::Estate;
+use crate::model::finding::Finding;
+
+pub use crate::demo::tick::Tick;
+
+/// How many findings it has unless asked otherwise.
+pub const FINDINGS: usize = 5_000;
+
+/// The embedded organisation at one time.
+pub struct Organization {
+    now: Timestamp,
+    findings: usize,
+    estate: Arc<Estate>,
+    generator: Generator,
+    posts: Vec<Post>,
+}
+
+impl Organization {
+    /// Builds the estate as of `now` (whole seconds count); findings are made when asked for. The `n`-th finding is the
+    /// same however many there are.
+    pub fn new(now: Timestamp, findings: usize) -> Self {
+        let now = Timestamp::from_second(now.as_second()).unwrap_or(now);
+        let collected = seconds(now, 12);
+        let mut ground = network::build(now);
+        let mut estate = Estate {
+            collected: Some(collected),
+            caller: Some(accounts::caller()),
+            organization: Some(accounts::organization()),
+            ..Estate::default()
+        };
+        for n in 0..SEATS.len() {
+            estate.put_account(accounts::account(n, now));
+        }
+        for identity in identity::build(now, &ground.instance_roles) {
+            estate.put_identity(identity);
+        }
+        for account in readable() {
+            for (region, name) in REGIONS.iter().enumerate() {
+                let network = ground.networks.remove(&(account, region)).unwrap_or_default();
+                estate.region_mut(SEATS[account].id, name).network = network;
+            }
+        }
+        let posts = nodes::add(&mut estate, now);
+        coverage::add(&mut estate, findings, collected);
+        let kinds = kinds::all();
+        let facts = facts::collect(&estate, &kinds, now);
+        Self { now, findings, estate: Arc::new(estate), generator: Generator::new(kinds, facts), posts }
+    }
+
+    /// Accounts without attribution of environment and owner: that is the caller's, by its rules.
+    pub fn estate(&self) -> &Arc<Estate> {
+        &self.estate
+    }
+
+    /// How many findings there are.
+    pub fn findings(&self) -> usize {
+        self.findings
+    }
+
+    /// The `n`-th finding, its `document` empty; any `n` gives one. Its key is that of the same record imported from
+    /// a file: of product ARN and id, or for Prowler of account, region, check and resource.
+    pub fn finding(&self, n: usize) -> Finding {
+        self.generator.finding(n, self.now)
+    }
+
+    /// The `n`-th finding as an ASFF record: JSON text with the same facts.
+    pub fn document(&self, n: usize) -> String {
+        self.write(&self.finding(n), n)
+    }
+
+    /// Account and region of the `n`-th finding, far cheaper than the whole.
+    pub fn place(&self, n: usize) -> (&'static str, &'static str) {
+        self.generator.place(&self.generator.draw(n))
+    }
+
+    fn write(&self, finding: &Finding, n: usize) -> String {
+        document::build(finding, self.generator.kind(&self.generator.draw(n)), &self.estate)
+    }
+}

@@ -1,0 +1,307 @@
+//! Instances, load balancers, functions' and databases' interfaces: what stands in the subnets.
+
+use serde_json::json;
+
+use crate::demo::accounts::{REGIONS, SEATS, days, tags};
+use crate::demo::network::{Ground, Inner, Mistake, Place, Stock, Yard, state};
+use crate::demo::random::{Random, label};
+use crate::model::Extra;
+use crate::model::network::{
+    Address, Association, Attachment, Instance, Interface, Ipv6Address, LoadBalancer, LoadBalancerZone, MetadataOptions,
+    ProfileRef,
+};
+
+/// Gives an interface an elastic address; returns the allocation.
+pub(super) fn elastic(ground: &mut Ground, yard: &Yard, part: &str, eni: &mut Interface, public: &str, instance: &str) -> String {
+    let allocation = yard.id("eipalloc", part);
+    associate(yard, eni, public, &allocation);
+    let address = Address {
+        public_ip: public.to_owned(),
+        allocation_id: allocation.clone(),
+        association_id: yard.id("eipassoc", part),
+        private_ip_address: eni.private_ip_address.clone(),
+        network_interface_id: eni.network_interface_id.clone(),
+        instance_id: instance.to_owned(),
+        tags: tags(&[("Name", &yard.name(part))]),
+        ..Address::default()
+    };
+    ground.network(yard).addresses.push(address);
+    allocation
+}
+
+fn associate(yard: &Yard, eni: &mut Interface, public: &str, allocation: &str) {
+    let association = Association {
+        public_ip: public.to_owned(),
+        public_dns_name: format!("ec2-{}.{}.compute.amazonaws.com", public.replace('.', "-"), REGIONS[yard.site.region]),
+        allocation_id: allocation.to_owned(),
+        ip_owner_id: if allocation.is_empty() { "amazon".to_owned() } else { yard.owner() },
+        ..Association::default()
+    };
+    if let Some(address) = eni.private_ip_addresses.first_mut() {
+        address.association = Some(association.clone());
+    }
+    eni.association = Some(association);
+}
+
+/// What runs where: name, tier, size, groups, how many.
+struct Fleet {
+    name: &'static str,
+    tier: &'static str,
+    size: &'static str,
+    groups: &'static [&'static str],
+    count: usize,
+}
+
+const fn fleet(
+    name: &'static str,
+    tier: &'static str,
+    size: &'static str,
+    groups: &'static [&'static str],
+    count: usize,
+) -> Fleet {
+    Fleet { name, tier, size, groups, count }
+}
+
+const OPEN: &[Fleet] = &[
+    fleet("jump", "public", "t3.micro", &["bastion"], 1),
+    fleet("edge", "public", "c6i.large", &["edge", "ipv6-ssh", "debug-all"], 1),
+    fleet("api", "private", "m6i.large", &["app"], 2),
+    fleet("worker", "private", "m6i.xlarge", &["app"], 1),
+];
+const INNER: &[Fleet] = &[
+    fleet("api", "private", "m6i.large", &["app"], 2),
+    fleet("batch", "private", "r6i.2xlarge", &["app"], 1),
+    fleet("index", "data", "r6i.xlarge", &["db"], 1),
+];
+const STOCK: &[Fleet] = &[fleet("test", "public", "t2.medium", &["edge", "rdp-temp", "debug-all", "default"], 2)];
+
+/// Adds the VPC's machines and everything else that has an interface.
+pub(super) fn add(ground: &mut Ground, yard: &mut Yard) {
+    let fleets = match yard.site.layout {
+        Stock => STOCK,
+        Inner => INNER,
+        _ => OPEN,
+    };
+    for fleet in fleets {
+        for n in 0..fleet.count {
+            instance(ground, yard, fleet, n);
+        }
+    }
+    if yard.groups.contains_key("rdp-temp") && yard.site.layout != Stock {
+        instance(ground, yard, &fleet("desktop", "public", "t3.large", &["rdp-temp"], 1), 0);
+    }
+    if yard.site.account == "ci-cd" {
+        for n in 0..4 {
+            instance(ground, yard, &fleet("runner", "private", "c6i.4xlarge", &["app"], 4), n);
+        }
+    }
+    if yard.site.layout == Stock {
+        return;
+    }
+    // One API was throttled there (see coverage), so its load balancers are not known.
+    if yard.site.account != "data-lake-dev" {
+        balancer(ground, yard);
+    }
+    let function = format!("AWS Lambda VPC ENI-{}-events-{:08x}", yard.app(), label(&yard.vpc) as u32);
+    attached(ground, yard, "private", "lambda", "lambda", function, &["app"]);
+    attached(ground, yard, "data", "rds", "interface", "RDSNetworkInterface".to_owned(), &["db", "db-migration"]);
+    if Random::of(&yard.label("spare")).chance(25) {
+        let mut place = take(yard, "private");
+        let mut eni = ground.interface(yard, &mut place, "spare", "interface", "left over".to_owned());
+        eni.status = "available".to_owned();
+        eni.groups = yard.group_refs(&["app"]);
+        give(yard, "private", place);
+        ground.network(yard).interfaces.push(eni);
+    }
+}
+
+/// The tier's subnet with the fewest addresses in use; the VPC's first where the tier is missing.
+fn take(yard: &Yard, tier: &str) -> Place {
+    let places = match tier {
+        "public" => &yard.public,
+        "private" => &yard.private,
+        _ => &yard.data,
+    };
+    let any = || yard.public.first().or(yard.private.first());
+    places.iter().min_by_key(|p| p.next).or_else(any).cloned().unwrap_or_else(|| Place {
+        subnet: String::new(),
+        zone: String::new(),
+        prefix: yard.block.clone(),
+        next: 5,
+    })
+}
+
+fn give(yard: &mut Yard, tier: &str, place: Place) {
+    let places = match tier {
+        "public" => &mut yard.public,
+        "private" => &mut yard.private,
+        _ => &mut yard.data,
+    };
+    if let Some(slot) = places.iter_mut().find(|p| p.subnet == place.subnet) {
+        *slot = place;
+    }
+}
+
+/// An interface that a service of AWS holds.
+fn attached(
+    ground: &mut Ground,
+    yard: &mut Yard,
+    tier: &str,
+    part: &str,
+    kind: &str,
+    description: String,
+    groups: &[&'static str],
+) {
+    let mut place = take(yard, tier);
+    let mut eni = ground.interface(yard, &mut place, part, kind, description);
+    eni.requester_id = format!("amazon-{part}");
+    eni.groups = yard.group_refs(groups);
+    eni.attachment = Some(Attachment {
+        attachment_id: yard.id("ela-attach", part),
+        instance_owner_id: format!("amazon-{part}"),
+        status: "attached".to_owned(),
+        ..Attachment::default()
+    });
+    give(yard, tier, place);
+    ground.network(yard).interfaces.push(eni);
+}
+
+fn instance(ground: &mut Ground, yard: &mut Yard, fleet: &Fleet, n: usize) {
+    let part = format!("{}{n}", fleet.name);
+    let mut random = Random::of(&yard.label(&part));
+    let instance_id = yard.id("i", &part);
+    let name = format!("{}-{}-{}", yard.site.name, fleet.name, n + 1);
+    let mut place = take(yard, fleet.tier);
+    let mut eni = ground.interface(yard, &mut place, &part, "interface", String::new());
+    eni.groups = yard.group_refs(fleet.groups);
+    if eni.groups.is_empty() {
+        eni.groups = yard.group_refs(&["default"]);
+    }
+    eni.attachment = Some(Attachment {
+        attachment_id: yard.id("eni-attach", &part),
+        instance_id: instance_id.clone(),
+        instance_owner_id: yard.owner(),
+        status: "attached".to_owned(),
+        ..Attachment::default()
+    });
+    let windows = fleet.name == "desktop";
+    let running = random.chance(92);
+    let mut public = String::new();
+    if fleet.tier == "public" && running {
+        public = ground.public_address();
+        if fleet.name == "edge" {
+            elastic(ground, yard, &part, &mut eni, &public, &instance_id);
+        } else {
+            associate(yard, &mut eni, &public, "");
+        }
+        if !yard.v6.is_empty() {
+            let zone = yard.public.iter().position(|p| p.subnet == place.subnet).unwrap_or(0);
+            let address = format!("{}:{zone}::{:x}", yard.v6, 0x10 + place.next);
+            eni.ipv6_addresses.push(Ipv6Address { ipv6_address: address, extra: Extra::new() });
+        }
+    }
+    let role = format!("{}-{}-instance", yard.app(), fleet.name);
+    // Sandboxes start machines by hand, without a profile.
+    let profile = yard.site.layout != Stock || n == 0;
+    if profile {
+        ground.instance_roles.insert((yard.account, role.clone()));
+    }
+    let production = SEATS[yard.account].unit.ends_with("/Production");
+    let old = random.chance(if production { 20 } else { 45 });
+    let launched = days(ground.now, 1 + random.below(if old { 900 } else { 200 }) as u64);
+    let made = Instance {
+        instance_id,
+        image_id: format!("ami-0{:016x}", label(if windows { "windows" } else { "linux" })),
+        instance_type: fleet.size.to_owned(),
+        state: state(if running { "running" } else { "stopped" }),
+        vpc_id: yard.vpc.clone(),
+        subnet_id: eni.subnet_id.clone(),
+        private_ip_address: eni.private_ip_address.clone(),
+        public_ip_address: public,
+        platform_details: if windows { "Windows" } else { "Linux/UNIX" }.to_owned(),
+        launch_time: launched.to_string(),
+        iam_instance_profile: profile.then(|| ProfileRef {
+            arn: format!("arn:aws:iam::{}:instance-profile/{role}", SEATS[yard.account].id),
+            id: crate::demo::random::unique("AIPA", &role),
+            ..ProfileRef::default()
+        }),
+        security_groups: eni.groups.clone(),
+        metadata_options: Some(MetadataOptions {
+            http_tokens: if old { "optional" } else { "required" }.to_owned(),
+            http_endpoint: "enabled".to_owned(),
+            ..MetadataOptions::default()
+        }),
+        tags: tags(&[("Name", &name), ("Role", fleet.name), ("Team", if random.chance(80) { yard.app() } else { "" })]),
+        ..Instance::default()
+    };
+    give(yard, fleet.tier, place);
+    let network = ground.network(yard);
+    network.interfaces.push(eni);
+    network.instances.push(made);
+}
+
+fn balancer(ground: &mut Ground, yard: &mut Yard) {
+    let outside = !yard.public.is_empty();
+    let region = REGIONS[yard.site.region];
+    let network_kind = yard.site.name.starts_with("hub");
+    let kind = if network_kind { "network" } else { "application" };
+    let name = yard.name("front");
+    let hash = format!("{:016x}", label(&yard.label("front")));
+    let short = if network_kind { "net" } else { "app" };
+    let arn = format!("arn:aws:elasticloadbalancing:{region}:{}:loadbalancer/{short}/{name}/{hash}", SEATS[yard.account].id);
+    let groups = if network_kind { &[][..] } else { &["edge"][..] };
+    let tier = if outside { "public" } else { "private" };
+    let mut zones = Vec::new();
+    for n in 0..if outside { yard.public.len() } else { yard.private.len() } {
+        let mut place = if outside { yard.public[n].clone() } else { yard.private[n].clone() };
+        let eni_kind = if network_kind { "network_load_balancer" } else { "interface" };
+        let mut eni = ground.interface(yard, &mut place, &format!("front{n}"), eni_kind, format!("ELB {short}/{name}/{hash}"));
+        eni.requester_id = "amazon-elb".to_owned();
+        eni.groups = yard.group_refs(if outside { groups } else { &["app"] });
+        eni.attachment = Some(Attachment {
+            attachment_id: yard.id("ela-attach", &format!("front{n}")),
+            instance_owner_id: "amazon-elb".to_owned(),
+            status: "attached".to_owned(),
+            ..Attachment::default()
+        });
+        if outside {
+            let public = ground.public_address();
+            associate(yard, &mut eni, &public, "");
+        }
+        zones.push(LoadBalancerZone {
+            zone_name: place.zone.clone(),
+            subnet_id: place.subnet.clone(),
+            ..LoadBalancerZone::default()
+        });
+        give(yard, tier, place);
+        ground.network(yard).interfaces.push(eni);
+    }
+    let mut plain = Extra::new();
+    plain.insert("Port".to_owned(), json!(80));
+    plain.insert("Protocol".to_owned(), json!(if network_kind { "TCP" } else { "HTTP" }));
+    let redirect = !yard.site.mistakes.contains(&Mistake::StockDefault);
+    plain.insert("DefaultActions".to_owned(), json!([{ "Type": if redirect { "redirect" } else { "forward" } }]));
+    let mut tls = Extra::new();
+    tls.insert("Port".to_owned(), json!(443));
+    tls.insert("Protocol".to_owned(), json!(if network_kind { "TLS" } else { "HTTPS" }));
+    tls.insert("SslPolicy".to_owned(), json!("ELBSecurityPolicy-TLS13-1-2-2021-06"));
+    tls.insert("DefaultActions".to_owned(), json!([{ "Type": "forward" }]));
+    let made = LoadBalancer {
+        load_balancer_arn: arn,
+        load_balancer_name: name.clone(),
+        dns_name: format!("{name}-{}.{region}.elb.amazonaws.com", label(&name) as u32),
+        scheme: if outside { "internet-facing" } else { "internal" }.to_owned(),
+        kind: kind.to_owned(),
+        vpc_id: yard.vpc.clone(),
+        state: state("active"),
+        security_groups: if network_kind {
+            Vec::new()
+        } else {
+            yard.group_refs(if outside { groups } else { &["app"] }).into_iter().map(|g| g.group_id).collect()
+        },
+        availability_zones: zones,
+        listeners: vec![plain, tls],
+        ..LoadBalancer::default()
+    };
+    ground.network(yard).load_balancers.push(made);
+}

@@ -1,0 +1,371 @@
+//! Rows in columns: built once, then only read. It owns building, cells and the stored form's meaning; many segments make
+//! an [`crate::listing::index::Index`].
+//!
+//! Limits: a text or keyword longer than 65,535 bytes is cut at a character's edge, members of a set beyond that are left
+//! out, a segment holds at most 4,294,967,294 rows. Whole documents belong elsewhere: a row's payload says where.
+
+use std::borrow::Cow;
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use crate::listing::codec;
+use crate::listing::column::{Column, MEMBER, Whole, split_at};
+use crate::listing::packed::Packed;
+use crate::listing::schema::{Field, FieldId, Kind, Schema};
+use crate::listing::strings::{LONGEST, Strings, clip};
+
+/// One value of one row.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Cell<'a> {
+    /// The row has no value here.
+    None,
+    /// A keyword or text, as it was given: it may hold control characters.
+    Text(Cow<'a, str>),
+    /// The members of a set, sorted, parted by U+001F; see [`Cell::members`].
+    Set(Cow<'a, str>),
+    /// A rank's place and its word.
+    Rank(u8, &'static str),
+    /// A whole number.
+    Number(i64),
+    /// Unix seconds (kinds Time and Age).
+    Time(i64),
+}
+
+impl Cell<'_> {
+    /// Whether there is no value.
+    pub fn is_none(&self) -> bool {
+        matches!(self, Cell::None)
+    }
+
+    /// The members of a set; of any other cell with words, that one.
+    pub fn members(&self) -> impl Iterator<Item = &str> {
+        let text = match self {
+            Cell::Text(text) | Cell::Set(text) => text.as_ref(),
+            Cell::Rank(_, word) => word,
+            Cell::None | Cell::Number(_) | Cell::Time(_) => "",
+        };
+        let part = if matches!(self, Cell::Set(_)) { MEMBER } else { '\u{0}' };
+        let whole = (!text.is_empty() && part != MEMBER).then_some(text);
+        let parts = (!text.is_empty() && part == MEMBER).then(|| text.split(MEMBER));
+        whole.into_iter().chain(parts.into_iter().flatten())
+    }
+}
+
+/// Why stored columns could not be read. Nothing of them is used.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum SegmentError {
+    /// Not this format at all.
+    #[error("cannot read stored columns: they do not start with the mark of a segment; delete the cache to rebuild it")]
+    NotASegment,
+    /// Written by another version of the format.
+    #[error(
+        "cannot read stored columns: they are of format {found} and this program reads format {known}; \
+         use the program that wrote them, or delete the cache to rebuild it"
+    )]
+    Version {
+        /// The version in the bytes.
+        found: u32,
+        /// The version read here.
+        known: u32,
+    },
+    /// Written for a listing with other fields.
+    #[error("cannot read stored columns: the listing's fields have changed since they were written; rebuild the cache")]
+    OtherSchema,
+    /// Cut short or altered.
+    #[error("cannot read stored columns: they are damaged ({what}, at byte {at}); delete the cache to rebuild it")]
+    Damaged {
+        /// What did not hold.
+        what: &'static str,
+        /// Where reading had come to.
+        at: usize,
+    },
+}
+
+/// Rows in columns, read only.
+#[derive(Debug, Clone)]
+pub struct Segment {
+    pub(crate) schema: Arc<Schema>,
+    pub(crate) columns: Vec<Column>,
+    pub(crate) keys: Vec<u64>,
+    pub(crate) payloads: Vec<u64>,
+}
+
+impl Segment {
+    /// How many rows there are.
+    pub fn rows(&self) -> usize {
+        self.keys.len()
+    }
+
+    /// The fields its columns were built for.
+    pub fn schema(&self) -> &Arc<Schema> {
+        &self.schema
+    }
+
+    /// The value of `field` in `row`; [`Cell::None`] also when there is no such row or field.
+    pub fn cell(&self, row: usize, field: FieldId) -> Cell<'_> {
+        let Some(column) = self.column(field) else { return Cell::None };
+        let kind = self.schema.get(field).kind;
+        match (column, kind) {
+            (Column::Rank(codes), Kind::Rank(words)) => codes
+                .get(row)
+                .and_then(|code| words.get(code as usize).map(|word| Cell::Rank(code as u8, word)))
+                .unwrap_or(Cell::None),
+            (Column::Whole(whole), Kind::Number) => whole.get(row).map_or(Cell::None, Cell::Number),
+            (Column::Whole(whole), _) => whole.get(row).map_or(Cell::None, Cell::Time),
+            (_, Kind::Set) => column.text(row).map_or(Cell::None, Cell::Set),
+            _ => column.text(row).map_or(Cell::None, Cell::Text),
+        }
+    }
+
+    /// The caller's hash of the row's identity.
+    pub fn key(&self, row: usize) -> Option<u64> {
+        self.keys.get(row).copied()
+    }
+
+    /// The caller's note on where the row's document is.
+    pub fn payload(&self, row: usize) -> Option<u64> {
+        self.payloads.get(row).copied()
+    }
+
+    /// Bytes held on the heap.
+    pub fn memory(&self) -> usize {
+        let columns: usize = self.columns.iter().map(|column| size_of::<Column>() + column.memory()).sum();
+        columns + (self.keys.capacity() + self.payloads.capacity()) * 8
+    }
+
+    /// The stored form: versioned, bound to the schema, with a checksum against accidents (not against forgery).
+    pub fn to_bytes(&self) -> Vec<u8> {
+        codec::write(self)
+    }
+
+    /// Reads what [`Segment::to_bytes`] wrote. Every length, offset and code is checked, so bytes from anywhere are safe.
+    ///
+    /// # Errors
+    /// When the bytes are not a segment, of another version or schema, or damaged.
+    pub fn from_bytes(schema: Arc<Schema>, bytes: &[u8]) -> Result<Segment, SegmentError> {
+        codec::read(schema, bytes)
+    }
+
+    pub(crate) fn column(&self, field: FieldId) -> Option<&Column> {
+        self.columns.get(usize::from(field.0))
+    }
+}
+
+/// Distinct texts with their codes.
+#[derive(Debug, Default)]
+struct Interner {
+    codes: HashMap<Box<str>, u32>,
+    values: Strings,
+}
+
+impl Interner {
+    fn code(&mut self, text: &str) -> u32 {
+        let text = clip(text);
+        if let Some(code) = self.codes.get(text) {
+            return *code;
+        }
+        let code = self.codes.len() as u32;
+        self.codes.insert(text.into(), code);
+        self.values.push(text);
+        code
+    }
+}
+
+/// No value, among codes.
+const NO_CODE: u32 = u32::MAX;
+/// No value, among whole numbers.
+const NO_NUMBER: i64 = i64::MIN;
+
+#[derive(Debug)]
+enum Building {
+    Coded { interner: Interner, codes: Vec<u32>, now: u32 },
+    Rank { words: &'static [&'static str], codes: Vec<u8>, now: u8 },
+    Text { heads: Interner, codes: Vec<u32>, tails: Strings, now: String },
+    Whole { values: Vec<i64>, now: i64 },
+}
+
+/// Builds a [`Segment`] row by row: give the row's values, then [`SegmentBuilder::push`]. A value not given, or an empty
+/// text, is no value; one given twice, the last counts; one given to a field of another kind is not taken.
+#[derive(Debug)]
+pub struct SegmentBuilder {
+    schema: Arc<Schema>,
+    columns: Vec<Building>,
+    keys: Vec<u64>,
+    payloads: Vec<u64>,
+    scratch: String,
+}
+
+impl SegmentBuilder {
+    /// A builder of no rows yet.
+    pub fn new(schema: Arc<Schema>) -> SegmentBuilder {
+        let column = |field: &Field| match field.kind {
+            Kind::Keyword | Kind::Set => Building::Coded { interner: Interner::default(), codes: Vec::new(), now: NO_CODE },
+            Kind::Rank(words) => Building::Rank { words, codes: Vec::new(), now: u8::MAX },
+            Kind::Text => {
+                Building::Text { heads: Interner::default(), codes: Vec::new(), tails: Strings::default(), now: String::new() }
+            }
+            Kind::Number | Kind::Time | Kind::Age => Building::Whole { values: Vec::new(), now: NO_NUMBER },
+        };
+        let columns = schema.iter().map(|(_, field)| column(field)).collect();
+        SegmentBuilder { schema, columns, keys: Vec::new(), payloads: Vec::new(), scratch: String::new() }
+    }
+
+    /// The row's text or keyword in `field` (either name does for both kinds).
+    pub fn text(&mut self, field: FieldId, text: &str) -> &mut Self {
+        match self.columns.get_mut(usize::from(field.0)) {
+            Some(Building::Coded { interner, now, .. }) => {
+                *now = if text.is_empty() { NO_CODE } else { interner.code(text) };
+            }
+            Some(Building::Text { now, .. }) => {
+                now.clear();
+                now.push_str(clip(text));
+            }
+            _ => debug_assert!(false, "a text was given to a field of another kind"),
+        }
+        self
+    }
+
+    /// The row's keyword in `field`. In a Set it is the only member.
+    pub fn keyword(&mut self, field: FieldId, word: &str) -> &mut Self {
+        if matches!(self.schema.iter().nth(usize::from(field.0)), Some((_, Field { kind: Kind::Set, .. }))) {
+            return self.set(field, [word]);
+        }
+        self.text(field, word)
+    }
+
+    /// The row's members in `field`; empty and repeated ones are left out, order is not kept.
+    pub fn set<'a>(&mut self, field: FieldId, members: impl IntoIterator<Item = &'a str>) -> &mut Self {
+        let mut members: Vec<Cow<'a, str>> = members.into_iter().filter(|member| !member.is_empty()).map(clean).collect();
+        members.sort_unstable();
+        members.dedup();
+        self.scratch.clear();
+        for member in &members {
+            if self.scratch.len() + member.len() + 1 > LONGEST {
+                break;
+            }
+            if !self.scratch.is_empty() {
+                self.scratch.push(MEMBER);
+            }
+            self.scratch.push_str(member);
+        }
+        let joined = std::mem::take(&mut self.scratch);
+        self.text(field, &joined);
+        self.scratch = joined;
+        self
+    }
+
+    /// The row's rank in `field`, by place; one past the last word is no value.
+    pub fn rank(&mut self, field: FieldId, place: u8) -> &mut Self {
+        match self.columns.get_mut(usize::from(field.0)) {
+            Some(Building::Rank { words, now, .. }) => {
+                *now = if usize::from(place) < words.len() { place } else { u8::MAX };
+            }
+            _ => debug_assert!(false, "a rank was given to a field of another kind"),
+        }
+        self
+    }
+
+    /// The row's rank in `field`, by word in any case; an unknown word is no value.
+    pub fn rank_word(&mut self, field: FieldId, word: &str) -> &mut Self {
+        let Some(Building::Rank { words, .. }) = self.columns.get(usize::from(field.0)) else {
+            debug_assert!(false, "a rank was given to a field of another kind");
+            return self;
+        };
+        let place = words.iter().position(|known| known.eq_ignore_ascii_case(word));
+        self.rank(field, place.and_then(|place| u8::try_from(place).ok()).unwrap_or(u8::MAX))
+    }
+
+    /// The row's number in `field`. `i64::MIN` is stored as the number above it.
+    pub fn number(&mut self, field: FieldId, number: i64) -> &mut Self {
+        match self.columns.get_mut(usize::from(field.0)) {
+            Some(Building::Whole { now, .. }) => *now = number.max(i64::MIN + 1),
+            _ => debug_assert!(false, "a number was given to a field of another kind"),
+        }
+        self
+    }
+
+    /// The row's instant in `field` (kinds Time and Age), in unix seconds.
+    pub fn time(&mut self, field: FieldId, seconds: i64) -> &mut Self {
+        self.number(field, seconds)
+    }
+
+    /// Ends the row. `key` is a stable hash of the row's identity, by which marks and the cursor survive a refresh; it is
+    /// best unique. `payload` is the caller's own, such as the place of the whole document.
+    pub fn push(&mut self, key: u64, payload: u64) {
+        self.keys.push(key);
+        self.payloads.push(payload);
+        for column in &mut self.columns {
+            match column {
+                Building::Coded { codes, now, .. } => codes.push(std::mem::replace(now, NO_CODE)),
+                Building::Rank { codes, now, .. } => codes.push(std::mem::replace(now, u8::MAX)),
+                Building::Whole { values, now } => values.push(std::mem::replace(now, NO_NUMBER)),
+                Building::Text { heads, codes, tails, now } => {
+                    let (head, tail) = now.split_at(split_at(now));
+                    codes.push(if now.is_empty() { NO_CODE } else { heads.code(head) });
+                    tails.push(tail);
+                    now.clear();
+                }
+            }
+        }
+    }
+
+    /// How many rows were pushed.
+    pub fn rows(&self) -> usize {
+        self.keys.len()
+    }
+
+    /// The segment. A row begun but not pushed is dropped.
+    pub fn finish(mut self) -> Segment {
+        self.keys.shrink_to_fit();
+        self.payloads.shrink_to_fit();
+        let columns = self.columns.into_iter().map(finish).collect();
+        Segment { schema: self.schema, columns, keys: self.keys, payloads: self.payloads }
+    }
+}
+
+fn finish(column: Building) -> Column {
+    match column {
+        Building::Coded { interner, codes, .. } => {
+            let (values, codes) = finish_codes(&interner, &codes);
+            Column::Coded { values, codes }
+        }
+        Building::Rank { codes, .. } => {
+            let mut codes = codes;
+            codes.shrink_to_fit();
+            Column::Rank(Packed::U8(codes))
+        }
+        Building::Text { heads, codes, mut tails, .. } => {
+            tails.shrink();
+            let (heads, codes) = finish_codes(&heads, &codes);
+            Column::Text { heads, codes, tails }
+        }
+        Building::Whole { values, .. } => {
+            let given = || values.iter().copied().filter(|value| *value != NO_NUMBER);
+            let (least, most) = (given().min().unwrap_or(0), given().max().unwrap_or(0));
+            let above = |value: i64| value.wrapping_sub(least) as u64;
+            let above = Packed::new(above(most), values.iter().map(|value| (*value != NO_NUMBER).then(|| above(*value))));
+            Column::Whole(Whole { least, most, above })
+        }
+    }
+}
+
+fn finish_codes(interner: &Interner, codes: &[u32]) -> (Strings, Packed) {
+    // Codes in the order of their values: merging and sorting many segments then finds sorted runs.
+    let given = &interner.values;
+    let mut order: Vec<usize> = (0..given.len()).collect();
+    order.sort_by(|a, b| given.folded(*a).cmp(given.folded(*b)).then_with(|| given.get(*a).cmp(&given.get(*b))));
+    let (mut values, mut places) = (Strings::default(), vec![0u64; order.len()]);
+    for (place, code) in order.into_iter().enumerate() {
+        values.push(&given.get(code));
+        places[code] = place as u64;
+    }
+    values.shrink();
+    let largest = places.len().saturating_sub(1) as u64;
+    let codes = Packed::new(largest, codes.iter().map(|code| places.get(*code as usize).copied()));
+    (values, codes)
+}
+
+/// A member without the character that parts members.
+fn clean(member: &str) -> Cow<'_, str> {
+    if member.contains(MEMBER) { Cow::Owned(member.replace(MEMBER, " ")) } else { Cow::Borrowed(member) }
+}

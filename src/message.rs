@@ -1,0 +1,126 @@
+//! What the console asks of `work`, and what comes back. The console decides and draws; it performs nothing.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use serde_json::Value as Json;
+use tokio::sync::oneshot;
+
+use crate::catalog::detail::Detail;
+use crate::catalog::ListingId;
+use crate::listing::index::{Index, RowId};
+use crate::listing::query::{Query, Rows};
+use crate::listing::schema::FieldId;
+use crate::world::World;
+
+/// Which asking: answers to an older one in the same slot are dropped.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct Ticket {
+    pub slot: Slot,
+    pub number: u64,
+}
+
+/// A place where only the newest asking counts; a newer one cancels the older.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Slot {
+    /// The rows of a listing in a view.
+    Rows(ListingId),
+    /// The row that is open in full.
+    Detail(ListingId),
+    /// The figures of the overview.
+    Overview,
+    Export,
+}
+
+/// Asked of `work`.
+#[derive(Debug, Clone)]
+pub enum Effect {
+    /// Filter, sort and group; answered by [`Answer::Rows`].
+    Query { ticket: Ticket, index: Index, query: Query },
+    /// One row in full; answered by [`Answer::Detail`].
+    Detail { ticket: Ticket, world: Arc<World>, listing: ListingId, row: RowId },
+    /// The overview's figures; answered by [`Answer::Overview`].
+    Overview { ticket: Ticket, world: Arc<World> },
+    /// Write rows to a file; answered by [`Answer::Exported`].
+    Export { ticket: Ticket, listing: ListingId, index: Index, rows: Vec<RowId>, fields: Vec<FieldId>, path: PathBuf },
+    /// Ask AWS again, now.
+    Refresh,
+    /// Stop asking AWS until the next refresh.
+    CancelSweep,
+    /// Keep the user's choices for the next start.
+    Remember(Json),
+}
+
+/// What comes back.
+#[derive(Debug)]
+pub enum Outcome {
+    /// The answer to an asking.
+    Answer { ticket: Ticket, answer: Answer },
+    /// The world changed.
+    World(Arc<World>),
+    /// Something worth a line at the foot.
+    Notice { text: String, bad: bool },
+    /// Something only a person can answer.
+    Ask(Question),
+}
+
+/// A question to the person at the keyboard, such as the code of an MFA device.
+pub struct Question {
+    pub text: String,
+    /// Takes the answer; dropped where the person gives none.
+    pub reply: oneshot::Sender<String>,
+}
+
+impl std::fmt::Debug for Question {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "Question({:?})", self.text)
+    }
+}
+
+/// The answer to one asking.
+#[derive(Debug)]
+pub enum Answer {
+    /// Rows, and the index they are of.
+    Rows { index: Index, rows: Rows },
+    /// A row in full with its raw document, or why it can't be had.
+    Detail(Result<Opened, String>),
+    Overview(Box<Overview>),
+    /// How many rows, and where; or why not.
+    Exported(Result<(usize, PathBuf), String>),
+}
+
+/// A row in full.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Opened {
+    /// The row's id.
+    pub id: String,
+    pub detail: Detail,
+    /// As AWS or a file gave it.
+    pub document: String,
+}
+
+/// The overview's figures.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Overview {
+    /// Open findings by severity, worst first.
+    pub severities: Vec<(&'static str, usize)>,
+    /// Accounts with the most open critical and high findings: name, critical, high, open.
+    pub accounts: Vec<(String, usize, usize, usize)>,
+    /// The same for owners.
+    pub owners: Vec<(String, usize, usize, usize)>,
+    /// For each of the last 28 days, oldest first: new findings, and findings that were closed.
+    pub trend: Vec<(usize, usize)>,
+    /// What asks for a person: words, count, and where it leads.
+    pub needs: Vec<Need>,
+    pub findings: usize,
+    pub open: usize,
+}
+
+/// One thing that asks for a person.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Need {
+    pub text: String,
+    pub count: usize,
+    pub listing: ListingId,
+    pub filter: String,
+}

@@ -1,0 +1,141 @@
+//! Accounts and the organisation they stand in.
+
+use std::collections::BTreeMap;
+
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+
+use crate::model::attribution::Attribution;
+use crate::model::Extra;
+
+/// Tags, by key.
+pub type Tags = BTreeMap<String, String>;
+
+/// Who the console is, by `sts:GetCallerIdentity`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Caller {
+    pub arn: String,
+    pub account: String,
+    pub user_id: String,
+}
+
+/// The organisation, by `organizations:DescribeOrganization`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Organization {
+    /// `o-…`
+    pub id: String,
+    pub management_account: String,
+    /// What people call it: the management account's name.
+    #[serde(default)]
+    pub name: String,
+    /// Every unit under the root, parents before children.
+    #[serde(default)]
+    pub units: Vec<Unit>,
+    #[serde(default)]
+    pub extra: Extra,
+}
+
+/// A root or an organisational unit.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Unit {
+    /// `r-…` or `ou-…`
+    pub id: String,
+    pub name: String,
+    /// The names from below the root down, `Workloads/Production`; empty for the root.
+    pub path: String,
+}
+
+/// Environment class of an account.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Environment {
+    Production,
+    NonProduction,
+    Shared,
+    Security,
+    Management,
+}
+
+impl Environment {
+    pub const ALL: &'static [Self] = &[Self::Production, Self::NonProduction, Self::Shared, Self::Security, Self::Management];
+    pub const fn word(self) -> &'static str {
+        match self {
+            Self::Production => "production",
+            Self::NonProduction => "non-production",
+            Self::Shared => "shared",
+            Self::Security => "security",
+            Self::Management => "management",
+        }
+    }
+    /// Reads the words people write in tags: `prod`, `dev`, `staging`, `infra`, …
+    pub fn from_tag(text: &str) -> Option<Self> {
+        match text.trim().to_ascii_lowercase().as_str() {
+            "production" | "prod" | "prd" | "live" => Some(Self::Production),
+            "non-production" | "nonproduction" | "nonprod" | "non-prod" | "dev" | "development" | "test" | "testing" | "qa"
+            | "staging" | "stage" | "stg" | "uat" | "sandbox" | "preprod" | "int" => Some(Self::NonProduction),
+            "shared" | "shared-services" | "infra" | "infrastructure" | "network" | "platform" => Some(Self::Shared),
+            "security" | "sec" | "audit" | "log-archive" => Some(Self::Security),
+            "management" | "mgmt" | "root" | "payer" => Some(Self::Management),
+            _ => None,
+        }
+    }
+}
+
+/// An AWS account.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Account {
+    /// Twelve digits.
+    pub id: String,
+    /// Empty where the organisation may not be listed and the account has no alias.
+    #[serde(default)]
+    pub name: String,
+    #[serde(default)]
+    pub email: String,
+    /// Names of the units above it, `Workloads/Production`; empty directly under the root or outside an organisation.
+    #[serde(default)]
+    pub ou_path: String,
+    /// `ACTIVE`, `SUSPENDED`, `PENDING_CLOSURE`, … (organizations `Account.Status`, newer `State`).
+    #[serde(default)]
+    pub status: String,
+    #[serde(default)]
+    pub joined: Option<Timestamp>,
+    #[serde(default)]
+    pub tags: Tags,
+    #[serde(default)]
+    pub environment: Attribution<Environment>,
+    /// The owning team.
+    #[serde(default)]
+    pub owner: Attribution<String>,
+    #[serde(default)]
+    pub extra: Extra,
+}
+
+impl Account {
+    /// An account of which only the id is known.
+    pub fn bare(id: impl Into<String>) -> Self {
+        Self {
+            id: id.into(),
+            name: String::new(),
+            email: String::new(),
+            ou_path: String::new(),
+            status: String::new(),
+            joined: None,
+            tags: Tags::new(),
+            environment: Attribution::default(),
+            owner: Attribution::default(),
+            extra: Extra::new(),
+        }
+    }
+    /// The name, else the id.
+    pub fn label(&self) -> &str {
+        if self.name.is_empty() { &self.id } else { &self.name }
+    }
+    /// `unclassified` where nothing decides.
+    pub fn environment_word(&self) -> &'static str {
+        self.environment.value.map_or("unclassified", Environment::word)
+    }
+    /// `unowned` where nothing decides.
+    pub fn owner_word(&self) -> &str {
+        self.owner.value.as_deref().unwrap_or("unowned")
+    }
+}

@@ -1,0 +1,314 @@
+//! Principals of an account with their policies and trust, in the shapes of `iam:GetAccountAuthorizationDetails` and
+//! its neighbours.
+
+use jiff::Timestamp;
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
+use serde_json::Value;
+
+use crate::model::account::Tags;
+use crate::model::lenient;
+use crate::model::Extra;
+
+/// All of one account's IAM.
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Identity {
+    pub account: String,
+    pub users: Vec<User>,
+    pub groups: Vec<Group>,
+    pub roles: Vec<Role>,
+    pub policies: Vec<ManagedPolicy>,
+    pub saml_providers: Vec<SamlProvider>,
+    pub oidc_providers: Vec<OidcProvider>,
+    /// None where the account has none (or it was not readable: see coverage).
+    pub password_policy: Option<Extra>,
+    /// `iam:GetAccountSummary`'s map.
+    pub summary: Extra,
+    /// The credential report's rows; empty where it was not readable.
+    pub credentials: Vec<CredentialRow>,
+    pub access_keys: Vec<AccessKey>,
+}
+
+/// A policy document: the text as AWS holds it. It reads from a JSON object, from JSON text and from percent-encoded
+/// JSON text, and is written as text, so that positions in it stay meaningful.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Document(pub String);
+
+impl Document {
+    /// The document as JSON; none where it is not JSON.
+    pub fn value(&self) -> Option<Value> {
+        serde_json::from_str(&self.0).ok()
+    }
+    /// Indented for reading; as it stands where it is not JSON.
+    pub fn pretty(&self) -> String {
+        self.value().and_then(|v| serde_json::to_string_pretty(&v).ok()).unwrap_or_else(|| self.0.clone())
+    }
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+}
+
+impl Serialize for Document {
+    fn serialize<S: Serializer>(&self, s: S) -> Result<S::Ok, S::Error> {
+        s.serialize_str(&self.0)
+    }
+}
+
+impl<'de> Deserialize<'de> for Document {
+    fn deserialize<D: Deserializer<'de>>(d: D) -> Result<Self, D::Error> {
+        Ok(match Value::deserialize(d)? {
+            Value::Null => Self::default(),
+            Value::String(text) if text.trim_start().starts_with('%') => {
+                Self(percent_encoding::percent_decode_str(&text).decode_utf8_lossy().into_owned())
+            }
+            Value::String(text) => Self(text),
+            object => Self(object.to_string()),
+        })
+    }
+}
+
+/// An inline policy.
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "PascalCase", default)]
+pub struct InlinePolicy {
+    pub policy_name: String,
+    pub policy_document: Document,
+}
+
+/// A managed policy attached to a principal.
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "PascalCase", default)]
+pub struct AttachedPolicy {
+    pub policy_name: String,
+    pub policy_arn: String,
+}
+
+/// The permissions boundary of a user or role.
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "PascalCase", default)]
+pub struct Boundary {
+    pub permissions_boundary_type: String,
+    pub permissions_boundary_arn: String,
+}
+
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "PascalCase", default)]
+pub struct User {
+    pub path: String,
+    pub user_name: String,
+    pub user_id: String,
+    pub arn: String,
+    #[serde(deserialize_with = "lenient::time")]
+    pub create_date: Option<Timestamp>,
+    #[serde(deserialize_with = "lenient::list")]
+    pub user_policy_list: Vec<InlinePolicy>,
+    #[serde(deserialize_with = "lenient::list")]
+    pub group_list: Vec<String>,
+    #[serde(deserialize_with = "lenient::list")]
+    pub attached_managed_policies: Vec<AttachedPolicy>,
+    #[serde(deserialize_with = "lenient::maybe")]
+    pub permissions_boundary: Option<Boundary>,
+    #[serde(with = "tags")]
+    pub tags: Tags,
+    #[serde(flatten)]
+    pub extra: Extra,
+}
+
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "PascalCase", default)]
+pub struct Group {
+    pub path: String,
+    pub group_name: String,
+    pub group_id: String,
+    pub arn: String,
+    #[serde(deserialize_with = "lenient::time")]
+    pub create_date: Option<Timestamp>,
+    #[serde(deserialize_with = "lenient::list")]
+    pub group_policy_list: Vec<InlinePolicy>,
+    #[serde(deserialize_with = "lenient::list")]
+    pub attached_managed_policies: Vec<AttachedPolicy>,
+    #[serde(flatten)]
+    pub extra: Extra,
+}
+
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "PascalCase", default)]
+pub struct Role {
+    pub path: String,
+    pub role_name: String,
+    pub role_id: String,
+    pub arn: String,
+    #[serde(deserialize_with = "lenient::time")]
+    pub create_date: Option<Timestamp>,
+    /// Who may become it: the trust policy.
+    pub assume_role_policy_document: Document,
+    #[serde(deserialize_with = "lenient::list")]
+    pub instance_profile_list: Vec<InstanceProfile>,
+    #[serde(deserialize_with = "lenient::list")]
+    pub role_policy_list: Vec<InlinePolicy>,
+    #[serde(deserialize_with = "lenient::list")]
+    pub attached_managed_policies: Vec<AttachedPolicy>,
+    #[serde(deserialize_with = "lenient::maybe")]
+    pub permissions_boundary: Option<Boundary>,
+    #[serde(with = "tags")]
+    pub tags: Tags,
+    #[serde(deserialize_with = "lenient::maybe")]
+    pub role_last_used: Option<LastUsed>,
+    #[serde(flatten)]
+    pub extra: Extra,
+}
+
+/// When and where a role was last used; AWS tracks 400 days.
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "PascalCase", default)]
+pub struct LastUsed {
+    #[serde(deserialize_with = "lenient::time")]
+    pub last_used_date: Option<Timestamp>,
+    pub region: String,
+}
+
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "PascalCase", default)]
+pub struct InstanceProfile {
+    pub instance_profile_name: String,
+    pub arn: String,
+    #[serde(flatten)]
+    pub extra: Extra,
+}
+
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "PascalCase", default)]
+pub struct ManagedPolicy {
+    pub policy_name: String,
+    pub policy_id: String,
+    pub arn: String,
+    pub path: String,
+    pub default_version_id: String,
+    #[serde(deserialize_with = "lenient::number")]
+    pub attachment_count: Option<i64>,
+    #[serde(deserialize_with = "lenient::time")]
+    pub create_date: Option<Timestamp>,
+    #[serde(deserialize_with = "lenient::time")]
+    pub update_date: Option<Timestamp>,
+    #[serde(deserialize_with = "lenient::list")]
+    pub policy_version_list: Vec<PolicyVersion>,
+    #[serde(flatten)]
+    pub extra: Extra,
+}
+
+impl ManagedPolicy {
+    /// The document in force.
+    pub fn default_document(&self) -> Option<&Document> {
+        self.policy_version_list.iter().find(|v| v.is_default_version).map(|v| &v.document)
+    }
+}
+
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "PascalCase", default)]
+pub struct PolicyVersion {
+    pub document: Document,
+    pub version_id: String,
+    #[serde(deserialize_with = "lenient::flag")]
+    pub is_default_version: bool,
+    #[serde(deserialize_with = "lenient::time")]
+    pub create_date: Option<Timestamp>,
+}
+
+/// An identity provider that speaks SAML.
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "PascalCase", default)]
+pub struct SamlProvider {
+    pub arn: String,
+    #[serde(deserialize_with = "lenient::time")]
+    pub create_date: Option<Timestamp>,
+    /// When its metadata runs out.
+    #[serde(deserialize_with = "lenient::time")]
+    pub valid_until: Option<Timestamp>,
+    #[serde(flatten)]
+    pub extra: Extra,
+}
+
+/// An identity provider that speaks OpenID Connect.
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "PascalCase", default)]
+pub struct OidcProvider {
+    pub arn: String,
+    pub url: String,
+    #[serde(rename = "ClientIDList", deserialize_with = "lenient::list")]
+    pub client_id_list: Vec<String>,
+    #[serde(deserialize_with = "lenient::list")]
+    pub thumbprint_list: Vec<String>,
+    #[serde(deserialize_with = "lenient::time")]
+    pub create_date: Option<Timestamp>,
+    #[serde(with = "tags")]
+    pub tags: Tags,
+    #[serde(flatten)]
+    pub extra: Extra,
+}
+
+/// A row of the credential report; columns as AWS names them, in the report's order.
+pub type CredentialRow = serde_json::Map<String, Value>;
+
+/// A long-lived access key and its last use.
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "PascalCase", default)]
+pub struct AccessKey {
+    pub user_name: String,
+    /// `AKIA…`; the id names a key, it is not its secret.
+    pub access_key_id: String,
+    /// `Active` or `Inactive`.
+    pub status: String,
+    #[serde(deserialize_with = "lenient::time")]
+    pub create_date: Option<Timestamp>,
+    #[serde(deserialize_with = "lenient::time")]
+    pub last_used_date: Option<Timestamp>,
+    /// The service it last called, `N/A` where it never did.
+    pub last_used_service: String,
+    pub last_used_region: String,
+}
+
+/// AWS's list of `{Key, Value}` as a map, and back.
+pub mod tags {
+    use super::{Deserialize, Deserializer, Serializer, Tags, lenient};
+    use serde::Serialize;
+
+    #[derive(Serialize, Deserialize)]
+    #[serde(rename_all = "PascalCase")]
+    struct Tag {
+        key: String,
+        #[serde(default)]
+        value: String,
+    }
+
+    pub fn serialize<S: Serializer>(tags: &Tags, s: S) -> Result<S::Ok, S::Error> {
+        s.collect_seq(tags.iter().map(|(key, value)| Tag { key: key.clone(), value: value.clone() }))
+    }
+
+    pub fn deserialize<'de, D: Deserializer<'de>>(d: D) -> Result<Tags, D::Error> {
+        Ok(lenient::list::<D, Tag>(d)?.into_iter().map(|t| (t.key, t.value)).collect())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn documents_read_from_every_shape_aws_uses() {
+        for text in [r#""%7B%22Version%22%3A%222012-10-17%22%7D""#, r#""{\"Version\":\"2012-10-17\"}""#, r#"{"Version":"2012-10-17"}"#] {
+            let document: Document = serde_json::from_str(text).unwrap();
+            assert_eq!(document.0, r#"{"Version":"2012-10-17"}"#);
+        }
+    }
+
+    #[test]
+    fn unknown_fields_are_kept() {
+        let text = r#"{"RoleName":"r","Tags":[{"Key":"team","Value":"x"}],"RoleLastUsed":"","NewField":{"a":[1]}}"#;
+        let role: Role = serde_json::from_str(text).unwrap();
+        assert_eq!(role.tags["team"], "x");
+        assert_eq!(role.role_last_used, None);
+        assert_eq!(role.extra["NewField"]["a"][0], 1);
+        let again: Role = serde_json::from_str(&serde_json::to_string(&role).unwrap()).unwrap();
+        assert_eq!(again, role);
+    }
+}

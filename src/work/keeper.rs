@@ -1,0 +1,314 @@
+//! Owns the estate and the findings as they grow: takes changes one after the other, and now and then publishes a new
+//! world and saves what is unsaved. Only one of it runs, so nothing is changed in two places.
+
+use std::collections::HashSet;
+use std::sync::Arc;
+use std::time::Duration;
+
+use jiff::Timestamp;
+use tokio::sync::mpsc;
+use tokio::task::JoinHandle;
+use tokio::time::Instant;
+
+use crate::cache::{Cache, Context};
+use crate::catalog::Facts;
+use crate::listing::index::Index;
+use crate::message::Outcome;
+use crate::model::account::{Account, Caller, Organization};
+use crate::model::coverage::Coverage;
+use crate::model::estate::Estate;
+use crate::model::finding::Finding;
+use crate::model::network::Network;
+use crate::model::node::{Node, Session};
+use crate::model::principal::Identity;
+use crate::work::perform::Library;
+use crate::work::store::{Documents, Origin};
+use crate::world::{Loading, Progress, World};
+
+/// The least time between two published worlds.
+const PUBLISH: Duration = Duration::from_millis(250);
+/// The least time between two saves.
+const SAVE: Duration = Duration::from_secs(5);
+/// Changes that may wait before a sweep waits too.
+const WAITING: usize = 64;
+
+/// What a sweep, a tick of the demo or a cache brings.
+#[derive(Debug)]
+pub enum Change {
+    Caller(Caller),
+    Accounts { organization: Option<Organization>, accounts: Vec<Account> },
+    Identity(Identity),
+    Network { account: String, region: String, network: Box<Network> },
+    Nodes { account: String, region: String, nodes: Vec<Node> },
+    /// One node, in place of the one with its id.
+    Node { account: String, region: String, node: Box<Node> },
+    Sessions { account: String, region: String, sessions: Vec<Session> },
+    Session { account: String, region: String, session: Box<Session> },
+    /// Findings at the accounts and regions they name.
+    Findings { findings: Vec<Finding>, origin: Origin },
+    /// Every finding of these places was read: what was not among them is gone.
+    Reconciled { places: Vec<(String, String)>, seen: Arc<HashSet<u64>> },
+    /// Rows that the cache has loaded so far, ahead of the store.
+    Preview(Index),
+    /// The cache has loaded all.
+    Loaded,
+    Coverage(Vec<Coverage>),
+    Loading(Loading),
+    Progress(Option<Progress>),
+    /// Something that stays among the problems.
+    Problem(String),
+    /// The problems are gone: the next sweep begins.
+    NoProblems,
+    Notice { text: String, bad: bool },
+    /// Everything up to here is to be saved and published now; the sender learns when it is.
+    Settle(tokio::sync::oneshot::Sender<Arc<World>>),
+}
+
+/// The one owner.
+pub struct Keeper {
+    world: World,
+    estate: Estate,
+    library: Arc<Library>,
+    outcomes: mpsc::Sender<Outcome>,
+    /// What has to be published: rows of the estate's listings, or of the findings alone.
+    estate_dirty: bool,
+    findings_dirty: bool,
+    state_dirty: bool,
+    unsaved: bool,
+    cache_problem: Option<String>,
+}
+
+impl Keeper {
+    /// Starts it over a world. It ends when every sender of changes is gone.
+    pub fn start(world: Arc<World>, library: Arc<Library>, outcomes: mpsc::Sender<Outcome>) -> (mpsc::Sender<Change>, JoinHandle<()>) {
+        let (changes, received) = mpsc::channel(WAITING);
+        let keeper = Self {
+            estate: (*world.estate).clone(),
+            world: (*world).clone(),
+            library,
+            outcomes,
+            estate_dirty: false,
+            findings_dirty: false,
+            state_dirty: false,
+            unsaved: false,
+            cache_problem: None,
+        };
+        (changes, tokio::spawn(keeper.run(received)))
+    }
+
+    async fn run(mut self, mut changes: mpsc::Receiver<Change>) {
+        let mut publish_at = Instant::now();
+        let mut save_at = Instant::now() + SAVE;
+        loop {
+            let dirty = self.estate_dirty || self.findings_dirty || self.state_dirty;
+            let change = tokio::select! {
+                biased;
+                () = tokio::time::sleep_until(publish_at), if dirty => {
+                    self = self.publish().await;
+                    publish_at = Instant::now() + PUBLISH;
+                    continue;
+                }
+                () = tokio::time::sleep_until(save_at), if self.unsaved => {
+                    self = self.save().await;
+                    save_at = Instant::now() + SAVE;
+                    continue;
+                }
+                change = changes.recv() => change,
+            };
+            match change {
+                Some(Change::Settle(done)) => {
+                    self = self.save().await.publish().await;
+                    // Nobody may be waiting any more.
+                    let _ = done.send(Arc::new(self.world.clone()));
+                }
+                Some(Change::Notice { text, bad }) => {
+                    let _ = self.outcomes.send(Outcome::Notice { text, bad }).await;
+                }
+                Some(change) => self = self.apply(change).await,
+                None => break,
+            }
+        }
+        if self.unsaved {
+            self.save().await;
+        }
+    }
+
+    /// Takes one change; work that takes long happens off the runtime's threads.
+    async fn apply(mut self, change: Change) -> Self {
+        match change {
+            Change::Findings { .. } | Change::Reconciled { .. } => {
+                return blocking(self, move |keeper| keeper.apply_findings(change)).await;
+            }
+            Change::Caller(caller) => self.estate.caller = Some(caller),
+            Change::Accounts { organization, accounts } => return blocking(self, move |k| k.take_accounts(organization, accounts)).await,
+            Change::Identity(identity) => self.estate.put_identity(identity),
+            Change::Network { account, region, network } => self.estate.region_mut(&account, &region).network = *network,
+            Change::Nodes { account, region, nodes } => self.estate.region_mut(&account, &region).nodes = nodes,
+            Change::Sessions { account, region, sessions } => self.estate.region_mut(&account, &region).sessions = sessions,
+            Change::Node { account, region, node } => {
+                let nodes = &mut self.estate.region_mut(&account, &region).nodes;
+                match nodes.iter_mut().find(|n| n.instance_id == node.instance_id) {
+                    Some(old) => *old = *node,
+                    None => nodes.push(*node),
+                }
+            }
+            Change::Session { account, region, session } => {
+                let sessions = &mut self.estate.region_mut(&account, &region).sessions;
+                match sessions.iter_mut().find(|s| s.session_id == session.session_id) {
+                    Some(old) => *old = *session,
+                    None => sessions.push(*session),
+                }
+            }
+            Change::Coverage(rows) => self.estate.put_coverage(rows),
+            Change::Preview(findings) => {
+                self.world.put_findings(findings);
+                let _ = self.outcomes.send(Outcome::World(Arc::new(self.world.clone()))).await;
+                return self;
+            }
+            Change::Loaded => {
+                self.findings_dirty = true;
+                return self;
+            }
+            Change::Loading(loading) => {
+                self.world.loading = loading;
+                self.state_dirty = true;
+                return self;
+            }
+            Change::Progress(progress) => {
+                self.world.progress = progress;
+                self.state_dirty = true;
+                return self;
+            }
+            Change::Problem(text) => {
+                if !self.world.problems.contains(&text) {
+                    self.world.problems.push(text);
+                }
+                self.state_dirty = true;
+                return self;
+            }
+            Change::NoProblems => {
+                self.world.problems.clear();
+                self.state_dirty = true;
+                return self;
+            }
+            Change::Settle(_) | Change::Notice { .. } => return self,
+        }
+        self.estate.collected = Some(Timestamp::now());
+        self.estate_dirty = true;
+        self.unsaved = true;
+        self
+    }
+
+    fn take_accounts(&mut self, organization: Option<Organization>, accounts: Vec<Account>) {
+        if organization.is_some() {
+            self.estate.organization = organization;
+        }
+        for mut account in accounts {
+            self.library.rules.attribute(&mut account);
+            if self.estate.account(&account.id).is_none_or(|known| **known != account) {
+                self.library.write().reattribute(&account);
+                self.estate.put_account(account);
+                self.findings_dirty = true;
+            }
+        }
+        self.estate.collected = Some(Timestamp::now());
+        self.estate_dirty = true;
+        self.unsaved = true;
+    }
+
+    fn apply_findings(&mut self, change: Change) {
+        let library = Arc::clone(&self.library);
+        let mut store = library.write();
+        match change {
+            Change::Findings { findings, origin } => {
+                let accounts = |id: &str| self.estate.account(id).map(Arc::clone);
+                let put = store.put_all(findings, origin, &accounts);
+                match put {
+                    Ok(put) => self.findings_dirty |= put.added + put.changed > 0,
+                    Err(error) => self.complain(error.to_string()),
+                }
+            }
+            Change::Reconciled { places, seen } => {
+                for (account, region) in places {
+                    self.findings_dirty |= store.retain(&account, &region, &|key| seen.contains(&key)) > 0;
+                }
+            }
+            _ => {}
+        }
+        if let Some(problem) = store.problem().map(ToString::to_string) {
+            self.complain(problem);
+        }
+        self.estate.collected = Some(Timestamp::now());
+        self.unsaved = true;
+    }
+
+    /// A problem of the cache, once.
+    fn complain(&mut self, text: String) {
+        if self.cache_problem.as_ref() != Some(&text) {
+            self.world.problems.push(text.clone());
+            self.cache_problem = Some(text);
+            self.state_dirty = true;
+        }
+    }
+
+    /// Makes the rows anew and hands the world out.
+    async fn publish(self) -> Self {
+        let keeper = blocking(self, |k| {
+            let findings = k.library.read().index();
+            k.world.put_findings(findings.clone());
+            // Accounts carry counts of findings: their rows follow the findings too.
+            if k.estate_dirty || k.findings_dirty {
+                k.world.rebuild(&Facts { estate: Arc::new(k.estate.clone()), findings, now: Timestamp::now() });
+            }
+            (k.estate_dirty, k.findings_dirty, k.state_dirty) = (false, false, false);
+        })
+        .await;
+        let _ = keeper.outcomes.send(Outcome::World(Arc::new(keeper.world.clone()))).await;
+        keeper
+    }
+
+    async fn save(self) -> Self {
+        blocking(self, |k| {
+            k.unsaved = false;
+            let cache = match k.library.read().documents() {
+                Documents::Cached(cache) => Arc::clone(cache),
+                Documents::Memory | Documents::Generated(_) => return,
+            };
+            if cache.read_only().is_some() {
+                return;
+            }
+            let saved = k.library.write().save().map_err(|e| e.to_string());
+            let saved = saved.and_then(|()| save_estate(&cache, &k.estate));
+            if let Err(problem) = saved {
+                k.complain(problem);
+            }
+        })
+        .await
+    }
+}
+
+fn save_estate(cache: &Cache, estate: &Estate) -> Result<(), String> {
+    let known = cache.context();
+    let context = Context {
+        organization: estate.organization.as_ref().map_or_else(String::new, |o| o.id.clone()),
+        account: estate.caller.as_ref().map_or_else(String::new, |c| c.account.clone()),
+        endpoint: known.endpoint.clone(),
+    };
+    if context != known {
+        cache.set_context(context).map_err(|e| e.to_string())?;
+    }
+    cache.write_estate(estate).map_err(|e| e.to_string())
+}
+
+/// Runs something long off the runtime's threads, with the keeper in hand.
+async fn blocking(mut keeper: Keeper, run: impl FnOnce(&mut Keeper) + Send + 'static) -> Keeper {
+    let done = tokio::task::spawn_blocking(move || {
+        run(&mut keeper);
+        keeper
+    });
+    match done.await {
+        Ok(keeper) => keeper,
+        // A panic in there is a panic here: the hook has reported it.
+        Err(error) => std::panic::resume_unwind(error.into_panic()),
+    }
+}

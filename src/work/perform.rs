@@ -1,0 +1,214 @@
+//! Answers single askings: rows, details, the overview's figures, exports. Synchronous; the caller finds it a thread.
+
+use std::fs::{self, OpenOptions};
+use std::io::{BufWriter, Write as _};
+use std::path::Path;
+use std::sync::{PoisonError, RwLock};
+
+use jiff::{SignedDuration, Timestamp};
+
+use crate::catalog::export::{Format, Rows as Export};
+use crate::catalog::{ListingId, detail};
+use crate::listing::filter;
+use crate::listing::index::{Index, RowId};
+use crate::listing::query::{Cancel, GroupBy, Query, count, run};
+use crate::listing::segment::Cell;
+use crate::message::{Answer, Effect, Need, Opened, Outcome, Overview, Slot};
+use crate::model::attribution::Rules;
+use crate::model::finding::Severity;
+use crate::work::store::Store;
+use crate::world::World;
+
+/// What answers need beside the world: the documents of findings, and the rules that give accounts owners.
+#[derive(Debug)]
+pub struct Library {
+    pub store: RwLock<Store>,
+    pub rules: Rules,
+}
+
+impl Library {
+    /// The store, to read. A writer that panicked left it whole: it swaps finished parts.
+    pub fn read(&self) -> std::sync::RwLockReadGuard<'_, Store> {
+        self.store.read().unwrap_or_else(PoisonError::into_inner)
+    }
+    pub fn write(&self) -> std::sync::RwLockWriteGuard<'_, Store> {
+        self.store.write().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// The slot of an asking; none for effects that are no asking.
+pub fn slot(effect: &Effect) -> Option<Slot> {
+    match effect {
+        Effect::Query { ticket, .. } | Effect::Detail { ticket, .. } | Effect::Overview { ticket, .. } | Effect::Export { ticket, .. } => {
+            Some(ticket.slot)
+        }
+        Effect::Refresh | Effect::CancelSweep | Effect::Remember(_) => None,
+    }
+}
+
+/// Performs an asking; none where it was cancelled, or is none.
+pub fn perform(effect: Effect, library: &Library, cancel: &Cancel) -> Option<Outcome> {
+    let (ticket, answer) = match effect {
+        Effect::Query { ticket, index, query } => {
+            let rows = run(&index, &query, cancel)?;
+            (ticket, Answer::Rows { index, rows })
+        }
+        Effect::Detail { ticket, world, listing, row } => (ticket, Answer::Detail(open(&world, library, listing, row, Timestamp::now()))),
+        Effect::Overview { ticket, world } => (ticket, Answer::Overview(Box::new(overview(&world, Timestamp::now(), cancel)?))),
+        Effect::Export { ticket, listing, index, rows, fields, path } => {
+            let export = Export { listing: listing.get(), index: &index, ids: &rows, fields: &fields, now: Timestamp::now() };
+            let written = write_file(&export, &path).map(|()| (rows.len(), path));
+            (ticket, Answer::Exported(written))
+        }
+        Effect::Refresh | Effect::CancelSweep | Effect::Remember(_) => return None,
+    };
+    Some(Outcome::Answer { ticket, answer })
+}
+
+/// One row in full.
+///
+/// # Errors
+/// In words for the screen: the row or its document is gone.
+pub fn open(world: &World, library: &Library, listing: ListingId, row: RowId, now: Timestamp) -> Result<Opened, String> {
+    let declared = listing.get();
+    let index = world.index(listing);
+    let id = match declared.field("id").map(|f| index.cell(row, f)) {
+        Some(Cell::Text(id)) => id.into_owned(),
+        _ => return Err(format!("This {} has no id.", declared.one)),
+    };
+    if listing == ListingId::Findings {
+        let key = index.key(row).unwrap_or_default();
+        let found = library.read().finding(key).map_err(|e| e.to_string())?;
+        let finding = found.ok_or_else(|| "This finding is gone: it went away with the last refresh.".to_owned())?;
+        let detail = detail::of_finding(&finding, &world.estate, now);
+        return Ok(Opened { id, detail, document: pretty(&finding.document) });
+    }
+    let object = detail::object(&world.estate, listing, &object_id(world, listing, row, &id));
+    let object = object.ok_or_else(|| format!("This {} is gone: it went away with the last refresh.", declared.one))?;
+    Ok(Opened { id, detail: detail::of_object(object, &world.estate, now), document: detail::document(object) })
+}
+
+/// The id an object is looked up by: AWS's own policies carry the account they were read in.
+fn object_id(world: &World, listing: ListingId, row: RowId, id: &str) -> String {
+    let account = listing.get().field("account_id").map(|f| world.index(listing).cell(row, f));
+    match (listing, account) {
+        (ListingId::Policies, Some(Cell::Text(account))) if id.contains(":iam::aws:") => format!("{id}@{account}"),
+        _ => id.to_owned(),
+    }
+}
+
+/// A document indented for reading; as it stands where it is not JSON.
+fn pretty(document: &str) -> String {
+    let value: Result<serde_json::Value, _> = serde_json::from_str(document);
+    value.ok().and_then(|v| serde_json::to_string_pretty(&v).ok()).unwrap_or_else(|| document.to_owned())
+}
+
+/// Writes rows to a new file, in the format its name ends in.
+fn write_file(export: &Export<'_>, path: &Path) -> Result<(), String> {
+    let format = match path.extension().and_then(|e| e.to_str()) {
+        Some("csv") => Format::Csv,
+        Some("json") => Format::Json,
+        Some("ndjson" | "jsonl") => Format::Ndjson,
+        _ => return Err(format!("{}: the name has to end in .csv, .json or .ndjson", path.display())),
+    };
+    let mut options = OpenOptions::new();
+    options.write(true).create_new(true);
+    #[cfg(unix)]
+    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+    let failed = |e: std::io::Error| match e.kind() {
+        std::io::ErrorKind::AlreadyExists => format!("{} is already there; choose another name", path.display()),
+        _ => format!("could not write {}: {e}", path.display()),
+    };
+    let file = options.open(path).map_err(failed)?;
+    let mut out = BufWriter::new(file);
+    export.write(format, usize::MAX, &mut out).and_then(|()| out.flush()).map_err(|e| {
+        // Half a file is worse than none.
+        let _ = fs::remove_file(path);
+        failed(e)
+    })
+}
+
+/// The overview's figures; none where it was cancelled.
+pub fn overview(world: &World, now: Timestamp, cancel: &Cancel) -> Option<Overview> {
+    let findings = world.index(ListingId::Findings);
+    let many = |listing: ListingId, expression: &str| -> Option<usize> {
+        let seconds = now.as_second();
+        let filter = filter::parse(expression, &listing.get().schema, seconds).ok()?;
+        count(world.index(listing), &filter, seconds, cancel)
+    };
+    let in_findings = |expression: &str| many(ListingId::Findings, expression);
+    let mut severities = Vec::new();
+    for severity in Severity::ALL.iter().rev() {
+        severities.push((severity.word(), in_findings(&format!("open:yes severity={}", severity.word()))?));
+    }
+    let mut needs = Vec::new();
+    for (text, listing, filter) in NEEDS {
+        let count = many(*listing, filter)?;
+        if count > 0 {
+            needs.push(Need { text: (*text).to_owned(), count, listing: *listing, filter: (*filter).to_owned() });
+        }
+    }
+    Some(Overview {
+        severities,
+        accounts: top(findings, "account", now, cancel)?,
+        owners: top(findings, "owner", now, cancel)?,
+        trend: trend(findings, now, cancel)?,
+        needs,
+        findings: findings.rows(),
+        open: in_findings("open:yes")?,
+    })
+}
+
+/// What asks for a person: the words, and the rows that do.
+const NEEDS: &[(&str, ListingId, &str)] = &[
+    ("critical findings nobody has looked at", ListingId::Findings, "open:yes severity:critical status:new"),
+    ("high or critical findings of the last day", ListingId::Findings, "open:yes severity>=high age<1d"),
+    ("open findings without an owner, high or worse", ListingId::Findings, "open:yes severity>=high owner:unowned"),
+    ("security groups open to everyone", ListingId::SecurityGroups, "!open:none"),
+    ("users with a password and no second factor", ListingId::Principals, "console:yes mfa:no"),
+    ("active access keys older than 90 days", ListingId::AccessKeys, "status:active age>90d"),
+    ("roles that everyone may assume", ListingId::Principals, "trusts:everyone"),
+    ("nodes that lost their connection", ListingId::Nodes, "ping:connectionlost"),
+    ("accounts without an owner", ListingId::Accounts, "owner:unowned"),
+    ("questions AWS did not answer", ListingId::Coverage, "outcome>=throttled"),
+];
+
+/// The values of a field with the most open critical, then high findings: value, critical, high, open.
+fn top(findings: &Index, field: &str, now: Timestamp, cancel: &Cancel) -> Option<Vec<(String, usize, usize, usize)>> {
+    let schema = &ListingId::Findings.get().schema;
+    let field = schema.field(field)?;
+    let counts = |expression: &str| -> Option<Vec<(String, usize)>> {
+        let filter = filter::parse(expression, schema, now.as_second()).ok()?;
+        let group = Some(GroupBy { field, oldest: None, worst: None });
+        let rows = run(findings, &Query { filter, sort: Vec::new(), group, now: now.as_second() }, cancel)?;
+        Some(rows.groups.into_iter().map(|g| (g.value, g.matched)).collect())
+    };
+    let of = |list: &[(String, usize)], name: &str| list.iter().find(|(n, _)| n == name).map_or(0, |(_, n)| *n);
+    let (critical, high) = (counts("open:yes severity:critical")?, counts("open:yes severity:high")?);
+    let mut all: Vec<(String, usize, usize, usize)> = (counts("open:yes")?.into_iter())
+        .map(|(name, open)| {
+            let (critical, high) = (of(&critical, &name), of(&high, &name));
+            (name, critical, high, open)
+        })
+        .collect();
+    all.sort_by(|a, b| (b.1, b.2, b.3, &a.0).cmp(&(a.1, a.2, a.3, &b.0)));
+    all.truncate(8);
+    Some(all)
+}
+
+/// New and closed findings on each of the last 28 days, oldest first.
+fn trend(findings: &Index, now: Timestamp, cancel: &Cancel) -> Option<Vec<(usize, usize)>> {
+    let schema = &ListingId::Findings.get().schema;
+    let by_day = |expression: &str, field: &str| -> Option<Vec<(String, usize)>> {
+        let filter = filter::parse(expression, schema, now.as_second()).ok()?;
+        let group = Some(GroupBy { field: schema.field(field)?, oldest: None, worst: None });
+        let rows = run(findings, &Query { filter, sort: Vec::new(), group, now: now.as_second() }, cancel)?;
+        Some(rows.groups.into_iter().map(|g| (g.value, g.matched)).collect())
+    };
+    let new = by_day("age<29d", "first_seen")?;
+    let from = now.checked_sub(SignedDuration::from_hours(29 * 24)).ok()?.strftime("%Y-%m-%d");
+    let closed = by_day(&format!("(status:resolved or record:archived or compliance:passed) updated>={from}"), "updated")?;
+    let of = |list: &[(String, usize)], day: &str| list.iter().find(|(d, _)| d == day).map_or(0, |(_, n)| *n);
+    let days = (0..28).rev().filter_map(|back| now.checked_sub(SignedDuration::from_hours(24 * back)).ok());
+    Some(days.map(|day| day.strftime("%Y-%m-%d").to_string()).map(|day| (of(&new, &day), of(&closed, &day))).collect())
+}

@@ -1,0 +1,142 @@
+//! Opens what the program looks at: AWS with its cache, an estate file, or the demo.
+
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, RwLock};
+
+use jiff::Timestamp;
+
+use crate::aws::Options;
+use crate::cache::{Cache, CacheError};
+use crate::catalog::{Facts, ListingId};
+use crate::config::Config;
+use crate::demo::Organization;
+use crate::model::account::Account;
+use crate::model::attribution::Rules;
+use crate::model::estate::Estate;
+use crate::model::finding::Finding;
+use crate::work::perform::Library;
+use crate::work::store::{Origin, Store};
+use crate::work::sweep::Supply;
+use crate::world::{Loading, Origin as WorldOrigin, World};
+
+/// What to look at.
+pub enum Source {
+    Demo {
+        findings: usize,
+        /// Nothing changes while one looks.
+        still: bool,
+    },
+    /// An estate that was read from a file.
+    File { path: String, estate: Box<Estate>, findings: Vec<Finding> },
+    /// AWS; with a directory for the cache, or without a cache.
+    Live { options: Box<Options>, cache: Option<PathBuf> },
+}
+
+/// An open source: its first world, what answers need, and what supplies changes.
+pub struct Opened {
+    pub world: Arc<World>,
+    pub library: Arc<Library>,
+    pub supply: Supply,
+    /// What could not be used, and goes on without.
+    pub problems: Vec<String>,
+}
+
+/// Opens a source as of `now`. Files of the cache are read later, behind the first frame.
+pub fn open(source: Source, config: &Config, now: Timestamp) -> Opened {
+    let rules = config.rules();
+    match source {
+        Source::Demo { findings, still } => demo(findings, still, rules, now),
+        Source::File { path, mut estate, findings } => {
+            attribute(&mut estate, &rules);
+            let mut store = Store::in_memory();
+            let accounts = |id: &str| estate.account(id).map(Arc::clone);
+            let problems = store.put_all(findings, Origin::File, &accounts).err().map(|e| e.to_string()).into_iter().collect();
+            finish(WorldOrigin::File(path), *estate, store, rules, Supply::None, problems, now)
+        }
+        Source::Live { options, cache } => {
+            let origin = WorldOrigin::Live(options.profiles.clone());
+            let mut problems = Vec::new();
+            let cache = cache.and_then(|dir| match open_cache(&dir) {
+                Ok(cache) => Some(Arc::new(cache)),
+                Err(error) => {
+                    problems.push(error.to_string());
+                    None
+                }
+            });
+            let mut estate = Estate::default();
+            if let Some(cache) = &cache {
+                if let Some(why) = cache.read_only() {
+                    problems.push(format!("What is collected now is not kept in {}: {why}.", cache.path().display()));
+                }
+                match cache.read_estate() {
+                    Ok(Some(kept)) => estate = kept,
+                    Ok(None) => {}
+                    Err(error) => problems.push(error.to_string()),
+                }
+            }
+            attribute(&mut estate, &rules);
+            let supply = Supply::Live { options, cache, single: config.aws.single_account };
+            let mut opened = finish(origin, estate, Store::in_memory(), rules, supply, problems, now);
+            if let Some(world) = Arc::get_mut(&mut opened.world) {
+                world.loading = Loading::Partial;
+            }
+            opened
+        }
+    }
+}
+
+/// Opens the cache in a directory.
+///
+/// # Errors
+/// Those of [`Cache::open`].
+pub fn open_cache(dir: &Path) -> Result<Cache, CacheError> {
+    Cache::open(dir, Arc::clone(&ListingId::Findings.get().schema))
+}
+
+fn demo(findings: usize, still: bool, rules: Rules, now: Timestamp) -> Opened {
+    let organization = Arc::new(Organization::new(now, findings));
+    let mut estate = (**organization.estate()).clone();
+    attribute(&mut estate, &rules);
+    let document = Arc::clone(&organization);
+    let whole = move |n: u64| {
+        let n = usize::try_from(n).unwrap_or(usize::MAX);
+        let mut finding = document.finding(n);
+        finding.document = document.document(n);
+        finding
+    };
+    let index = |n: u64| usize::try_from(n).unwrap_or(usize::MAX);
+    let store = Store::generated(
+        findings as u64,
+        &|n| organization.place(index(n)),
+        &|n| organization.finding(index(n)),
+        &|id| estate.account(id).map(Arc::clone),
+        Arc::new(whole),
+    );
+    let supply = if still { Supply::None } else { Supply::Demo(Arc::clone(&organization)) };
+    finish(WorldOrigin::Demo, estate, store, rules, supply, Vec::new(), now)
+}
+
+fn attribute(estate: &mut Estate, rules: &Rules) {
+    let accounts: Vec<Account> = estate.accounts.iter().map(|a| (**a).clone()).collect();
+    for mut account in accounts {
+        rules.attribute(&mut account);
+        estate.put_account(account);
+    }
+}
+
+fn finish(
+    origin: WorldOrigin,
+    estate: Estate,
+    store: Store,
+    rules: Rules,
+    supply: Supply,
+    problems: Vec<String>,
+    now: Timestamp,
+) -> Opened {
+    let mut world = World::empty(origin);
+    world.rebuild(&Facts { estate: Arc::new(estate), findings: store.index(), now });
+    world.loading = Loading::Complete;
+    world.problems.clone_from(&problems);
+    let library = Arc::new(Library { store: RwLock::new(store), rules });
+    Opened { world: Arc::new(world), library, supply, problems }
+}

@@ -1,0 +1,484 @@
+//! Collects from AWS over accounts × regions × services and hands on what arrives as changes. It decides what to ask
+//! and when; how AWS is asked is the door's matter, what becomes of the answers the keeper's.
+//!
+//! One sweep asks the kinds that are due. Every account and region is a task of its own, so a slow account delays
+//! nobody; one that refuses becomes coverage. Findings go first, worst severities first.
+
+mod findings;
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use jiff::Timestamp;
+use tokio::sync::{Semaphore, mpsc, watch};
+use tokio::task::JoinSet;
+use tokio::time::Instant;
+
+use crate::aws::organizations::{Directory, directory};
+use crate::aws::{Access, AwsError, Connection, Options, connect, ec2, iam, ssm};
+use crate::cache::{Cache, Mark, SweepMarks};
+use crate::config::Refresh;
+use crate::demo::Organization;
+use crate::model::account::Account;
+use crate::work::keeper::Change;
+use crate::work::perform::Library;
+use crate::work::store::{Origin, Store};
+use crate::world::{Loading, Progress};
+
+/// Tasks that may be under way at once; the limits of AWS's APIs are kept below this, by the door.
+const AT_ONCE: usize = 32;
+/// Between two changes of the demo.
+const TICK: Duration = Duration::from_secs(4);
+
+/// Where changes come from.
+pub enum Supply {
+    /// Nothing changes.
+    None,
+    Demo(Arc<Organization>),
+    Live {
+        options: Box<Options>,
+        cache: Option<Arc<Cache>>,
+        /// Only the account at hand, even where there is an organisation.
+        single: bool,
+    },
+}
+
+/// A kind of data, asked at its own pace.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Kind {
+    Accounts,
+    Findings,
+    /// Findings again in full: sees what others triaged, which changes no `UpdatedAt`.
+    Reconcile,
+    Nodes,
+    Network,
+    Iam,
+}
+
+impl Kind {
+    /// What one sweep of everything asks.
+    pub const ALL: [Self; 5] = [Self::Accounts, Self::Findings, Self::Nodes, Self::Network, Self::Iam];
+
+    fn pace(self, refresh: &Refresh) -> Duration {
+        let minutes = match self {
+            Self::Accounts => refresh.accounts,
+            Self::Findings => refresh.findings,
+            Self::Reconcile => refresh.reconcile,
+            Self::Nodes => refresh.nodes,
+            Self::Network => refresh.network,
+            Self::Iam => refresh.iam,
+        };
+        Duration::from_secs(60 * minutes.max(1))
+    }
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Order {
+    /// Everything that is due, now and on.
+    Run(u64),
+    Stop(u64),
+}
+
+/// The task behind refreshes, and how to steer it.
+pub struct Sweeper {
+    orders: watch::Sender<Order>,
+    number: u64,
+}
+
+impl Sweeper {
+    /// Starts supplying changes; it ends when the changes' receiver or this handle is gone.
+    pub fn start(supply: Supply, pace: Refresh, library: Arc<Library>, changes: mpsc::Sender<Change>) -> Self {
+        let (orders, listen) = watch::channel(Order::Run(0));
+        match supply {
+            Supply::None => {}
+            Supply::Demo(organization) => drop(tokio::spawn(ticks(organization, changes, listen))),
+            Supply::Live { options, cache, single } => {
+                let marks = Arc::new(Marks::new(cache.clone()));
+                let live = Live { options: *options, cache, single, marks, pace, library, changes };
+                drop(tokio::spawn(live.run(listen)));
+            }
+        }
+        Self { orders, number: 0 }
+    }
+
+    /// Everything is due now.
+    pub fn refresh(&mut self) {
+        self.number += 1;
+        self.orders.send_replace(Order::Run(self.number));
+    }
+
+    /// Nothing is asked until the next refresh.
+    pub fn stop(&mut self) {
+        self.number += 1;
+        self.orders.send_replace(Order::Stop(self.number));
+    }
+}
+
+/// The demo's changes.
+async fn ticks(organization: Arc<Organization>, changes: mpsc::Sender<Change>, mut orders: watch::Receiver<Order>) {
+    let mut k = 0;
+    let mut clock = tokio::time::interval_at(Instant::now() + TICK, TICK);
+    loop {
+        tokio::select! {
+            _ = clock.tick() => {}
+            changed = orders.changed() => if changed.is_err() { return },
+        }
+        if matches!(*orders.borrow(), Order::Stop(_)) {
+            continue;
+        }
+        let tick = organization.tick(k, Timestamp::now());
+        k += 1;
+        let findings = Change::Findings { findings: tick.findings, origin: Origin::Live };
+        let nodes = tick.nodes.into_iter().map(|(account, region, node)| Change::Node { account, region, node: Box::new(node) });
+        let sessions =
+            tick.sessions.into_iter().map(|(account, region, session)| Change::Session { account, region, session: Box::new(session) });
+        for change in std::iter::once(findings).chain(nodes).chain(sessions) {
+            if changes.send(change).await.is_err() {
+                return;
+            }
+        }
+    }
+}
+
+struct Live {
+    options: Options,
+    cache: Option<Arc<Cache>>,
+    single: bool,
+    marks: Arc<Marks>,
+    pace: Refresh,
+    library: Arc<Library>,
+    changes: mpsc::Sender<Change>,
+}
+
+impl Live {
+    async fn run(self, mut orders: watch::Receiver<Order>) {
+        self.load().await;
+        let mut due: BTreeMap<Kind, Instant> = BTreeMap::new();
+        let mut everything = true;
+        let mut door = Door::default();
+        loop {
+            let now = Instant::now();
+            let stopped = matches!(*orders.borrow_and_update(), Order::Stop(_));
+            if !stopped {
+                let kinds: BTreeSet<Kind> = if everything {
+                    Kind::ALL.into()
+                } else {
+                    due.iter().filter(|(_, at)| **at <= now).map(|(kind, _)| *kind).collect()
+                };
+                if !kinds.is_empty() {
+                    everything = false;
+                    let sweep = Sweep::new(self.single, Arc::clone(&self.marks), self.changes.clone());
+                    let asking = async {
+                        door.open(&self.options, &self.changes).await;
+                        sweep.run(&door.connections, &kinds).await;
+                    };
+                    tokio::select! {
+                        () = Box::pin(asking) => {}
+                        changed = orders.changed() => {
+                            // A refresh begins anew, a stop ends here; tasks end with the sweep that owns them.
+                            let _ = self.changes.send(Change::Progress(None)).await;
+                            if changed.is_err() {
+                                return;
+                            }
+                            everything = matches!(*orders.borrow(), Order::Run(_));
+                            continue;
+                        }
+                    }
+                    let now = Instant::now();
+                    let paced = kinds.iter().chain(due.is_empty().then_some(&Kind::Reconcile));
+                    due.extend(paced.map(|kind| (*kind, now + kind.pace(&self.pace))).collect::<Vec<_>>());
+                }
+            }
+            let next = due.values().min().copied().unwrap_or_else(|| now + Duration::from_secs(60));
+            tokio::select! {
+                () = tokio::time::sleep_until(next), if !stopped => {}
+                changed = orders.changed() => {
+                    if changed.is_err() {
+                        return;
+                    }
+                    everything = matches!(*orders.borrow(), Order::Run(_));
+                }
+                () = self.changes.closed() => return,
+            }
+        }
+    }
+
+    /// The cache's findings, as they are read.
+    async fn load(&self) {
+        let Some(cache) = self.cache.clone() else { return };
+        let (library, changes) = (Arc::clone(&self.library), self.changes.clone());
+        let loaded = tokio::task::spawn_blocking(move || {
+            let estate = cache.read_estate().ok().flatten().unwrap_or_default();
+            let accounts = |id: &str| {
+                estate.account(id).map(|a| {
+                    let mut account = (**a).clone();
+                    library.rules.attribute(&mut account);
+                    Arc::new(account)
+                })
+            };
+            let (store, problems) = Store::on(cache, &accounts, &mut |index| {
+                // Whoever no longer listens has no use for it.
+                let _ = changes.blocking_send(Change::Preview(index.clone()));
+            });
+            *library.write() = store;
+            for problem in problems {
+                let _ = changes.blocking_send(Change::Problem(problem.to_string()));
+            }
+            let _ = changes.blocking_send(Change::Loaded);
+        });
+        if let Err(error) = loaded.await
+            && error.is_panic()
+        {
+            std::panic::resume_unwind(error.into_panic());
+        }
+    }
+}
+
+/// Ways into AWS, kept from one sweep to the next: credentials renew themselves, and nobody is asked for a code twice.
+#[derive(Debug, Default)]
+pub struct Door {
+    pub connections: Vec<Connection>,
+    open: bool,
+}
+
+impl Door {
+    /// Connects, unless every profile is connected already. The answer: why some or all of them could not.
+    pub async fn open(&mut self, options: &Options, changes: &mpsc::Sender<Change>) -> Vec<AwsError> {
+        if self.open {
+            return Vec::new();
+        }
+        let _ = changes.send(Change::NoProblems).await;
+        let (connected, refused): (Vec<_>, Vec<_>) = connect(options).await.into_iter().partition(Result::is_ok);
+        self.connections = connected.into_iter().flatten().collect();
+        let errors: Vec<AwsError> = refused.into_iter().filter_map(Result::err).collect();
+        if let Some(first) = self.connections.first() {
+            let _ = changes.send(Change::Caller(first.caller.clone())).await;
+        }
+        for error in &errors {
+            let _ = changes.send(Change::Problem(error.to_string())).await;
+        }
+        self.open = errors.is_empty();
+        errors
+    }
+}
+
+/// How far each hub was read: in memory, and in the cache where there is one to write.
+#[derive(Debug)]
+pub struct Marks {
+    marks: Mutex<SweepMarks>,
+    cache: Option<Arc<Cache>>,
+}
+
+impl Marks {
+    pub fn new(cache: Option<Arc<Cache>>) -> Self {
+        let marks = cache.as_ref().map(|c| c.marks()).unwrap_or_default();
+        Self { marks: Mutex::new(marks), cache: cache.filter(|c| c.read_only().is_none()) }
+    }
+    fn get(&self, account: &str, region: &str) -> Mark {
+        self.marks.lock().unwrap_or_else(PoisonError::into_inner).get(account, region)
+    }
+    fn set(&self, account: &str, region: &str, full: Option<Timestamp>, newest: Option<Timestamp>) -> Result<(), String> {
+        let mut marks = self.marks.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(at) = full {
+            marks.swept(account, region, at);
+        }
+        if let Some(at) = newest {
+            marks.updated(account, region, at);
+        }
+        self.cache.as_ref().map_or(Ok(()), |cache| cache.set_marks(marks.clone()).map_err(|e| e.to_string()))
+    }
+}
+
+/// One collection over accounts × regions × services.
+pub struct Sweep {
+    single: bool,
+    marks: Arc<Marks>,
+    changes: mpsc::Sender<Change>,
+    permits: Arc<Semaphore>,
+    begun: Instant,
+    done: usize,
+    total: usize,
+}
+
+/// An account that may be read, and where.
+#[derive(Clone)]
+struct Entered {
+    access: Access,
+    regions: Arc<[String]>,
+}
+
+impl Sweep {
+    pub fn new(single: bool, marks: Arc<Marks>, changes: mpsc::Sender<Change>) -> Self {
+        Self { single, marks, changes, permits: Arc::new(Semaphore::new(AT_ONCE)), begun: Instant::now(), done: 0, total: 0 }
+    }
+
+    /// Asks AWS for these kinds in every account and region. Each thing that arrives is sent on as a change at once.
+    pub async fn run(mut self, connections: &[Connection], kinds: &BTreeSet<Kind>) {
+        // An account that two profiles lead to is read once, with the first.
+        let mut seen = BTreeSet::new();
+        for connection in connections {
+            self.read(connection, kinds, &mut seen).await;
+        }
+        self.send(Change::Progress(None)).await;
+        if kinds.contains(&Kind::Findings) {
+            self.send(Change::Loading(Loading::Complete)).await;
+        }
+    }
+
+    async fn send(&self, change: Change) {
+        // Whoever no longer listens has ended: so will this sweep, at its next await.
+        let _ = self.changes.send(change).await;
+    }
+
+    async fn read(&mut self, connection: &Connection, kinds: &BTreeSet<Kind>, seen: &mut BTreeSet<String>) {
+        let accounts = self.accounts(connection).await;
+        let accounts: Vec<Account> = accounts.into_iter().filter(|a| seen.insert(a.id.clone())).collect();
+        let regions = self.regions(connection).await;
+        let mut tasks: JoinSet<()> = JoinSet::new();
+        let active = |a: &&Account| a.status.is_empty() || a.status == "ACTIVE";
+        let active: Vec<&Account> = accounts.iter().filter(active).collect();
+        self.total += active.len();
+        self.progress().await;
+
+        // Doors open side by side; each account is read as soon as its own is.
+        let (entered, mut open) = mpsc::channel::<Entered>(AT_ONCE);
+        let mut doors: JoinSet<()> = JoinSet::new();
+        for account in active {
+            let (connection, id, permits) = (connection.clone(), account.id.clone(), Arc::clone(&self.permits));
+            let (entered, changes, regions) = (entered.clone(), self.changes.clone(), Arc::clone(&regions));
+            doors.spawn(async move {
+                // The semaphore is never closed.
+                let _permit = permits.acquire_owned().await;
+                let answer = connection.enter(&id).await;
+                let _ = changes.send(Change::Coverage(answer.coverage)).await;
+                if let Some(access) = answer.value {
+                    let _ = entered.send(Entered { access, regions }).await;
+                }
+            });
+        }
+        drop(entered);
+        let mut all: Vec<Entered> = Vec::new();
+        let mut doors_done = false;
+        while !doors_done {
+            tokio::select! {
+                account = open.recv() => match account {
+                    Some(account) => {
+                        self.spawn(&mut tasks, &account, kinds);
+                        all.push(account);
+                    }
+                    None => doors_done = true,
+                },
+                Some(_) = doors.join_next() => { self.done += 1; self.progress().await; }
+                Some(_) = tasks.join_next() => { self.done += 1; self.progress().await; }
+            }
+        }
+        while doors.join_next().await.is_some() {
+            self.done += 1;
+        }
+        if kinds.contains(&Kind::Findings) || kinds.contains(&Kind::Reconcile) {
+            let home = connection.caller.account.clone();
+            let reader = findings::Reader {
+                changes: self.changes.clone(),
+                marks: Arc::clone(&self.marks),
+                permits: Arc::clone(&self.permits),
+                in_full: kinds.contains(&Kind::Reconcile),
+            };
+            self.total += 1;
+            tasks.spawn(reader.read(home, all));
+        }
+        while tasks.join_next().await.is_some() {
+            self.done += 1;
+            self.progress().await;
+        }
+    }
+
+    /// The organisation's accounts, or the one at hand.
+    async fn accounts(&self, connection: &Connection) -> Vec<Account> {
+        let own = &connection.caller.account;
+        let mut alone = None;
+        if !self.single {
+            let answer = directory(&connection.access().global()).await;
+            self.send(Change::Coverage(answer.coverage)).await;
+            match answer.value {
+                Directory::Organization { organization, accounts } => {
+                    self.send(Change::Accounts { organization: Some(organization), accounts: accounts.clone() }).await;
+                    return accounts;
+                }
+                Directory::Alone { reason, .. } => alone = Some(reason),
+            }
+        }
+        if let Some(reason) = alone {
+            let text = format!("Only account {own} is read: {reason}");
+            self.send(Change::Notice { text, bad: false }).await;
+        }
+        let mut account = Account::bare(own.clone());
+        let alias = iam::alias(&connection.access().global()).await;
+        self.send(Change::Coverage(alias.coverage)).await;
+        account.name = alias.value.unwrap_or_default();
+        self.send(Change::Accounts { organization: None, accounts: vec![account.clone()] }).await;
+        vec![account]
+    }
+
+    /// The chosen regions, else those that are enabled.
+    async fn regions(&self, connection: &Connection) -> Arc<[String]> {
+        if !connection.regions.is_empty() {
+            return connection.regions.clone().into();
+        }
+        let answer = ec2::regions(&connection.access().global()).await;
+        self.send(Change::Coverage(answer.coverage)).await;
+        answer.value.into_iter().filter(|r| r.enabled).map(|r| r.name).collect()
+    }
+
+    /// Everything of an account but its findings.
+    fn spawn(&mut self, tasks: &mut JoinSet<()>, entered: &Entered, kinds: &BTreeSet<Kind>) {
+        if kinds.contains(&Kind::Iam) {
+            let scope = entered.access.global();
+            self.task(tasks, async move {
+                let answer = iam::identity(&scope).await;
+                vec![Change::Identity(answer.value), Change::Coverage(answer.coverage)]
+            });
+        }
+        for region in entered.regions.iter() {
+            let (account, region) = (entered.access.account().to_owned(), region.clone());
+            if kinds.contains(&Kind::Nodes) {
+                let (scope, account, region) = (entered.access.scope(&region), account.clone(), region.clone());
+                self.task(tasks, async move {
+                    let (nodes, sessions) = tokio::join!(ssm::nodes(&scope), ssm::sessions(&scope));
+                    vec![
+                        Change::Nodes { account: account.clone(), region: region.clone(), nodes: nodes.value },
+                        Change::Sessions { account, region, sessions: sessions.value },
+                        Change::Coverage(nodes.coverage),
+                        Change::Coverage(sessions.coverage),
+                    ]
+                });
+            }
+            if kinds.contains(&Kind::Network) {
+                let scope = entered.access.scope(&region);
+                self.task(tasks, async move {
+                    let answer = Box::pin(ec2::network(&scope)).await;
+                    vec![Change::Network { account, region, network: Box::new(answer.value) }, Change::Coverage(answer.coverage)]
+                });
+            }
+        }
+    }
+
+    fn task(&mut self, tasks: &mut JoinSet<()>, ask: impl Future<Output = Vec<Change>> + Send + 'static) {
+        self.total += 1;
+        let (permits, changes) = (Arc::clone(&self.permits), self.changes.clone());
+        tasks.spawn(async move {
+            let _permit = permits.acquire_owned().await;
+            for change in Box::pin(ask).await {
+                let _ = changes.send(change).await;
+            }
+        });
+    }
+
+    async fn progress(&self) {
+        let elapsed = self.begun.elapsed().as_secs();
+        // An estimate from a handful of answers would only mislead.
+        let known = self.done >= 5 && elapsed >= 2;
+        let remaining = known.then(|| elapsed * (self.total - self.done.min(self.total)) as u64 / self.done as u64);
+        self.send(Change::Progress(Some(Progress { done: self.done, total: self.total, remaining }))).await;
+    }
+}

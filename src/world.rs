@@ -1,0 +1,104 @@
+//! What the program knows now: the estate, every listing's rows, and how complete they are. Cheap to copy and swap.
+
+use std::sync::Arc;
+
+use jiff::Timestamp;
+
+use crate::catalog::{Facts, ListingId};
+use crate::listing::index::Index;
+use crate::model::coverage::Outcome;
+use crate::model::estate::Estate;
+
+/// Where the data comes from.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Origin {
+    /// AWS, with these profiles (empty: the default chain).
+    Live(Vec<String>),
+    Demo,
+    /// An estate file.
+    File(String),
+}
+
+/// How far a sweep is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Progress {
+    pub done: usize,
+    pub total: usize,
+    /// Seconds that the rest will take, as far as the past tells.
+    pub remaining: Option<u64>,
+}
+
+/// How complete the findings are.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Loading {
+    /// Nothing more is on its way.
+    #[default]
+    Complete,
+    /// More are on their way: counts are lower bounds.
+    Partial,
+}
+
+/// Everything the console shows, swapped as one pointer.
+#[derive(Debug, Clone)]
+pub struct World {
+    pub origin: Origin,
+    pub estate: Arc<Estate>,
+    /// One for each listing, in the order of [`ListingId::ALL`].
+    indexes: Vec<Index>,
+    pub loading: Loading,
+    pub progress: Option<Progress>,
+    /// When the data shown is from; none before the first answer.
+    pub data_of: Option<Timestamp>,
+    /// What went wrong outside any single question to AWS: no credentials, a full disk.
+    pub problems: Vec<String>,
+    /// Counts up with every change, so that views know to ask again.
+    pub version: u64,
+}
+
+impl World {
+    /// A world without rows.
+    pub fn empty(origin: Origin) -> Self {
+        let facts = Facts {
+            estate: Arc::default(),
+            findings: Index::new(Arc::clone(&ListingId::Findings.get().schema)),
+            now: Timestamp::UNIX_EPOCH,
+        };
+        let mut world = Self {
+            origin,
+            estate: Arc::default(),
+            indexes: Vec::new(),
+            loading: Loading::Partial,
+            progress: None,
+            data_of: None,
+            problems: Vec::new(),
+            version: 0,
+        };
+        world.rebuild(&facts);
+        world
+    }
+
+    /// Takes new facts: every listing's rows are made again.
+    pub fn rebuild(&mut self, facts: &Facts) {
+        self.indexes = ListingId::ALL.iter().map(|id| id.get().index(facts)).collect();
+        self.estate = Arc::clone(&facts.estate);
+        self.data_of = facts.estate.collected;
+        self.version += 1;
+    }
+
+    /// Takes new findings only.
+    pub fn put_findings(&mut self, findings: Index) {
+        self.indexes[ListingId::Findings as usize] = findings;
+        self.version += 1;
+    }
+
+    /// The rows of a listing.
+    pub fn index(&self, listing: ListingId) -> &Index {
+        &self.indexes[listing as usize]
+    }
+
+    /// Questions to AWS that were not answered well, and problems beside them.
+    pub fn problem_count(&self) -> usize {
+        let bad = |o: Outcome| matches!(o, Outcome::Denied | Outcome::Throttled | Outcome::Failed);
+        self.estate.coverage.iter().filter(|c| bad(c.outcome)).count() + self.problems.len()
+    }
+}
