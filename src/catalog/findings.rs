@@ -98,9 +98,9 @@ impl Builder {
     pub fn push(&mut self, row: &Row, place: u64) {
         push(&mut self.segment, &self.specs, row, row.finding.key.short(), place);
     }
-    /// Adds a row of an older segment as it stands.
-    pub fn copy(&mut self, segment: &Segment, row: usize) {
-        self.segment.copy(segment, row);
+    /// Adds the rows of an older segment that `keep` says yes to, as they stand.
+    pub fn copy_rows(&mut self, segment: &Segment, keep: impl Fn(usize) -> bool) {
+        self.segment.copy_rows(segment, keep);
     }
     pub fn finish(self) -> Segment {
         self.segment.finish()

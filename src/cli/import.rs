@@ -89,7 +89,7 @@ fn into_cache(global: &Global, findings: Vec<Finding>) -> Result<Put> {
             Arc::new(account)
         })
     };
-    let (mut store, problems) = Store::on(Arc::clone(&cache), &accounts, &mut |_| {});
+    let (mut store, problems) = Store::on(&cache, &accounts, &mut |_| {});
     problems.iter().for_each(|p| eprintln!("{p}"));
     let put = store.put_all(findings, Origin::File, &accounts)?;
     store.save()?;

@@ -309,6 +309,37 @@ impl SegmentBuilder {
         }
     }
 
+    /// Adds the rows of another segment that `keep` says yes to as they stand, keys and payloads included. The segment has
+    /// the same fields; each distinct value of it is looked up once.
+    pub fn copy_rows(&mut self, segment: &Segment, keep: impl Fn(usize) -> bool) {
+        let ours = segment.schema.fingerprint() == self.schema.fingerprint();
+        debug_assert!(ours, "rows of another schema");
+        if !ours {
+            return;
+        }
+        let rows: Vec<usize> = (0..segment.rows()).filter(|row| keep(*row)).collect();
+        self.keys.extend(rows.iter().map(|row| segment.keys[*row]));
+        self.payloads.extend(rows.iter().map(|row| segment.payloads[*row]));
+        for (column, from) in self.columns.iter_mut().zip(&segment.columns) {
+            match (column, from) {
+                (Building::Coded { interner, codes, .. }, Column::Coded { values, codes: from }) => {
+                    recode(interner, codes, values, from, &rows);
+                }
+                (Building::Rank { codes, .. }, Column::Rank(from)) => {
+                    codes.extend(rows.iter().map(|row| from.get(*row).map_or(u8::MAX, |code| code as u8)));
+                }
+                (Building::Whole { values, .. }, Column::Whole(from)) => {
+                    values.extend(rows.iter().map(|row| from.get(*row).unwrap_or(NO_NUMBER)));
+                }
+                (Building::Text { heads, codes, tails, .. }, Column::Text { heads: values, codes: from, tails: rest }) => {
+                    recode(heads, codes, values, from, &rows);
+                    rows.iter().for_each(|row| tails.push(&rest.get(*row)));
+                }
+                _ => debug_assert!(false, "columns of another kind"),
+            }
+        }
+    }
+
     /// How many rows were pushed.
     pub fn rows(&self) -> usize {
         self.keys.len()
@@ -320,6 +351,23 @@ impl SegmentBuilder {
         self.payloads.shrink_to_fit();
         let columns = self.columns.into_iter().map(finish).collect();
         Segment { schema: self.schema, columns, keys: self.keys, payloads: self.payloads }
+    }
+}
+
+/// Adds the codes of `rows`, as codes of `interner`.
+fn recode(interner: &mut Interner, codes: &mut Vec<u32>, values: &Strings, from: &Packed, rows: &[usize]) {
+    let mut known = vec![NO_CODE; values.len()];
+    for row in rows {
+        let code = from.get(*row).and_then(|code| known.get_mut(code as usize).map(|slot| (slot, code as usize)));
+        codes.push(match code {
+            None => NO_CODE,
+            Some((slot, code)) => {
+                if *slot == NO_CODE {
+                    *slot = interner.code(&values.get(code));
+                }
+                *slot
+            }
+        });
     }
 }
 

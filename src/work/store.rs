@@ -665,11 +665,7 @@ impl<'a> Rows<'a> {
 }
 
 fn copy(builder: &mut Builder, segment: &Segment, stays: &dyn Fn(u64) -> bool) {
-    for (row, key) in keys(segment) {
-        if stays(key) {
-            builder.copy(segment, row);
-        }
-    }
+    builder.copy_rows(segment, |row| segment.key(row).is_some_and(stays));
 }
 
 /// Makes a segment's rows from what the cache found of it; also gives how many findings did not read.

@@ -217,7 +217,7 @@ impl Live {
                     Arc::new(account)
                 })
             };
-            let (store, problems) = Store::on(cache, &accounts, &mut |index| {
+            let (store, problems) = Store::on(&cache, &accounts, &mut |index| {
                 // Whoever no longer listens has no use for it.
                 let _ = changes.blocking_send(Change::Preview(index.clone()));
             });
