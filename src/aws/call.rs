@@ -117,7 +117,9 @@ impl Intercept for Capture {
     ) -> Result<(), BoxError> {
         let length = context.response().headers().get("content-length").and_then(|l| l.parse::<usize>().ok());
         match length {
-            Some(length) if length > LARGEST_BODY => Err(format!("the answer has {length} bytes, at most {LARGEST_BODY} are read").into()),
+            Some(length) if length > LARGEST_BODY => {
+                Err(format!("the answer has {length} bytes, at most {LARGEST_BODY} are read").into())
+            }
             _ => Ok(()),
         }
     }

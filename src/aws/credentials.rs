@@ -217,7 +217,9 @@ async fn connect_one(
 
 /// Why the door stays shut, by what asking for the caller's identity met.
 fn shut(failure: Failure, who: &str, sso: Option<&str>, endpoint: impl Fn() -> String) -> AwsError {
-    let (who, why) = (who.to_owned(), failure.message.clone());
+    // The hint stands in the error's own words already.
+    let why = failure.message.split(" (run `aws sso login").next().unwrap_or_default().to_owned();
+    let who = who.to_owned();
     match (failure.kind, sso) {
         (Kind::Unreachable, _) => AwsError::Unreachable { endpoint: endpoint(), why },
         (Kind::Expired | Kind::NoCredentials, Some(profile)) => AwsError::SsoExpired { profile: profile.to_owned(), why },
@@ -290,7 +292,8 @@ impl Connection {
     fn refused(&self, account: &str, mut failure: Failure) -> Failure {
         if failure.kind == Kind::Denied {
             let role = &self.role_name;
-            failure.message = format!("{} (role {role} of account {account} must exist and trust {})", failure.message, self.caller.arn);
+            failure.message =
+                format!("{} (role {role} of account {account} must exist and trust {})", failure.message, self.caller.arn);
         }
         failure
     }

@@ -10,7 +10,8 @@ use aws_sdk_ec2::operation::{
     describe_network_acls::builders::DescribeNetworkAclsFluentBuilder,
     describe_network_interfaces::builders::DescribeNetworkInterfacesFluentBuilder,
     describe_regions::builders::DescribeRegionsFluentBuilder, describe_route_tables::builders::DescribeRouteTablesFluentBuilder,
-    describe_security_groups::builders::DescribeSecurityGroupsFluentBuilder, describe_subnets::builders::DescribeSubnetsFluentBuilder,
+    describe_security_groups::builders::DescribeSecurityGroupsFluentBuilder,
+    describe_subnets::builders::DescribeSubnetsFluentBuilder,
     describe_transit_gateway_attachments::builders::DescribeTransitGatewayAttachmentsFluentBuilder,
     describe_vpc_endpoints::builders::DescribeVpcEndpointsFluentBuilder,
     describe_vpc_peering_connections::builders::DescribeVpcPeeringConnectionsFluentBuilder,
@@ -102,7 +103,12 @@ pub async fn network(scope: &Scope) -> Answer<Network> {
                 ec2.describe_egress_only_internet_gateways().max_results(255).set_next_token(t)
             })),
             Box::pin(scope.list("NatGateways", |t| ec2.describe_nat_gateways().max_results(1000).set_next_token(t))),
-            Box::pin(scope.list("VpcPeeringConnections", |t| ec2.describe_vpc_peering_connections().max_results(1000).set_next_token(t))),
+            Box::pin(
+                scope.list("VpcPeeringConnections", |t| ec2
+                    .describe_vpc_peering_connections()
+                    .max_results(1000)
+                    .set_next_token(t))
+            ),
             Box::pin(scope.list("TransitGatewayAttachments", |t| {
                 ec2.describe_transit_gateway_attachments().max_results(1000).set_next_token(t)
             })),

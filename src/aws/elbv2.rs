@@ -1,7 +1,8 @@
 //! Elastic Load Balancing version 2: load balancers with their listeners.
 
 use aws_sdk_elasticloadbalancingv2::operation::{
-    describe_listeners::builders::DescribeListenersFluentBuilder, describe_load_balancers::builders::DescribeLoadBalancersFluentBuilder,
+    describe_listeners::builders::DescribeListenersFluentBuilder,
+    describe_load_balancers::builders::DescribeLoadBalancersFluentBuilder,
 };
 use futures_util::StreamExt;
 use serde_json::Value;

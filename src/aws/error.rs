@@ -100,7 +100,9 @@ impl Failure {
             Kind::Throttled => Outcome::Throttled,
             // There is nothing to ask where a service is off.
             Kind::NotEnabled => Outcome::NotAsked,
-            Kind::Expired | Kind::NoCredentials | Kind::Missing | Kind::Unreachable | Kind::Broken | Kind::Failed => Outcome::Failed,
+            Kind::Expired | Kind::NoCredentials | Kind::Missing | Kind::Unreachable | Kind::Broken | Kind::Failed => {
+                Outcome::Failed
+            }
         }
     }
 
@@ -116,8 +118,12 @@ impl Failure {
 
     fn next(&self) -> &'static str {
         match self.kind {
-            Kind::Denied if self.message.contains("service control policy") => "a policy of the organisation denies it, whatever the role allows",
-            Kind::Denied if matches!(self.code.as_str(), "InvalidClientTokenId" | "UnrecognizedClientException" | "AuthFailure") => {
+            Kind::Denied if self.message.contains("service control policy") => {
+                "a policy of the organisation denies it, whatever the role allows"
+            }
+            Kind::Denied
+                if matches!(self.code.as_str(), "InvalidClientTokenId" | "UnrecognizedClientException" | "AuthFailure") =>
+            {
                 "the credentials are not valid here: check the key, and that the region is enabled for the account"
             }
             Kind::Denied => "allow it to the role in use; `bartizan permissions` prints the policy",
@@ -136,9 +142,20 @@ impl Failure {
 /// Codes from AWS's common errors and the services' own references; where the code does not tell, the status does.
 fn classify(code: &str, status: u16, message: &str) -> Kind {
     match code {
-        "Throttling" | "ThrottlingException" | "ThrottledException" | "RequestThrottled" | "RequestThrottledException"
-        | "TooManyRequestsException" | "TooManyRequests" | "RequestLimitExceeded" | "BandwidthLimitExceeded" | "SlowDown"
-        | "PriorRequestNotComplete" | "EC2ThrottledException" | "RateExceededException" | "LimitExceededException"
+        "Throttling"
+        | "ThrottlingException"
+        | "ThrottledException"
+        | "RequestThrottled"
+        | "RequestThrottledException"
+        | "TooManyRequestsException"
+        | "TooManyRequests"
+        | "RequestLimitExceeded"
+        | "BandwidthLimitExceeded"
+        | "SlowDown"
+        | "PriorRequestNotComplete"
+        | "EC2ThrottledException"
+        | "RateExceededException"
+        | "LimitExceededException"
             if code != "LimitExceededException" || message.to_ascii_lowercase().contains("rate") =>
         {
             Kind::Throttled
@@ -146,14 +163,29 @@ fn classify(code: &str, status: u16, message: &str) -> Kind {
         "ExpiredToken" | "ExpiredTokenException" | "RequestExpired" | "TokenRefreshRequired" => Kind::Expired,
         "InvalidAccessException" if message.contains("not subscribed") || message.contains("not enabled") => Kind::NotEnabled,
         "OptInRequired" | "SubscriptionRequiredException" | "AWSOrganizationsNotInUseException" => Kind::NotEnabled,
-        "AccessDenied" | "AccessDeniedException" | "UnauthorizedOperation" | "UnauthorizedAccess" | "NotAuthorized"
-        | "NotAuthorizedException" | "AuthorizationError" | "AuthFailure" | "InvalidClientTokenId"
-        | "UnrecognizedClientException" | "SignatureDoesNotMatch" | "IncompleteSignature" | "MissingAuthenticationToken"
+        "AccessDenied"
+        | "AccessDeniedException"
+        | "UnauthorizedOperation"
+        | "UnauthorizedAccess"
+        | "NotAuthorized"
+        | "NotAuthorizedException"
+        | "AuthorizationError"
+        | "AuthFailure"
+        | "InvalidClientTokenId"
+        | "UnrecognizedClientException"
+        | "SignatureDoesNotMatch"
+        | "IncompleteSignature"
+        | "MissingAuthenticationToken"
         | "InvalidAccessException" => Kind::Denied,
         "NoSuchEntity" | "NoSuchEntityException" | "ResourceNotFoundException" | "ReportNotPresent" => Kind::Missing,
         _ if code.ends_with(".NotFound") => Kind::Missing,
-        "ServiceUnavailable" | "InternalError" | "InternalFailure" | "InternalException" | "InternalServerError"
-        | "RequestTimeout" | "RequestTimeoutException" => Kind::Broken,
+        "ServiceUnavailable"
+        | "InternalError"
+        | "InternalFailure"
+        | "InternalException"
+        | "InternalServerError"
+        | "RequestTimeout"
+        | "RequestTimeoutException" => Kind::Broken,
         _ if status == 429 => Kind::Throttled,
         _ if status >= 500 => Kind::Broken,
         _ if status == 401 || status == 403 => Kind::Denied,
@@ -175,10 +207,11 @@ pub(super) fn find<'a, T: Error + 'static, E: Error + 'static>(error: &'a E) -> 
 
 /// An error and its causes in one line, each said once.
 pub(super) fn chain(error: &dyn Error) -> String {
-    let mut text = error.to_string();
+    let line = |error: &dyn Error| error.to_string().split_whitespace().collect::<Vec<_>>().join(" ");
+    let mut text = line(error);
     let mut next = error.source();
     while let Some(cause) = next {
-        let words = cause.to_string();
+        let words = line(cause);
         if !text.contains(&words) {
             text.push_str(": ");
             text.push_str(&words);
@@ -201,7 +234,9 @@ pub enum AwsError {
          around without AWS: `bartizan demo`"
     )]
     NoCredentials { who: String, why: String },
-    #[error("the SSO session of profile {profile} has expired or never began: {why}; run `aws sso login --profile {profile}` and try again")]
+    #[error(
+        "the SSO session of profile {profile} has expired or never began: {why}; run `aws sso login --profile {profile}` and try again"
+    )]
     SsoExpired { profile: String, why: String },
     #[error("the credentials of {who} have expired: {why}; renew them and try again")]
     Expired { who: String, why: String },
@@ -277,6 +312,9 @@ mod tests {
             nearest: Some("eu-west-1".into()),
             regions: vec!["eu-west-1".into(), "us-east-1".into()],
         };
-        assert_eq!(error.to_string(), "there is no region \"eu-wset-1\"; did you mean eu-west-1? there are: eu-west-1, us-east-1");
+        assert_eq!(
+            error.to_string(),
+            "there is no region \"eu-wset-1\"; did you mean eu-west-1? there are: eu-west-1, us-east-1"
+        );
     }
 }

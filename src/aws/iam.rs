@@ -7,7 +7,8 @@ use aws_sdk_iam::operation::{
     get_access_key_last_used::builders::GetAccessKeyLastUsedFluentBuilder,
     get_account_authorization_details::builders::GetAccountAuthorizationDetailsFluentBuilder,
     get_account_password_policy::builders::GetAccountPasswordPolicyFluentBuilder,
-    get_account_summary::builders::GetAccountSummaryFluentBuilder, get_credential_report::builders::GetCredentialReportFluentBuilder,
+    get_account_summary::builders::GetAccountSummaryFluentBuilder,
+    get_credential_report::builders::GetCredentialReportFluentBuilder,
     get_open_id_connect_provider::builders::GetOpenIDConnectProviderFluentBuilder,
     get_saml_provider::builders::GetSAMLProviderFluentBuilder, list_access_keys::builders::ListAccessKeysFluentBuilder,
     list_account_aliases::builders::ListAccountAliasesFluentBuilder,
@@ -187,8 +188,7 @@ fn scalars(value: Value) -> Extra {
 async fn saml_providers(scope: &Scope) -> Answer<Vec<SamlProvider>> {
     let iam = scope.iam();
     let mut coverage = Vec::new();
-    let mut value: Vec<SamlProvider> =
-        scope.list("SAMLProviderList", |_| iam.list_saml_providers()).await.into(&mut coverage);
+    let mut value: Vec<SamlProvider> = scope.list("SAMLProviderList", |_| iam.list_saml_providers()).await.into(&mut coverage);
     let mut tally = Tally::new(SAML_PROVIDER);
     for provider in &mut value {
         let answer = scope.value(&iam.get_saml_provider().saml_provider_arn(&provider.arn)).await;
@@ -276,7 +276,8 @@ mod tests {
 
     #[test]
     fn report_rows_keep_their_columns_in_order() {
-        let content = aws_smithy_types::base64::encode("user,arn,mfa_active\n<root_account>,arn:aws:iam::1:root,false\njo,\"a,b\",true\n");
+        let content =
+            aws_smithy_types::base64::encode("user,arn,mfa_active\n<root_account>,arn:aws:iam::1:root,false\njo,\"a,b\",true\n");
         let rows = report_rows(&json!({"Content": content})).unwrap();
         assert_eq!(rows.len(), 2);
         assert_eq!(rows[0].keys().collect::<Vec<_>>(), ["user", "arn", "mfa_active"]);

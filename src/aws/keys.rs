@@ -83,7 +83,9 @@ impl Keys {
     pub(super) async fn current(&self) -> Result<(Credentials, u64), Failure> {
         let mut slot = self.slot.lock().await;
         match &slot.kept {
-            Some(Kept::Good(keys)) if keys.expiry().is_none_or(|at| at > SystemTime::now() + EARLY) => return Ok((keys.clone(), slot.turn)),
+            Some(Kept::Good(keys)) if keys.expiry().is_none_or(|at| at > SystemTime::now() + EARLY) => {
+                return Ok((keys.clone(), slot.turn));
+            }
             Some(Kept::Bad(failure, at)) if at.elapsed() < self.remembered => return Err(failure.clone()),
             _ => {}
         }
@@ -117,7 +119,9 @@ impl Keys {
             Source::Fixed(keys) => Ok(keys.clone()),
             Source::Given(provider) => load(provider).await,
             // Built anew each time: a provider keeps the files it once read, the user may have logged in meanwhile.
-            Source::Found(config) => load(&Box::pin(DefaultCredentialsChain::builder().configure(config.clone()).build()).await).await,
+            Source::Found(config) => {
+                load(&Box::pin(DefaultCredentialsChain::builder().configure(config.clone()).build()).await).await
+            }
             Source::Profile(config, name) => {
                 load(&ProfileFileCredentialsProvider::builder().configure(config).profile_name(name).build()).await
             }

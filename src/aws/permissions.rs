@@ -69,8 +69,10 @@ impl RoleTemplate {
         let condition = self.external_id.as_ref().map_or_else(String::new, |id| {
             format!("            Condition:\n              StringEquals:\n                sts:ExternalId: {}\n", quoted(id))
         });
-        let actions: String =
-            actions(|call| call.reach != Reach::Management).iter().map(|action| format!("                  - {action}\n")).collect();
+        let actions: String = actions(|call| call.reach != Reach::Management)
+            .iter()
+            .map(|action| format!("                  - {action}\n"))
+            .collect();
         format!(
             "AWSTemplateFormatVersion: \"2010-09-09\"\n\
              Description: Read-only role for bartizan, made by `bartizan permissions`\n\
@@ -220,7 +222,10 @@ mod tests {
         for entry in std::fs::read_dir(rooms).unwrap() {
             let path = entry.unwrap().path();
             let text = std::fs::read_to_string(&path).unwrap();
-            let sends = text.lines().filter(|line| line.contains(concat!(".se", "nd()")) || line.contains(concat!(".into_pagi", "nator()"))).count();
+            let sends = text
+                .lines()
+                .filter(|line| line.contains(concat!(".se", "nd()")) || line.contains(concat!(".into_pagi", "nator()")))
+                .count();
             let may = usize::from(path.file_name().is_some_and(|name| name == "call.rs"));
             assert_eq!(sends, may, "{} sends by itself", path.display());
             seen += 1;

@@ -77,7 +77,12 @@ impl Profiles {
         self.set.get_profile(name).ok_or_else(|| {
             let profiles = self.names();
             let nearest = nearest(name, profiles.iter().map(String::as_str));
-            AwsError::UnknownProfile { wanted: name.into(), nearest, profiles, files: "~/.aws/config and ~/.aws/credentials".into() }
+            AwsError::UnknownProfile {
+                wanted: name.into(),
+                nearest,
+                profiles,
+                files: "~/.aws/config and ~/.aws/credentials".into(),
+            }
         })
     }
 
@@ -105,7 +110,9 @@ impl Profiles {
             let duration = match profile.get("duration_seconds").map(|text| (text, text.trim().parse::<i32>())) {
                 None => None,
                 Some((_, Ok(seconds))) => Some(seconds),
-                Some((text, Err(_))) => return Err(bad(format!("duration_seconds = {text:?} is not a whole number; correct it"))),
+                Some((text, Err(_))) => {
+                    return Err(bad(format!("duration_seconds = {text:?} is not a whole number; correct it")));
+                }
             };
             roles.push(Step {
                 role: Role {

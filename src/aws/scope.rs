@@ -117,7 +117,11 @@ impl Scope {
             Wire::Json => serde_json::from_slice(&body).map_err(|e| format!("the answer is not JSON: {e}")),
         };
         let value = read.map_err(|why| Failure::unreadable(format!("{}: {why}", R::CALL.action)))?;
-        if value.is_object() { Ok(value) } else { Err(Failure::unreadable(format!("{}: the answer is not an object", R::CALL.action))) }
+        if value.is_object() {
+            Ok(value)
+        } else {
+            Err(Failure::unreadable(format!("{}: the answer is not an object", R::CALL.action)))
+        }
     }
 
     /// Asks page after page; `next` makes the request for a page's token, `each` takes a page and counts its objects.
@@ -167,8 +171,12 @@ impl Scope {
         let what = tally.call.what;
         let (outcome, reason) = match &tally.failure {
             None => (Outcome::Ok, String::new()),
-            Some(failure) if tally.times > 1 => (failure.outcome(), format!("{} times, first: {}", tally.times, failure.reason())),
-            Some(failure) if tally.count > 0 => (failure.outcome(), format!("only {} {what} arrived: {}", tally.count, failure.reason())),
+            Some(failure) if tally.times > 1 => {
+                (failure.outcome(), format!("{} times, first: {}", tally.times, failure.reason()))
+            }
+            Some(failure) if tally.count > 0 => {
+                (failure.outcome(), format!("only {} {what} arrived: {}", tally.count, failure.reason()))
+            }
             Some(failure) => (failure.outcome(), failure.reason()),
         };
         Coverage {
@@ -281,7 +289,8 @@ mod tests {
     #[test]
     fn what_cannot_be_read_is_left_out_and_told() {
         let mut vpcs: Vec<Vpc> = Vec::new();
-        let mut page = json!({"Vpcs": [{"VpcId": "vpc-1", "New": {"a": 1}}, {"VpcId": ["x"]}, {"VpcId": "vpc-2", "IsDefault": "true"}]});
+        let mut page =
+            json!({"Vpcs": [{"VpcId": "vpc-1", "New": {"a": 1}}, {"VpcId": ["x"]}, {"VpcId": "vpc-2", "IsDefault": "true"}]});
         let read = objects(&mut page, "Vpcs", &mut vpcs);
         assert_eq!(read.count, 2);
         assert!(read.broken.unwrap().starts_with("1 of 3 in Vpcs could not be read"));

@@ -90,7 +90,8 @@ where
     let mut tally = Tally::new(GET_FINDINGS);
     let mut token: Option<String> = None;
     loop {
-        let request = scope.securityhub().get_findings().max_results(100).set_filters(filters.clone()).set_next_token(token.clone());
+        let request =
+            scope.securityhub().get_findings().max_results(100).set_filters(filters.clone()).set_next_token(token.clone());
         let body = match scope.body(&request).await {
             Ok(body) => body,
             Err(failure) => {
@@ -217,7 +218,8 @@ mod tests {
     #[test]
     fn aggregation_modes() {
         let read = |mode: &str, regions: Value| {
-            read_aggregation(&json!({"FindingAggregationRegion": "eu-west-1", "RegionLinkingMode": mode, "Regions": regions})).unwrap()
+            read_aggregation(&json!({"FindingAggregationRegion": "eu-west-1", "RegionLinkingMode": mode, "Regions": regions}))
+                .unwrap()
         };
         let covers = |a: &Aggregation| ["eu-west-1", "us-east-1", "us-west-2"].map(|r| a.covers(r));
         assert_eq!(covers(&read("ALL_REGIONS", json!(null))), [true, true, true]);

@@ -1,7 +1,9 @@
 //! The Security Token Service: who the caller is, and temporary credentials of a role.
 
 use aws_credential_types::Credentials;
-use aws_sdk_sts::operation::{assume_role::builders::AssumeRoleFluentBuilder, get_caller_identity::builders::GetCallerIdentityFluentBuilder};
+use aws_sdk_sts::operation::{
+    assume_role::builders::AssumeRoleFluentBuilder, get_caller_identity::builders::GetCallerIdentityFluentBuilder,
+};
 use aws_types::SdkConfig;
 use jiff::Timestamp;
 use serde_json::Value;

@@ -299,7 +299,8 @@ mod tests {
 
     #[test]
     fn query_lists_maps_and_wrappings() {
-        let body = b"<GetAccountSummaryResponse><GetAccountSummaryResult><SummaryMap><entry><key>Users</key><value>7</value></entry>\
+        let body =
+            b"<GetAccountSummaryResponse><GetAccountSummaryResult><SummaryMap><entry><key>Users</key><value>7</value></entry>\
             <entry><key>MFADevices</key><value>3</value></entry></SummaryMap><Names><member>a</member><member></member></Names>\
             </GetAccountSummaryResult><ResponseMetadata><RequestId>r</RequestId></ResponseMetadata></GetAccountSummaryResponse>";
         let expected = json!({"SummaryMap": {"Users": "7", "MFADevices": "3"}, "Names": ["a", ""]});

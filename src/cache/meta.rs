@@ -95,6 +95,9 @@ pub struct Mark {
     pub full: Option<Timestamp>,
     /// The newest `UpdatedAt` seen: a delta asks from here.
     pub updated: Option<Timestamp>,
+    /// Its findings come from an administrator's hub: its own is not asked.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub through: bool,
 }
 
 /// How fresh each segment is. Write it after the findings it speaks of are saved, never before.

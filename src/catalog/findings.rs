@@ -34,10 +34,11 @@ impl Subject for Findings {
             spec("account", "ACCOUNT", Kind::Keyword, 15, "The account's name", |r| {
                 Value::text(r.account.as_ref().map_or(r.finding.account.as_str(), |a| a.label()))
             }),
-            spec("resource", "RESOURCE", Kind::Text, 24, "The resource it is about, by ARN or id", |r| Value::text(&*r.finding.resource.id))
-                .alias(&["arn"]),
+            spec("resource", "RESOURCE", Kind::Text, 20, "The resource it is about, by ARN or id", |r| Value::text(&*r.finding.resource.id))
+                .alias(&["arn"])
+                .grow(),
             spec("title", "TITLE", Kind::Keyword, 24, "What is wrong", |r| Value::text(&*r.finding.title)).grow(),
-            spec("owner", "OWNER", Kind::Keyword, 9, "The team answerable", |r| {
+            spec("owner", "OWNER", Kind::Keyword, 11, "The team answerable", |r| {
                 Value::text(r.account.as_ref().map_or("unowned", |a| a.owner_word()))
             })
             .alias(&["team"]),

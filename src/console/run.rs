@@ -5,7 +5,7 @@ use std::io::{self, Write};
 use std::time::Duration;
 
 use crossterm::event::{Event, EventStream};
-use futures_util::{FutureExt as _, StreamExt as _};
+use futures_util::StreamExt as _;
 use jiff::Timestamp;
 use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
@@ -45,7 +45,7 @@ pub async fn run(
     screen::enter(terminal.mouse)?;
     let _leave = Leave;
     let mut stop = Stop::new()?;
-    let mut events = EventStream::new();
+    let mut events = listen();
     let (width, height) = crossterm::terminal::size()?;
     let mut buffer = Buffer::empty(Rect::new(0, 0, width, height));
     let mut painter = Painter::new(width, height);
@@ -78,7 +78,7 @@ pub async fn run(
         let event = tokio::select! {
             biased;
             () = stop.asked() => return Ok(()),
-            event = events.next() => match event {
+            event = events.recv() => match event {
                 Some(event) => Some(event?),
                 None => return Ok(()),
             },
@@ -103,16 +103,34 @@ pub async fn run(
                     return Ok(());
                 }
             }
-            next = match events.next().now_or_never() {
-                Some(Some(event)) => Some(event?),
-                Some(None) => return Ok(()),
-                None => break,
+            next = match events.try_recv() {
+                Ok(event) => Some(event?),
+                Err(_) => break,
             };
         }
         while let Ok(outcome) = outcomes.try_recv() {
             send(app.outcome(outcome, Timestamp::now()));
         }
     }
+}
+
+/// Reads stdin for as long as somebody listens. The stream keeps the first waker that polls it, so one task alone polls.
+fn listen() -> mpsc::Receiver<io::Result<Event>> {
+    let (heard, events) = mpsc::channel(256);
+    tokio::spawn(async move {
+        let mut stream = EventStream::new();
+        loop {
+            let event = tokio::select! {
+                event = stream.next() => event,
+                () = heard.closed() => return,
+            };
+            let Some(event) = event else { return };
+            if heard.send(event).await.is_err() {
+                return;
+            }
+        }
+    });
+    events
 }
 
 fn draw(app: &mut App, buffer: &mut Buffer, painter: &mut Painter) -> io::Result<()> {

@@ -132,7 +132,8 @@ impl ResourceRef {
 /// `arn:aws:s3:::raw-events`; an id stays as it is.
 pub fn short(id: &str) -> &str {
     if !id.starts_with("arn:") {
-        return id;
+        // Security Hub's way to name an account as a resource.
+        return id.strip_prefix("AWS::::").unwrap_or(id);
     }
     let mut rest = id;
     for _ in 0..5 {
@@ -173,6 +174,7 @@ mod tests {
         assert_eq!(short("arn:aws:iam::1:role/admin"), "role/admin");
         assert_eq!(short("arn:aws:s3:::raw-events"), "raw-events");
         assert_eq!(short("sg-0a41"), "sg-0a41");
+        assert_eq!(short("AWS::::Account:111122223333"), "Account:111122223333");
         assert_eq!(short("arn:aws"), "arn:aws");
     }
 }

@@ -90,7 +90,7 @@ async fn serve(
                 }
                 let (library, outcomes) = (Arc::clone(&library), outcomes.clone());
                 tokio::task::spawn_blocking(move || {
-                    if let Some(outcome) = perform::perform(asking, &library, &cancel) {
+                    if let Some(outcome) = perform::perform(asking, &library, Timestamp::now(), &cancel) {
                         let _ = outcomes.blocking_send(outcome);
                     }
                 });

@@ -46,17 +46,17 @@ pub fn slot(effect: &Effect) -> Option<Slot> {
     }
 }
 
-/// Performs an asking; none where it was cancelled, or is none.
-pub fn perform(effect: Effect, library: &Library, cancel: &Cancel) -> Option<Outcome> {
+/// Performs an asking as of `now`; none where it was cancelled, or is none.
+pub fn perform(effect: Effect, library: &Library, now: Timestamp, cancel: &Cancel) -> Option<Outcome> {
     let (ticket, answer) = match effect {
         Effect::Query { ticket, index, query } => {
             let rows = run(&index, &query, cancel)?;
             (ticket, Answer::Rows { index, rows })
         }
-        Effect::Detail { ticket, world, listing, row } => (ticket, Answer::Detail(open(&world, library, listing, row, Timestamp::now()))),
-        Effect::Overview { ticket, world } => (ticket, Answer::Overview(Box::new(overview(&world, Timestamp::now(), cancel)?))),
+        Effect::Detail { ticket, world, listing, row } => (ticket, Answer::Detail(open(&world, library, listing, row, now))),
+        Effect::Overview { ticket, world } => (ticket, Answer::Overview(Box::new(overview(&world, now, cancel)?))),
         Effect::Export { ticket, listing, index, rows, fields, path } => {
-            let export = Export { listing: listing.get(), index: &index, ids: &rows, fields: &fields, now: Timestamp::now() };
+            let export = Export { listing: listing.get(), index: &index, ids: &rows, fields: &fields, now };
             let written = write_file(&export, &path).map(|()| (rows.len(), path));
             (ticket, Answer::Exported(written))
         }

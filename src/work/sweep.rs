@@ -17,7 +17,7 @@ use tokio::time::Instant;
 
 use crate::aws::organizations::{Directory, directory};
 use crate::aws::{Access, AwsError, Connection, Options, connect, ec2, iam, ssm};
-use crate::cache::{Cache, Mark, SweepMarks};
+use crate::cache::{Cache, Mark, Place, SweepMarks};
 use crate::config::Refresh;
 use crate::demo::Organization;
 use crate::model::account::Account;
@@ -28,6 +28,10 @@ use crate::world::{Loading, Progress};
 
 /// Tasks that may be under way at once; the limits of AWS's APIs are kept below this, by the door.
 const AT_ONCE: usize = 32;
+/// Of one account, so that a slow one leaves room for the others.
+const EACH: usize = 8;
+/// Hubs whose findings are read at once: each asks one page after the other, a long one for an hour.
+const HUBS: usize = 256;
 /// Between two changes of the demo.
 const TICK: Duration = Duration::from_secs(4);
 
@@ -286,6 +290,28 @@ impl Marks {
         if let Some(at) = newest {
             marks.updated(account, region, at);
         }
+        self.keep(&marks)
+    }
+    /// Where findings come from an administrator's hub.
+    fn through(&self) -> BTreeSet<(String, String)> {
+        let marks = self.marks.lock().unwrap_or_else(PoisonError::into_inner);
+        let through = marks.0.iter().filter(|(_, mark)| mark.through);
+        through.map(|(place, _)| (place.account().to_owned(), place.region().to_owned())).collect()
+    }
+    /// Notes that these places' findings come from an administrator's hub and, where `accounts` are given, that no others
+    /// of these accounts do.
+    fn set_through(&self, places: &BTreeSet<(String, String)>, accounts: Option<&BTreeSet<String>>) -> Result<(), String> {
+        let mut marks = self.marks.lock().unwrap_or_else(PoisonError::into_inner);
+        let before = marks.clone();
+        for (place, mark) in &mut marks.0 {
+            mark.through &= accounts.is_none_or(|a| !a.contains(place.account()));
+        }
+        for (account, region) in places {
+            marks.0.entry(Place::of(account, region)).or_default().through = true;
+        }
+        if *marks == before { Ok(()) } else { self.keep(&marks) }
+    }
+    fn keep(&self, marks: &SweepMarks) -> Result<(), String> {
         self.cache.as_ref().map_or(Ok(()), |cache| cache.set_marks(marks.clone()).map_err(|e| e.to_string()))
     }
 }
@@ -306,6 +332,8 @@ pub struct Sweep {
 struct Entered {
     access: Access,
     regions: Arc<[String]>,
+    /// This account's own share of what may be under way.
+    turns: Arc<Semaphore>,
 }
 
 impl Sweep {
@@ -341,11 +369,14 @@ impl Sweep {
         self.total += active.len();
         self.progress().await;
 
-        // Doors open side by side; each account is read as soon as its own is.
+        // Doors open side by side; each account is read as soon as its own is. A door is one question: they share no
+        // permits with what is asked behind them.
+        let ids: BTreeSet<String> = active.iter().map(|a| a.id.clone()).collect();
+        let at_doors = Arc::new(Semaphore::new(AT_ONCE));
         let (entered, mut open) = mpsc::channel::<Entered>(AT_ONCE);
         let mut doors: JoinSet<()> = JoinSet::new();
         for account in active {
-            let (connection, id, permits) = (connection.clone(), account.id.clone(), Arc::clone(&self.permits));
+            let (connection, id, permits) = (connection.clone(), account.id.clone(), Arc::clone(&at_doors));
             let (entered, changes, regions) = (entered.clone(), self.changes.clone(), Arc::clone(&regions));
             doors.spawn(async move {
                 // The semaphore is never closed.
@@ -353,19 +384,32 @@ impl Sweep {
                 let answer = connection.enter(&id).await;
                 let _ = changes.send(Change::Coverage(answer.coverage)).await;
                 if let Some(access) = answer.value {
-                    let _ = entered.send(Entered { access, regions }).await;
+                    let turns = Arc::new(Semaphore::new(EACH));
+                    let _ = entered.send(Entered { access, regions, turns }).await;
                 }
             });
         }
         drop(entered);
-        let mut all: Vec<Entered> = Vec::new();
+        let (found, waiting) = mpsc::unbounded_channel::<Entered>();
+        if kinds.contains(&Kind::Findings) || kinds.contains(&Kind::Reconcile) {
+            let reader = findings::Reader {
+                changes: self.changes.clone(),
+                marks: Arc::clone(&self.marks),
+                permits: Arc::new(Semaphore::new(HUBS)),
+                in_full: kinds.contains(&Kind::Reconcile),
+                accounts: ids,
+            };
+            self.total += 1;
+            tasks.spawn(reader.read(connection.caller.account.clone(), waiting));
+        }
         let mut doors_done = false;
         while !doors_done {
             tokio::select! {
                 account = open.recv() => match account {
                     Some(account) => {
                         self.spawn(&mut tasks, &account, kinds);
-                        all.push(account);
+                        // Nobody listens where findings are not asked for.
+                        let _ = found.send(account);
                     }
                     None => doors_done = true,
                 },
@@ -376,17 +420,7 @@ impl Sweep {
         while doors.join_next().await.is_some() {
             self.done += 1;
         }
-        if kinds.contains(&Kind::Findings) || kinds.contains(&Kind::Reconcile) {
-            let home = connection.caller.account.clone();
-            let reader = findings::Reader {
-                changes: self.changes.clone(),
-                marks: Arc::clone(&self.marks),
-                permits: Arc::clone(&self.permits),
-                in_full: kinds.contains(&Kind::Reconcile),
-            };
-            self.total += 1;
-            tasks.spawn(reader.read(home, all));
-        }
+        drop(found);
         while tasks.join_next().await.is_some() {
             self.done += 1;
             self.progress().await;
@@ -434,7 +468,7 @@ impl Sweep {
     fn spawn(&mut self, tasks: &mut JoinSet<()>, entered: &Entered, kinds: &BTreeSet<Kind>) {
         if kinds.contains(&Kind::Iam) {
             let scope = entered.access.global();
-            self.task(tasks, async move {
+            self.task(tasks, entered, async move {
                 let answer = iam::identity(&scope).await;
                 vec![Change::Identity(answer.value), Change::Coverage(answer.coverage)]
             });
@@ -443,7 +477,7 @@ impl Sweep {
             let (account, region) = (entered.access.account().to_owned(), region.clone());
             if kinds.contains(&Kind::Nodes) {
                 let (scope, account, region) = (entered.access.scope(&region), account.clone(), region.clone());
-                self.task(tasks, async move {
+                self.task(tasks, entered, async move {
                     let (nodes, sessions) = tokio::join!(ssm::nodes(&scope), ssm::sessions(&scope));
                     vec![
                         Change::Nodes { account: account.clone(), region: region.clone(), nodes: nodes.value },
@@ -455,7 +489,7 @@ impl Sweep {
             }
             if kinds.contains(&Kind::Network) {
                 let scope = entered.access.scope(&region);
-                self.task(tasks, async move {
+                self.task(tasks, entered, async move {
                     let answer = Box::pin(ec2::network(&scope)).await;
                     vec![Change::Network { account, region, network: Box::new(answer.value) }, Change::Coverage(answer.coverage)]
                 });
@@ -463,10 +497,12 @@ impl Sweep {
         }
     }
 
-    fn task(&mut self, tasks: &mut JoinSet<()>, ask: impl Future<Output = Vec<Change>> + Send + 'static) {
+    fn task(&mut self, tasks: &mut JoinSet<()>, entered: &Entered, ask: impl Future<Output = Vec<Change>> + Send + 'static) {
         self.total += 1;
-        let (permits, changes) = (Arc::clone(&self.permits), self.changes.clone());
+        let (turns, permits, changes) = (Arc::clone(&entered.turns), Arc::clone(&self.permits), self.changes.clone());
         tasks.spawn(async move {
+            // The semaphores are never closed.
+            let _turn = turns.acquire_owned().await;
             let _permit = permits.acquire_owned().await;
             for change in Box::pin(ask).await {
                 let _ = changes.send(change).await;

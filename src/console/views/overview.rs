@@ -179,6 +179,19 @@ impl Painter<'_, '_> {
         let right = Rect { x: area.x + half + 1, width: area.width - half - 2, ..area };
         let needs = u16::try_from(figures.needs.len()).unwrap_or(0).max(1) + 2;
         let severities = u16::try_from(figures.severities.len()).unwrap_or(0) + 2;
+        if area.width < 110 {
+            // What needs a person is read whole; the rest shares what is left.
+            let needs = needs.min(area.height.saturating_sub(severities - 1));
+            self.needs(Rect { height: needs, ..area }, figures);
+            let below = area.y + needs;
+            let rest = area.height - needs;
+            self.severities(Rect { y: below, height: severities.min(rest), ..left }, figures);
+            self.bars(Rect { y: below, height: rest, ..right }, "Worst accounts", &figures.accounts);
+            self.next += figures.owners.len();
+            let used = severities.max(u16::try_from(figures.accounts.len()).unwrap_or(0) + 2).min(rest);
+            self.trend(Rect { y: below + used, height: rest - used, ..area }, figures);
+            return;
+        }
         self.needs(Rect { height: needs.min(area.height), ..left }, figures);
         let below = left.y + needs.max(severities);
         self.severities(Rect { height: severities.min(area.height), ..right }, figures);
@@ -234,6 +247,10 @@ impl Painter<'_, '_> {
         let most = figures.severities.iter().map(|(_, n)| *n).max().unwrap_or(0);
         for (n, (word, count)) in (1u16..).zip(&figures.severities) {
             let y = area.y + n;
+            if y >= area.bottom() {
+                self.next += 1;
+                continue;
+            }
             let rank = word.parse::<Severity>().map_or(0, |s| s.rank());
             let (name, style) = severity(rank, word, theme);
             put(self.canvas.buffer, area.x + 2, y, 11, &name, style);
@@ -256,7 +273,7 @@ impl Painter<'_, '_> {
         let names = u16::try_from(names).unwrap_or(8);
         for (n, (name, critical, high, open)) in (1u16..).zip(rows) {
             let y = area.y + n;
-            if y + 1 >= area.bottom() {
+            if y >= area.bottom() {
                 self.next += 1;
                 continue;
             }

@@ -8,7 +8,7 @@ use std::collections::{BTreeSet, HashSet};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use jiff::{SignedDuration, Timestamp};
-use tokio::sync::{Semaphore, mpsc};
+use tokio::sync::{Semaphore, mpsc, watch};
 use tokio::task::JoinSet;
 
 use crate::aws::Access;
@@ -33,6 +33,8 @@ pub(super) struct Reader {
     pub permits: Arc<Semaphore>,
     /// All findings, not only what changed.
     pub in_full: bool,
+    /// Everyone who is to be read.
+    pub accounts: BTreeSet<String>,
 }
 
 /// What one hub gave.
@@ -45,29 +47,47 @@ struct Seen {
 }
 
 impl Reader {
-    /// The caller's own account first, since it may speak for the others; then whoever it did not speak for.
-    pub async fn read(self, home: String, accounts: Vec<Entered>) {
+    /// Each account as its door opens; the caller's own may speak for others, who wait until it has.
+    pub async fn read(self, home: String, mut accounts: mpsc::UnboundedReceiver<Entered>) {
         let reader = Arc::new(self);
-        let mut spoken_for: BTreeSet<(String, String)> = BTreeSet::new();
-        if let Some(own) = accounts.iter().find(|e| e.access.account() == home) {
-            spoken_for = Arc::clone(&reader).account(own.clone(), BTreeSet::new()).await;
-        }
-        let spoken_for = Arc::new(spoken_for);
+        let (spoken, heard) = watch::channel(None::<Arc<BTreeSet<(String, String)>>>);
+        // Where the own account cannot be entered, the sender's end lets the others go on.
+        let mut spoken = reader.accounts.contains(&home).then_some(spoken);
         let mut tasks = JoinSet::new();
-        for other in accounts.into_iter().filter(|e| e.access.account() != home) {
-            let (reader, spoken_for) = (Arc::clone(&reader), Arc::clone(&spoken_for));
+        while let Some(entered) = accounts.recv().await {
+            let (reader, mut heard) = (Arc::clone(&reader), heard.clone());
+            let speaks = if entered.access.account() == home { spoken.take() } else { None };
             tasks.spawn(async move {
-                let skip = spoken_for.iter().filter(|(a, _)| a == other.access.account()).map(|(_, r)| r.clone()).collect();
-                reader.account(other, skip).await;
+                if let Some(speaks) = speaks {
+                    speaks.send_replace(Some(Arc::new(reader.home(entered).await)));
+                    return;
+                }
+                let spoken_for = heard.wait_for(Option::is_some).await.ok().and_then(|s| s.clone()).unwrap_or_default();
+                let skip = spoken_for.iter().filter(|(a, _)| a == entered.access.account()).map(|(_, r)| r.clone()).collect();
+                reader.account(entered, skip).await;
             });
         }
+        drop(spoken);
         while tasks.join_next().await.is_some() {}
     }
 
-    /// One account's hubs, without the regions to skip; tells for which accounts and regions they spoke.
-    async fn account(self: Arc<Self>, entered: Entered, skip: BTreeSet<String>) -> BTreeSet<(String, String)> {
+    /// The caller's own account; tells for which accounts and regions it speaks, now or by what it said when it was last
+    /// read in full: what changed since does not name everyone.
+    async fn home(self: Arc<Self>, entered: Entered) -> BTreeSet<(String, String)> {
+        let own = entered.access.account().to_owned();
+        let (mut spoken_for, settled) = Arc::clone(&self).account(entered, BTreeSet::new()).await;
+        spoken_for.retain(|(account, _)| *account != own);
+        if let Err(problem) = self.marks.set_through(&spoken_for, settled.then_some(&self.accounts)) {
+            self.send(Change::Problem(problem)).await;
+        }
+        self.marks.through()
+    }
+
+    /// One account's hubs, without the regions to skip; tells for which accounts and regions they spoke, and whether all
+    /// of them said all they have.
+    async fn account(self: Arc<Self>, entered: Entered, skip: BTreeSet<String>) -> (BTreeSet<(String, String)>, bool) {
         let regions: Vec<String> = entered.regions.iter().filter(|r| !skip.contains(*r)).cloned().collect();
-        let Some(first) = regions.first() else { return BTreeSet::new() };
+        let Some(first) = regions.first() else { return (BTreeSet::new(), true) };
         let answer = aggregation(&entered.access.scope(first)).await;
         self.send(Change::Coverage(answer.coverage)).await;
         let aggregated = answer.value;
@@ -82,18 +102,21 @@ impl Reader {
             let (reader, access) = (Arc::clone(&self), entered.access.clone());
             tasks.spawn(async move { reader.hub(access, region, None).await });
         }
-        let mut spoken_for = BTreeSet::new();
-        while let Some(places) = tasks.join_next().await {
-            spoken_for.extend(places.unwrap_or_default());
+        let (mut spoken_for, mut settled) = (BTreeSet::new(), true);
+        while let Some(ended) = tasks.join_next().await {
+            let (places, all) = ended.unwrap_or_default();
+            spoken_for.extend(places);
+            settled &= all;
         }
         // A member seen in an aggregation region is spoken for in every region it covers.
         let members: BTreeSet<String> = spoken_for.iter().map(|(account, _)| account.clone()).collect();
         spoken_for.extend(members.iter().flat_map(|a| covered.iter().map(|r| (a.clone(), r.clone()))));
-        spoken_for
+        (spoken_for, settled)
     }
 
     /// One hub: in full, worst first; or what changed since the last time.
-    async fn hub(&self, access: Access, region: String, wanted: Option<BTreeSet<String>>) -> BTreeSet<(String, String)> {
+    /// Tells whose findings it gave, and whether that was all there is.
+    async fn hub(&self, access: Access, region: String, wanted: Option<BTreeSet<String>>) -> (BTreeSet<(String, String)>, bool) {
         let _permit = self.permits.acquire().await;
         let account = access.account().to_owned();
         let scope = access.scope(&region);
@@ -121,6 +144,8 @@ impl Reader {
             }
         }
         let whole = coverage.iter().all(|c| c.outcome == Outcome::Ok);
+        // A hub that is off has nothing more to say.
+        let settled = in_full && coverage.iter().all(|c| matches!(c.outcome, Outcome::Ok | Outcome::NotAsked));
         self.send(Change::Coverage(joined(coverage))).await;
         let seen = std::mem::take(&mut *seen.lock().unwrap_or_else(PoisonError::into_inner));
         if whole {
@@ -133,7 +158,7 @@ impl Reader {
             }
             self.mark(&account, &region, in_full.then_some(begun), seen.newest).await;
         }
-        seen.places
+        (seen.places, settled)
     }
 
     /// Notes how far this hub was read, once what came is on disk.

@@ -1,0 +1,369 @@
+//! Drives the console without a terminal: opens the embedded organisation at a fixed time, feeds keys, performs what
+//! is asked for at once and on this thread, and draws into a buffer. Tests and benches share it. It is the real app
+//! over the real `work::perform`; only the event loop and the painter are left out.
+
+#![allow(dead_code, reason = "every test uses a part of it")]
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, OnceLock};
+
+use bartizan::config::Config;
+use bartizan::console::app::{App, Drawn, Settings};
+use bartizan::console::theme::{Depth, Glyphs, Theme, UNICODE};
+use bartizan::listing::query::Cancel;
+use bartizan::message::{Effect, Outcome};
+use bartizan::model::estate::Estate;
+use bartizan::model::finding::Finding;
+use bartizan::work::perform::{Library, perform};
+use bartizan::work::source::{Source, open};
+use bartizan::world::World;
+use crossterm::event::{Event, KeyCode, KeyEvent, KeyModifiers, MouseButton, MouseEvent, MouseEventKind};
+use jiff::Timestamp;
+use ratatui::buffer::{Buffer, CellWidth as _};
+use ratatui::layout::Rect;
+use ratatui::style::{Color, Modifier};
+use serde_json::Value as Json;
+
+/// What is looked at: what the screen shows, and what answers need.
+#[derive(Clone)]
+pub struct Scene {
+    pub world: Arc<World>,
+    pub library: Arc<Library>,
+}
+
+/// The time of every test: 3 in the morning.
+pub fn now() -> Timestamp {
+    "2026-03-14T03:07:00Z".parse().unwrap()
+}
+
+impl Scene {
+    fn open(source: Source) -> Self {
+        let opened = open(source, &Config::default(), now());
+        assert_eq!(opened.problems, Vec::<String>::new());
+        Self { world: opened.world, library: opened.library }
+    }
+
+    /// The embedded organisation with its 5,000 findings, made once. Nobody may change its store.
+    pub fn demo() -> Self {
+        static DEMO: OnceLock<Scene> = OnceLock::new();
+        DEMO.get_or_init(|| Self::open(Source::Demo { findings: bartizan::demo::FINDINGS, still: true })).clone()
+    }
+
+    /// One of its own, to change.
+    pub fn file(estate: Estate, findings: Vec<Finding>) -> Self {
+        Self::open(Source::File { path: "test.json".into(), estate: Box::new(estate), findings })
+    }
+
+    /// The embedded estate with the first `findings` findings in a store that takes new ones.
+    pub fn changeable(findings: usize) -> Self {
+        let demo = bartizan::demo::Organization::new(now(), findings);
+        let whole = |n| Finding { document: demo.document(n), ..demo.finding(n) };
+        Self::file((**demo.estate()).clone(), (0..findings).map(whole).collect())
+    }
+
+    /// The same with a changed world.
+    pub fn with(&self, change: impl FnOnce(&mut World)) -> Self {
+        let mut world = (*self.world).clone();
+        change(&mut world);
+        Self { world: Arc::new(world), library: Arc::clone(&self.library) }
+    }
+}
+
+/// How the console begins.
+pub struct Begin {
+    pub theme: &'static str,
+    pub depth: Depth,
+    pub glyphs: Glyphs,
+    pub read_only: bool,
+    pub remembered: Json,
+}
+
+impl Default for Begin {
+    fn default() -> Self {
+        Self { theme: "dark", depth: Depth::True, glyphs: UNICODE, read_only: false, remembered: Json::Null }
+    }
+}
+
+/// The console and its surroundings.
+pub struct Driver {
+    pub app: App,
+    pub scene: Scene,
+    /// Effects that are no askings, in order.
+    pub effects: Vec<Effect>,
+    /// Askings that were made while [`Driver::hold`] was on.
+    pub held: Vec<Effect>,
+    pub holding: bool,
+    pub copies: Vec<String>,
+    pub quit: bool,
+    pub suspend: bool,
+    pub redraw: bool,
+    pub drawn: Drawn,
+    pub buffer: Buffer,
+    now: Timestamp,
+}
+
+impl Driver {
+    /// The console over a scene at a size, its first view answered and drawn.
+    pub fn new(scene: Scene, (width, height): (u16, u16), begin: Begin) -> Self {
+        let mut driver = Self::unanswered(scene, (width, height), begin);
+        driver.release();
+        driver
+    }
+
+    /// The same before anything is answered.
+    pub fn unanswered(scene: Scene, (width, height): (u16, u16), begin: Begin) -> Self {
+        let Begin { theme, depth, glyphs, read_only, remembered } = begin;
+        let theme = Theme::named(theme, depth, glyphs).unwrap();
+        let settings = Settings { theme, depth, glyphs, keys: BTreeMap::new(), read_only, remembered };
+        let app = App::new(Arc::clone(&scene.world), now(), settings).unwrap();
+        let mut driver = Self {
+            app,
+            scene,
+            effects: Vec::new(),
+            held: Vec::new(),
+            holding: true,
+            copies: Vec::new(),
+            quit: false,
+            suspend: false,
+            redraw: false,
+            drawn: Drawn::default(),
+            buffer: Buffer::empty(Rect::new(0, 0, width, height)),
+            now: now(),
+        };
+        let first = driver.app.start();
+        driver.settle(first);
+        driver
+    }
+
+    /// The demo at 120×36, as most key tests want it.
+    pub fn demo() -> Self {
+        Self::new(Scene::demo(), (120, 36), Begin::default())
+    }
+
+    /// Performs effects and feeds their outcomes back until all is quiet, then draws.
+    pub fn settle(&mut self, effects: Vec<Effect>) {
+        let mut waiting = effects;
+        while !waiting.is_empty() {
+            let mut next = Vec::new();
+            for effect in waiting {
+                match effect {
+                    Effect::Refresh | Effect::CancelSweep | Effect::Remember(_) => self.effects.push(effect),
+                    asking if self.holding => self.held.push(asking),
+                    asking => next.extend(self.perform(asking)),
+                }
+            }
+            waiting = next;
+        }
+        let wishes = self.app.take_wishes();
+        self.quit |= wishes.quit;
+        self.suspend |= wishes.suspend;
+        self.redraw |= wishes.redraw;
+        self.copies.extend(wishes.copies);
+        self.draw();
+    }
+
+    fn perform(&mut self, asking: Effect) -> Vec<Effect> {
+        let outcome = perform(asking, &self.scene.library, self.now, &Cancel::new());
+        outcome.map_or_else(Vec::new, |outcome| self.app.outcome(outcome, self.now))
+    }
+
+    /// From here on askings wait.
+    pub fn hold(&mut self) {
+        self.holding = true;
+    }
+
+    /// Performs what waits, oldest first, and no longer holds.
+    pub fn release(&mut self) {
+        self.holding = false;
+        let held = std::mem::take(&mut self.held);
+        self.settle(held);
+    }
+
+    /// An outcome as `work` would send it.
+    pub fn outcome(&mut self, outcome: Outcome) {
+        let effects = self.app.outcome(outcome, self.now);
+        self.settle(effects);
+    }
+
+    /// A new world, as the keeper would publish it.
+    pub fn world(&mut self, change: impl FnOnce(&mut World)) {
+        self.scene = self.scene.with(change);
+        self.outcome(Outcome::World(Arc::clone(&self.scene.world)));
+    }
+
+    pub fn event(&mut self, event: &Event) {
+        let effects = self.app.event(event, self.now);
+        self.settle(effects);
+    }
+
+    /// One key, as config names them: `j`, `ctrl-f`, `enter`, `space`.
+    pub fn press(&mut self, key: &str) -> &mut Self {
+        self.event(&Event::Key(key_event(key)));
+        self
+    }
+
+    /// Keys one after the other; what begins with `'` is typed letter by letter.
+    pub fn keys(&mut self, keys: &[&str]) -> &mut Self {
+        for key in keys {
+            match key.strip_prefix('\'').filter(|text| !text.is_empty()) {
+                Some(text) => _ = self.type_text(text),
+                None => _ = self.press(key),
+            }
+        }
+        self
+    }
+
+    pub fn type_text(&mut self, text: &str) -> &mut Self {
+        for c in text.chars() {
+            self.event(&Event::Key(KeyEvent::new(KeyCode::Char(c), KeyModifiers::NONE)));
+        }
+        self
+    }
+
+    pub fn paste(&mut self, text: &str) {
+        self.event(&Event::Paste(text.to_owned()));
+    }
+
+    pub fn click(&mut self, column: u16, row: u16) {
+        self.mouse(MouseEventKind::Down(MouseButton::Left), column, row);
+    }
+
+    pub fn mouse(&mut self, kind: MouseEventKind, column: u16, row: u16) {
+        self.event(&Event::Mouse(MouseEvent { kind, column, row, modifiers: KeyModifiers::NONE }));
+    }
+
+    pub fn resize(&mut self, width: u16, height: u16) {
+        self.buffer = Buffer::empty(Rect::new(0, 0, width, height));
+        self.event(&Event::Resize(width, height));
+    }
+
+    pub fn draw(&mut self) {
+        self.buffer.reset();
+        self.drawn = self.app.draw(&mut self.buffer);
+    }
+
+    /// The text on screen, a line each, without spaces at their ends.
+    pub fn screen(&self) -> String {
+        let lines: Vec<String> = (0..self.buffer.area.height).map(|y| self.line(y)).collect();
+        lines.join("\n")
+    }
+
+    /// One line of the screen, without spaces at its end.
+    pub fn line(&self, y: u16) -> String {
+        let mut line = String::new();
+        let mut x = 0;
+        while x < self.buffer.area.width {
+            let cell = &self.buffer[(x, y)];
+            line.push_str(cell.symbol());
+            x += cell.cell_width().max(1);
+        }
+        line.trim_end().to_owned()
+    }
+
+    /// The line the list's cursor is on, of the whole screen or of its left side.
+    pub fn cursor_line(&self) -> String {
+        let found = (0..self.buffer.area.height).map(|y| self.line(y)).find(|line| line.starts_with('▌'));
+        found.unwrap_or_default()
+    }
+
+    /// The line at the foot: hints or a notice.
+    pub fn foot(&self) -> String {
+        self.line(self.buffer.area.height - 1)
+    }
+
+    /// The title line of the list on screen.
+    pub fn title(&self) -> String {
+        (2..4).map(|y| self.line(y)).find(|line| line.contains("  ")).unwrap_or_default()
+    }
+
+    pub fn shows(&self, words: &str) -> bool {
+        self.screen().contains(words)
+    }
+
+    /// Styles as runs per line (`a12 b3`; `.` is plain, a plain rest is left out), then what each letter stands for.
+    pub fn styles(&self) -> String {
+        let mut legend: Vec<String> = Vec::new();
+        let mut out = String::new();
+        let area = self.buffer.area;
+        for y in 0..area.height {
+            let mut runs: Vec<(char, usize)> = Vec::new();
+            for x in 0..area.width {
+                let cell = &self.buffer[(x, y)];
+                let name = style_name(cell.fg, cell.bg, cell.modifier);
+                let letter = if name.is_empty() {
+                    '.'
+                } else {
+                    let at = legend.iter().position(|l| *l == name).unwrap_or_else(|| {
+                        legend.push(name);
+                        legend.len() - 1
+                    });
+                    char::from_u32(if at < 26 { 97 + at as u32 } else { 65 + at as u32 - 26 }).unwrap()
+                };
+                match runs.last_mut() {
+                    Some((last, many)) if *last == letter => *many += 1,
+                    _ => runs.push((letter, 1)),
+                }
+            }
+            if runs.last().is_some_and(|(letter, _)| *letter == '.') {
+                runs.pop();
+            }
+            let runs: Vec<String> = runs.into_iter().map(|(letter, many)| format!("{letter}{many}")).collect();
+            out.push_str(&format!("{y:02} {}\n", runs.join(" ")));
+        }
+        for (n, name) in legend.iter().enumerate() {
+            let letter = char::from_u32(if n < 26 { 97 + n as u32 } else { 65 + n as u32 - 26 }).unwrap();
+            out.push_str(&format!("{letter} = {name}\n"));
+        }
+        out
+    }
+}
+
+fn style_name(fg: Color, bg: Color, modifier: Modifier) -> String {
+    let mut parts = Vec::new();
+    if fg != Color::Reset {
+        parts.push(fg.to_string());
+    }
+    if bg != Color::Reset {
+        parts.push(format!("on {bg}"));
+    }
+    if !modifier.is_empty() {
+        parts.push(format!("{modifier:?}").to_lowercase());
+    }
+    parts.join(" ")
+}
+
+/// A key by its name in config; `shift-tab` as terminals send it.
+pub fn key_event(name: &str) -> KeyEvent {
+    let mut rest = name;
+    let mut modifiers = KeyModifiers::NONE;
+    for (prefix, modifier) in [("ctrl-", KeyModifiers::CONTROL), ("alt-", KeyModifiers::ALT), ("shift-", KeyModifiers::SHIFT)] {
+        if let Some(tail) = rest.strip_prefix(prefix).filter(|tail| !tail.is_empty()) {
+            rest = tail;
+            modifiers |= modifier;
+        }
+    }
+    let code = match rest {
+        "enter" => KeyCode::Enter,
+        "esc" => KeyCode::Esc,
+        "tab" if modifiers.contains(KeyModifiers::SHIFT) => KeyCode::BackTab,
+        "tab" => KeyCode::Tab,
+        "space" => KeyCode::Char(' '),
+        "backspace" => KeyCode::Backspace,
+        "delete" => KeyCode::Delete,
+        "up" => KeyCode::Up,
+        "down" => KeyCode::Down,
+        "left" => KeyCode::Left,
+        "right" => KeyCode::Right,
+        "home" => KeyCode::Home,
+        "end" => KeyCode::End,
+        "pageup" => KeyCode::PageUp,
+        "pagedown" => KeyCode::PageDown,
+        letter => {
+            let mut letters = letter.chars();
+            let code = KeyCode::Char(letters.next().unwrap());
+            assert!(letters.next().is_none(), "{name:?} is no key");
+            code
+        }
+    };
+    KeyEvent::new(code, modifiers)
+}
