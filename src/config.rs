@@ -153,7 +153,11 @@ fn with_nearest(message: &str) -> String {
         Some((distance, name)) if distance <= 3 => format!("; did you mean {name:?}?"),
         _ => String::new(),
     };
-    format!("unknown {kind} {wrong:?}{meant} Valid here: {}", valid.join(", ")).replace("? Valid", "? Valid").replacen("\" Valid", "\". Valid", 1)
+    format!("unknown {kind} {wrong:?}{meant} Valid here: {}", valid.join(", ")).replace("? Valid", "? Valid").replacen(
+        "\" Valid",
+        "\". Valid",
+        1,
+    )
 }
 
 #[cfg(test)]

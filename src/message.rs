@@ -6,8 +6,8 @@ use std::sync::Arc;
 use serde_json::Value as Json;
 use tokio::sync::oneshot;
 
-use crate::catalog::detail::Detail;
 use crate::catalog::ListingId;
+use crate::catalog::detail::Detail;
 use crate::listing::index::{Index, RowId};
 use crate::listing::query::{Query, Rows};
 use crate::listing::schema::FieldId;
@@ -81,7 +81,10 @@ impl std::fmt::Debug for Question {
 #[derive(Debug)]
 pub enum Answer {
     /// Rows, and the index they are of.
-    Rows { index: Index, rows: Rows },
+    Rows {
+        index: Index,
+        rows: Rows,
+    },
     /// A row in full with its raw document, or why it can't be had.
     Detail(Result<Opened, String>),
     Overview(Box<Overview>),

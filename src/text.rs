@@ -22,7 +22,19 @@ pub fn line(text: &str) -> Cow<'_, str> {
     if text.is_ascii() && text.bytes().all(|b| (0x20..0x7f).contains(&b)) || !text.chars().any(is_hostile) {
         return Cow::Borrowed(text);
     }
-    Cow::Owned(text.chars().map(|c| if matches!(c, '\n' | '\r' | '\t') { ' ' } else if is_hostile(c) { '·' } else { c }).collect())
+    Cow::Owned(
+        text.chars()
+            .map(|c| {
+                if matches!(c, '\n' | '\r' | '\t') {
+                    ' '
+                } else if is_hostile(c) {
+                    '·'
+                } else {
+                    c
+                }
+            })
+            .collect(),
+    )
 }
 
 /// Several lines that are safe to show: as [`line`], but line feeds stay and a tab becomes four spaces.

@@ -85,6 +85,15 @@ impl World {
         self.version += 1;
     }
 
+    /// Takes new findings, and makes the rows that count them.
+    pub fn recount(&mut self, facts: &Facts) {
+        for listing in [ListingId::Findings, ListingId::Accounts] {
+            self.indexes[listing as usize] = listing.get().index(facts);
+        }
+        self.data_of = facts.estate.collected;
+        self.version += 1;
+    }
+
     /// Takes new findings only.
     pub fn put_findings(&mut self, findings: Index) {
         self.indexes[ListingId::Findings as usize] = findings;

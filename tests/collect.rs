@@ -168,7 +168,7 @@ impl Came {
     fn of(change: &Change) -> Option<Self> {
         Some(match change {
             Change::Findings { findings, .. } => Self::Findings(findings.clone()),
-            Change::Identity(identity) => Self::Rows(identity.account.clone()),
+            Change::Identity { identity, .. } => Self::Rows(identity.account.clone()),
             Change::Network { account, .. } | Change::Nodes { account, .. } | Change::Sessions { account, .. } => {
                 Self::Rows(account.clone())
             }

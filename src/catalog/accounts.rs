@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use crate::catalog::{spec, Facts, ListingId, Names, Spec, Subject, Value};
+use crate::catalog::{Facts, ListingId, Names, Spec, Subject, Value, spec};
 use crate::listing::filter;
 use crate::listing::query::facets;
 use crate::listing::schema::Kind;
@@ -39,16 +39,21 @@ impl Subject for Accounts {
             spec("id", "ACCOUNT", Kind::Text, 12, "Twelve digits", |r| Value::text(&*r.account.id)).alias(&["account"]),
             spec("name", "NAME", Kind::Text, 18, "The account's name", |r| Value::text(&*r.account.name)).grow(),
             spec("ou", "UNIT", Kind::Keyword, 24, "Organisational units above it", |r| Value::text(&*r.account.ou_path)).grow(),
-            spec("environment", "ENVIRONMENT", Kind::Keyword, 14, "Environment class", |r| Value::text(r.account.environment_word()))
-                .alias(&["env"]),
-            spec("owner", "OWNER", Kind::Keyword, 12, "The team answerable", |r| Value::text(r.account.owner_word())).alias(&["team"]),
+            spec("environment", "ENVIRONMENT", Kind::Keyword, 14, "Environment class", |r| {
+                Value::text(r.account.environment_word())
+            })
+            .alias(&["env"]),
+            spec("owner", "OWNER", Kind::Keyword, 12, "The team answerable", |r| Value::text(r.account.owner_word()))
+                .alias(&["team"]),
             spec("critical", "CRIT", Kind::Number, 5, "Open critical findings", |r| Value::number(r.critical)),
             spec("high", "HIGH", Kind::Number, 5, "Open high findings", |r| Value::number(r.high)),
             spec("open", "OPEN", Kind::Number, 6, "Open findings of every severity", |r| Value::number(r.open)),
             spec("coverage", "COVERAGE", Kind::Number, 8, "Percent of the questions to AWS that were answered", |r| {
                 if r.asked == 0 { Value::None } else { Value::number(r.answered * 100 / r.asked) }
             }),
-            spec("status", "STATUS", Kind::Keyword, 9, "The account's state in the organisation", |r| Value::text(&*r.account.status)),
+            spec("status", "STATUS", Kind::Keyword, 9, "The account's state in the organisation", |r| {
+                Value::text(&*r.account.status)
+            }),
             spec("roles", "ROLES", Kind::Number, 5, "IAM roles", |r| Value::number(r.roles)).hidden(),
             spec("users", "USERS", Kind::Number, 5, "IAM users", |r| Value::number(r.users)).hidden(),
             spec("regions", "REGIONS", Kind::Number, 7, "Regions that were read", |r| Value::number(r.regions)).hidden(),
@@ -61,7 +66,8 @@ impl Subject for Accounts {
                 Value::text(&*r.account.owner.decided_by)
             })
             .hidden(),
-            spec("joined", "JOINED", Kind::Time, 16, "When it joined the organisation (UTC)", |r| Value::time(r.account.joined)).hidden(),
+            spec("joined", "JOINED", Kind::Time, 16, "When it joined the organisation (UTC)", |r| Value::time(r.account.joined))
+                .hidden(),
             spec("tag", "TAGS", Kind::Set, 24, "Tags, as key=value", |r| {
                 Value::set(r.account.tags.iter().map(|(key, value)| format!("{key}={value}")))
             })
@@ -72,7 +78,9 @@ impl Subject for Accounts {
     fn rows<'a>(facts: &'a Facts, each: &mut dyn FnMut(&str, &Row<'a>)) {
         let counts = |expression: &str| -> BTreeMap<String, usize> {
             let schema = &ListingId::Findings.get().schema;
-            let (Ok(filter), Some(field)) = (filter::parse(expression, schema, facts.now.as_second()), schema.field("account_id")) else {
+            let (Ok(filter), Some(field)) =
+                (filter::parse(expression, schema, facts.now.as_second()), schema.field("account_id"))
+            else {
                 return BTreeMap::new();
             };
             facets(&facts.findings, &filter, field).into_iter().collect()

@@ -1,6 +1,6 @@
 //! The listing of coverage: what was asked of AWS and what came back.
 
-use crate::catalog::{spec, Facts, Names, Spec, Subject, Value};
+use crate::catalog::{Facts, Names, Spec, Subject, Value, spec};
 use crate::listing::schema::Kind;
 use crate::model::coverage::{Coverage, Outcome};
 
@@ -28,16 +28,26 @@ impl Subject for CoverageRows {
         let spec = spec::<Row<'a>>;
         vec![
             spec("id", "ID", Kind::Text, 24, "Account, region and API", |r| Value::text(&*r.id)).hidden().mute(),
-            spec("outcome", "OUTCOME", Kind::Rank(Outcome::WORDS), 9, "How the question ended", |r| Value::Rank(r.coverage.outcome.rank())),
+            spec("outcome", "OUTCOME", Kind::Rank(Outcome::WORDS), 9, "How the question ended", |r| {
+                Value::Rank(r.coverage.outcome.rank())
+            }),
             spec("account", "ACCOUNT", Kind::Keyword, 16, "The account's name", |r| Value::text(r.account_name)),
-            spec("region", "REGION", Kind::Keyword, 14, "The AWS region; empty for global APIs", |r| Value::text(&*r.coverage.region)),
+            spec("region", "REGION", Kind::Keyword, 14, "The AWS region; empty for global APIs", |r| {
+                Value::text(&*r.coverage.region)
+            }),
             spec("api", "API", Kind::Keyword, 36, "The action that was called", |r| Value::text(&*r.coverage.api)),
             spec("count", "OBJECTS", Kind::Number, 7, "Objects that arrived", |r| {
                 Value::Number(i64::try_from(r.coverage.count).unwrap_or(i64::MAX))
             }),
-            spec("reason", "REASON", Kind::Keyword, 24, "Why it did not end well, and what to do", |r| Value::text(&*r.coverage.reason)).grow(),
+            spec("reason", "REASON", Kind::Keyword, 24, "Why it did not end well, and what to do", |r| {
+                Value::text(&*r.coverage.reason)
+            })
+            .grow(),
             spec("asked", "ASKED", Kind::Age, 5, "How long ago", |r| Value::Time(r.coverage.at)),
-            spec("account_id", "ACCOUNT ID", Kind::Keyword, 12, "The account's twelve digits", |r| Value::text(&*r.coverage.account)).hidden(),
+            spec("account_id", "ACCOUNT ID", Kind::Keyword, 12, "The account's twelve digits", |r| {
+                Value::text(&*r.coverage.account)
+            })
+            .hidden(),
         ]
     }
 

@@ -100,9 +100,10 @@ pub fn object<'a>(estate: &'a Estate, listing: ListingId, id: &str) -> Option<Ob
             let mut all = identity::principals(i);
             all.find(|p| p.arn() == id).map(|p| Object::Principal(i, p))
         }),
-        ListingId::AccessKeys => {
-            estate.identities.iter().find_map(|i| i.access_keys.iter().find(|k| k.access_key_id == id).map(|k| Object::AccessKey(i, k)))
-        }
+        ListingId::AccessKeys => estate
+            .identities
+            .iter()
+            .find_map(|i| i.access_keys.iter().find(|k| k.access_key_id == id).map(|k| Object::AccessKey(i, k))),
         ListingId::Policies => {
             let (arn, account) = id.split_once('@').map_or((id, None), |(arn, account)| (arn, Some(account)));
             let identities = estate.identities.iter().filter(|i| account.is_none_or(|a| i.account == a));
@@ -125,7 +126,9 @@ pub fn object<'a>(estate: &'a Estate, listing: ListingId, id: &str) -> Option<Ob
             in_regions!(Interface, |r: &'a RegionEstate| &r.network.interfaces, |o: &Interface| o.network_interface_id.clone())
         }
         ListingId::LoadBalancers => {
-            in_regions!(LoadBalancer, |r: &'a RegionEstate| &r.network.load_balancers, |o: &LoadBalancer| o.load_balancer_arn.clone())
+            in_regions!(LoadBalancer, |r: &'a RegionEstate| &r.network.load_balancers, |o: &LoadBalancer| o
+                .load_balancer_arn
+                .clone())
         }
         ListingId::Nodes => in_regions!(Node, |r: &'a RegionEstate| &r.nodes, |o: &Node| o.instance_id.clone()),
         ListingId::Sessions => in_regions!(Session, |r: &'a RegionEstate| &r.sessions, |o: &Session| o.session_id.clone()),
@@ -404,10 +407,15 @@ fn principal(identity: &Identity, o: Principal<'_>, estate: &Estate, now: Timest
             ])),
         );
         let keys = identity.access_keys.iter().filter(|k| k.user_name == user.user_name);
-        let row = |k: &AccessKey| vec![k.access_key_id.clone(), k.status.clone(), w.time(k.create_date), w.time(k.last_used_date)];
+        let row =
+            |k: &AccessKey| vec![k.access_key_id.clone(), k.status.clone(), w.time(k.create_date), w.time(k.last_used_date)];
         let rows: Vec<_> = keys.map(row).collect();
         if !rows.is_empty() {
-            w.link("access keys", ListingId::AccessKeys, format!("user={} account_id={}", quote(&user.user_name), identity.account));
+            w.link(
+                "access keys",
+                ListingId::AccessKeys,
+                format!("user={} account_id={}", quote(&user.user_name), identity.account),
+            );
         }
         w.table("Access keys", &["key", "status", "made", "last used"], rows);
     }
@@ -424,10 +432,9 @@ fn principal(identity: &Identity, o: Principal<'_>, estate: &Estate, now: Timest
         } else {
             attached.policy_arn.clone()
         };
-        let filter = id.split_once('@').map_or_else(
-            || exactly("id", &id),
-            |(arn, account)| format!("{} account_id={account}", exactly("id", arn)),
-        );
+        let filter = id
+            .split_once('@')
+            .map_or_else(|| exactly("id", &id), |(arn, account)| format!("{} account_id={account}", exactly("id", arn)));
         w.link(format!("policy {}", attached.policy_name), ListingId::Policies, filter);
     }
     for inline in o.inline() {
@@ -533,8 +540,14 @@ fn vpc(region: &RegionEstate, o: &Vpc, estate: &Estate, now: Timestamp) -> Detai
     });
     w.table("Subnets", &["subnet", "CIDR", "zone", "routes"], rows.collect());
     let rows = n.nat_gateways.iter().filter(|g| g.vpc_id == o.vpc_id);
-    w.table("NAT gateways", &["gateway", "subnet", "state"], rows.map(|g| vec![g.nat_gateway_id.clone(), g.subnet_id.clone(), g.state.clone()]).collect());
-    let of = |p: &Option<crate::model::network::PeerVpc>| p.as_ref().map_or_else(String::new, |v| format!("{} of {}", v.vpc_id, v.owner_id));
+    w.table(
+        "NAT gateways",
+        &["gateway", "subnet", "state"],
+        rows.map(|g| vec![g.nat_gateway_id.clone(), g.subnet_id.clone(), g.state.clone()]).collect(),
+    );
+    let of = |p: &Option<crate::model::network::PeerVpc>| {
+        p.as_ref().map_or_else(String::new, |v| format!("{} of {}", v.vpc_id, v.owner_id))
+    };
     let side = |p: &Option<crate::model::network::PeerVpc>| p.as_ref().is_some_and(|v| v.vpc_id == o.vpc_id);
     let rows = n.peerings.iter().filter(|p| side(&p.requester_vpc_info) || side(&p.accepter_vpc_info)).map(|p| {
         let state = p.status.as_ref().map_or_else(String::new, |s| s.state.clone());
@@ -542,9 +555,18 @@ fn vpc(region: &RegionEstate, o: &Vpc, estate: &Estate, now: Timestamp) -> Detai
     });
     w.table("Peerings", &["peering", "from", "to", "state"], rows.collect());
     let rows = n.transit_gateway_attachments.iter().filter(|a| a.resource_id == o.vpc_id);
-    w.table("Transit gateways", &["attachment", "gateway", "state"], rows.map(|a| vec![a.transit_gateway_attachment_id.clone(), a.transit_gateway_id.clone(), a.state.clone()]).collect());
+    w.table(
+        "Transit gateways",
+        &["attachment", "gateway", "state"],
+        rows.map(|a| vec![a.transit_gateway_attachment_id.clone(), a.transit_gateway_id.clone(), a.state.clone()]).collect(),
+    );
     let rows = n.endpoints.iter().filter(|e| e.vpc_id == o.vpc_id);
-    w.table("Endpoints", &["endpoint", "type", "service", "state"], rows.map(|e| vec![e.vpc_endpoint_id.clone(), e.vpc_endpoint_type.clone(), e.service_name.clone(), e.state.clone()]).collect());
+    w.table(
+        "Endpoints",
+        &["endpoint", "type", "service", "state"],
+        rows.map(|e| vec![e.vpc_endpoint_id.clone(), e.vpc_endpoint_type.clone(), e.service_name.clone(), e.state.clone()])
+            .collect(),
+    );
     w.section("Tags", tags(&o.tags));
     let id = &o.vpc_id;
     w.link("subnets", ListingId::Subnets, exactly("vpc", id));
@@ -625,7 +647,8 @@ fn routes(w: &mut Writer, table: &RouteTable) {
 fn route_table(region: &RegionEstate, o: &RouteTable, estate: &Estate, now: Timestamp) -> Detail {
     let mut w = Writer::new(named(&o.route_table_id, &o.tags), now);
     let [account, place] = w.place(estate, region);
-    let served = o.associations.iter().map(|a| if a.main { "subnets without a table of their own" } else { a.subnet_id.as_str() });
+    let served =
+        o.associations.iter().map(|a| if a.main { "subnets without a table of their own" } else { a.subnet_id.as_str() });
     w.facts("", &[account, place, ("VPC", o.vpc_id.clone()), ("serves", served.collect::<Vec<_>>().join(", "))]);
     routes(&mut w, o);
     w.section("Tags", tags(&o.tags));
@@ -663,7 +686,9 @@ fn security_group(region: &RegionEstate, o: &SecurityGroup, estate: &Estate, now
     w.table("Inbound rules", &["ports", "from", "description"], rules(&o.ip_permissions));
     w.table("Outbound rules", &["ports", "to", "description"], rules(&o.ip_permissions_egress));
     let used = region.network.interfaces.iter().filter(|i| i.groups.iter().any(|g| g.group_id == o.group_id));
-    let row = |i: &Interface| vec![i.network_interface_id.clone(), i.public_addresses().join(", "), i.instance().to_owned(), i.description.clone()];
+    let row = |i: &Interface| {
+        vec![i.network_interface_id.clone(), i.public_addresses().join(", "), i.instance().to_owned(), i.description.clone()]
+    };
     w.table("Carried by", &["interface", "public", "instance", "description"], used.map(row).collect());
     w.section("Tags", tags(&o.tags));
     w.link("findings on it", ListingId::Findings, format!("resource:{}", quote(&o.group_id)));
@@ -688,13 +713,24 @@ fn interface(region: &RegionEstate, o: &Interface, estate: &Estate, now: Timesta
             ("subnet", o.subnet_id.clone()),
             ("VPC", o.vpc_id.clone()),
             ("status", o.status.clone()),
-            ("source/destination check", o.source_dest_check.map_or_else(String::new, |on| if on { "on" } else { "off" }.to_owned())),
+            (
+                "source/destination check",
+                o.source_dest_check.map_or_else(String::new, |on| if on { "on" } else { "off" }.to_owned()),
+            ),
         ],
     );
     for group in &o.groups {
-        w.link(format!("group {} {}", group.group_id, group.group_name), ListingId::SecurityGroups, exactly("id", &group.group_id));
+        w.link(
+            format!("group {} {}", group.group_id, group.group_name),
+            ListingId::SecurityGroups,
+            exactly("id", &group.group_id),
+        );
         if let Some(known) = region.network.security_groups.iter().find(|g| g.group_id == group.group_id) {
-            w.table(&format!("Lets in, by {} {}", known.group_id, known.group_name), &["ports", "from", "description"], rules(&known.ip_permissions));
+            w.table(
+                &format!("Lets in, by {} {}", known.group_id, known.group_name),
+                &["ports", "from", "description"],
+                rules(&known.ip_permissions),
+            );
         }
     }
     w.section("Tags", tags(&o.tags));
@@ -721,8 +757,14 @@ fn load_balancer(region: &RegionEstate, o: &LoadBalancer, estate: &Estate, now: 
             ("VPC", o.vpc_id.clone()),
         ],
     );
-    let word = |l: &crate::model::Extra, key: &str| l.get(key).map_or_else(String::new, |v| v.as_str().map_or_else(|| v.to_string(), str::to_owned));
-    w.table("Listeners", &["protocol", "port", "TLS policy"], o.listeners.iter().map(|l| vec![word(l, "Protocol"), word(l, "Port"), word(l, "SslPolicy")]).collect());
+    let word = |l: &crate::model::Extra, key: &str| {
+        l.get(key).map_or_else(String::new, |v| v.as_str().map_or_else(|| v.to_string(), str::to_owned))
+    };
+    w.table(
+        "Listeners",
+        &["protocol", "port", "TLS policy"],
+        o.listeners.iter().map(|l| vec![word(l, "Protocol"), word(l, "Port"), word(l, "SslPolicy")]).collect(),
+    );
     for group in &o.security_groups {
         w.link(format!("group {group}"), ListingId::SecurityGroups, exactly("id", group));
     }
@@ -766,12 +808,17 @@ fn node(region: &RegionEstate, o: &Node, estate: &Estate, now: Timestamp) -> Det
                 ("subnet", instance.subnet_id.clone()),
                 ("VPC", instance.vpc_id.clone()),
                 ("instance profile", profile.to_owned()),
-                ("metadata service", instance.metadata_options.as_ref().map_or_else(String::new, |m| format!("tokens {}", m.http_tokens))),
+                (
+                    "metadata service",
+                    instance.metadata_options.as_ref().map_or_else(String::new, |m| format!("tokens {}", m.http_tokens)),
+                ),
             ],
         );
         w.section("Tags", tags(&instance.tags));
         let identity = estate.identity(&region.account);
-        let role = identity.and_then(|i| i.roles.iter().find(|r| r.instance_profile_list.iter().any(|p| !profile.is_empty() && p.arn == profile)));
+        let role = identity.and_then(|i| {
+            i.roles.iter().find(|r| r.instance_profile_list.iter().any(|p| !profile.is_empty() && p.arn == profile))
+        });
         if let Some(role) = role {
             w.link(format!("role {}", role.role_name), ListingId::Principals, exactly("id", &role.arn));
         }

@@ -5,7 +5,7 @@ use std::io::{self, Write};
 use jiff::Timestamp;
 use serde_json::{Map, Value as Json};
 
-use crate::catalog::{show, Column, Listing};
+use crate::catalog::{Column, Listing, show};
 use crate::listing::index::{Index, RowId};
 use crate::listing::schema::{FieldId, Kind};
 use crate::listing::segment::Cell;

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use crate::catalog::{push, spec, Facts, ListingId, Names, Spec, Subject, Value};
+use crate::catalog::{Facts, ListingId, Names, Spec, Subject, Value, push, spec};
 use crate::listing::schema::Kind;
 use crate::listing::segment::{Segment, SegmentBuilder};
 use crate::model::account::Account;
@@ -27,25 +27,34 @@ impl Subject for Findings {
     fn specs<'a>() -> Vec<Spec<Self::Row<'a>>> {
         let spec = spec::<Row>;
         vec![
-            spec("id", "ID", Kind::Text, 24, "The source's own id of the finding", |r| Value::text(&*r.finding.source.id)).hidden().mute(),
+            spec("id", "ID", Kind::Text, 24, "The source's own id of the finding", |r| Value::text(&*r.finding.source.id))
+                .hidden()
+                .mute(),
             spec("severity", "SEV", Kind::Rank(Severity::WORDS), 10, "How bad it is", |r| Value::Rank(r.finding.severity.rank()))
                 .alias(&["sev"]),
             spec("age", "AGE", Kind::Age, 4, "How long since it was first seen", |r| Value::Time(r.finding.first_seen)),
             spec("account", "ACCOUNT", Kind::Keyword, 15, "The account's name", |r| {
                 Value::text(r.account.as_ref().map_or(r.finding.account.as_str(), |a| a.label()))
             }),
-            spec("resource", "RESOURCE", Kind::Text, 20, "The resource it is about, by ARN or id", |r| Value::text(&*r.finding.resource.id))
-                .alias(&["arn"])
-                .grow(),
+            spec("resource", "RESOURCE", Kind::Text, 20, "The resource it is about, by ARN or id", |r| {
+                Value::text(&*r.finding.resource.id)
+            })
+            .alias(&["arn"])
+            .grow(),
             spec("title", "TITLE", Kind::Keyword, 24, "What is wrong", |r| Value::text(&*r.finding.title)).grow(),
             spec("owner", "OWNER", Kind::Keyword, 11, "The team answerable", |r| {
                 Value::text(r.account.as_ref().map_or("unowned", |a| a.owner_word()))
             })
             .alias(&["team"]),
-            spec("status", "STATUS", Kind::Rank(Status::WORDS), 10, "Security Hub's workflow status", |r| Value::Rank(r.finding.status.rank()))
-                .alias(&["workflow"]),
+            spec("status", "STATUS", Kind::Rank(Status::WORDS), 10, "Security Hub's workflow status", |r| {
+                Value::Rank(r.finding.status.rank())
+            })
+            .alias(&["workflow"]),
             spec("region", "REGION", Kind::Keyword, 14, "The AWS region", |r| Value::text(&*r.finding.region)).hidden(),
-            spec("account_id", "ACCOUNT ID", Kind::Keyword, 12, "The account's twelve digits", |r| Value::text(&*r.finding.account)).hidden(),
+            spec("account_id", "ACCOUNT ID", Kind::Keyword, 12, "The account's twelve digits", |r| {
+                Value::text(&*r.finding.account)
+            })
+            .hidden(),
             spec("environment", "ENV", Kind::Keyword, 14, "The account's environment class", |r| {
                 Value::text(r.account.as_ref().map_or("unclassified", |a| a.environment_word()))
             })
@@ -55,7 +64,9 @@ impl Subject for Findings {
             spec("control", "CONTROL", Kind::Keyword, 14, "The control or check behind it", |r| Value::text(&*r.finding.control))
                 .alias(&["check"])
                 .hidden(),
-            spec("type", "TYPE", Kind::Keyword, 22, "The resource's type", |r| Value::text(&*r.finding.resource.kind)).hidden().mute(),
+            spec("type", "TYPE", Kind::Keyword, 22, "The resource's type", |r| Value::text(&*r.finding.resource.kind))
+                .hidden()
+                .mute(),
             spec("source", "SOURCE", Kind::Set, 12, "Who reported it", |r| Value::set(r.finding.sources())).hidden(),
             spec("compliance", "RESULT", Kind::Rank(Compliance::WORDS), 8, "The control's result", |r| {
                 r.finding.compliance.map_or(Value::None, |c| Value::Rank(c.rank()))
@@ -73,9 +84,14 @@ impl Subject for Findings {
                 Value::flag(r.finding.is_open())
             })
             .hidden(),
-            spec("first_seen", "FIRST SEEN", Kind::Time, 16, "When it was first seen (UTC)", |r| Value::Time(r.finding.first_seen))
-                .hidden(),
-            spec("updated", "UPDATED", Kind::Time, 16, "When its source last changed it (UTC)", |r| Value::Time(r.finding.updated)).hidden(),
+            spec("first_seen", "FIRST SEEN", Kind::Time, 16, "When it was first seen (UTC)", |r| {
+                Value::Time(r.finding.first_seen)
+            })
+            .hidden(),
+            spec("updated", "UPDATED", Kind::Time, 16, "When its source last changed it (UTC)", |r| {
+                Value::Time(r.finding.updated)
+            })
+            .hidden(),
         ]
     }
 

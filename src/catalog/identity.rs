@@ -3,12 +3,12 @@
 use jiff::Timestamp;
 use serde_json::Value as Json;
 
-use crate::catalog::{spec, Facts, Names, Spec, Subject, Value, YES_NO};
+use crate::catalog::{Facts, Names, Spec, Subject, Value, YES_NO, spec};
 use crate::listing::schema::Kind;
 use crate::model::account::Tags;
 use crate::model::principal::{
-    AccessKey, AttachedPolicy, Boundary, CredentialRow, Document, Group, Identity, InlinePolicy, ManagedPolicy, OidcProvider, Role,
-    SamlProvider, User,
+    AccessKey, AttachedPolicy, Boundary, CredentialRow, Document, Group, Identity, InlinePolicy, ManagedPolicy, OidcProvider,
+    Role, SamlProvider, User,
 };
 
 pub struct Principals;
@@ -206,8 +206,10 @@ impl Subject for Principals {
             spec("used", "USED", Kind::Age, 5, "How long since it was last used", |r| Value::time(r.last_used())),
             spec("key_age", "KEY AGE", Kind::Age, 7, "Age of its oldest active access key", |r| Value::time(r.oldest_key())),
             spec("mfa", "MFA", YES_NO, 4, "Whether the user has a second factor", |r| r.report_flag("mfa_active")),
-            spec("console", "CONSOLE", YES_NO, 7, "Whether the user has a password", |r| r.report_flag("password_enabled")).hidden(),
-            spec("created", "CREATED", Kind::Age, 7, "How long since it was made", |r| Value::time(r.principal.created())).hidden(),
+            spec("console", "CONSOLE", YES_NO, 7, "Whether the user has a password", |r| r.report_flag("password_enabled"))
+                .hidden(),
+            spec("created", "CREATED", Kind::Age, 7, "How long since it was made", |r| Value::time(r.principal.created()))
+                .hidden(),
             spec("policy", "POLICY", Kind::Set, 30, "Names of its policies", |r| {
                 let attached = r.principal.attached().iter().map(|p| p.policy_name.as_str());
                 Value::set(attached.chain(r.principal.inline().iter().map(|p| p.policy_name.as_str())))
@@ -222,7 +224,8 @@ impl Subject for Principals {
                 r.principal.tags().map_or(Value::None, |t| Value::set(t.iter().map(|(k, v)| format!("{k}={v}"))))
             })
             .hidden(),
-            spec("account_id", "ACCOUNT ID", Kind::Keyword, 12, "The account's twelve digits", |r| Value::text(r.account)).hidden(),
+            spec("account_id", "ACCOUNT ID", Kind::Keyword, 12, "The account's twelve digits", |r| Value::text(r.account))
+                .hidden(),
         ]
     }
 
@@ -232,7 +235,8 @@ impl Subject for Principals {
             for principal in principals(identity) {
                 let keys = identity.access_keys.iter();
                 let keys = keys.filter(|k| principal.kind() == "user" && k.user_name == principal.name()).collect();
-                let credentials = identity.credentials.iter().find(|c| c.get("arn").and_then(Json::as_str) == Some(principal.arn()));
+                let credentials =
+                    identity.credentials.iter().find(|c| c.get("arn").and_then(Json::as_str) == Some(principal.arn()));
                 each(principal.arn(), &PrincipalRow { principal, account: &identity.account, account_name, keys, credentials });
             }
         }
@@ -280,7 +284,8 @@ impl Subject for AccessKeys {
                 Value::text(r.item.last_used_region.trim_start_matches("N/A"))
             })
             .hidden(),
-            spec("account_id", "ACCOUNT ID", Kind::Keyword, 12, "The account's twelve digits", |r| Value::text(r.account)).hidden(),
+            spec("account_id", "ACCOUNT ID", Kind::Keyword, 12, "The account's twelve digits", |r| Value::text(r.account))
+                .hidden(),
         ]
     }
 
@@ -310,9 +315,12 @@ impl Subject for Policies {
             spec("attached", "ATTACHED", Kind::Number, 8, "Principals it is attached to", |r| {
                 r.item.attachment_count.map_or(Value::None, Value::Number)
             }),
-            spec("versions", "VERSIONS", Kind::Number, 8, "Versions that are kept", |r| Value::number(r.item.policy_version_list.len())),
+            spec("versions", "VERSIONS", Kind::Number, 8, "Versions that are kept", |r| {
+                Value::number(r.item.policy_version_list.len())
+            }),
             spec("updated", "UPDATED", Kind::Age, 7, "How long since it was changed", |r| Value::time(r.item.update_date)),
-            spec("account_id", "ACCOUNT ID", Kind::Keyword, 12, "The account's twelve digits", |r| Value::text(r.account)).hidden(),
+            spec("account_id", "ACCOUNT ID", Kind::Keyword, 12, "The account's twelve digits", |r| Value::text(r.account))
+                .hidden(),
         ]
     }
 
@@ -357,7 +365,8 @@ impl<'a> Provider<'a> {
 
 impl Subject for Providers {
     type Row<'a> = ProviderRow<'a>;
-    const NAMES: Names = Names { name: "providers", title: "Identity providers", one: "identity provider", many: "identity providers" };
+    const NAMES: Names =
+        Names { name: "providers", title: "Identity providers", one: "identity provider", many: "identity providers" };
     const SORT: &'static str = "account,kind,name";
     const GROUPS: &'static [&'static str] = &["account", "kind", "name"];
     const EMPTY: &'static str = "No SAML or OIDC providers.";
@@ -379,11 +388,14 @@ impl Subject for Providers {
                 Provider::Oidc(p) => Value::set(p.client_id_list.iter().map(String::as_str)),
                 Provider::Saml(_) => Value::None,
             }),
-            spec("valid_until", "VALID UNTIL", Kind::Time, 16, "When a SAML provider's metadata runs out (UTC)", |r| match r.provider {
-                Provider::Saml(p) => Value::time(p.valid_until),
-                Provider::Oidc(_) => Value::None,
+            spec("valid_until", "VALID UNTIL", Kind::Time, 16, "When a SAML provider's metadata runs out (UTC)", |r| {
+                match r.provider {
+                    Provider::Saml(p) => Value::time(p.valid_until),
+                    Provider::Oidc(_) => Value::None,
+                }
             }),
-            spec("account_id", "ACCOUNT ID", Kind::Keyword, 12, "The account's twelve digits", |r| Value::text(r.account)).hidden(),
+            spec("account_id", "ACCOUNT ID", Kind::Keyword, 12, "The account's twelve digits", |r| Value::text(r.account))
+                .hidden(),
         ]
     }
 

@@ -252,7 +252,19 @@ impl Listing {
         }
         let Names { name, title, one, many } = S::NAMES;
         let (sort, groups, empty) = (S::SORT, S::GROUPS, S::EMPTY);
-        Self { id, name, title, one, many, schema: Arc::new(Schema::new(fields)), columns, sort, groups, empty, build: build::<S> }
+        Self {
+            id,
+            name,
+            title,
+            one,
+            many,
+            schema: Arc::new(Schema::new(fields)),
+            columns,
+            sort,
+            groups,
+            empty,
+            build: build::<S>,
+        }
     }
 
     /// The listing's rows from the estate, as an index of one segment.
@@ -307,7 +319,9 @@ pub fn show(cell: &Cell<'_>, kind: &Kind, now: Timestamp) -> String {
         Cell::Rank(_, word) => (*word).to_owned(),
         Cell::Number(n) => u64::try_from(*n).map_or_else(|_| n.to_string(), text::count),
         Cell::Time(at) if matches!(kind, Kind::Age) => text::span(now.as_second() - at),
-        Cell::Time(at) => Timestamp::from_second(*at).map_or_else(|_| String::new(), |t| t.strftime("%Y-%m-%d %H:%M").to_string()),
+        Cell::Time(at) => {
+            Timestamp::from_second(*at).map_or_else(|_| String::new(), |t| t.strftime("%Y-%m-%d %H:%M").to_string())
+        }
     }
 }
 

@@ -3,7 +3,7 @@
 
 use std::collections::BTreeSet;
 
-use crate::catalog::{spec, Facts, Names, Spec, Subject, Value, YES_NO};
+use crate::catalog::{Facts, Names, Spec, Subject, Value, YES_NO, spec};
 use crate::listing::schema::Kind;
 use crate::model::account::Tags;
 use crate::model::estate::RegionEstate;
@@ -39,7 +39,8 @@ fn places<'a, T>() -> [Spec<Of<'a, T>>; 3] {
     [
         spec("account", "ACCOUNT", Kind::Keyword, 15, "The account's name", |r| Value::text(r.account_name)),
         spec("region", "REGION", Kind::Keyword, 14, "The AWS region", |r| Value::text(&*r.region.region)),
-        spec("account_id", "ACCOUNT ID", Kind::Keyword, 12, "The account's twelve digits", |r| Value::text(&*r.region.account)).hidden(),
+        spec("account_id", "ACCOUNT ID", Kind::Keyword, 12, "The account's twelve digits", |r| Value::text(&*r.region.account))
+            .hidden(),
     ]
 }
 
@@ -71,7 +72,8 @@ impl Subject for Vpcs {
                 let gateways = &r.region.network.internet_gateways;
                 Value::flag(gateways.iter().any(|g| g.attachments.iter().any(|a| a.vpc_id == r.item.vpc_id)))
             }),
-            spec("default", "DEFAULT", YES_NO, 7, "Whether it is the region's default VPC", |r| Value::flag(r.item.is_default)).hidden(),
+            spec("default", "DEFAULT", YES_NO, 7, "Whether it is the region's default VPC", |r| Value::flag(r.item.is_default))
+                .hidden(),
             spec("tag", "TAGS", Kind::Set, 24, "Tags, as key=value", |r| tag_set(&r.item.tags)).hidden(),
         ];
         specs.extend(places());
@@ -94,9 +96,10 @@ pub fn route_table_of<'a>(region: &'a RegionEstate, subnet: &Subnet) -> Option<&
 
 /// Whether a route table sends the whole internet, IPv4 or IPv6, to an internet gateway.
 pub fn routes_to_internet(table: &RouteTable) -> bool {
-    table.routes.iter().any(|r| {
-        matches!(r.destination(), "0.0.0.0/0" | "::/0") && r.gateway_id.starts_with("igw-") && r.state != "blackhole"
-    })
+    table
+        .routes
+        .iter()
+        .any(|r| matches!(r.destination(), "0.0.0.0/0" | "::/0") && r.gateway_id.starts_with("igw-") && r.state != "blackhole")
 }
 
 impl Subject for Subnets {
@@ -154,7 +157,9 @@ impl Subject for RouteTables {
                 Value::flag(r.item.associations.iter().any(|a| a.main))
             }),
             spec("routes", "ROUTES", Kind::Number, 6, "Routes in it", |r| Value::number(r.item.routes.len())),
-            spec("internet", "INTERNET", YES_NO, 8, "Whether it leads to an internet gateway", |r| Value::flag(routes_to_internet(r.item))),
+            spec("internet", "INTERNET", YES_NO, 8, "Whether it leads to an internet gateway", |r| {
+                Value::flag(routes_to_internet(r.item))
+            }),
             spec("blackholes", "DEAD", Kind::Number, 5, "Routes whose target is gone", |r| {
                 Value::number(r.item.routes.iter().filter(|route| route.state == "blackhole").count())
             }),
@@ -181,7 +186,8 @@ pub fn open_ports(group: &SecurityGroup) -> Vec<String> {
 
 impl Subject for SecurityGroups {
     type Row<'a> = Of<'a, SecurityGroup>;
-    const NAMES: Names = Names { name: "security-groups", title: "Security groups", one: "security group", many: "security groups" };
+    const NAMES: Names =
+        Names { name: "security-groups", title: "Security groups", one: "security group", many: "security groups" };
     const SORT: &'static str = "open,account,name";
     const GROUPS: &'static [&'static str] = &["account", "vpc", "open", "region"];
     const EMPTY: &'static str = EMPTY;
@@ -210,7 +216,8 @@ impl Subject for SecurityGroups {
                 Value::set(r.item.ip_permissions.iter().flat_map(|p| p.peers()).collect::<BTreeSet<_>>())
             })
             .hidden(),
-            spec("description", "DESCRIPTION", Kind::Text, 24, "What its maker wrote", |r| Value::text(&*r.item.description)).hidden(),
+            spec("description", "DESCRIPTION", Kind::Text, 24, "What its maker wrote", |r| Value::text(&*r.item.description))
+                .hidden(),
             spec("tag", "TAGS", Kind::Set, 24, "Tags, as key=value", |r| tag_set(&r.item.tags)).hidden(),
         ];
         specs.extend(places());
@@ -249,14 +256,26 @@ impl Subject for Interfaces {
                 let all = r.item.public_addresses();
                 if all.is_empty() { Value::None } else { Value::set(all) }
             }),
-            spec("address", "PRIVATE", Kind::Text, 15, "The primary private address", |r| Value::text(&*r.item.private_ip_address)),
-            spec("open", "OPEN TO ALL", Kind::Set, 16, "What its groups let in from everywhere, where it has a public address", |r| {
-                let ports = open_on(r);
-                if ports.is_empty() { Value::None } else { Value::set(ports) }
+            spec("address", "PRIVATE", Kind::Text, 15, "The primary private address", |r| {
+                Value::text(&*r.item.private_ip_address)
             }),
-            spec("kind", "KIND", Kind::Keyword, 12, "interface, nat_gateway, load balancer, …", |r| Value::text(&*r.item.interface_type)),
+            spec(
+                "open",
+                "OPEN TO ALL",
+                Kind::Set,
+                16,
+                "What its groups let in from everywhere, where it has a public address",
+                |r| {
+                    let ports = open_on(r);
+                    if ports.is_empty() { Value::None } else { Value::set(ports) }
+                },
+            ),
+            spec("kind", "KIND", Kind::Keyword, 12, "interface, nat_gateway, load balancer, …", |r| {
+                Value::text(&*r.item.interface_type)
+            }),
             spec("instance", "INSTANCE", Kind::Text, 19, "The instance it is attached to", |r| Value::text(r.item.instance())),
-            spec("description", "DESCRIPTION", Kind::Text, 18, "What its maker wrote", |r| Value::text(&*r.item.description)).grow(),
+            spec("description", "DESCRIPTION", Kind::Text, 18, "What its maker wrote", |r| Value::text(&*r.item.description))
+                .grow(),
             spec("group", "GROUPS", Kind::Set, 20, "Its security groups", |r| {
                 Value::set(r.item.groups.iter().map(|g| g.group_id.as_str()))
             })
@@ -298,7 +317,9 @@ impl Subject for LoadBalancers {
             spec("kind", "KIND", Kind::Keyword, 11, "application, network or gateway", |r| Value::text(&*r.item.kind)),
             spec("listens", "LISTENS", Kind::Set, 18, "Protocols and ports of its listeners", |r| {
                 let word = |l: &crate::model::Extra| {
-                    let part = |key: &str| l.get(key).map_or_else(String::new, |v| v.as_str().map_or_else(|| v.to_string(), str::to_owned));
+                    let part = |key: &str| {
+                        l.get(key).map_or_else(String::new, |v| v.as_str().map_or_else(|| v.to_string(), str::to_owned))
+                    };
                     format!("{} {}", part("Protocol"), part("Port"))
                 };
                 Value::set(r.item.listeners.iter().map(word))

@@ -1,6 +1,6 @@
 //! The listings of managed nodes and of sessions on them.
 
-use crate::catalog::{spec, Facts, Names, Spec, Subject, Value};
+use crate::catalog::{Facts, Names, Spec, Subject, Value, spec};
 use crate::listing::schema::Kind;
 use crate::model::estate::RegionEstate;
 use crate::model::network::Instance;
@@ -47,19 +47,28 @@ impl Subject for Nodes {
                 Value::text(format!("{name} {}", r.node.platform_version).trim().to_owned())
             }),
             spec("agent", "AGENT", Kind::Keyword, 11, "Version of the SSM agent", |r| Value::text(&*r.node.agent_version)),
-            spec("seen", "SEEN", Kind::Age, 5, "How long since the agent last answered", |r| Value::time(r.node.last_ping_date_time)),
+            spec("seen", "SEEN", Kind::Age, 5, "How long since the agent last answered", |r| {
+                Value::time(r.node.last_ping_date_time)
+            }),
             spec("address", "ADDRESS", Kind::Text, 15, "Private address", |r| Value::text(&*r.node.ip_address)).hidden(),
             spec("latest", "LATEST", super::YES_NO, 6, "Whether the agent is the newest", |r| {
                 r.node.is_latest_version.map_or(Value::None, Value::flag)
             })
             .hidden(),
-            spec("state", "STATE", Kind::Keyword, 9, "The instance's state", |r| Value::text(r.instance.map_or("", |i| i.state()))).hidden(),
+            spec("state", "STATE", Kind::Keyword, 9, "The instance's state", |r| {
+                Value::text(r.instance.map_or("", |i| i.state()))
+            })
+            .hidden(),
             spec("subnet", "SUBNET", Kind::Keyword, 24, "The subnet it stands in", |r| {
                 Value::text(r.instance.map_or("", |i| &i.subnet_id))
             })
             .hidden(),
-            spec("vpc", "VPC", Kind::Keyword, 21, "The VPC it stands in", |r| Value::text(r.instance.map_or("", |i| &i.vpc_id))).hidden(),
-            spec("account_id", "ACCOUNT ID", Kind::Keyword, 12, "The account's twelve digits", |r| Value::text(&*r.region.account)).hidden(),
+            spec("vpc", "VPC", Kind::Keyword, 21, "The VPC it stands in", |r| Value::text(r.instance.map_or("", |i| &i.vpc_id)))
+                .hidden(),
+            spec("account_id", "ACCOUNT ID", Kind::Keyword, 12, "The account's twelve digits", |r| {
+                Value::text(&*r.region.account)
+            })
+            .hidden(),
         ]
     }
 
@@ -100,9 +109,13 @@ impl Subject for Sessions {
             spec("account", "ACCOUNT", Kind::Keyword, 15, "The account's name", |r| Value::text(r.account_name)),
             spec("region", "REGION", Kind::Keyword, 14, "The AWS region", |r| Value::text(&*r.region.region)).hidden(),
             spec("reason", "REASON", Kind::Text, 20, "Why it was opened", |r| Value::text(&*r.session.reason)).grow(),
-            spec("document", "DOCUMENT", Kind::Keyword, 24, "The session document", |r| Value::text(&*r.session.document_name)).hidden(),
+            spec("document", "DOCUMENT", Kind::Keyword, 24, "The session document", |r| Value::text(&*r.session.document_name))
+                .hidden(),
             spec("ended", "ENDED", Kind::Time, 16, "When it ended (UTC)", |r| Value::time(r.session.end_date)).hidden(),
-            spec("account_id", "ACCOUNT ID", Kind::Keyword, 12, "The account's twelve digits", |r| Value::text(&*r.region.account)).hidden(),
+            spec("account_id", "ACCOUNT ID", Kind::Keyword, 12, "The account's twelve digits", |r| {
+                Value::text(&*r.region.account)
+            })
+            .hidden(),
         ]
     }
 

@@ -75,8 +75,7 @@ fn open(source: impl FnOnce(Prompt) -> Source, config: &Config, preferences: Opt
         let (prompt, mut questions) = ask_in_console();
         let now = Timestamp::now();
         let mut work = work::start(source(prompt), config, Keeping { preferences }, now);
-        let settings =
-            Settings { theme, depth, glyphs, keys: config.keys.clone(), read_only: config.read_only, remembered };
+        let settings = Settings { theme, depth, glyphs, keys: config.keys.clone(), read_only: config.read_only, remembered };
         let app = App::new(Arc::clone(&work.world), now, settings).map_err(|e| eyre!(e))?;
         // Questions come from inside the door to AWS; the console sees them among the outcomes.
         let (outcomes, joined) = mpsc::channel(64);

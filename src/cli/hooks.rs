@@ -34,7 +34,8 @@ pub fn hooks() {
     if let Ok(filter) = EnvFilter::try_from_env("BARTIZAN_LOG")
         && let Some(file) = log_file()
     {
-        let subscriber = tracing_subscriber::fmt().with_env_filter(filter).with_writer(Mutex::new(file)).with_ansi(false).finish();
+        let subscriber =
+            tracing_subscriber::fmt().with_env_filter(filter).with_writer(Mutex::new(file)).with_ansi(false).finish();
         // A second subscriber is refused; then the first goes on.
         let _ = tracing::subscriber::set_global_default(subscriber);
     }

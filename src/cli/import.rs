@@ -68,7 +68,8 @@ impl Import {
 fn into_cache(global: &Global, findings: Vec<Finding>) -> Result<Put> {
     let config = setup::config(global)?;
     let options = setup::options(global, &config, setup::ask_on_terminal());
-    let dir = setup::cache_dir(global, &options).ok_or_else(|| eyre!("there is no cache to import into; name a file with --out"))?;
+    let dir =
+        setup::cache_dir(global, &options).ok_or_else(|| eyre!("there is no cache to import into; name a file with --out"))?;
     let cache = Arc::new(source::open_cache(&dir)?);
     if let Some(why) = cache.read_only() {
         bail!("could not import into {}: {why}; close the other console, or name a file with --out", dir.display());

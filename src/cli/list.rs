@@ -101,7 +101,9 @@ fn kinds(listing: ListingId) -> &'static [Kind] {
         // Accounts carry counts of findings and principals.
         ListingId::Accounts => &[Kind::Accounts, Kind::Findings, Kind::Iam],
         ListingId::Findings => &[Kind::Accounts, Kind::Findings],
-        ListingId::Principals | ListingId::AccessKeys | ListingId::Policies | ListingId::Providers => &[Kind::Accounts, Kind::Iam],
+        ListingId::Principals | ListingId::AccessKeys | ListingId::Policies | ListingId::Providers => {
+            &[Kind::Accounts, Kind::Iam]
+        }
         ListingId::Vpcs
         | ListingId::Subnets
         | ListingId::RouteTables

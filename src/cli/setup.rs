@@ -201,7 +201,9 @@ async fn collect(options: Options, config: &Config, kinds: &[Kind], now: Timesta
     for connection in &door.connections {
         eprintln!("{}", crate::text::line(&connection.caller.arn));
     }
-    Sweep::new(single, Arc::new(Marks::new(None)), changes.clone()).run(&door.connections, &kinds.iter().copied().collect()).await;
+    Sweep::new(single, Arc::new(Marks::new(None)), changes.clone())
+        .run(&door.connections, &kinds.iter().copied().collect())
+        .await;
     let (settle, settled) = tokio::sync::oneshot::channel();
     changes.send(Change::Settle(settle)).await.map_err(|_| eyre!("the collection ended early"))?;
     let world = settled.await.wrap_err("the collection ended early")?;
@@ -235,5 +237,10 @@ pub fn tell_missing(world: &World) -> Done {
 
 /// The runtime that commands use.
 pub fn runtime() -> Result<tokio::runtime::Runtime> {
-    tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().wrap_err("could not start")
+    tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(2)
+        // The SDK's futures are deep in builds without optimisation.
+        .thread_stack_size(8 << 20)
+        .enable_all()
+        .build().wrap_err("could not start")
 }

@@ -52,7 +52,11 @@ impl Show {
             }
         }
         if found.is_empty() {
-            bail!("nothing has the id or ARN {:?}; `bartizan list LISTING --filter {:?}` looks for parts of one", self.id, self.id);
+            bail!(
+                "nothing has the id or ARN {:?}; `bartizan list LISTING --filter {:?}` looks for parts of one",
+                self.id,
+                self.id
+            );
         }
         let mut out = BufWriter::new(io::stdout().lock());
         let written = found.iter().try_for_each(|opened| match self.output {

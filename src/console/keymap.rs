@@ -6,7 +6,7 @@ use std::str::FromStr;
 
 use crossterm::event::{KeyCode, KeyEvent, KeyModifiers};
 
-use crate::console::action::{row_of, Action, ACTIONS};
+use crate::console::action::{ACTIONS, Action, row_of};
 
 /// Where a key has its meaning. A context looks into several, nearest first.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -169,9 +169,10 @@ impl Keymap {
         }
         for (scope_name, keys) in user {
             let scopes: Vec<&str> = Scope::ALL.iter().map(|s| s.word()).collect();
-            let scope = Scope::ALL.into_iter().find(|s| s.word() == scope_name).ok_or_else(|| {
-                format!("keys: there is no scope {scope_name:?}; there are {}", scopes.join(", "))
-            })?;
+            let scope = Scope::ALL
+                .into_iter()
+                .find(|s| s.word() == scope_name)
+                .ok_or_else(|| format!("keys: there is no scope {scope_name:?}; there are {}", scopes.join(", ")))?;
             for (keys, name) in keys {
                 map.bindings.retain(|(s, k, _)| (*s, k.as_str()) != (scope, keys.as_str()));
                 if name.is_empty() {

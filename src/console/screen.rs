@@ -272,7 +272,10 @@ mod tests {
         assert!(second.len() < 150, "{} bytes", second.len());
         let third = painter.paint(&view(0), Some(Scroll { lines: -1, ..scroll }), None).to_vec();
         assert!(third.len() < 150, "{} bytes", third.len());
-        assert_eq!(terminal(&[&first, &second], 100, 30), terminal(&[Painter::new(100, 30).paint(&view(1), None, None)], 100, 30));
+        assert_eq!(
+            terminal(&[&first, &second], 100, 30),
+            terminal(&[Painter::new(100, 30).paint(&view(1), None, None)], 100, 30)
+        );
         assert_eq!(terminal(&[&first, &second, &third], 100, 30), terminal(&[&first], 100, 30));
     }
 

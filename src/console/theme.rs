@@ -251,7 +251,10 @@ mod tests {
                     assert!(theme.known(role).is_some(), "{name} {role}");
                 }
                 if depth == Depth::None {
-                    assert!(theme.styles.values().all(|s| s.fg.is_none() && s.bg.is_none()), "{name} has colours where there are none");
+                    assert!(
+                        theme.styles.values().all(|s| s.fg.is_none() && s.bg.is_none()),
+                        "{name} has colours where there are none"
+                    );
                 }
             }
         }
@@ -268,9 +271,8 @@ mod tests {
 
     #[test]
     fn depth_by_environment() {
-        let detect = |pairs: &[(&str, &str)]| {
-            Depth::detect(|name| pairs.iter().find(|(n, _)| *n == name).map(|(_, v)| (*v).to_owned()))
-        };
+        let detect =
+            |pairs: &[(&str, &str)]| Depth::detect(|name| pairs.iter().find(|(n, _)| *n == name).map(|(_, v)| (*v).to_owned()));
         assert_eq!(detect(&[("NO_COLOR", "1"), ("COLORTERM", "truecolor")]), Depth::None);
         assert_eq!(detect(&[("NO_COLOR", ""), ("COLORTERM", "truecolor")]), Depth::True);
         assert_eq!(detect(&[("TERM", "screen-256color")]), Depth::TwoFiftySix);

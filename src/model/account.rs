@@ -5,8 +5,8 @@ use std::collections::BTreeMap;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use crate::model::attribution::Attribution;
 use crate::model::Extra;
+use crate::model::attribution::Attribution;
 
 /// Tags, by key.
 pub type Tags = BTreeMap<String, String>;

@@ -2,10 +2,10 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::model::Extra;
 use crate::model::account::Tags;
 use crate::model::lenient;
 use crate::model::principal::tags;
-use crate::model::Extra;
 
 /// All network objects of one account and region.
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
@@ -249,7 +249,11 @@ impl IpPermission {
         };
         match (self.from_port, self.to_port) {
             (Some(from), Some(to)) if !protocol.starts_with("icmp") && from >= 0 && (from > 0 || to != 65_535) => {
-                if from == to { format!("{protocol} {from}") } else { format!("{protocol} {from}-{to}") }
+                if from == to {
+                    format!("{protocol} {from}")
+                } else {
+                    format!("{protocol} {from}-{to}")
+                }
             }
             _ => protocol.to_owned(),
         }
@@ -604,7 +608,8 @@ mod tests {
 
     #[test]
     fn text_scalars_and_json_scalars_read_alike() {
-        let xml_like = r#"{"IpProtocol":"tcp","FromPort":"22","ToPort":"22","IpRanges":[{"CidrIp":"0.0.0.0/0"}],"Ipv6Ranges":""}"#;
+        let xml_like =
+            r#"{"IpProtocol":"tcp","FromPort":"22","ToPort":"22","IpRanges":[{"CidrIp":"0.0.0.0/0"}],"Ipv6Ranges":""}"#;
         let json = r#"{"IpProtocol":"tcp","FromPort":22,"ToPort":22,"IpRanges":[{"CidrIp":"0.0.0.0/0"}]}"#;
         let a: IpPermission = serde_json::from_str(xml_like).unwrap();
         let b: IpPermission = serde_json::from_str(json).unwrap();
@@ -615,7 +620,12 @@ mod tests {
 
     #[test]
     fn ports_read_as_people_write_them() {
-        let permission = |protocol: &str, from, to| IpPermission { ip_protocol: protocol.into(), from_port: from, to_port: to, ..Default::default() };
+        let permission = |protocol: &str, from, to| IpPermission {
+            ip_protocol: protocol.into(),
+            from_port: from,
+            to_port: to,
+            ..Default::default()
+        };
         assert_eq!(permission("-1", None, None).ports(), "all");
         assert_eq!(permission("tcp", Some(0), Some(65_535)).ports(), "tcp");
         assert_eq!(permission("6", Some(1024), Some(2048)).ports(), "tcp 1024-2048");

@@ -3,8 +3,8 @@
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use crate::model::lenient;
 use crate::model::Extra;
+use crate::model::lenient;
 
 /// A managed node, in the shape of `ssm:DescribeInstanceInformation`.
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]

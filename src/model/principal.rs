@@ -5,9 +5,9 @@ use jiff::Timestamp;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use serde_json::Value;
 
+use crate::model::Extra;
 use crate::model::account::Tags;
 use crate::model::lenient;
-use crate::model::Extra;
 
 /// All of one account's IAM.
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
@@ -295,7 +295,9 @@ mod tests {
 
     #[test]
     fn documents_read_from_every_shape_aws_uses() {
-        for text in [r#""%7B%22Version%22%3A%222012-10-17%22%7D""#, r#""{\"Version\":\"2012-10-17\"}""#, r#"{"Version":"2012-10-17"}"#] {
+        for text in
+            [r#""%7B%22Version%22%3A%222012-10-17%22%7D""#, r#""{\"Version\":\"2012-10-17\"}""#, r#"{"Version":"2012-10-17"}"#]
+        {
             let document: Document = serde_json::from_str(text).unwrap();
             assert_eq!(document.0, r#"{"Version":"2012-10-17"}"#);
         }

@@ -36,18 +36,54 @@ const WAITING: usize = 64;
 #[derive(Debug)]
 pub enum Change {
     Caller(Caller),
-    Accounts { organization: Option<Organization>, accounts: Vec<Account> },
-    Identity(Identity),
-    Network { account: String, region: String, network: Box<Network> },
-    Nodes { account: String, region: String, nodes: Vec<Node> },
+    Accounts {
+        organization: Option<Organization>,
+        accounts: Vec<Account>,
+    },
+    /// `whole`: every question behind it was answered; else lists that came empty keep what was known.
+    Identity {
+        identity: Box<Identity>,
+        whole: bool,
+    },
+    Network {
+        account: String,
+        region: String,
+        network: Box<Network>,
+        whole: bool,
+    },
+    Nodes {
+        account: String,
+        region: String,
+        nodes: Vec<Node>,
+        whole: bool,
+    },
     /// One node, in place of the one with its id.
-    Node { account: String, region: String, node: Box<Node> },
-    Sessions { account: String, region: String, sessions: Vec<Session> },
-    Session { account: String, region: String, session: Box<Session> },
+    Node {
+        account: String,
+        region: String,
+        node: Box<Node>,
+    },
+    Sessions {
+        account: String,
+        region: String,
+        sessions: Vec<Session>,
+        whole: bool,
+    },
+    Session {
+        account: String,
+        region: String,
+        session: Box<Session>,
+    },
     /// Findings at the accounts and regions they name.
-    Findings { findings: Vec<Finding>, origin: Origin },
+    Findings {
+        findings: Vec<Finding>,
+        origin: Origin,
+    },
     /// Every finding of these places was read: what was not among them is gone.
-    Reconciled { places: Vec<(String, String)>, seen: Arc<HashSet<u64>> },
+    Reconciled {
+        places: Vec<(String, String)>,
+        seen: Arc<HashSet<u64>>,
+    },
     /// Rows that the cache has loaded so far, ahead of the store.
     Preview(Index),
     /// The cache has loaded all.
@@ -59,7 +95,10 @@ pub enum Change {
     Problem(String),
     /// The problems are gone: the next sweep begins.
     NoProblems,
-    Notice { text: String, bad: bool },
+    Notice {
+        text: String,
+        bad: bool,
+    },
     /// Everything up to here is to be saved and published now; the sender learns when it is.
     Settle(tokio::sync::oneshot::Sender<Arc<World>>),
 }
@@ -80,7 +119,11 @@ pub struct Keeper {
 
 impl Keeper {
     /// Starts it over a world. It ends when every sender of changes is gone.
-    pub fn start(world: Arc<World>, library: Arc<Library>, outcomes: mpsc::Sender<Outcome>) -> (mpsc::Sender<Change>, JoinHandle<()>) {
+    pub fn start(
+        world: Arc<World>,
+        library: Arc<Library>,
+        outcomes: mpsc::Sender<Outcome>,
+    ) -> (mpsc::Sender<Change>, JoinHandle<()>) {
         let (changes, received) = mpsc::channel(WAITING);
         let keeper = Self {
             estate: (*world.estate).clone(),
@@ -139,12 +182,33 @@ impl Keeper {
             Change::Findings { .. } | Change::Reconciled { .. } => {
                 return blocking(self, move |keeper| keeper.apply_findings(change)).await;
             }
-            Change::Caller(caller) => self.estate.caller = Some(caller),
-            Change::Accounts { organization, accounts } => return blocking(self, move |k| k.take_accounts(organization, accounts)).await,
-            Change::Identity(identity) => self.estate.put_identity(identity),
-            Change::Network { account, region, network } => self.estate.region_mut(&account, &region).network = *network,
-            Change::Nodes { account, region, nodes } => self.estate.region_mut(&account, &region).nodes = nodes,
-            Change::Sessions { account, region, sessions } => self.estate.region_mut(&account, &region).sessions = sessions,
+            Change::Caller(caller) => return blocking(self, move |k| k.take_caller(caller)).await,
+            Change::Accounts { organization, accounts } => {
+                return blocking(self, move |k| k.take_accounts(organization, accounts)).await;
+            }
+            Change::Identity { mut identity, whole } => {
+                if let Some(known) = self.estate.identity(&identity.account).filter(|_| !whole) {
+                    keep_identity(&mut identity, known);
+                }
+                self.estate.put_identity(*identity);
+            }
+            Change::Network { account, region, mut network, whole } => {
+                let part = self.estate.region_mut(&account, &region);
+                if !whole {
+                    keep_network(&mut network, &mut part.network);
+                }
+                part.network = *network;
+            }
+            Change::Nodes { account, region, nodes, whole } => {
+                if whole || !nodes.is_empty() {
+                    self.estate.region_mut(&account, &region).nodes = nodes;
+                }
+            }
+            Change::Sessions { account, region, sessions, whole } => {
+                if whole || !sessions.is_empty() {
+                    self.estate.region_mut(&account, &region).sessions = sessions;
+                }
+            }
             Change::Node { account, region, node } => {
                 let nodes = &mut self.estate.region_mut(&account, &region).nodes;
                 match nodes.iter_mut().find(|n| n.instance_id == node.instance_id) {
@@ -197,6 +261,22 @@ impl Keeper {
         self.estate_dirty = true;
         self.unsaved = true;
         self
+    }
+
+    /// A cache that was filled by somebody of another account is not this one's: nothing of it is shown on.
+    fn take_caller(&mut self, caller: Caller) {
+        if self.estate.caller.as_ref().is_some_and(|known| known.account != caller.account) {
+            self.estate = Estate::default();
+            let mut store = self.library.write();
+            let names: Vec<String> = store.index().segments().map(|(name, _)| name.trim_end_matches('+').to_owned()).collect();
+            for (account, region) in names.iter().filter_map(|n| n.split_once('/')) {
+                store.retain(account, region, &|_| false);
+            }
+            self.findings_dirty = true;
+        }
+        self.estate.caller = Some(caller);
+        self.estate_dirty = true;
+        self.unsaved = true;
     }
 
     fn take_accounts(&mut self, organization: Option<Organization>, accounts: Vec<Account>) {
@@ -255,10 +335,11 @@ impl Keeper {
     async fn publish(self) -> Self {
         let keeper = blocking(self, |k| {
             let findings = k.library.read().index();
-            k.world.put_findings(findings.clone());
-            // Accounts carry counts of findings: their rows follow the findings too.
-            if k.estate_dirty || k.findings_dirty {
-                k.world.rebuild(&Facts { estate: Arc::new(k.estate.clone()), findings, now: Timestamp::now() });
+            let facts = Facts { estate: Arc::new(k.estate.clone()), findings, now: Timestamp::now() };
+            if k.estate_dirty {
+                k.world.rebuild(&facts);
+            } else if k.findings_dirty {
+                k.world.recount(&facts);
             }
             (k.estate_dirty, k.findings_dirty, k.state_dirty) = (false, false, false);
         })
@@ -284,6 +365,44 @@ impl Keeper {
             }
         })
         .await
+    }
+}
+
+/// Lists that came empty from a half-answered question keep what was known.
+macro_rules! keep {
+    ($new:expr, $known:expr, $($list:ident),+) => {
+        $(if $new.$list.is_empty() { $new.$list = std::mem::take(&mut $known.$list); })+
+    };
+}
+
+fn keep_network(new: &mut Network, known: &mut Network) {
+    keep!(
+        new,
+        known,
+        vpcs,
+        subnets,
+        route_tables,
+        security_groups,
+        network_acls,
+        interfaces,
+        instances,
+        internet_gateways,
+        egress_only_gateways,
+        nat_gateways,
+        peerings,
+        transit_gateway_attachments,
+        endpoints,
+        load_balancers,
+        prefix_lists,
+        addresses
+    );
+}
+
+fn keep_identity(new: &mut Identity, known: &Identity) {
+    let mut known = known.clone();
+    keep!(new, known, users, groups, roles, policies, saml_providers, oidc_providers, summary, credentials, access_keys);
+    if new.password_policy.is_none() {
+        new.password_policy = known.password_policy;
     }
 }
 

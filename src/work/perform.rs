@@ -39,9 +39,10 @@ impl Library {
 /// The slot of an asking; none for effects that are no asking.
 pub fn slot(effect: &Effect) -> Option<Slot> {
     match effect {
-        Effect::Query { ticket, .. } | Effect::Detail { ticket, .. } | Effect::Overview { ticket, .. } | Effect::Export { ticket, .. } => {
-            Some(ticket.slot)
-        }
+        Effect::Query { ticket, .. }
+        | Effect::Detail { ticket, .. }
+        | Effect::Overview { ticket, .. }
+        | Effect::Export { ticket, .. } => Some(ticket.slot),
         Effect::Refresh | Effect::CancelSweep | Effect::Remember(_) => None,
     }
 }

@@ -21,6 +21,7 @@ use crate::cache::{Cache, Mark, Place, SweepMarks};
 use crate::config::Refresh;
 use crate::demo::Organization;
 use crate::model::account::Account;
+use crate::model::coverage::{Coverage, Outcome};
 use crate::work::keeper::Change;
 use crate::work::perform::Library;
 use crate::work::store::{Origin, Store};
@@ -369,6 +370,9 @@ impl Sweep {
         self.total += active.len();
         self.progress().await;
 
+        let idle = accounts.iter().filter(|a| !(a.status.is_empty() || a.status == "ACTIVE"));
+        self.send(Change::Coverage(idle.map(not_asked).collect())).await;
+
         // Doors open side by side; each account is read as soon as its own is. A door is one question: they share no
         // permits with what is asked behind them.
         let ids: BTreeSet<String> = active.iter().map(|a| a.id.clone()).collect();
@@ -470,7 +474,8 @@ impl Sweep {
             let scope = entered.access.global();
             self.task(tasks, entered, async move {
                 let answer = iam::identity(&scope).await;
-                vec![Change::Identity(answer.value), Change::Coverage(answer.coverage)]
+                let whole = answer.is_whole();
+                vec![Change::Identity { identity: Box::new(answer.value), whole }, Change::Coverage(answer.coverage)]
             });
         }
         for region in entered.regions.iter() {
@@ -479,9 +484,10 @@ impl Sweep {
                 let (scope, account, region) = (entered.access.scope(&region), account.clone(), region.clone());
                 self.task(tasks, entered, async move {
                     let (nodes, sessions) = tokio::join!(ssm::nodes(&scope), ssm::sessions(&scope));
+                    let (all_nodes, all_sessions) = (nodes.is_whole(), sessions.is_whole());
                     vec![
-                        Change::Nodes { account: account.clone(), region: region.clone(), nodes: nodes.value },
-                        Change::Sessions { account, region, sessions: sessions.value },
+                        Change::Nodes { account: account.clone(), region: region.clone(), nodes: nodes.value, whole: all_nodes },
+                        Change::Sessions { account, region, sessions: sessions.value, whole: all_sessions },
                         Change::Coverage(nodes.coverage),
                         Change::Coverage(sessions.coverage),
                     ]
@@ -491,7 +497,9 @@ impl Sweep {
                 let scope = entered.access.scope(&region);
                 self.task(tasks, entered, async move {
                     let answer = Box::pin(ec2::network(&scope)).await;
-                    vec![Change::Network { account, region, network: Box::new(answer.value) }, Change::Coverage(answer.coverage)]
+                    let whole = answer.is_whole();
+                    let network = Box::new(answer.value);
+                    vec![Change::Network { account, region, network, whole }, Change::Coverage(answer.coverage)]
                 });
             }
         }
@@ -516,5 +524,18 @@ impl Sweep {
         let known = self.done >= 5 && elapsed >= 2;
         let remaining = known.then(|| elapsed * (self.total - self.done.min(self.total)) as u64 / self.done as u64);
         self.send(Change::Progress(Some(Progress { done: self.done, total: self.total, remaining }))).await;
+    }
+}
+
+/// An account that is not entered because it is not active.
+fn not_asked(account: &Account) -> Coverage {
+    Coverage {
+        account: account.id.clone(),
+        region: String::new(),
+        api: "sts:AssumeRole".to_owned(),
+        outcome: Outcome::NotAsked,
+        reason: format!("the account is {}", account.status),
+        count: 0,
+        at: Timestamp::now(),
     }
 }

@@ -86,8 +86,12 @@ impl App {
             Origin::Live(_) => {}
         }
         if let Some(progress) = self.world.progress {
-            let left = progress.remaining.map_or_else(String::new, |s| format!(", {} to go", text::span(i64::try_from(s).unwrap_or(0))));
-            right.push((format!("asking {} of {}{left}   ", text::count(progress.done as u64), text::count(progress.total as u64)), dim));
+            let left =
+                progress.remaining.map_or_else(String::new, |s| format!(", {} to go", text::span(i64::try_from(s).unwrap_or(0))));
+            right.push((
+                format!("asking {} of {}{left}   ", text::count(progress.done as u64), text::count(progress.total as u64)),
+                dim,
+            ));
         } else if let Some(at) = self.world.data_of {
             let today = at.strftime("%Y-%m-%d").to_string() == self.now.strftime("%Y-%m-%d").to_string();
             let form = if today { "%H:%M" } else { "%Y-%m-%d %H:%M" };

@@ -152,7 +152,11 @@ impl Browse {
     }
 
     pub fn is_deep(&self) -> bool {
-        self.open.is_some() || !self.drilled.is_empty() || self.group.is_some() || !self.marks.is_empty() || !self.filter.is_empty()
+        self.open.is_some()
+            || !self.drilled.is_empty()
+            || self.group.is_some()
+            || !self.marks.is_empty()
+            || !self.filter.is_empty()
     }
 
     pub fn location(&self) -> Location {
@@ -311,7 +315,14 @@ impl Browse {
         }
         let nothing = Some(Vec::new());
         match action {
-            Action::Down | Action::Up | Action::PageDown | Action::PageUp | Action::HalfDown | Action::HalfUp | Action::Top | Action::Bottom => {
+            Action::Down
+            | Action::Up
+            | Action::PageDown
+            | Action::PageUp
+            | Action::HalfDown
+            | Action::HalfUp
+            | Action::Top
+            | Action::Bottom => {
                 self.step(action);
                 nothing
             }
@@ -385,7 +396,9 @@ impl Browse {
                 self.prompt = Some(Prompt::Export { input: Input::new(name) });
                 nothing
             }
-            Action::HopResource | Action::HopIdentity | Action::HopAccount | Action::HopFindings => Some(self.hop(action, cx.world)),
+            Action::HopResource | Action::HopIdentity | Action::HopAccount | Action::HopFindings => {
+                Some(self.hop(action, cx.world))
+            }
             _ => None,
         }
     }
@@ -425,7 +438,9 @@ impl Browse {
             return open.link().map(go).into_iter().collect();
         }
         if let Some(field) = self.group {
-            let Some(group) = self.answered.as_ref().and_then(|a| a.rows.groups.get(self.place.cursor)) else { return Vec::new() };
+            let Some(group) = self.answered.as_ref().and_then(|a| a.rows.groups.get(self.place.cursor)) else {
+                return Vec::new();
+            };
             let name = self.listing.schema.get(field).name;
             let instant = matches!(self.listing.schema.get(field).kind, Kind::Time | Kind::Age);
             let term = if instant { format!("{name}:{}", group.value) } else { exactly(name, &group.value) };
@@ -444,7 +459,10 @@ impl Browse {
         let Some(key) = index.key(row) else { return Vec::new() };
         // The row's place holds in the index it was found in; the world's own may have moved on.
         let Some(row) = cx.world.index(self.listing.id).find(key) else {
-            return vec![Request::Notice(format!("This {} is gone: it went away with the last refresh.", self.listing.one), true)];
+            return vec![Request::Notice(
+                format!("This {} is gone: it went away with the last refresh.", self.listing.one),
+                true,
+            )];
         };
         let ticket = cx.tickets.take(Slot::Detail(self.listing.id));
         let straight = self.open.as_ref().is_none_or(|(open, _)| open.straight);
@@ -510,7 +528,13 @@ impl Browse {
         let ids: Vec<String> = if self.marks.is_empty() {
             self.row_here().map(|(_, row)| id(row)).into_iter().collect()
         } else {
-            answered.rows.ids.iter().filter(|r| answered.index.key(**r).is_some_and(|k| self.marks.contains(&k))).map(|r| id(*r)).collect()
+            answered
+                .rows
+                .ids
+                .iter()
+                .filter(|r| answered.index.key(**r).is_some_and(|k| self.marks.contains(&k)))
+                .map(|r| id(*r))
+                .collect()
         };
         let said = match ids.as_slice() {
             [] => return Vec::new(),
@@ -534,7 +558,10 @@ impl Browse {
             Action::HopAccount => {
                 let id = if self.listing.id == ListingId::Accounts { id } else { account };
                 let known = world.estate.account(&id).is_some();
-                (known.then(|| Link::to("account", ListingId::Accounts, exactly("id", &id))), "No account is known behind this row.")
+                (
+                    known.then(|| Link::to("account", ListingId::Accounts, exactly("id", &id))),
+                    "No account is known behind this row.",
+                )
             }
             Action::HopIdentity => {
                 (links.into_iter().find(|l| l.listing == ListingId::Principals), "No role or user is known behind this row.")

@@ -10,6 +10,7 @@ use crate::console::keymap::Scope;
 use crate::console::views::browse::Browse;
 use crate::console::views::{Canvas, Context, Location, Request, View};
 use crate::console::widgets::put;
+use crate::console::widgets::scroller::wrap;
 use crate::message::{Answer, Slot, Ticket};
 use crate::text;
 
@@ -101,6 +102,9 @@ impl View for Lists {
             }
             body = Rect::new(area.x, area.y + 1, area.width, area.height.saturating_sub(1));
         }
+        if self.lists[0].listing() == ListingId::Coverage {
+            body = problems(body, canvas);
+        }
         self.body = body;
         self.list().draw(body, canvas);
     }
@@ -137,4 +141,20 @@ impl View for Lists {
     fn is_deep(&self) -> bool {
         self.lists[self.current].is_deep()
     }
+}
+
+/// Problems that belong to no question, above the list of questions; returns what is left for the list.
+fn problems(area: Rect, canvas: &mut Canvas<'_>) -> Rect {
+    let cells = usize::from(area.width.saturating_sub(2));
+    let lines: Vec<String> = canvas.world.problems.iter().flat_map(|p| wrap(p, cells)).collect();
+    let most = area.height / 2;
+    let mut y = area.y;
+    for line in lines.iter().take(usize::from(most)) {
+        put(canvas.buffer, area.x + 1, y, area.width - 1, line, canvas.theme.style("ui.warning"));
+        y += 1;
+    }
+    if !lines.is_empty() {
+        y += 1;
+    }
+    Rect::new(area.x, y, area.width, area.bottom().saturating_sub(y))
 }

@@ -5,10 +5,10 @@ use ratatui::style::Style;
 
 use crate::catalog::detail::{Body, Detail, Link};
 use crate::console::action::Action;
-use crate::console::views::Canvas;
-use crate::console::widgets::scroller::{self, Line, Offset, wrap};
-use crate::console::widgets::put;
 use crate::console::theme::Theme;
+use crate::console::views::Canvas;
+use crate::console::widgets::put;
+use crate::console::widgets::scroller::{self, Line, Offset, wrap};
 use crate::message::Opened;
 use crate::text;
 
@@ -88,7 +88,8 @@ impl Open {
                 return;
             }
             Some(Err(why)) => {
-                let lines: Vec<Line> = wrap(why, usize::from(area.width)).into_iter().map(|l| vec![(l, theme.style("ui.error"))]).collect();
+                let lines: Vec<Line> =
+                    wrap(why, usize::from(area.width)).into_iter().map(|l| vec![(l, theme.style("ui.error"))]).collect();
                 scroller::draw(canvas.buffer, area, &lines, Offset::default());
                 return;
             }
@@ -201,7 +202,11 @@ fn table_lines(head: &[String], rows: &[Vec<String>], cells: usize, theme: &Them
         }
     }
     let line = |cells: &[String], style: Style| -> Line {
-        cells.iter().zip(&widths).map(|(cell, width)| (format!("{}  ", text::pad(&text::line(cell), *width, false)), style)).collect()
+        cells
+            .iter()
+            .zip(&widths)
+            .map(|(cell, width)| (format!("{}  ", text::pad(&text::line(cell), *width, false)), style))
+            .collect()
     };
     let mut lines = vec![line(head, theme.style("ui.column"))];
     lines.extend(rows.iter().map(|row| line(row, theme.style("ui"))));

@@ -37,7 +37,8 @@ impl OverviewView {
         let Some(figures) = &self.figures else { return Vec::new() };
         let findings = |filter: String| Location { listing: ListingId::Findings, filter, row: None };
         let needs = figures.needs.iter().map(|n| Location { listing: n.listing, filter: n.filter.clone(), row: None });
-        let severities = figures.severities.iter().map(|(word, _)| findings(format!("open:yes severity:{}", word.to_lowercase())));
+        let severities =
+            figures.severities.iter().map(|(word, _)| findings(format!("open:yes severity:{}", word.to_lowercase())));
         let accounts = figures.accounts.iter().map(|(name, ..)| findings(format!("open:yes {}", exactly("account", name))));
         let owners = figures.owners.iter().map(|(name, ..)| findings(format!("open:yes {}", exactly("owner", name))));
         needs.chain(severities).chain(accounts).chain(owners).collect()
@@ -68,7 +69,9 @@ impl View for OverviewView {
             Action::Top => 0,
             Action::Bottom => last,
             Action::Open => return Some(places.get(self.cursor).cloned().map(Request::Go).into_iter().collect()),
-            Action::Filter => return Some(vec![Request::Notice("There is nothing to filter here; 2 opens the findings.".into(), false)]),
+            Action::Filter => {
+                return Some(vec![Request::Notice("There is nothing to filter here; 2 opens the findings.".into(), false)]);
+            }
             _ => return None,
         };
         Some(Vec::new())
@@ -166,9 +169,12 @@ impl Painter<'_, '_> {
             "No findings. Security Hub may be off or not readable: press ! for what was refused, or bring a scan in with \
              `bartizan import FILE`. Without AWS, `bartizan demo` shows an embedded organisation."
         };
-        let lines = wrap(words, usize::from(area.width.saturating_sub(8)).min(76));
-        for (y, line) in (area.y + 1..area.bottom()).zip(lines) {
-            put(self.canvas.buffer, area.x + 4, y, area.width, &line, self.canvas.theme.style("ui.muted"));
+        let theme = self.canvas.theme;
+        let cells = usize::from(area.width.saturating_sub(8)).min(96);
+        let problems = self.canvas.world.problems.iter().flat_map(|p| wrap(p, cells)).map(|l| (l, theme.style("ui.warning")));
+        let words = std::iter::once(String::new()).chain(wrap(words, cells)).map(|l| (l, theme.style("ui.muted")));
+        for (y, (line, style)) in (area.y..area.bottom()).zip(problems.chain(words)) {
+            put(self.canvas.buffer, area.x + 4, y, area.width.saturating_sub(4), &line, style);
         }
     }
 
@@ -269,7 +275,8 @@ impl Painter<'_, '_> {
         self.heading(area, title);
         let theme = self.canvas.theme;
         let most = rows.iter().map(|(_, critical, high, _)| critical + high).max().unwrap_or(0);
-        let names = rows.iter().map(|(name, ..)| text::width(name)).max().unwrap_or(0).clamp(8, 22).min(usize::from(area.width) / 3);
+        let names =
+            rows.iter().map(|(name, ..)| text::width(name)).max().unwrap_or(0).clamp(8, 22).min(usize::from(area.width) / 3);
         let names = u16::try_from(names).unwrap_or(8);
         for (n, (name, critical, high, open)) in (1u16..).zip(rows) {
             let y = area.y + n;
@@ -289,7 +296,15 @@ impl Painter<'_, '_> {
             let critical_cells = if most == 0 { 0 } else { (critical * most_cells).div_ceil(most).min(most_cells) };
             let critical_cells = u16::try_from(critical_cells).unwrap_or(0);
             chart::bar(self.canvas.buffer, (x + 2, y), room, critical + high, most, &theme.glyphs, theme.style("severity.high"));
-            chart::bar(self.canvas.buffer, (x + 2, y), critical_cells, *critical, *critical, &theme.glyphs, theme.style("severity.critical"));
+            chart::bar(
+                self.canvas.buffer,
+                (x + 2, y),
+                critical_cells,
+                *critical,
+                *critical,
+                &theme.glyphs,
+                theme.style("severity.critical"),
+            );
             self.line(Rect { y, height: 1, ..area });
         }
     }
@@ -308,9 +323,25 @@ impl Painter<'_, '_> {
         let per_day = usize::from((area.width.saturating_sub(6) / 2) / u16::try_from(new.len().max(1)).unwrap_or(1)).clamp(1, 2);
         let spread = |v: &[usize]| v.iter().flat_map(|n| std::iter::repeat_n(*n, per_day)).collect::<Vec<_>>();
         let width = u16::try_from(new.len() * per_day).unwrap_or(0);
-        chart::columns(self.canvas.buffer, (area.x + 2, bottom), rows, &spread(&new), most, &theme.glyphs, theme.style("chart.new"));
+        chart::columns(
+            self.canvas.buffer,
+            (area.x + 2, bottom),
+            rows,
+            &spread(&new),
+            most,
+            &theme.glyphs,
+            theme.style("chart.new"),
+        );
         let second = area.x + 2 + width + 4;
-        chart::columns(self.canvas.buffer, (second, bottom), rows, &spread(&closed), most, &theme.glyphs, theme.style("chart.closed"));
+        chart::columns(
+            self.canvas.buffer,
+            (second, bottom),
+            rows,
+            &spread(&closed),
+            most,
+            &theme.glyphs,
+            theme.style("chart.closed"),
+        );
         put(self.canvas.buffer, area.x + 2, bottom + 1, width, "new a day", theme.style("ui.muted"));
         put(self.canvas.buffer, second, bottom + 1, width, "closed a day", theme.style("ui.muted"));
     }

@@ -16,7 +16,15 @@ pub fn bar(buffer: &mut Buffer, (x, y): (u16, u16), cells: u16, value: usize, mo
 }
 
 /// One cell per value, its height in eighths of `rows` rows that end at the row `bottom`.
-pub fn columns(buffer: &mut Buffer, (x, bottom): (u16, u16), rows: u16, values: &[usize], most: usize, glyphs: &Glyphs, style: Style) {
+pub fn columns(
+    buffer: &mut Buffer,
+    (x, bottom): (u16, u16),
+    rows: u16,
+    values: &[usize],
+    most: usize,
+    glyphs: &Glyphs,
+    style: Style,
+) {
     let full = usize::from(rows) * 8;
     for (n, value) in (0u16..).zip(values) {
         if *value == 0 || most == 0 {

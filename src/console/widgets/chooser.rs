@@ -120,7 +120,8 @@ impl Chooser {
     pub fn draw(&self, buffer: &mut Buffer, area: Rect, theme: &Theme) -> Position {
         let shown = self.shown();
         let width = area.width.min(72);
-        let height = area.height.min(u16::try_from(self.items.len()).unwrap_or(u16::MAX).saturating_add(4)).clamp(6, 22).min(area.height);
+        let height =
+            area.height.min(u16::try_from(self.items.len()).unwrap_or(u16::MAX).saturating_add(4)).clamp(6, 22).min(area.height);
         let place = Rect::new(area.x + (area.width - width) / 2, area.y + (area.height - height) / 3, width, height);
         let inside = frame(buffer, place, self.title, &theme.glyphs, theme.style("ui.border"), theme.style("ui.title"));
         if inside.height < 2 {

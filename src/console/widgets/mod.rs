@@ -54,7 +54,14 @@ pub fn clear(buffer: &mut Buffer, area: Rect, style: Style) {
 }
 
 /// A frame of lines around an area, with a title; returns the inside.
-pub fn frame(buffer: &mut Buffer, area: Rect, title: &str, glyphs: &crate::console::theme::Glyphs, border: Style, style: Style) -> Rect {
+pub fn frame(
+    buffer: &mut Buffer,
+    area: Rect,
+    title: &str,
+    glyphs: &crate::console::theme::Glyphs,
+    border: Style,
+    style: Style,
+) -> Rect {
     if area.width < 2 || area.height < 2 {
         return Rect::ZERO;
     }

@@ -86,7 +86,12 @@ impl Browse {
             Some(field) => format!("by {}", name(field)),
             None => {
                 let arrow = |descending: bool| if descending { theme.glyphs.down } else { theme.glyphs.up };
-                self.sort.iter().take(2).map(|s| format!("{} {}", name(s.field), arrow(s.descending))).collect::<Vec<_>>().join("  ")
+                self.sort
+                    .iter()
+                    .take(2)
+                    .map(|s| format!("{} {}", name(s.field), arrow(s.descending)))
+                    .collect::<Vec<_>>()
+                    .join("  ")
             }
         };
         let right = u16::try_from(text::width(&order)).unwrap_or(0) + 1;
