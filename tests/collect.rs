@@ -73,7 +73,8 @@ async fn small(cloud: &Cloud, members: usize) -> Vec<String> {
     client.create_organization().feature_set(aws_sdk_organizations::types::OrganizationFeatureSet::All).send().await.unwrap();
     let mut ids = vec![cloud.management().to_owned()];
     for n in 0..members {
-        let made = client.create_account().account_name(format!("member-{n}")).email(format!("m{n}@example.com")).send().await.unwrap();
+        let made =
+            client.create_account().account_name(format!("member-{n}")).email(format!("m{n}@example.com")).send().await.unwrap();
         ids.push(made.create_account_status.unwrap().account_id.unwrap());
     }
     for id in &ids {
@@ -309,8 +310,12 @@ fn compare(seeded: &Seeded, estate: &Estate, findings: &[Finding], denied: &[&st
 
 fn accounts(seeded: &Seeded, estate: &Estate) {
     let organization = estate.organization.as_ref().unwrap();
-    assert_eq!((organization.id.as_str(), organization.management_account.as_str()), (seeded.organization.as_str(), seeded.accounts[0].id.as_str()));
-    let units: BTreeSet<_> = organization.units.iter().filter(|u| u.id != seeded.root).map(|u| (&u.id, &u.name, &u.path)).collect();
+    assert_eq!(
+        (organization.id.as_str(), organization.management_account.as_str()),
+        (seeded.organization.as_str(), seeded.accounts[0].id.as_str())
+    );
+    let units: BTreeSet<_> =
+        organization.units.iter().filter(|u| u.id != seeded.root).map(|u| (&u.id, &u.name, &u.path)).collect();
     assert_eq!(units, seeded.units.iter().map(|u| (&u.id, &u.name, &u.path)).collect());
     assert_eq!(estate.accounts.len(), seeded.accounts.len());
     for want in &seeded.accounts {
@@ -393,7 +398,9 @@ fn network(want: &support::organization::Network, have: &Network) {
     let entries: BTreeSet<_> = acl
         .entries
         .iter()
-        .filter_map(|e| Some((e.rule_number?, e.egress, e.rule_action.clone(), e.port_range.as_ref()?.from?, e.port_range.as_ref()?.to?)))
+        .filter_map(|e| {
+            Some((e.rule_number?, e.egress, e.rule_action.clone(), e.port_range.as_ref()?.from?, e.port_range.as_ref()?.to?))
+        })
         .collect();
     let want_entries = [(90, false, "deny", 22, 22), (100, false, "allow", 5432, 5432), (100, true, "allow", 1024, 65535)];
     assert_eq!(entries, want_entries.into_iter().map(|(n, e, action, f, t)| (n, e, action.to_owned(), f, t)).collect());
@@ -431,7 +438,12 @@ fn identity(account: &support::organization::Account, estate: &Estate) {
         assert_eq!(document(&role.assume_role_policy_document), want.trust, "{}", want.arn);
         assert_eq!(inline(&role.role_policy_list), want.inline.iter().cloned().collect(), "{}", want.arn);
         assert_eq!(attached(&role.attached_managed_policies), want.attached.iter().cloned().collect(), "{}", want.arn);
-        assert_eq!(role.permissions_boundary.as_ref().map(|b| &b.permissions_boundary_arn), want.boundary.as_ref(), "{}", want.arn);
+        assert_eq!(
+            role.permissions_boundary.as_ref().map(|b| &b.permissions_boundary_arn),
+            want.boundary.as_ref(),
+            "{}",
+            want.arn
+        );
         assert_eq!(role.tags, want.tags.iter().cloned().collect(), "{}", want.arn);
         let profiles: Vec<&str> = role.instance_profile_list.iter().map(|p| p.instance_profile_name.as_str()).collect();
         assert_eq!(profiles, if want.instance_profile { vec![want.name.as_str()] } else { vec![] });
@@ -443,11 +455,21 @@ fn identity(account: &support::organization::Account, estate: &Estate) {
         assert_eq!(user.group_list.iter().collect::<BTreeSet<_>>(), want.groups.iter().collect());
         assert_eq!(attached(&user.attached_managed_policies), want.attached.iter().cloned().collect());
         assert_eq!(inline(&user.user_policy_list), want.inline.iter().cloned().collect());
-        keys.extend(want.keys.iter().map(|(id, active)| (want.name.clone(), id.clone(), if *active { "Active" } else { "Inactive" }.to_owned())));
+        keys.extend(
+            want.keys
+                .iter()
+                .map(|(id, active)| (want.name.clone(), id.clone(), if *active { "Active" } else { "Inactive" }.to_owned())),
+        );
         let row = have.credentials.iter().find(|row| row["arn"] == want.arn.as_str()).unwrap();
         assert_eq!(row["password_enabled"].as_str().unwrap().eq_ignore_ascii_case("true"), want.login, "{}", want.arn);
     }
-    assert_eq!(have.access_keys.iter().map(|k| (k.user_name.clone(), k.access_key_id.clone(), k.status.clone())).collect::<BTreeSet<_>>(), keys);
+    assert_eq!(
+        have.access_keys
+            .iter()
+            .map(|k| (k.user_name.clone(), k.access_key_id.clone(), k.status.clone()))
+            .collect::<BTreeSet<_>>(),
+        keys
+    );
     assert_eq!(have.groups.len(), want.groups.len());
     for want in &want.groups {
         let group = have.groups.iter().find(|g| g.arn == want.arn).unwrap();
@@ -579,7 +601,11 @@ fn what_is_allowed_arrives_through_throttling_failures_and_expiry() {
     rates_are_kept(&seed.cloud);
     assert_eq!(got.code, 3, "{}", got.stderr);
     for account in denied {
-        let line = got.stderr.lines().find(|l| l.contains(account) && l.starts_with("denied")).unwrap_or_else(|| panic!("{}", got.stderr));
+        let line = got
+            .stderr
+            .lines()
+            .find(|l| l.contains(account) && l.starts_with("denied"))
+            .unwrap_or_else(|| panic!("{}", got.stderr));
         assert!(line.contains("sts:AssumeRole") && line.contains("must exist and trust"), "{line}");
     }
     let said = got.stderr.lines().filter(|l| l.starts_with("denied") || l.starts_with("failed") || l.starts_with("throttled"));
@@ -606,7 +632,8 @@ fn broken_answers_cost_only_themselves() {
     ];
     assert_eq!(failed, want.into_iter().collect());
     for ((_, region, api), _) in &failed {
-        let said = got.stderr.lines().find(|l| l.starts_with("failed: ") && l.contains(&format!("{region} {api}").trim().to_owned()));
+        let said =
+            got.stderr.lines().find(|l| l.starts_with("failed: ") && l.contains(&format!("{region} {api}").trim().to_owned()));
         assert!(said.is_some_and(|l| l.contains("the next refresh tries again")), "{api}: {}", got.stderr);
     }
     // The rest of the same account and regions is there.
@@ -631,7 +658,11 @@ fn an_organisation_one_may_not_list_leaves_the_account_at_hand() {
     cloud.fault(Rule::new(Fault::AccessDenied).service("organizations"));
     let got = collect(&cloud, &[]);
     assert_eq!(got.code, 3, "{}", got.stderr);
-    let said = got.stderr.lines().find(|l| l.starts_with("Only account 123456789012 is read: ")).unwrap_or_else(|| panic!("{}", got.stderr));
+    let said = got
+        .stderr
+        .lines()
+        .find(|l| l.starts_with("Only account 123456789012 is read: "))
+        .unwrap_or_else(|| panic!("{}", got.stderr));
     assert!(said.contains("organizations:DescribeOrganization") && said.contains("bartizan permissions"), "{said}");
     assert_eq!(got.estate.accounts.iter().map(|a| a.id.as_str()).collect::<Vec<_>>(), [cloud.management()]);
     assert_eq!((got.findings.len(), got.estate.regions.len()), (7, 1));
@@ -691,7 +722,10 @@ fn findings_come_worst_first_then_only_what_changed_and_now_and_then_all() {
         let whole = console.sweep(&[Kind::Reconcile]).await;
         let kept = whole.kept();
         assert_eq!(kept[&id(account, HERE, 0)].status, Status::Notified);
-        assert_eq!(kept.keys().cloned().collect::<BTreeSet<_>>(), (0..250).filter(|n| *n != 4).map(|n| id(account, HERE, n)).collect());
+        assert_eq!(
+            kept.keys().cloned().collect::<BTreeSet<_>>(),
+            (0..250).filter(|n| *n != 4).map(|n| id(account, HERE, n)).collect()
+        );
         assert_eq!(whole.world.index(bartizan::catalog::ListingId::Findings).rows(), 249);
     });
 }
@@ -779,7 +813,11 @@ fn a_slow_account_delays_nobody() {
         cloud.heal(slow);
 
         // An account with more slow answers than may be under way at once: the others have their turn before its first.
-        let regions: Vec<&str> = bartizan::aws::regions::KNOWN.iter().copied().filter(|r| r.starts_with("eu-") || r.starts_with("us-") || r.starts_with("ap-")).collect();
+        let regions: Vec<&str> = bartizan::aws::regions::KNOWN
+            .iter()
+            .copied()
+            .filter(|r| r.starts_with("eu-") || r.starts_with("us-") || r.starts_with("ap-"))
+            .collect();
         let config = aws_sdk_ec2::Client::new(&cloud.config(HERE));
         let known = config.describe_regions().send().await.unwrap();
         let known: Vec<&str> = known.regions().iter().filter_map(|r| r.region_name()).collect();

@@ -100,11 +100,16 @@ impl CidrAssociation {
 }
 
 object! {
-    /// A state with a name (some AWS answers call it `Code`).
+    /// A state (some AWS answers call it `Code`).
     State {
-        #[serde(alias = "Code", alias = "Name")]
+        #[serde(alias = "Code")]
         state: String,
     }
+}
+
+object! {
+    /// An instance's state: `running`, `stopped`, …; its number is in `extra`.
+    InstanceState { name: String }
 }
 
 object! {
@@ -412,7 +417,7 @@ object! {
         image_id: String,
         instance_type: String,
         #[serde(deserialize_with = "lenient::maybe")]
-        state: Option<State>,
+        state: Option<InstanceState>,
         vpc_id: String,
         subnet_id: String,
         private_ip_address: String,
@@ -433,7 +438,7 @@ object! {
 impl Instance {
     /// `running`, `stopped`, …
     pub fn state(&self) -> &str {
-        self.state.as_ref().map_or("", |s| &s.state)
+        self.state.as_ref().map_or("", |s| &s.name)
     }
     /// Its Name tag; empty where none.
     pub fn name(&self) -> &str {
@@ -616,6 +621,16 @@ mod tests {
         assert_eq!(a, b);
         assert!(a.is_open());
         assert_eq!(a.ports(), "tcp 22");
+    }
+
+    #[test]
+    fn an_instance_state_has_a_name_and_a_number() {
+        let text = r#"{"InstanceId":"i-1","State":{"Code":16,"Name":"running"}}"#;
+        let instance: Instance = serde_json::from_str(text).unwrap();
+        assert_eq!(instance.state(), "running");
+        assert_eq!(instance.state.as_ref().unwrap().extra["Code"], 16);
+        let peering: Peering = serde_json::from_str(r#"{"Status":{"Code":"active","Message":"Active"}}"#).unwrap();
+        assert_eq!(peering.status.unwrap().state, "active");
     }
 
     #[test]

@@ -7,8 +7,8 @@ use crate::demo::network::{Ground, Inner, Mistake, Place, Stock, Yard, state};
 use crate::demo::random::{Random, label};
 use crate::model::Extra;
 use crate::model::network::{
-    Address, Association, Attachment, Instance, Interface, Ipv6Address, LoadBalancer, LoadBalancerZone, MetadataOptions,
-    ProfileRef,
+    Address, Association, Attachment, Instance, InstanceState, Interface, Ipv6Address, LoadBalancer, LoadBalancerZone,
+    MetadataOptions, ProfileRef,
 };
 
 /// Gives an interface an elastic address; returns the allocation.
@@ -213,7 +213,7 @@ fn instance(ground: &mut Ground, yard: &mut Yard, fleet: &Fleet, n: usize) {
         instance_id,
         image_id: format!("ami-0{:016x}", label(if windows { "windows" } else { "linux" })),
         instance_type: fleet.size.to_owned(),
-        state: state(if running { "running" } else { "stopped" }),
+        state: Some(InstanceState { name: if running { "running" } else { "stopped" }.to_owned(), extra: Extra::new() }),
         vpc_id: yard.vpc.clone(),
         subnet_id: eni.subnet_id.clone(),
         private_ip_address: eni.private_ip_address.clone(),
