@@ -95,7 +95,7 @@ fn finding(account: &str, region: &str, number: usize) -> Value {
         "Region": region,
         "CreatedAt": "2026-01-01T00:00:00.000Z",
         "UpdatedAt": format!("2026-02-{:02}T00:00:00.000Z", 1 + number % 20),
-        "Severity": { "Label": label, "Normalized": [0, 1, 40, 70, 90][number % 5] },
+        "Severity": { "Label": label, "Normalized": ([0, 1, 40, 70, 90][number % 5]) },
         "Title": format!("Finding {number}"),
         "Description": "What is wrong",
         "Resources": [{ "Type": "AwsS3Bucket", "Id": format!("arn:aws:s3:::bucket-{number}") }],
@@ -227,7 +227,7 @@ impl Console {
     async fn sweep(&mut self, kinds: &[Kind]) -> Swept {
         let (outcomes, mut reports) = mpsc::channel(64);
         let reports = tokio::spawn(async move { while let Some(Report::World(_) | _) = reports.recv().await {} });
-        let (kept, keeper) = Keeper::start(Arc::clone(&self.world), Arc::clone(&self.library), outcomes);
+        let (kept, keeper) = Keeper::start(&self.world, Arc::clone(&self.library), outcomes);
         let (changes, mut heard) = mpsc::channel(64);
         let onward = kept.clone();
         let listen = tokio::spawn(async move {
@@ -698,7 +698,7 @@ fn findings_come_worst_first_then_only_what_changed_and_now_and_then_all() {
         let client = aws_sdk_securityhub::Client::new(&cloud.config(HERE));
         let product = format!("arn:aws:securityhub:{HERE}:{account}:product/{account}/default");
         let named = |n| hub::AwsSecurityFindingIdentifier::builder().id(id(account, HERE, n)).product_arn(&product).build();
-        let triage = client.batch_update_findings().finding_identifiers(named(0).unwrap_or_else(|e| panic!("{e}")));
+        let triage = client.batch_update_findings().finding_identifiers(named(0));
         let workflow = hub::WorkflowUpdate::builder().status(hub::WorkflowStatus::Notified).build();
         assert_eq!(triage.workflow(workflow).send().await.unwrap().processed_findings().len(), 1);
         let mut changed = finding(account, HERE, 3);

@@ -49,7 +49,7 @@ impl Subject for Accounts {
             spec("high", "HIGH", Kind::Number, 5, "Open high findings", |r| Value::number(r.high)),
             spec("open", "OPEN", Kind::Number, 6, "Open findings of every severity", |r| Value::number(r.open)),
             spec("coverage", "COVERAGE", Kind::Number, 8, "Percent of the questions to AWS that were answered", |r| {
-                if r.asked == 0 { Value::None } else { Value::number(r.answered * 100 / r.asked) }
+                (r.answered * 100).checked_div(r.asked).map_or(Value::None, Value::number)
             }),
             spec("status", "STATUS", Kind::Keyword, 9, "The account's state in the organisation", |r| {
                 Value::text(&*r.account.status)

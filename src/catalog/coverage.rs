@@ -31,11 +31,11 @@ impl Subject for CoverageRows {
             spec("outcome", "OUTCOME", Kind::Rank(Outcome::WORDS), 9, "How the question ended", |r| {
                 Value::Rank(r.coverage.outcome.rank())
             }),
-            spec("account", "ACCOUNT", Kind::Keyword, 16, "The account's name", |r| Value::text(r.account_name)),
+            spec("account", "ACCOUNT", Kind::Keyword, 14, "The account's name", |r| Value::text(r.account_name)),
             spec("region", "REGION", Kind::Keyword, 14, "The AWS region; empty for global APIs", |r| {
                 Value::text(&*r.coverage.region)
             }),
-            spec("api", "API", Kind::Keyword, 36, "The action that was called", |r| Value::text(&*r.coverage.api)),
+            spec("api", "API", Kind::Keyword, 20, "The action that was called", |r| Value::text(&*r.coverage.api)).grow(),
             spec("count", "OBJECTS", Kind::Number, 7, "Objects that arrived", |r| {
                 Value::Number(i64::try_from(r.coverage.count).unwrap_or(i64::MAX))
             }),

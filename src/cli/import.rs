@@ -47,7 +47,7 @@ impl Import {
             all.extend(imported.findings);
         }
         let put = match &self.out {
-            Some(out) => self.into_file(out, all)?,
+            Some(out) => self.write_file(out, all)?,
             None => into_cache(global, all)?,
         };
         let count = |n: usize| text::count(n as u64);
@@ -55,7 +55,7 @@ impl Import {
         Ok(done)
     }
 
-    fn into_file(&self, out: &std::path::Path, findings: Vec<Finding>) -> Result<Put> {
+    fn write_file(&self, out: &std::path::Path, findings: Vec<Finding>) -> Result<Put> {
         let estate = setup::estate_of(&findings);
         let mut store = Store::in_memory();
         let put = store.put_all(findings, Origin::File, &|id| estate.account(id).map(Arc::clone))?;

@@ -172,7 +172,7 @@ async fn collect(options: Options, config: &Config, kinds: &[Kind], now: Timesta
     let opened = source::open(Source::Live { options: Box::new(options), cache: None }, config, now);
     let Supply::Live { options, single, .. } = opened.supply else { bail!("nothing to ask") };
     let (outcomes, mut reports) = mpsc::channel(256);
-    let (changes, keeper) = Keeper::start(opened.world, Arc::clone(&opened.library), outcomes);
+    let (changes, keeper) = Keeper::start(&opened.world, Arc::clone(&opened.library), outcomes);
     let narrate = tokio::spawn(async move {
         let bar = io::stderr().is_terminal();
         while let Some(report) = reports.recv().await {

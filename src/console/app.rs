@@ -428,10 +428,11 @@ impl App {
         if self.over.is_some() {
             return Vec::new();
         }
-        if wheel == 0 {
-            if let Some((_, n)) = self.tabs.iter().find(|(area, _)| area.contains(at)) {
-                return self.open_view(*n);
-            }
+        self.notice = None;
+        if wheel == 0
+            && let Some((_, n)) = self.tabs.iter().find(|(area, _)| area.contains(at))
+        {
+            return self.open_view(*n);
         }
         self.with_view(|view, cx| view.mouse(at, wheel, cx))
     }

@@ -99,7 +99,7 @@ pub async fn run(
                 }
                 panic_on_request(&event);
                 send(app.event(&event, Timestamp::now()));
-                if grant(app.take_wishes(), &mut painter, terminal)? {
+                if grant(&app.take_wishes(), &mut painter, terminal)? {
                     return Ok(());
                 }
             }
@@ -146,7 +146,7 @@ fn draw(app: &mut App, buffer: &mut Buffer, painter: &mut Painter) -> io::Result
 }
 
 /// Does what the console wants of the terminal; true where it wants to leave.
-fn grant(wishes: Wishes, painter: &mut Painter, terminal: Terminal) -> io::Result<bool> {
+fn grant(wishes: &Wishes, painter: &mut Painter, terminal: Terminal) -> io::Result<bool> {
     for text in &wishes.copies {
         let mut out = io::stdout().lock();
         out.write_all(screen::copy(text, terminal.tmux, terminal.screen).as_bytes())?;

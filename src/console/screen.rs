@@ -248,8 +248,12 @@ mod tests {
         Buffer::with_lines(lines.iter().copied())
     }
 
+    fn size(cells: u16) -> std::num::NonZeroU16 {
+        std::num::NonZeroU16::new(cells).unwrap()
+    }
+
     fn terminal(bytes: &[&[u8]], width: u16, height: u16) -> String {
-        let mut parser = vt100::Parser::new(height, width, 0);
+        let mut parser = vt100::Parser::new(size(height), size(width), 0);
         bytes.iter().for_each(|b| parser.process(b));
         parser.screen().contents()
     }
@@ -285,7 +289,7 @@ mod tests {
         buffer.set_style(Rect::new(0, 0, 4, 1), Style::default().fg(Color::Rgb(1, 2, 3)).add_modifier(Modifier::BOLD));
         let mut painter = Painter::new(7, 1);
         let bytes = painter.paint(&buffer, None, Some(Position::new(2, 0))).to_vec();
-        let mut parser = vt100::Parser::new(1, 7, 0);
+        let mut parser = vt100::Parser::new(size(1), size(7), 0);
         parser.process(&bytes);
         assert_eq!(parser.screen().contents(), "日本 ab");
         assert!(parser.screen().cell(0, 0).unwrap().bold());

@@ -5,7 +5,7 @@
 use jiff::Timestamp;
 
 use crate::demo::accounts::{REFUSED, REGIONS, SEATS, SUSPENDED, seconds};
-use crate::demo::facts::{Facts, Target};
+use crate::demo::facts::Facts;
 use crate::demo::kinds::{Class, Kind, Source};
 use crate::demo::random::{Random, hex, label, mix, uuid};
 use crate::model::arn::ResourceRef;
@@ -153,9 +153,6 @@ impl Generator {
     }
     pub(super) fn kind(&self, draw: &Draw) -> &Kind {
         &self.kinds[usize::from(draw.kind)]
-    }
-    pub(super) fn target(&self, draw: &Draw) -> Option<&Target> {
-        draw.target.map(|n| &self.facts.targets[n as usize])
     }
 
     /// The finding without its document, as it stands at `now`.

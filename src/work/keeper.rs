@@ -120,14 +120,14 @@ pub struct Keeper {
 impl Keeper {
     /// Starts it over a world. It ends when every sender of changes is gone.
     pub fn start(
-        world: Arc<World>,
+        world: &World,
         library: Arc<Library>,
         outcomes: mpsc::Sender<Outcome>,
     ) -> (mpsc::Sender<Change>, JoinHandle<()>) {
         let (changes, received) = mpsc::channel(WAITING);
         let keeper = Self {
             estate: (*world.estate).clone(),
-            world: (*world).clone(),
+            world: world.clone(),
             library,
             outcomes,
             estate_dirty: false,

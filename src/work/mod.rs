@@ -59,7 +59,7 @@ async fn serve(
     outcomes: mpsc::Sender<Outcome>,
 ) {
     let Opened { world, library, supply, .. } = opened;
-    let (changes, keeper) = Keeper::start(world, Arc::clone(&library), outcomes.clone());
+    let (changes, keeper) = Keeper::start(&world, Arc::clone(&library), outcomes.clone());
     let mut sweeper = Sweeper::start(supply, pace, Arc::clone(&library), changes.clone());
     let mut running: HashMap<Slot, Cancel> = HashMap::new();
     loop {

@@ -10,6 +10,7 @@ use std::sync::{Arc, OnceLock};
 use bartizan::config::Config;
 use bartizan::console::app::{App, Drawn, Settings};
 use bartizan::console::theme::{Depth, Glyphs, Theme, UNICODE};
+use bartizan::console::views::VIEWS;
 use bartizan::listing::query::Cancel;
 use bartizan::message::{Effect, Outcome};
 use bartizan::model::estate::Estate;
@@ -271,9 +272,10 @@ impl Driver {
         self.line(self.buffer.area.height - 1)
     }
 
-    /// The title line of the list on screen.
+    /// The title line of the list on screen; a view of several lists has a line of tabs above it.
     pub fn title(&self) -> String {
-        (2..4).map(|y| self.line(y)).find(|line| line.contains("  ")).unwrap_or_default()
+        let view = VIEWS.iter().find(|view| view.name == self.app.view_name());
+        self.line(if view.is_some_and(|view| view.listings.len() > 1) { 3 } else { 2 })
     }
 
     pub fn shows(&self, words: &str) -> bool {

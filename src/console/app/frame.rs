@@ -102,7 +102,7 @@ impl App {
             n => right.push((format!("! {}", text::count(n as u64)), theme.style("ui.warning"))),
         }
         let width: usize = right.iter().map(|(t, _)| text::width(t)).sum::<usize>() + 1;
-        let width = u16::try_from(width).unwrap_or(u16::MAX).min(area.width / 2);
+        let width = u16::try_from(width).unwrap_or(u16::MAX).min(area.width * 2 / 3);
         let parts: Vec<(&str, Style)> = right.iter().map(|(t, s)| (t.as_str(), *s)).collect();
         put_parts(buffer, area.right() - width, area.y, width, &parts);
 
@@ -115,7 +115,7 @@ impl App {
         let many = |n: usize, one: &str| format!("{n} {one}{}", if n == 1 { "" } else { "s" });
         let place = format!("  {} · {}", many(estate.accounts.len(), "account"), many(regions, "region"));
         let who = estate.caller.as_ref().map_or_else(|| "not signed in".to_owned(), |c| c.arn.clone());
-        let room = area.width.saturating_sub(width + 2);
+        let room = area.width.saturating_sub(width + 4);
         let fixed = text::width("bartizan") + text::width(&organization) + 2;
         let with_place = usize::from(room) > fixed + text::width(&place) + 30;
         let place = if with_place { place } else { String::new() };

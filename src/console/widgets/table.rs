@@ -81,15 +81,14 @@ pub fn widths(columns: &[Column<'_>], first: usize, room: u16) -> Vec<(usize, u1
         chosen.push((n, width));
     }
     let growing = chosen.iter().filter(|(n, _)| columns[*n].grow).count();
-    if growing > 0 {
-        let spare = usize::from(room.saturating_sub(used));
-        let mut seen = 0;
-        for (n, width) in &mut chosen {
-            if columns[*n].grow {
-                let share = spare * (seen + 1) / growing - spare * seen / growing;
-                *width += u16::try_from(share).unwrap_or(0);
-                seen += 1;
-            }
+    let mut spare = room.saturating_sub(used);
+    let mut left = u16::try_from(growing).unwrap_or(u16::MAX);
+    for (n, width) in &mut chosen {
+        if columns[*n].grow {
+            let share = spare.checked_div(left).unwrap_or(0);
+            *width += share;
+            spare -= share;
+            left -= 1;
         }
     }
     chosen

@@ -150,11 +150,7 @@ impl Browse {
             lines = 1;
         }
         let y = area.y + lines;
-        if let Some(error) = &self.error {
-            let words = format!(" column {}: {}", error.column, error.message);
-            put(canvas.buffer, area.x, y, area.width, &words, theme.style("ui.error"));
-            return lines + 1;
-        }
+        // A completed field still lacks its value: while completions are chosen from, they are what is to be seen.
         if let Some(Prompt::Filter { completions, chosen, .. }) = &self.prompt
             && !completions.is_empty()
         {
@@ -168,6 +164,11 @@ impl Browse {
                 let style = theme.style(if Some(n) == *chosen { "ui.link.active" } else { "ui.muted" });
                 x += put(canvas.buffer, x, y, room, &completion.text, style) + 2;
             }
+            return lines + 1;
+        }
+        if let Some(error) = &self.error {
+            let words = format!(" column {}: {}", error.column, error.message);
+            put(canvas.buffer, area.x, y, area.width, &words, theme.style("ui.error"));
             return lines + 1;
         }
         if matches!(self.prompt, Some(Prompt::Filter { .. })) {
@@ -244,7 +245,7 @@ impl Browse {
             grow: layout.is_some_and(|c| c.grow),
             right: layout.is_some_and(|c| c.right),
             sorted: self.sort.first().filter(|s| s.field == field).map(|s| s.descending),
-            keep_end: matches!(declared.name, "resource" | "id"),
+            keep_end: matches!(declared.name, "resource" | "id" | "who"),
         }
     }
 
