@@ -73,7 +73,7 @@ fn proof(name: &str) -> (&'static [&'static str], fn(&mut Driver, &Before) -> bo
         "mark" => (&["2"], |d, b| d.title().contains("1 marked") && d.shows("•") && d.cursor_line() != b.cursor),
         "filter" => (&["2"], |d, _| d.shows("tab completes") && d.drawn.cursor.is_some()),
         "to-resource" => (&["2", "/", "'type:AwsEc2SecurityGroup", "enter"], |d, _| {
-            d.app.view_name() == "network" && d.title().contains("id:")
+            d.app.view_name() == "network" && d.title().contains("1 of 194") && b.id != id_here(d)
         }),
         "to-identity" => (&["2", "/", "'type:AwsIamRole", "enter"], |d, _| d.app.view_name() == "iam" && d.shows(":role/")),
         "to-account" => (&["2"], |d, _| d.app.view_name() == "accounts" && d.shows("1 of 24")),

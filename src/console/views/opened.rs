@@ -202,11 +202,9 @@ fn table_lines(head: &[String], rows: &[Vec<String>], cells: usize, theme: &Them
         }
     }
     let line = |cells: &[String], style: Style| -> Line {
-        cells
-            .iter()
-            .zip(&widths)
-            .map(|(cell, width)| (format!("{}  ", text::pad(&text::line(cell), *width, false)), style))
-            .collect()
+        let gap = |n: usize| if n == 0 { "" } else { "  " };
+        let parts = cells.iter().zip(&widths).enumerate();
+        parts.map(|(n, (cell, width))| (format!("{}{}", gap(n), text::pad(&text::line(cell), *width, false)), style)).collect()
     };
     let mut lines = vec![line(head, theme.style("ui.column"))];
     lines.extend(rows.iter().map(|row| line(row, theme.style("ui"))));

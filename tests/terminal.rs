@@ -1,0 +1,525 @@
+//! The built binary in a real terminal (a pseudo-terminal): start, resize, leave by key, signal and panic; what it
+//! writes and how much; and that hostile text reaches the terminal without a control byte of its own.
+#![cfg(unix)]
+#![allow(clippy::unwrap_used, clippy::expect_used, reason = "tests")]
+
+mod driver;
+
+use std::fs;
+use std::io::{Read, Write};
+use std::os::unix::fs::PermissionsExt as _;
+use std::path::Path;
+use std::process::Command;
+use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
+use std::time::{Duration, Instant};
+
+use bartizan::model::estate::{self, Estate};
+use bartizan::model::finding::Finding;
+use bartizan::text::is_hostile;
+use driver::now;
+use portable_pty::{Child, CommandBuilder, MasterPty, PtySize, native_pty_system};
+use tempfile::TempDir;
+
+/// How long anything may take on a busy machine before a test fails.
+const PATIENCE: Duration = Duration::from_secs(60);
+/// How long a silent terminal is listened to before it counts as silent.
+const SILENCE: Duration = Duration::from_millis(1_500);
+
+/// What a user has put where: its own directories, so that nothing of the machine's is read or written.
+struct Home(TempDir);
+
+impl Home {
+    fn new() -> Self {
+        Self(tempfile::tempdir().unwrap())
+    }
+    fn path(&self) -> &Path {
+        self.0.path()
+    }
+    /// The variables a console runs with, and no others.
+    fn variables(&self) -> Vec<(String, String)> {
+        let at = |name: &str| self.path().join(name).to_str().unwrap().to_owned();
+        let mut all = vec![("HOME".to_owned(), at("home")), ("LANG".to_owned(), "C.UTF-8".to_owned())];
+        for name in ["CONFIG", "CACHE", "DATA", "STATE"] {
+            all.push((format!("XDG_{name}_HOME"), at(&name.to_lowercase())));
+        }
+        all.push(("TERM".to_owned(), "xterm-256color".to_owned()));
+        all.push(("COLORTERM".to_owned(), "truecolor".to_owned()));
+        all.push(("PATH".to_owned(), std::env::var("PATH").unwrap_or_default()));
+        all.push(("RUST_BACKTRACE".to_owned(), "0".to_owned()));
+        all
+    }
+}
+
+/// A program in a terminal.
+struct Terminal {
+    child: Box<dyn Child + Send + Sync>,
+    master: Box<dyn MasterPty + Send>,
+    keys: Box<dyn Write + Send>,
+    arriving: Receiver<Vec<u8>>,
+    /// Every byte so far.
+    stream: Vec<u8>,
+    screen: vt100::Parser,
+    ended: bool,
+}
+
+impl Terminal {
+    /// `bartizan` with these arguments.
+    fn bartizan(home: &Home, arguments: &[&str], extra: &[(&str, &str)], size: (u16, u16)) -> Self {
+        let mut command = CommandBuilder::new(env!("CARGO_BIN_EXE_bartizan"));
+        command.args(arguments);
+        Self::start(home, command, extra, size)
+    }
+
+    fn start(home: &Home, mut command: CommandBuilder, extra: &[(&str, &str)], (cols, rows): (u16, u16)) -> Self {
+        let pair = native_pty_system().openpty(PtySize { rows, cols, pixel_width: 0, pixel_height: 0 }).unwrap();
+        command.env_clear();
+        for (name, value) in home.variables() {
+            command.env(name, value);
+        }
+        for (name, value) in extra {
+            command.env(name, value);
+        }
+        command.cwd(home.path());
+        let child = pair.slave.spawn_command(command).unwrap();
+        drop(pair.slave);
+        let mut reader = pair.master.try_clone_reader().unwrap();
+        let keys = pair.master.take_writer().unwrap();
+        let (arrived, arriving) = channel();
+        std::thread::spawn(move || {
+            let mut chunk = [0; 65_536];
+            // At the end of the program Linux answers with an error, others with nothing.
+            while let Ok(n @ 1..) = reader.read(&mut chunk) {
+                if arrived.send(chunk[..n].to_vec()).is_err() {
+                    return;
+                }
+            }
+        });
+        let screen = vt100::Parser::new(cells(rows), cells(cols), 0);
+        Self { child, master: pair.master, keys, arriving, stream: Vec::new(), screen, ended: false }
+    }
+
+    /// Takes what comes within a time; false where nothing did.
+    fn listen(&mut self, within: Duration) -> bool {
+        match self.arriving.recv_timeout(within) {
+            Ok(bytes) => {
+                // A question for the background colour is answered as a dark terminal would.
+                if find(&bytes, b"\x1b]11;?").is_some() {
+                    self.keys.write_all(b"\x1b]11;rgb:1010/1010/1010\x1b\\\x1b[?62c").unwrap();
+                }
+                self.screen.process(&bytes);
+                self.stream.extend_from_slice(&bytes);
+                true
+            }
+            Err(RecvTimeoutError::Timeout) => false,
+            Err(RecvTimeoutError::Disconnected) => {
+                self.ended = true;
+                false
+            }
+        }
+    }
+
+    fn text(&self) -> String {
+        self.screen.screen().contents()
+    }
+
+    /// Waits for something on screen.
+    fn until(&mut self, what: &str, holds: impl Fn(&str) -> bool) {
+        let end = Instant::now() + PATIENCE;
+        while !holds(&self.text()) {
+            let left = end.saturating_duration_since(Instant::now());
+            assert!(!left.is_zero() && !self.ended, "{what} did not come:\n{}\n{:?}", self.text(), self.tail());
+            self.listen(left.min(Duration::from_millis(200)));
+        }
+    }
+
+    fn shows(&mut self, words: &str) {
+        self.until(words, |text| text.contains(words));
+    }
+
+    /// Listens until nothing more comes; returns what came.
+    fn quiet(&mut self) -> Vec<u8> {
+        self.quiet_for(SILENCE)
+    }
+
+    /// As [`Terminal::quiet`] where a late byte would not matter.
+    fn settle(&mut self) {
+        self.quiet_for(Duration::from_millis(200));
+    }
+
+    fn quiet_for(&mut self, silence: Duration) -> Vec<u8> {
+        let from = self.stream.len();
+        let end = Instant::now() + PATIENCE;
+        while self.listen(silence) {
+            assert!(Instant::now() < end, "it never falls silent");
+        }
+        self.stream[from..].to_vec()
+    }
+
+    fn press(&mut self, keys: &str) {
+        self.keys.write_all(keys.as_bytes()).unwrap();
+        self.keys.flush().unwrap();
+    }
+
+    fn resize(&mut self, cols: u16, rows: u16) {
+        self.master.resize(PtySize { rows, cols, pixel_width: 0, pixel_height: 0 }).unwrap();
+        self.screen.screen_mut().set_size(cells(rows), cells(cols));
+    }
+
+    fn signal(&self, name: &str) {
+        let id = self.child.process_id().unwrap().to_string();
+        assert!(Command::new("kill").args(["-s", name, &id]).status().unwrap().success());
+    }
+
+    /// Waits for the program's end and takes its last words; the exit code, or none where it goes on.
+    fn end(&mut self) -> u32 {
+        let end = Instant::now() + PATIENCE;
+        loop {
+            self.listen(Duration::from_millis(20));
+            if let Some(status) = self.child.try_wait().unwrap() {
+                while self.listen(Duration::from_millis(200)) {}
+                return status.exit_code();
+            }
+            assert!(Instant::now() < end, "it does not end:\n{}", self.text());
+        }
+    }
+
+    fn tail(&self) -> String {
+        String::from_utf8_lossy(&self.stream[self.stream.len().saturating_sub(600)..]).into_owned()
+    }
+
+    /// The line discipline as `stty` would tell it.
+    fn modes(&self) -> String {
+        format!("{:?}", self.master.get_termios().unwrap())
+    }
+
+    /// The terminal is as it was: main screen, cursor shown, wrapping on, no paste or mouse mode, plain style.
+    fn assert_given_back(&self, modes: &str) {
+        let screen = self.screen.screen();
+        assert!(!screen.alternate_screen(), "the alternate screen stays: {:?}", self.tail());
+        assert!(!screen.hide_cursor(), "the cursor stays hidden");
+        assert!(!screen.bracketed_paste(), "bracketed paste stays on");
+        assert_eq!(screen.mouse_protocol_mode(), vt100::MouseProtocolMode::None);
+        let last = |bytes: &[u8]| self.stream.windows(bytes.len()).rposition(|w| w == bytes);
+        assert!(last(b"\x1b[?7h") > last(b"\x1b[?7l"), "line wrapping stays off");
+        assert_eq!(self.modes(), modes, "the line discipline differs");
+    }
+}
+
+impl Drop for Terminal {
+    fn drop(&mut self) {
+        if !matches!(self.child.try_wait(), Ok(Some(_))) {
+            self.signal("KILL");
+            let _ = self.child.wait();
+        }
+    }
+}
+
+fn cells(n: u16) -> std::num::NonZeroU16 {
+    std::num::NonZeroU16::new(n).unwrap()
+}
+
+fn find(bytes: &[u8], what: &[u8]) -> Option<usize> {
+    bytes.windows(what.len()).position(|w| w == what)
+}
+
+const DEMO: &[&str] = &["demo", "--still", "--theme", "dark"];
+
+#[test]
+fn it_starts_resizes_and_leaves_the_terminal_as_it_was() {
+    let home = Home::new();
+    let mut terminal = Terminal::bartizan(&home, DEMO, &[], (80, 24));
+    let modes = terminal.modes();
+    terminal.shows("What needs me");
+    assert!(terminal.screen.screen().alternate_screen());
+    assert_ne!(terminal.modes(), modes, "raw mode");
+    terminal.press("2");
+    terminal.shows("SEV");
+    for (width, height) in [(60, 16), (200, 60), (59, 15), (100, 30)] {
+        terminal.resize(width, height);
+        let foot = if width < 60 { "too small" } else { "? help" };
+        terminal.until(foot, |text| {
+            let line = text.lines().find(|l| l.contains(foot));
+            line.is_some_and(|l| width < 60 || l.trim_end().chars().count() + 3 > usize::from(width))
+        });
+    }
+    terminal.press("q");
+    assert_eq!(terminal.end(), 0);
+    terminal.assert_given_back(&modes);
+}
+
+#[test]
+fn signals_end_it_and_give_the_terminal_back() {
+    for name in ["TERM", "HUP", "INT"] {
+        let home = Home::new();
+        let mut terminal = Terminal::bartizan(&home, DEMO, &[], (80, 24));
+        let modes = terminal.modes();
+        terminal.shows("What needs me");
+        terminal.signal(name);
+        terminal.end();
+        terminal.assert_given_back(&modes);
+    }
+}
+
+/// F12 panics in builds for tests where the environment asks for it. The report carries no data of the screen.
+#[test]
+#[cfg(debug_assertions)]
+fn a_panic_gives_the_terminal_back_and_leaves_a_report_without_data() {
+    let home = Home::new();
+    let mut terminal = Terminal::bartizan(&home, DEMO, &[("BARTIZAN_PANIC", "1")], (80, 24));
+    let modes = terminal.modes();
+    terminal.shows("What needs me");
+    terminal.press("2");
+    terminal.shows("SEV");
+    terminal.press("/payments");
+    terminal.shows("payments");
+    terminal.press("\x1b[24~");
+    assert_ne!(terminal.end(), 0);
+    terminal.assert_given_back(&modes);
+    let report = home.path().join("state/bartizan/panic.txt");
+    let words = fs::read_to_string(&report).unwrap();
+    assert_eq!(fs::metadata(&report).unwrap().permissions().mode() & 0o777, 0o600);
+    assert!(words.contains("run.rs") && words.contains("bartizan"), "{words}");
+    for data in ["payments", "asked for by", "jo.tanaka", "222233334444"] {
+        assert!(!words.contains(data), "the report tells of {data}: {words}");
+    }
+    assert!(terminal.text().contains("panic.txt"), "{}", terminal.text());
+}
+
+/// In a shell, as a user would: ctrl-z gives the shell back, `fg` draws the console again.
+#[test]
+fn it_suspends_and_comes_back() {
+    let home = Home::new();
+    let mut command = CommandBuilder::new("sh");
+    command.args(["-i"]);
+    let mut terminal = Terminal::start(&home, command, &[("PS1", "ready> "), ("ENV", "")], (80, 24));
+    terminal.shows("ready> ");
+    terminal.press(&format!("{} demo --still --theme dark\r", env!("CARGO_BIN_EXE_bartizan")));
+    terminal.shows("What needs me");
+    terminal.press("2");
+    terminal.shows("SEV");
+    terminal.press("\x1a");
+    terminal.until("the shell", |text| text.contains("ready> ") && !text.contains("SEV"));
+    assert!(!terminal.screen.screen().alternate_screen() && !terminal.screen.screen().hide_cursor());
+    terminal.press("echo still $((40 + 2))\r");
+    terminal.shows("still 42");
+    terminal.press("fg\r");
+    terminal.shows("SEV");
+    terminal.shows("? help");
+    assert!(terminal.screen.screen().alternate_screen());
+    terminal.press("q");
+    terminal.until("the shell", |text| !text.contains("SEV"));
+    terminal.press("exit\r");
+    terminal.end();
+}
+
+#[test]
+fn without_a_terminal_it_says_what_to_do_instead() {
+    let home = Home::new();
+    let mut command = Command::new(env!("CARGO_BIN_EXE_bartizan"));
+    let output = command.args(DEMO).env_clear().envs(home.variables()).output().unwrap();
+    assert_eq!(output.status.code(), Some(1));
+    assert!(output.stdout.is_empty(), "{:?}", output.stdout);
+    assert!(String::from_utf8(output.stderr).unwrap().contains("bartizan list"));
+}
+
+/// Idle costs nothing, and moving little: DESIGN §8, measured on the stream.
+#[test]
+fn bytes_on_the_line_stay_within_the_budget() {
+    let home = Home::new();
+    let mut terminal = Terminal::bartizan(&home, DEMO, &[], (200, 60));
+    terminal.shows("What needs me");
+    terminal.press("2");
+    terminal.shows("SEV");
+    terminal.quiet();
+    assert_eq!(terminal.quiet().len(), 0, "an idle console writes");
+    let mut cost = |key: &str| {
+        terminal.press(key);
+        let bytes = terminal.quiet();
+        assert!(!bytes.is_empty(), "{key} shows nothing");
+        bytes.len()
+    };
+    let (first, second) = (cost("j"), cost("j"));
+    let up = cost("k");
+    assert!(first <= 300 && second <= 300 && up <= 300, "cursor down {first}, {second}, up {up} bytes");
+    cost("\x06");
+    let scrolls = [cost("j"), cost("j"), cost("\x1b[B")];
+    assert!(scrolls.iter().all(|n| *n <= 1_000), "one line scrolled: {scrolls:?} bytes");
+    let mut moved = terminal.text();
+    // The scrolled screen is the screen that a whole painting shows.
+    terminal.press("\x0c");
+    terminal.quiet();
+    assert_eq!(terminal.text(), moved);
+    terminal.press("G");
+    terminal.quiet();
+    moved = terminal.text();
+    for _ in 0..3 {
+        terminal.press("k");
+    }
+    terminal.quiet();
+    assert_ne!(terminal.text(), moved);
+    terminal.press("q");
+    assert_eq!(terminal.end(), 0);
+}
+
+/// Control sequences of a stream, one by one; panics at a control byte that begins none of those a painter may write.
+fn sequences(stream: &[u8]) -> Vec<String> {
+    let text = std::str::from_utf8(stream).expect("the stream is UTF-8: no lone C1 byte");
+    let mut found = Vec::new();
+    let mut rest = text;
+    while let Some(at) = rest.find(|c: char| is_hostile(c)) {
+        rest = &rest[at..];
+        let c = rest.chars().next().unwrap();
+        if matches!(c, '\r' | '\n') {
+            rest = &rest[1..];
+            continue;
+        }
+        assert_eq!(c, '\u{1b}', "a foreign character reached the terminal: {:?}", rest.chars().take(40).collect::<String>());
+        let body = rest.strip_prefix("\u{1b}[").unwrap_or_else(|| {
+            panic!("no sequence of ours: {:?}", rest.chars().take(40).collect::<String>());
+        });
+        let end = body.find(|c: char| ('@'..='~').contains(&c)).expect("a sequence ends");
+        let (parameters, last) = (&body[..end], &body[end..=end]);
+        let figures = parameters.chars().all(|c| c.is_ascii_digit() || c == ';');
+        let known = match last {
+            // Place, right, scroll region, scroll up and down, colour, clear.
+            "H" | "C" | "r" | "S" | "T" | "m" => figures,
+            "J" => parameters == "2",
+            // Alternate screen, cursor, wrapping, bracketed paste, mouse.
+            "h" | "l" => ["?1049", "?25", "?7", "?2004", "?1000", "?1006"].contains(&parameters),
+            _ => false,
+        };
+        assert!(known, "no sequence of ours: {:?}", &rest[..end + 3]);
+        found.push(format!("{parameters}{last}"));
+        rest = &body[end + 1..];
+    }
+    found
+}
+
+#[test]
+fn no_color_means_no_colour() {
+    let home = Home::new();
+    let mut terminal = Terminal::bartizan(&home, &["demo", "--still"], &[("NO_COLOR", "1")], (120, 36));
+    terminal.shows("What needs me");
+    for key in ["2", "\r", "y", "\x1b", "/acc", "\t", "\x1b", ":", "\x1b", "?", "\x1b", "4", "6"] {
+        terminal.press(key);
+        terminal.settle();
+    }
+    for sequence in sequences(&terminal.stream) {
+        let Some(codes) = sequence.strip_suffix('m') else { continue };
+        assert!(codes.split(';').all(|code| matches!(code, "" | "0" | "1" | "2" | "3" | "4" | "7")), "a colour: {sequence}");
+    }
+    terminal.press("q");
+    assert_eq!(terminal.end(), 0);
+}
+
+/// What an attacker would put into a name: colours, titles, the clipboard, C1, bells, overrides, invisible letters.
+const HOSTILE: &str = "x\u{1b}[31m\u{1b}]0;owned\u{7}\u{1b}]52;c;cm0gLXJm\u{7}\u{9b}2J\u{9d}52;c;AA\u{9c}\u{202e}gpj.exe\u{202c}\u{2066}z\u{200b}w\u{200d}\u{feff}\u{8}\u{c}\u{e}\u{1b}c\u{1b}P+q\u{1b}\\\u{7f}\r\n\u{2028}end";
+
+/// The embedded estate with hostile words wherever words are free.
+fn hostile_estate(path: &Path) {
+    let demo = bartizan::demo::Organization::new(now(), 4);
+    let mut estate: Estate = (**demo.estate()).clone();
+    let mut account = (**estate.account(&demo.finding(0).account).unwrap()).clone();
+    account.name = format!("acc{HOSTILE}");
+    account.tags.insert(format!("key{HOSTILE}"), format!("value{HOSTILE}"));
+    account.tags.insert("Owner".into(), format!("team{HOSTILE}"));
+    estate.put_account(account);
+    if let Some(organization) = &mut estate.organization {
+        organization.name = format!("org{HOSTILE}");
+    }
+    if let Some(caller) = &mut estate.caller {
+        caller.arn = format!("{}{HOSTILE}", caller.arn);
+    }
+    for row in &mut estate.coverage {
+        row.reason = format!("why{HOSTILE}");
+    }
+    let findings = (0..4).map(|n| {
+        let mut finding =
+            Finding { title: format!("title{n}{HOSTILE}"), description: format!("words{HOSTILE}"), ..demo.finding(n) };
+        finding.account = demo.finding(0).account;
+        finding.resource.id = format!("arn:aws:s3:::bucket{n}{HOSTILE}");
+        finding.resource.kind = format!("Kind{HOSTILE}");
+        finding.control = format!("Control{HOSTILE}");
+        finding.source.id = format!("id-{n}-{HOSTILE}");
+        finding.source.name = format!("Source{HOSTILE}");
+        finding.types = vec![format!("Type{HOSTILE}")];
+        finding.remediation = format!("do{HOSTILE}");
+        finding.remediation_url = format!("https://example.com/{HOSTILE}");
+        // One document is JSON with escapes in it, the others hold raw bytes.
+        finding.document = if n == 0 {
+            serde_json::json!({ "Title": HOSTILE, HOSTILE: [HOSTILE] }).to_string()
+        } else {
+            format!("{{raw {HOSTILE}")
+        };
+        finding
+    });
+    estate::write(fs::File::create(path).unwrap(), &estate, findings.collect::<Vec<_>>().into_iter()).unwrap();
+}
+
+#[test]
+fn hostile_text_reaches_the_terminal_without_a_control_byte() {
+    let home = Home::new();
+    let path = home.path().join("hostile.json.zst");
+    hostile_estate(&path);
+    let from = path.to_str().unwrap();
+    let mut terminal = Terminal::bartizan(&home, &["--from", from, "--theme", "dark"], &[], (160, 45));
+    terminal.shows("What needs me");
+    let steps = [
+        ("2", "title"),
+        ("\r", "What is wrong"),
+        ("y", "Title"),
+        ("\x1b", "What is wrong"),
+        ("\x1b", "SEV"),
+        ("G\r", "What is wrong"),
+        ("y", "raw"),
+        ("\x1b", "What is wrong"),
+        ("\x1b", "SEV"),
+        ("btitle\r", "FAILING FOR"),
+        ("\r", "title"),
+        ("\x1b", "FAILING FOR"),
+        ("\x1b", "SEV"),
+        ("/account:acc\t", "acc"),
+        ("\x15", "tab completes"),
+        ("owner:team\t", "team"),
+        ("\x1b", "SEV"),
+        ("Cid\r\x1b", "SEV"),
+        (":theme", "theme"),
+        ("\x1b", "SEV"),
+        ("w", "Accounts"),
+        ("\r", "owner"),
+        ("y", "\"tags\""),
+        ("\x1b", "owner"),
+        ("!", "Coverage"),
+        ("\r", "why"),
+        ("1", "What needs me"),
+    ];
+    for (keys, expected) in steps {
+        // Escape has to be read alone.
+        for key in keys.split_inclusive('\r') {
+            terminal.press(key);
+        }
+        terminal.shows(expected);
+        terminal.settle();
+    }
+    terminal.press("q");
+    assert_eq!(terminal.end(), 0);
+    let all = sequences(&terminal.stream);
+    assert!(all.len() > 100, "{}", all.len());
+    let text = String::from_utf8(terminal.stream.clone()).unwrap();
+    assert!(text.contains("x·[31m"), "the hostile words were never on screen");
+    for (arguments, words) in [
+        (&["list", "findings"][..], "title"),
+        (&["list", "accounts", "-c", "all"], "acc"),
+        (&["list", "coverage"], "why"),
+        (&["show", &format!("id-0-{HOSTILE}")], "What is wrong"),
+        (&["show", &format!("id-1-{HOSTILE}"), "-o", "json"], "raw"),
+        (&["show", "nothing-like-it\u{1b}[31m"], "nothing"),
+    ] {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_bartizan"));
+        let output = command.args(["--from", from]).args(arguments).env_clear().envs(home.variables()).output().unwrap();
+        let printed = String::from_utf8([output.stdout, output.stderr].concat()).unwrap();
+        assert!(printed.contains(words), "{arguments:?}: {printed}");
+        let foreign = printed.chars().find(|c| *c != '\n' && is_hostile(*c));
+        assert_eq!(foreign, None, "{arguments:?}: {printed:?}");
+    }
+}
