@@ -37,6 +37,7 @@ fn schema() -> Arc<Schema> {
             _ => Kind::Keyword,
         },
         aliases: &[],
+        also: &[],
         search: matches!(name, "id" | "resource" | "account" | "control" | "title" | "owner"),
         help: "",
     };

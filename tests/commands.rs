@@ -380,17 +380,21 @@ fn an_import_into_the_cache_is_known_the_second_time_and_a_broken_file_changes_n
         fs::write(&path, bytes).unwrap();
         path.to_str().unwrap().to_owned()
     };
-    let good = write("good.json", &fs::read(data("security-hub.json")).unwrap().repeat(1));
+    let good = write("good.json", &fs::read(data("security-hub.json")).unwrap());
     for (broken, words) in [
         (write("empty.json", b""), ["empty", "nothing was imported"]),
         (write("noise.bin", &[0, 159, 146, 150, 255, 7]), ["noise.bin", "nothing was imported"]),
-        (write("half.json", &fs::read(data("security-hub.json")).unwrap()[..900]), ["half.json", "nothing was imported"]),
         (write("other.json", b"{\"hello\": 1}"), ["other.json", "nothing was imported"]),
         ("/no/such/file.json".to_owned(), ["/no/such/file.json", "nothing was imported"]),
     ] {
         home.run_with(&env, &["import", &good, &broken]).failed(1, &words);
         assert_eq!(home.files(), before, "{broken}");
     }
+    // One that was cut off gives what is whole in it, here nothing, and says where it ends.
+    let half = write("half.json", &fs::read(data("security-hub.json")).unwrap()[..900]);
+    let cut = home.run_with(&env, &["import", &half]);
+    assert_eq!((cut.code, added(&cut).as_str()), (3, "0 new, 0 changed, 0 known already"), "{}", cut.err);
+    assert!(cut.err.contains("half.json: record 1 at line 3, column 9: ") && cut.err.contains("cut off"), "{}", cut.err);
 }
 
 #[test]
@@ -418,7 +422,7 @@ fn a_cache_that_cannot_be_written_says_so_and_what_to_do() {
     home.file("cache", "not a directory");
     let cache = home.path().join("cache").to_str().unwrap().to_owned();
     let import = ["import", &data("security-hub.json")];
-    home.run_with(&[("XDG_CACHE_HOME", cache)], &import).failed(1, &["could not make", "XDG_CACHE_HOME"]);
+    home.run_with(&[("XDG_CACHE_HOME", cache)], &import).failed(1, &["could not", "Not a directory", "XDG_CACHE_HOME"]);
 
     let kept = home.path().join("kept");
     fs::create_dir(&kept).unwrap();
@@ -559,7 +563,7 @@ fn what_the_cloud_refuses_is_told_and_no_secret_leaves() {
     let whole = list(&["list", "vpcs", "-o", "json"]);
     assert!(whole.err.starts_with("arn:aws:"), "{}", whole.err);
     let rows = whole.json();
-    assert!(rows.iter().all(|r| r["region"] == "eu-west-1" && r["account_id"] == cloud.management()), "{rows:?}");
+    assert!(rows.iter().all(|r| r["region"] == "eu-west-1" && r["account"] == cloud.management()), "{rows:?}");
 
     // One refused question: the rest is printed, the code is 3, standard error names it.
     cloud.fault(Rule::new(Fault::AccessDenied).action("DescribeSubnets"));

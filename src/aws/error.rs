@@ -61,6 +61,11 @@ impl Failure {
             return Self::of_credentials(credentials);
         }
         match error {
+            // AWS refuses with other statuses: this is an answer whose body makes no sense.
+            SdkError::ServiceError(service) if service.raw().status().is_success() => {
+                let status = service.raw().status().as_u16();
+                Self::new(Kind::Broken, "", format!("the answer (HTTP status {status}) could not be read: {}", chain(error)))
+            }
             SdkError::ServiceError(service) => {
                 let status = service.raw().status().as_u16();
                 let code = error.code().unwrap_or_default();

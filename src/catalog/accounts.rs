@@ -78,8 +78,7 @@ impl Subject for Accounts {
     fn rows<'a>(facts: &'a Facts, each: &mut dyn FnMut(&str, &Row<'a>)) {
         let counts = |expression: &str| -> BTreeMap<String, usize> {
             let schema = &ListingId::Findings.get().schema;
-            let (Ok(filter), Some(field)) =
-                (filter::parse(expression, schema, facts.now.as_second()), schema.field("account_id"))
+            let (Ok(filter), Some(field)) = (filter::parse(expression, schema, facts.now.as_second()), schema.field("account"))
             else {
                 return BTreeMap::new();
             };

@@ -20,8 +20,8 @@ pub fn id(row: &Coverage) -> String {
 impl Subject for CoverageRows {
     type Row<'a> = Row<'a>;
     const NAMES: Names = Names { name: "coverage", title: "Coverage", one: "question", many: "questions" };
-    const SORT: &'static str = "outcome:desc,account,region,api";
-    const GROUPS: &'static [&'static str] = &["outcome", "account", "api", "region"];
+    const SORT: &'static str = "outcome:desc,account_name,region,api";
+    const GROUPS: &'static [&'static str] = &["outcome", "account_name", "api", "region"];
     const EMPTY: &'static str = "Nothing was asked of AWS yet.";
 
     fn specs<'a>() -> Vec<Spec<Row<'a>>> {
@@ -31,7 +31,7 @@ impl Subject for CoverageRows {
             spec("outcome", "OUTCOME", Kind::Rank(Outcome::WORDS), 9, "How the question ended", |r| {
                 Value::Rank(r.coverage.outcome.rank())
             }),
-            spec("account", "ACCOUNT", Kind::Keyword, 14, "The account's name", |r| Value::text(r.account_name)),
+            spec("account_name", "ACCOUNT", Kind::Keyword, 14, "The account's name", |r| Value::text(r.account_name)),
             spec("region", "REGION", Kind::Keyword, 14, "The AWS region; empty for global APIs", |r| {
                 Value::text(&*r.coverage.region)
             }),
@@ -44,9 +44,10 @@ impl Subject for CoverageRows {
             })
             .grow(),
             spec("asked", "ASKED", Kind::Age, 5, "How long ago", |r| Value::Time(r.coverage.at)),
-            spec("account_id", "ACCOUNT ID", Kind::Keyword, 12, "The account's twelve digits", |r| {
+            spec("account", "ACCOUNT ID", Kind::Keyword, 12, "The account's twelve digits", |r| {
                 Value::text(&*r.coverage.account)
             })
+            .also(&["account_name"])
             .hidden(),
         ]
     }

@@ -361,11 +361,11 @@ fn account(o: &Account, estate: &Estate, now: Timestamp) -> Detail {
         let policy = identity.password_policy.iter().flatten().map(|(key, value)| (key.clone(), value.to_string()));
         w.section("Password policy", Body::Facts(policy.collect()));
     }
-    w.link("open findings", ListingId::Findings, format!("account_id={} open:yes", o.id));
-    w.link("principals", ListingId::Principals, exactly("account_id", &o.id));
-    w.link("VPCs", ListingId::Vpcs, exactly("account_id", &o.id));
-    w.link("nodes", ListingId::Nodes, exactly("account_id", &o.id));
-    w.link("coverage", ListingId::Coverage, exactly("account_id", &o.id));
+    w.link("open findings", ListingId::Findings, format!("account={} open:yes", o.id));
+    w.link("principals", ListingId::Principals, exactly("account", &o.id));
+    w.link("VPCs", ListingId::Vpcs, exactly("account", &o.id));
+    w.link("nodes", ListingId::Nodes, exactly("account", &o.id));
+    w.link("coverage", ListingId::Coverage, exactly("account", &o.id));
     w.finish()
 }
 
@@ -411,11 +411,7 @@ fn principal(identity: &Identity, o: Principal<'_>, estate: &Estate, now: Timest
             |k: &AccessKey| vec![k.access_key_id.clone(), k.status.clone(), w.time(k.create_date), w.time(k.last_used_date)];
         let rows: Vec<_> = keys.map(row).collect();
         if !rows.is_empty() {
-            w.link(
-                "access keys",
-                ListingId::AccessKeys,
-                format!("user={} account_id={}", quote(&user.user_name), identity.account),
-            );
+            w.link("access keys", ListingId::AccessKeys, format!("user={} account={}", quote(&user.user_name), identity.account));
         }
         w.table("Access keys", &["key", "status", "made", "last used"], rows);
     }
@@ -434,7 +430,7 @@ fn principal(identity: &Identity, o: Principal<'_>, estate: &Estate, now: Timest
         };
         let filter = id
             .split_once('@')
-            .map_or_else(|| exactly("id", &id), |(arn, account)| format!("{} account_id={account}", exactly("id", arn)));
+            .map_or_else(|| exactly("id", &id), |(arn, account)| format!("{} account={account}", exactly("id", arn)));
         w.link(format!("policy {}", attached.policy_name), ListingId::Policies, filter);
     }
     for inline in o.inline() {
@@ -486,7 +482,7 @@ fn policy(identity: &Identity, o: &ManagedPolicy, estate: &Estate, now: Timestam
     w.table("Attached to", &["kind", "name"], holders.map(|p| vec![p.kind().to_owned(), p.name().to_owned()]).collect());
     let document = o.default_document();
     w.section("Document", document.map_or_else(|| Body::Prose("The document was not read.".into()), |d| Body::Code(d.pretty())));
-    w.link("principals that have it", ListingId::Principals, format!("policy={} account_id={}", quote(name), identity.account));
+    w.link("principals that have it", ListingId::Principals, format!("policy={} account={}", quote(name), identity.account));
     w.findings_on(&o.arn);
     w.finish()
 }

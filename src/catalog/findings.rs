@@ -20,7 +20,8 @@ impl Subject for Findings {
     type Row<'a> = Row;
     const NAMES: Names = Names { name: "findings", title: "Findings", one: "finding", many: "findings" };
     const SORT: &'static str = "severity:desc,age";
-    const GROUPS: &'static [&'static str] = &["title", "control", "account", "resource", "owner", "severity", "source", "region"];
+    const GROUPS: &'static [&'static str] =
+        &["title", "control", "account_name", "resource", "owner", "severity", "source", "region"];
     const EMPTY: &'static str = "No findings yet. Security Hub may be off or not readable here: press ! for what was refused, \
                                  or bring a scan in with `bartizan import FILE`.";
 
@@ -33,7 +34,7 @@ impl Subject for Findings {
             spec("severity", "SEV", Kind::Rank(Severity::WORDS), 10, "How bad it is", |r| Value::Rank(r.finding.severity.rank()))
                 .alias(&["sev"]),
             spec("age", "AGE", Kind::Age, 4, "How long since it was first seen", |r| Value::Time(r.finding.first_seen)),
-            spec("account", "ACCOUNT", Kind::Keyword, 15, "The account's name", |r| {
+            spec("account_name", "ACCOUNT", Kind::Keyword, 15, "The account's name", |r| {
                 Value::text(r.account.as_ref().map_or(r.finding.account.as_str(), |a| a.label()))
             }),
             spec("resource", "RESOURCE", Kind::Text, 20, "The resource it is about, by ARN or id", |r| {
@@ -51,10 +52,9 @@ impl Subject for Findings {
             })
             .alias(&["workflow"]),
             spec("region", "REGION", Kind::Keyword, 14, "The AWS region", |r| Value::text(&*r.finding.region)).hidden(),
-            spec("account_id", "ACCOUNT ID", Kind::Keyword, 12, "The account's twelve digits", |r| {
-                Value::text(&*r.finding.account)
-            })
-            .hidden(),
+            spec("account", "ACCOUNT ID", Kind::Keyword, 12, "The account's twelve digits", |r| Value::text(&*r.finding.account))
+                .also(&["account_name"])
+                .hidden(),
             spec("environment", "ENV", Kind::Keyword, 14, "The account's environment class", |r| {
                 Value::text(r.account.as_ref().map_or("unclassified", |a| a.environment_word()))
             })

@@ -184,8 +184,8 @@ fn trusted_name(kind: &str, who: &str) -> String {
 impl Subject for Principals {
     type Row<'a> = PrincipalRow<'a>;
     const NAMES: Names = Names { name: "principals", title: "Principals", one: "principal", many: "principals" };
-    const SORT: &'static str = "account,kind,name";
-    const GROUPS: &'static [&'static str] = &["account", "kind", "trusts", "policy"];
+    const SORT: &'static str = "account_name,kind,name";
+    const GROUPS: &'static [&'static str] = &["account_name", "kind", "trusts", "policy"];
     const EMPTY: &'static str = "No principals. IAM was not readable: press ! for what was refused; \
                                  `bartizan permissions` prints the policy that allows it.";
 
@@ -195,7 +195,7 @@ impl Subject for Principals {
             spec("id", "ARN", Kind::Text, 30, "The principal's ARN", |r| Value::text(r.principal.arn())).alias(&["arn"]).hidden(),
             spec("kind", "KIND", Kind::Keyword, 5, "user, role or group", |r| Value::text(r.principal.kind())),
             spec("name", "NAME", Kind::Text, 24, "The principal's name", |r| Value::text(r.principal.name())).grow(),
-            spec("account", "ACCOUNT", Kind::Keyword, 15, "The account's name", |r| Value::text(r.account_name)),
+            spec("account_name", "ACCOUNT", Kind::Keyword, 15, "The account's name", |r| Value::text(r.account_name)),
             spec("trusts", "TRUSTS", Kind::Set, 22, "Who may become it, by its trust policy", |r| {
                 r.principal.trust().map_or(Value::None, |t| Value::set(trusted(t)))
             })
@@ -224,7 +224,8 @@ impl Subject for Principals {
                 r.principal.tags().map_or(Value::None, |t| Value::set(t.iter().map(|(k, v)| format!("{k}={v}"))))
             })
             .hidden(),
-            spec("account_id", "ACCOUNT ID", Kind::Keyword, 12, "The account's twelve digits", |r| Value::text(r.account))
+            spec("account", "ACCOUNT ID", Kind::Keyword, 12, "The account's twelve digits", |r| Value::text(r.account))
+                .also(&["account_name"])
                 .hidden(),
         ]
     }
@@ -265,7 +266,7 @@ impl Subject for AccessKeys {
     type Row<'a> = Of<'a, AccessKey>;
     const NAMES: Names = Names { name: "access-keys", title: "Access keys", one: "access key", many: "access keys" };
     const SORT: &'static str = "age:desc";
-    const GROUPS: &'static [&'static str] = &["account", "status", "user"];
+    const GROUPS: &'static [&'static str] = &["account_name", "status", "user"];
     const EMPTY: &'static str = "No long-lived access keys. That is how it should be.";
 
     fn specs<'a>() -> Vec<Spec<Of<'a, AccessKey>>> {
@@ -273,7 +274,7 @@ impl Subject for AccessKeys {
         vec![
             spec("id", "KEY", Kind::Text, 20, "The key's id", |r| Value::text(&*r.item.access_key_id)),
             spec("user", "USER", Kind::Keyword, 24, "Whose key it is", |r| Value::text(&*r.item.user_name)).grow(),
-            spec("account", "ACCOUNT", Kind::Keyword, 16, "The account's name", |r| Value::text(r.account_name)),
+            spec("account_name", "ACCOUNT", Kind::Keyword, 16, "The account's name", |r| Value::text(r.account_name)),
             spec("status", "STATUS", Kind::Keyword, 8, "Active or Inactive", |r| Value::text(&*r.item.status)),
             spec("age", "AGE", Kind::Age, 5, "How long since it was made", |r| Value::time(r.item.create_date)),
             spec("used", "USED", Kind::Age, 5, "How long since it was last used", |r| Value::time(r.item.last_used_date)),
@@ -284,7 +285,8 @@ impl Subject for AccessKeys {
                 Value::text(r.item.last_used_region.trim_start_matches("N/A"))
             })
             .hidden(),
-            spec("account_id", "ACCOUNT ID", Kind::Keyword, 12, "The account's twelve digits", |r| Value::text(r.account))
+            spec("account", "ACCOUNT ID", Kind::Keyword, 12, "The account's twelve digits", |r| Value::text(r.account))
+                .also(&["account_name"])
                 .hidden(),
         ]
     }
@@ -299,8 +301,8 @@ pub struct Policies;
 impl Subject for Policies {
     type Row<'a> = Of<'a, ManagedPolicy>;
     const NAMES: Names = Names { name: "policies", title: "Policies", one: "policy", many: "policies" };
-    const SORT: &'static str = "account,name";
-    const GROUPS: &'static [&'static str] = &["account", "by"];
+    const SORT: &'static str = "account_name,name";
+    const GROUPS: &'static [&'static str] = &["account_name", "by"];
     const EMPTY: &'static str = "No managed policies were read.";
 
     fn specs<'a>() -> Vec<Spec<Of<'a, ManagedPolicy>>> {
@@ -308,7 +310,7 @@ impl Subject for Policies {
         vec![
             spec("id", "ARN", Kind::Text, 30, "The policy's ARN", |r| Value::text(&*r.item.arn)).alias(&["arn"]).hidden(),
             spec("name", "NAME", Kind::Text, 32, "The policy's name", |r| Value::text(policy_name(r.item))).grow(),
-            spec("account", "ACCOUNT", Kind::Keyword, 16, "The account's name", |r| Value::text(r.account_name)),
+            spec("account_name", "ACCOUNT", Kind::Keyword, 16, "The account's name", |r| Value::text(r.account_name)),
             spec("by", "BY", Kind::Keyword, 8, "Who keeps it: AWS or the customer", |r| {
                 Value::text(if r.item.arn.contains(":iam::aws:") { "AWS" } else { "customer" })
             }),
@@ -319,7 +321,8 @@ impl Subject for Policies {
                 Value::number(r.item.policy_version_list.len())
             }),
             spec("updated", "UPDATED", Kind::Age, 7, "How long since it was changed", |r| Value::time(r.item.update_date)),
-            spec("account_id", "ACCOUNT ID", Kind::Keyword, 12, "The account's twelve digits", |r| Value::text(r.account))
+            spec("account", "ACCOUNT ID", Kind::Keyword, 12, "The account's twelve digits", |r| Value::text(r.account))
+                .also(&["account_name"])
                 .hidden(),
         ]
     }
@@ -367,8 +370,8 @@ impl Subject for Providers {
     type Row<'a> = ProviderRow<'a>;
     const NAMES: Names =
         Names { name: "providers", title: "Identity providers", one: "identity provider", many: "identity providers" };
-    const SORT: &'static str = "account,kind,name";
-    const GROUPS: &'static [&'static str] = &["account", "kind", "name"];
+    const SORT: &'static str = "account_name,kind,name";
+    const GROUPS: &'static [&'static str] = &["account_name", "kind", "name"];
     const EMPTY: &'static str = "No SAML or OIDC providers.";
 
     fn specs<'a>() -> Vec<Spec<ProviderRow<'a>>> {
@@ -383,7 +386,7 @@ impl Subject for Providers {
                 Value::text(name.split_once('/').map_or(name, |(_, name)| name))
             })
             .grow(),
-            spec("account", "ACCOUNT", Kind::Keyword, 16, "The account's name", |r| Value::text(r.account_name)),
+            spec("account_name", "ACCOUNT", Kind::Keyword, 16, "The account's name", |r| Value::text(r.account_name)),
             spec("audience", "AUDIENCE", Kind::Set, 24, "Client ids an OIDC provider's tokens are for", |r| match r.provider {
                 Provider::Oidc(p) => Value::set(p.client_id_list.iter().map(String::as_str)),
                 Provider::Saml(_) => Value::None,
@@ -394,7 +397,8 @@ impl Subject for Providers {
                     Provider::Oidc(_) => Value::None,
                 }
             }),
-            spec("account_id", "ACCOUNT ID", Kind::Keyword, 12, "The account's twelve digits", |r| Value::text(r.account))
+            spec("account", "ACCOUNT ID", Kind::Keyword, 12, "The account's twelve digits", |r| Value::text(r.account))
+                .also(&["account_name"])
                 .hidden(),
         ]
     }

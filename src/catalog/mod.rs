@@ -159,7 +159,7 @@ pub fn spec<T>(
     get: for<'r> fn(&'r T) -> Value<'r>,
 ) -> Spec<T> {
     let search = matches!(kind, Kind::Keyword | Kind::Text | Kind::Set);
-    Spec { field: Field { name, title, kind, aliases: &[], search, help }, width, grow: false, shown: true, get }
+    Spec { field: Field { name, title, kind, aliases: &[], also: &[], search, help }, width, grow: false, shown: true, get }
 }
 
 impl<T> Spec<T> {
@@ -176,6 +176,11 @@ impl<T> Spec<T> {
     /// Free words do not look into it.
     pub fn mute(mut self) -> Self {
         self.field.search = false;
+        self
+    }
+    /// Terms on it look into these fields too.
+    pub fn also(mut self, fields: &'static [&'static str]) -> Self {
+        self.field.also = fields;
         self
     }
     pub fn alias(mut self, aliases: &'static [&'static str]) -> Self {

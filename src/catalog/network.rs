@@ -37,9 +37,10 @@ fn tag_set(tags: &Tags) -> Value<'_> {
 fn places<'a, T>() -> [Spec<Of<'a, T>>; 3] {
     let spec = spec::<Of<'a, T>>;
     [
-        spec("account", "ACCOUNT", Kind::Keyword, 15, "The account's name", |r| Value::text(r.account_name)),
+        spec("account_name", "ACCOUNT", Kind::Keyword, 15, "The account's name", |r| Value::text(r.account_name)),
         spec("region", "REGION", Kind::Keyword, 14, "The AWS region", |r| Value::text(&*r.region.region)),
-        spec("account_id", "ACCOUNT ID", Kind::Keyword, 12, "The account's twelve digits", |r| Value::text(&*r.region.account))
+        spec("account", "ACCOUNT ID", Kind::Keyword, 12, "The account's twelve digits", |r| Value::text(&*r.region.account))
+            .also(&["account_name"])
             .hidden(),
     ]
 }
@@ -52,8 +53,8 @@ pub struct Vpcs;
 impl Subject for Vpcs {
     type Row<'a> = Of<'a, Vpc>;
     const NAMES: Names = Names { name: "vpcs", title: "VPCs", one: "VPC", many: "VPCs" };
-    const SORT: &'static str = "account,region,name";
-    const GROUPS: &'static [&'static str] = &["account", "region", "internet"];
+    const SORT: &'static str = "account_name,region,name";
+    const GROUPS: &'static [&'static str] = &["account_name", "region", "internet"];
     const EMPTY: &'static str = EMPTY;
 
     fn specs<'a>() -> Vec<Spec<Of<'a, Vpc>>> {
@@ -105,8 +106,8 @@ pub fn routes_to_internet(table: &RouteTable) -> bool {
 impl Subject for Subnets {
     type Row<'a> = Of<'a, Subnet>;
     const NAMES: Names = Names { name: "subnets", title: "Subnets", one: "subnet", many: "subnets" };
-    const SORT: &'static str = "account,region,vpc,cidr";
-    const GROUPS: &'static [&'static str] = &["account", "vpc", "zone", "public"];
+    const SORT: &'static str = "account_name,region,vpc,cidr";
+    const GROUPS: &'static [&'static str] = &["account_name", "vpc", "zone", "public"];
     const EMPTY: &'static str = EMPTY;
 
     fn specs<'a>() -> Vec<Spec<Of<'a, Subnet>>> {
@@ -143,8 +144,8 @@ pub struct RouteTables;
 impl Subject for RouteTables {
     type Row<'a> = Of<'a, RouteTable>;
     const NAMES: Names = Names { name: "route-tables", title: "Route tables", one: "route table", many: "route tables" };
-    const SORT: &'static str = "account,region,vpc";
-    const GROUPS: &'static [&'static str] = &["account", "vpc", "internet"];
+    const SORT: &'static str = "account_name,region,vpc";
+    const GROUPS: &'static [&'static str] = &["account_name", "vpc", "internet"];
     const EMPTY: &'static str = EMPTY;
 
     fn specs<'a>() -> Vec<Spec<Of<'a, RouteTable>>> {
@@ -188,8 +189,8 @@ impl Subject for SecurityGroups {
     type Row<'a> = Of<'a, SecurityGroup>;
     const NAMES: Names =
         Names { name: "security-groups", title: "Security groups", one: "security group", many: "security groups" };
-    const SORT: &'static str = "open,account,name";
-    const GROUPS: &'static [&'static str] = &["account", "vpc", "open", "region"];
+    const SORT: &'static str = "open,account_name,name";
+    const GROUPS: &'static [&'static str] = &["account_name", "vpc", "open", "region"];
     const EMPTY: &'static str = EMPTY;
 
     fn specs<'a>() -> Vec<Spec<Of<'a, SecurityGroup>>> {
@@ -244,8 +245,8 @@ fn open_on(row: &Of<'_, Interface>) -> Vec<String> {
 impl Subject for Interfaces {
     type Row<'a> = Of<'a, Interface>;
     const NAMES: Names = Names { name: "interfaces", title: "Interfaces", one: "interface", many: "interfaces" };
-    const SORT: &'static str = "public,account,address";
-    const GROUPS: &'static [&'static str] = &["account", "vpc", "subnet", "kind", "open"];
+    const SORT: &'static str = "public,account_name,address";
+    const GROUPS: &'static [&'static str] = &["account_name", "vpc", "subnet", "kind", "open"];
     const EMPTY: &'static str = EMPTY;
 
     fn specs<'a>() -> Vec<Spec<Of<'a, Interface>>> {
@@ -302,8 +303,8 @@ pub struct LoadBalancers;
 impl Subject for LoadBalancers {
     type Row<'a> = Of<'a, LoadBalancer>;
     const NAMES: Names = Names { name: "load-balancers", title: "Load balancers", one: "load balancer", many: "load balancers" };
-    const SORT: &'static str = "scheme:desc,account,name";
-    const GROUPS: &'static [&'static str] = &["account", "scheme", "kind", "vpc"];
+    const SORT: &'static str = "scheme:desc,account_name,name";
+    const GROUPS: &'static [&'static str] = &["account_name", "scheme", "kind", "vpc"];
     const EMPTY: &'static str = EMPTY;
 
     fn specs<'a>() -> Vec<Spec<Of<'a, LoadBalancer>>> {

@@ -27,8 +27,8 @@ impl NodeRow<'_> {
 impl Subject for Nodes {
     type Row<'a> = NodeRow<'a>;
     const NAMES: Names = Names { name: "nodes", title: "Nodes", one: "node", many: "nodes" };
-    const SORT: &'static str = "account,name";
-    const GROUPS: &'static [&'static str] = &["account", "ping", "platform", "region"];
+    const SORT: &'static str = "account_name,name";
+    const GROUPS: &'static [&'static str] = &["account_name", "ping", "platform", "region"];
     const EMPTY: &'static str = "No managed nodes. A machine appears here when the SSM agent runs on it, its role allows it \
                                  to register, and it reaches the ssm and ssmmessages endpoints.";
 
@@ -40,7 +40,7 @@ impl Subject for Nodes {
             }),
             spec("name", "NAME", Kind::Text, 18, "The machine's name", |r| Value::text(r.name())).grow(),
             spec("ping", "PING", Kind::Keyword, 14, "Online, ConnectionLost or Inactive", |r| Value::text(&*r.node.ping_status)),
-            spec("account", "ACCOUNT", Kind::Keyword, 15, "The account's name", |r| Value::text(r.account_name)),
+            spec("account_name", "ACCOUNT", Kind::Keyword, 15, "The account's name", |r| Value::text(r.account_name)),
             spec("region", "REGION", Kind::Keyword, 14, "The AWS region", |r| Value::text(&*r.region.region)),
             spec("platform", "PLATFORM", Kind::Keyword, 16, "Operating system", |r| {
                 let name = if r.node.platform_name.is_empty() { &r.node.platform_type } else { &r.node.platform_name };
@@ -65,10 +65,9 @@ impl Subject for Nodes {
             .hidden(),
             spec("vpc", "VPC", Kind::Keyword, 21, "The VPC it stands in", |r| Value::text(r.instance.map_or("", |i| &i.vpc_id)))
                 .hidden(),
-            spec("account_id", "ACCOUNT ID", Kind::Keyword, 12, "The account's twelve digits", |r| {
-                Value::text(&*r.region.account)
-            })
-            .hidden(),
+            spec("account", "ACCOUNT ID", Kind::Keyword, 12, "The account's twelve digits", |r| Value::text(&*r.region.account))
+                .also(&["account_name"])
+                .hidden(),
         ]
     }
 
@@ -95,7 +94,7 @@ impl Subject for Sessions {
     type Row<'a> = SessionRow<'a>;
     const NAMES: Names = Names { name: "sessions", title: "Sessions", one: "session", many: "sessions" };
     const SORT: &'static str = "started";
-    const GROUPS: &'static [&'static str] = &["who", "account", "status", "node"];
+    const GROUPS: &'static [&'static str] = &["who", "account_name", "status", "node"];
     const EMPTY: &'static str = "No sessions in what AWS still remembers (30 days).";
 
     fn specs<'a>() -> Vec<Spec<SessionRow<'a>>> {
@@ -106,16 +105,15 @@ impl Subject for Sessions {
             spec("started", "STARTED", Kind::Age, 7, "How long since it began", |r| Value::time(r.session.start_date)),
             spec("who", "WHO", Kind::Keyword, 20, "The ARN of who opened it", |r| Value::text(&*r.session.owner)),
             spec("node", "NODE", Kind::Keyword, 19, "The node it runs on", |r| Value::text(&*r.session.target)),
-            spec("account", "ACCOUNT", Kind::Keyword, 15, "The account's name", |r| Value::text(r.account_name)),
+            spec("account_name", "ACCOUNT", Kind::Keyword, 15, "The account's name", |r| Value::text(r.account_name)),
             spec("region", "REGION", Kind::Keyword, 14, "The AWS region", |r| Value::text(&*r.region.region)).hidden(),
             spec("reason", "REASON", Kind::Text, 20, "Why it was opened", |r| Value::text(&*r.session.reason)).grow(),
             spec("document", "DOCUMENT", Kind::Keyword, 24, "The session document", |r| Value::text(&*r.session.document_name))
                 .hidden(),
             spec("ended", "ENDED", Kind::Time, 16, "When it ended (UTC)", |r| Value::time(r.session.end_date)).hidden(),
-            spec("account_id", "ACCOUNT ID", Kind::Keyword, 12, "The account's twelve digits", |r| {
-                Value::text(&*r.region.account)
-            })
-            .hidden(),
+            spec("account", "ACCOUNT ID", Kind::Keyword, 12, "The account's twelve digits", |r| Value::text(&*r.region.account))
+                .also(&["account_name"])
+                .hidden(),
         ]
     }
 

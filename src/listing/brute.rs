@@ -254,6 +254,7 @@ fn schema(kinds: &[(Kind, bool)]) -> Arc<Schema> {
         title: name,
         kind: *kind,
         aliases: &[],
+        also: &[],
         search: *search,
         help: "",
     };

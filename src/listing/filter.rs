@@ -281,7 +281,17 @@ impl<'a> Parser<'a> {
             }
             self.at += 1;
         }
-        let term = Node::Term(Term { field, name: declared.name, op, values, tests });
+        let also = declared.also.iter().filter_map(|name| self.schema.field(name));
+        let also: Vec<Node> = also
+            .map(|field| {
+                let name = self.schema.get(field).name;
+                Node::Term(Term { field, name, op, values: values.clone(), tests: tests.clone() })
+            })
+            .collect();
+        let mut term = Node::Term(Term { field, name: declared.name, op, values, tests });
+        if !also.is_empty() {
+            term = Node::Or(std::iter::once(term).chain(also).collect());
+        }
         Ok(if negated { Node::Not(Box::new(term)) } else { term })
     }
 
@@ -444,7 +454,7 @@ mod tests {
     const NOW: i64 = 1_700_000_000;
 
     fn schema() -> Schema {
-        let field = |name, kind, aliases| Field { name, title: name, kind, aliases, search: true, help: "" };
+        let field = |name, kind, aliases| Field { name, title: name, kind, aliases, also: &[], search: true, help: "" };
         Schema::new(vec![
             field("account", Kind::Keyword, &[]),
             field("title", Kind::Text, &[]),
@@ -489,6 +499,15 @@ mod tests {
                 assert_eq!(read(text).unwrap().to_string(), written, "{text}");
             }
         }
+    }
+
+    #[test]
+    fn a_field_looks_into_the_fields_it_names() {
+        let field = |name, also| Field { name, title: name, kind: Kind::Keyword, aliases: &[], also, search: true, help: "" };
+        let schema = Schema::new(vec![field("account", &["account_name"]), field("account_name", &[])]);
+        assert_eq!(parse("account:prod-*", &schema, 0).unwrap().to_string(), "(account:prod-* or account_name:prod-*)");
+        assert_eq!(parse("account_name:prod", &schema, 0).unwrap().to_string(), "account_name:prod");
+        assert_eq!(parse("account!=a", &schema, 0).unwrap().to_string(), "!(account=a or account_name=a)");
     }
 
     #[test]

@@ -30,6 +30,9 @@ pub struct Field {
     pub kind: Kind,
     /// Other names the filter language takes.
     pub aliases: &'static [&'static str],
+    /// Other fields of the same kind that a term on this one looks into too: a thing that has an id and a name is found
+    /// by either.
+    pub also: &'static [&'static str],
     /// Whether free words look here (texts, sets and ranks only).
     pub search: bool,
     /// One line for completion and help.

@@ -91,7 +91,7 @@ pub fn open(world: &World, library: &Library, listing: ListingId, row: RowId, no
 
 /// The id an object is looked up by: AWS's own policies carry the account they were read in.
 fn object_id(world: &World, listing: ListingId, row: RowId, id: &str) -> String {
-    let account = listing.get().field("account_id").map(|f| world.index(listing).cell(row, f));
+    let account = listing.get().field("account").map(|f| world.index(listing).cell(row, f));
     match (listing, account) {
         (ListingId::Policies, Some(Cell::Text(account))) if id.contains(":iam::aws:") => format!("{id}@{account}"),
         _ => id.to_owned(),
@@ -151,7 +151,7 @@ pub fn overview(world: &World, now: Timestamp, cancel: &Cancel) -> Option<Overvi
     }
     Some(Overview {
         severities,
-        accounts: top(findings, "account", now, cancel)?,
+        accounts: top(findings, "account_name", now, cancel)?,
         owners: top(findings, "owner", now, cancel)?,
         trend: trend(findings, now, cancel)?,
         needs,

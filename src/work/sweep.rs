@@ -136,8 +136,11 @@ async fn ticks(organization: Arc<Organization>, changes: mpsc::Sender<Change>, m
         k += 1;
         let findings = Change::Findings { findings: tick.findings, origin: Origin::Live };
         let nodes = tick.nodes.into_iter().map(|(account, region, node)| Change::Node { account, region, node: Box::new(node) });
-        let sessions =
-            tick.sessions.into_iter().map(|(account, region, session)| Change::Session { account, region, session: Box::new(session) });
+        let sessions = tick.sessions.into_iter().map(|(account, region, session)| Change::Session {
+            account,
+            region,
+            session: Box::new(session),
+        });
         for change in std::iter::once(findings).chain(nodes).chain(sessions) {
             if changes.send(change).await.is_err() {
                 return;

@@ -189,7 +189,7 @@ impl App {
         let keyed = wanted.filter_map(|row| self.keymap.keys_of(row.name).map(|keys| (keys.to_owned(), row.hint)));
         let mut hints: Vec<(String, &'static str)> = keyed.collect();
         if overview {
-            hints.push(("1–7".into(), "views"));
+            hints.push(("1-7".into(), "views"));
         }
         hints.push((self.keymap.keys_of("palette").unwrap_or(":").to_owned(), "command"));
         hints

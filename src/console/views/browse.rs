@@ -547,7 +547,7 @@ impl Browse {
     fn hop(&self, action: Action, world: &World) -> Vec<Request> {
         let Some((index, row)) = self.row_here() else { return Vec::new() };
         let id = self.text_of(index, row, "id");
-        let account = self.text_of(index, row, "account_id");
+        let account = self.text_of(index, row, "account");
         let links = if self.listing.id == ListingId::Findings {
             let resource = ResourceRef::new(self.text_of(index, row, "resource"), self.text_of(index, row, "type"));
             detail::links_of_resource(&world.estate, &resource)
@@ -824,7 +824,10 @@ fn go(link: &Link) -> Request {
 /// The values of a field that contain a text, most frequent first.
 fn values(index: &Index, field: FieldId, part: &str) -> Vec<String> {
     let part = part.to_lowercase();
-    let all = distinct(index, field, 5_000);
+    let schema = index.schema();
+    let also = schema.get(field).also.iter().filter_map(|name| schema.field(name));
+    // Names come before the ids they stand for.
+    let all: Vec<(String, usize)> = also.chain([field]).flat_map(|field| distinct(index, field, 5_000)).collect();
     let mut found: HashMap<bool, Vec<String>> = HashMap::new();
     for (value, _) in all {
         let lower = value.to_lowercase();

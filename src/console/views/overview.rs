@@ -179,7 +179,6 @@ impl Painter<'_, '_> {
     }
 
     fn all(&mut self, area: Rect, figures: &Overview) {
-        let wide = area.width >= 120;
         let half = area.width / 2;
         let left = Rect { width: half.saturating_sub(1), ..area };
         let right = Rect { x: area.x + half + 1, width: area.width - half - 2, ..area };
@@ -202,7 +201,7 @@ impl Painter<'_, '_> {
         let below = left.y + needs.max(severities);
         self.severities(Rect { height: severities.min(area.height), ..right }, figures);
         let rest = area.bottom().saturating_sub(below);
-        let trend_height = if rest > 14 || wide { 8.min(rest) } else { 0 };
+        let trend_height = if rest > 17 { 8 } else { 0 };
         let lists = rest - trend_height;
         self.bars(Rect { y: below, height: lists, ..left }, "Accounts with most critical and high", &figures.accounts);
         self.bars(Rect { y: below, height: lists, ..right }, "Owners with most critical and high", &figures.owners);
