@@ -9,9 +9,14 @@ fn main() -> ExitCode {
     match bartizan::cli::main() {
         Ok(code) => code,
         Err(error) => {
-            eprintln!("bartizan: {error}");
-            for cause in error.chain().skip(1) {
-                eprintln!("  because {cause}");
+            let mut said = error.to_string();
+            eprintln!("bartizan: {said}");
+            // Many messages hold their cause's words already.
+            for cause in error.chain().skip(1).map(ToString::to_string) {
+                if !said.contains(&cause) {
+                    eprintln!("  because {cause}");
+                }
+                said = cause;
             }
             ExitCode::FAILURE
         }

@@ -15,7 +15,7 @@ use bartizan::listing::schema::{Field, Kind, Schema};
 use bartizan::listing::segment::SegmentBuilder;
 use bartizan::model::account::Account;
 use bartizan::model::arn::ResourceRef;
-use bartizan::model::attribution::Attribution;
+use bartizan::model::account::Attribution;
 use bartizan::model::estate::Estate;
 use bartizan::model::finding::{Finding, FindingKey, RecordState, Severity, SourceRef, Status};
 use bartizan::work::store::{Origin, Put, Store};

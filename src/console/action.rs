@@ -1,6 +1,36 @@
 //! Every action: one row gives its name, help, scope and default keys. Keymap, help, palette and hints come from here.
 
-use crate::console::keymap::Scope;
+/// Where a key has its meaning. A context looks into several, nearest first.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Scope {
+    /// A list of rows.
+    List,
+    /// A row in full.
+    Detail,
+    /// A raw document.
+    Document,
+    /// Whatever stands for one row: lists and details.
+    Row,
+    /// Whatever scrolls.
+    Moving,
+    Global,
+}
+
+impl Scope {
+    pub const ALL: [Self; 6] = [Self::List, Self::Detail, Self::Document, Self::Row, Self::Moving, Self::Global];
+
+    /// As config and help call it.
+    pub const fn word(self) -> &'static str {
+        match self {
+            Self::List => "list",
+            Self::Detail => "detail",
+            Self::Document => "document",
+            Self::Row => "row",
+            Self::Moving => "moving",
+            Self::Global => "global",
+        }
+    }
+}
 
 /// What a key can ask for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]

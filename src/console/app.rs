@@ -239,7 +239,7 @@ impl App {
                 Vec::new()
             }
             Some(Over::Help(offset)) => {
-                let scopes = &[crate::console::keymap::Scope::Moving, crate::console::keymap::Scope::Global];
+                let scopes = &[crate::console::action::Scope::Moving, crate::console::action::Scope::Global];
                 let (by, close) = match self.keymap.press(Key::from(key), scopes) {
                     Press::Action(Action::Down) => (1, false),
                     Press::Action(Action::Up) => (-1, false),
@@ -405,7 +405,7 @@ impl App {
         let scopes = self.views[self.current].scopes();
         for row in ACTIONS {
             let shown = scopes.contains(&row.scope) && !matches!(row.action, Action::View(_) | Action::Palette);
-            let moving = row.scope == crate::console::keymap::Scope::Moving;
+            let moving = row.scope == crate::console::action::Scope::Moving;
             if shown && !moving {
                 let keys = self.keymap.keys_of(row.name).unwrap_or_default();
                 add(row.name, &format!("{}  [{keys}]", row.help), Command::Action(row.action));

@@ -155,6 +155,9 @@ const MODIFIERS: [(Modifier, &str); 6] = [
     (Modifier::CROSSED_OUT, "9"),
 ];
 
+/// What shows on a blank, too.
+const ON_BLANKS: Modifier = Modifier::UNDERLINED.union(Modifier::REVERSED).union(Modifier::CROSSED_OUT);
+
 impl Pen {
     fn put(&mut self, out: &mut Vec<u8>, x: u16, y: u16, cell: &Cell) {
         match self.at {
@@ -162,7 +165,12 @@ impl Pen {
             Some((column, row)) if row == y && column < x => out.extend_from_slice(format!("\x1b[{}C", x - column).as_bytes()),
             _ => out.extend_from_slice(format!("\x1b[{};{}H", y + 1, x + 1).as_bytes()),
         }
-        self.restyle(out, PenStyle { fg: cell.fg, bg: cell.bg, modifier: cell.modifier });
+        let mut style = PenStyle { fg: cell.fg, bg: cell.bg, modifier: cell.modifier };
+        if cell.symbol() == " " && !(style.modifier | self.style.modifier).intersects(ON_BLANKS) {
+            // A blank shows its ground only: the gaps between columns need no change of colour.
+            (style.fg, style.modifier) = (self.style.fg, self.style.modifier);
+        }
+        self.restyle(out, style);
         out.extend_from_slice(cell.symbol().as_bytes());
         self.at = Some((x + cell.cell_width(), y));
     }

@@ -14,7 +14,22 @@ use crate::listing::strings::{BLOCK, Block, LONGEST, Strings};
 const MARK: &[u8; 8] = b"LISTSEG\n";
 const VERSION: u32 = 1;
 
-pub(crate) fn write(segment: &Segment) -> Vec<u8> {
+impl Segment {
+    /// The stored form: versioned, bound to the schema, with a checksum against accidents (not against forgery).
+    pub fn to_bytes(&self) -> Vec<u8> {
+        write(self)
+    }
+
+    /// Reads what [`Segment::to_bytes`] wrote. Every length, offset and code is checked, so bytes from anywhere are safe.
+    ///
+    /// # Errors
+    /// When the bytes are not a segment, of another version or schema, or damaged.
+    pub fn from_bytes(schema: Arc<Schema>, bytes: &[u8]) -> Result<Segment, SegmentError> {
+        read(schema, bytes)
+    }
+}
+
+fn write(segment: &Segment) -> Vec<u8> {
     let mut out = Vec::with_capacity(segment.memory() + 256);
     out.extend_from_slice(MARK);
     out.extend_from_slice(&VERSION.to_le_bytes());
@@ -80,7 +95,7 @@ fn put_strings(out: &mut Vec<u8>, strings: &Strings) {
     }
 }
 
-pub(crate) fn read(schema: Arc<Schema>, bytes: &[u8]) -> Result<Segment, SegmentError> {
+fn read(schema: Arc<Schema>, bytes: &[u8]) -> Result<Segment, SegmentError> {
     let mut reader = Reader { bytes, at: 0 };
     if reader.take(MARK.len()).ok() != Some(MARK.as_slice()) {
         return Err(SegmentError::NotASegment);

@@ -505,7 +505,7 @@ mod tests {
     fn a_field_looks_into_the_fields_it_names() {
         let field = |name, also| Field { name, title: name, kind: Kind::Keyword, aliases: &[], also, search: true, help: "" };
         let schema = Schema::new(vec![field("account", &["account_name"]), field("account_name", &[])]);
-        assert_eq!(parse("account:prod-*", &schema, 0).unwrap().to_string(), "(account:prod-* or account_name:prod-*)");
+        assert_eq!(parse("account:prod-*", &schema, 0).unwrap().to_string(), "account:prod-* or account_name:prod-*");
         assert_eq!(parse("account_name:prod", &schema, 0).unwrap().to_string(), "account_name:prod");
         assert_eq!(parse("account!=a", &schema, 0).unwrap().to_string(), "!(account=a or account_name=a)");
     }

@@ -8,7 +8,6 @@ use std::borrow::Cow;
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use crate::listing::codec;
 use crate::listing::column::{Column, MEMBER, Whole, split_at};
 use crate::listing::packed::Packed;
 use crate::listing::schema::{Field, FieldId, Kind, Schema};
@@ -131,19 +130,6 @@ impl Segment {
     pub fn memory(&self) -> usize {
         let columns: usize = self.columns.iter().map(|column| size_of::<Column>() + column.memory()).sum();
         columns + (self.keys.capacity() + self.payloads.capacity()) * 8
-    }
-
-    /// The stored form: versioned, bound to the schema, with a checksum against accidents (not against forgery).
-    pub fn to_bytes(&self) -> Vec<u8> {
-        codec::write(self)
-    }
-
-    /// Reads what [`Segment::to_bytes`] wrote. Every length, offset and code is checked, so bytes from anywhere are safe.
-    ///
-    /// # Errors
-    /// When the bytes are not a segment, of another version or schema, or damaged.
-    pub fn from_bytes(schema: Arc<Schema>, bytes: &[u8]) -> Result<Segment, SegmentError> {
-        codec::read(schema, bytes)
     }
 
     pub(crate) fn column(&self, field: FieldId) -> Option<&Column> {

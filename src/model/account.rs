@@ -6,7 +6,6 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use crate::model::Extra;
-use crate::model::attribution::Attribution;
 
 /// Tags, by key.
 pub type Tags = BTreeMap<String, String>;
@@ -78,6 +77,27 @@ impl Environment {
             "management" | "mgmt" | "root" | "payer" => Some(Self::Management),
             _ => None,
         }
+    }
+}
+
+/// A value and what decided it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Attribution<T> {
+    pub value: Option<T>,
+    /// `rule 3: ou Workloads/Production`, `tag Environment`, `explicit`; empty where nothing decided.
+    #[serde(default)]
+    pub decided_by: String,
+}
+
+impl<T> Default for Attribution<T> {
+    fn default() -> Self {
+        Self { value: None, decided_by: String::new() }
+    }
+}
+
+impl<T> Attribution<T> {
+    pub fn new(value: T, decided_by: impl Into<String>) -> Self {
+        Self { value: Some(value), decided_by: decided_by.into() }
     }
 }
 

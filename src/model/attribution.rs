@@ -3,28 +3,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::model::account::{Account, Environment, Tags};
-
-/// A value and what decided it.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Attribution<T> {
-    pub value: Option<T>,
-    /// `rule 3: ou Workloads/Production`, `tag Environment`, `explicit`; empty where nothing decided.
-    #[serde(default)]
-    pub decided_by: String,
-}
-
-impl<T> Default for Attribution<T> {
-    fn default() -> Self {
-        Self { value: None, decided_by: String::new() }
-    }
-}
-
-impl<T> Attribution<T> {
-    pub fn new(value: T, decided_by: impl Into<String>) -> Self {
-        Self { value: Some(value), decided_by: decided_by.into() }
-    }
-}
+use crate::model::account::{Account, Attribution, Environment, Tags};
 
 /// One rule of the user's list. Every pattern that is given must match; `*` and `?` are wildcards, case is ignored.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]

@@ -4,9 +4,9 @@ use ratatui::buffer::Buffer;
 use ratatui::layout::{Position, Rect};
 use ratatui::style::Style;
 
+use crate::console::action::Scope;
 use crate::console::action::{ACTIONS, row_of};
 use crate::console::app::{App, Over, SMALLEST};
-use crate::console::keymap::Scope;
 use crate::console::screen::Scroll;
 use crate::console::views::{Canvas, VIEWS};
 use crate::console::widgets::scroller::{self, Line};

@@ -13,7 +13,7 @@ use serde_json::{Value as Json, json};
 use crate::catalog::detail::{self, Link};
 use crate::catalog::{Listing, ListingId, parse_sort};
 use crate::console::action::Action;
-use crate::console::keymap::Scope;
+use crate::console::action::Scope;
 use crate::console::views::opened::{Layer, Open};
 use crate::console::views::{Context, Location, Request};
 use crate::console::widgets::chooser::{Chooser, Chosen, Item};

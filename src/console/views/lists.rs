@@ -6,7 +6,7 @@ use serde_json::{Map, Value as Json};
 
 use crate::catalog::ListingId;
 use crate::console::action::Action;
-use crate::console::keymap::Scope;
+use crate::console::action::Scope;
 use crate::console::views::browse::Browse;
 use crate::console::views::{Canvas, Context, Location, Request, View};
 use crate::console::widgets::put;

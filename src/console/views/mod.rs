@@ -23,7 +23,7 @@ use serde_json::Value as Json;
 
 use crate::catalog::ListingId;
 use crate::console::action::Action;
-use crate::console::keymap::Scope;
+use crate::console::action::Scope;
 use crate::console::screen::Scroll;
 use crate::console::theme::Theme;
 use crate::message::{Answer, Effect, Slot, Ticket};

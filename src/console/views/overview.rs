@@ -7,7 +7,7 @@ use serde_json::Value as Json;
 
 use crate::catalog::ListingId;
 use crate::console::action::Action;
-use crate::console::keymap::Scope;
+use crate::console::action::Scope;
 use crate::console::views::browse::draw::severity;
 use crate::console::views::{Canvas, Context, Declared, Location, Request, View};
 use crate::console::widgets::scroller::wrap;

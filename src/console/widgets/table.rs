@@ -12,8 +12,9 @@ use crate::text;
 
 /// Cells at the left for cursor and mark.
 const GUTTER: u16 = 2;
-/// The cursor's ground ends behind this many cells, so that moving it stays cheap over a slow line.
-const GROUND: u16 = 96;
+/// The cursor's ground ends with the last column that ends within this many cells, so that moving it stays cheap over a
+/// slow line: every cell of it is written twice.
+const GROUND: u16 = 64;
 
 /// A column.
 #[derive(Debug, Clone)]
@@ -150,12 +151,12 @@ pub fn draw(
     }
 }
 
-/// How far the cursor's ground reaches: to the end of the last column that begins within [`GROUND`].
+/// How far the cursor's ground reaches: to the end of the last column that ends within [`GROUND`].
 fn cursor_width(chosen: &[(usize, u16)]) -> u16 {
     let mut x = GUTTER;
     for (_, width) in chosen {
         if x + width > GROUND {
-            return GROUND.max(x);
+            return if x > GUTTER { x - 1 } else { GROUND };
         }
         x += width + 2;
     }
