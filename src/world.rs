@@ -101,7 +101,10 @@ impl World {
     }
 
     /// The rows of a listing.
-    #[allow(clippy::should_implement_trait, reason = "a world is asked for an index by listing; `world[listing]` would hide that")]
+    #[allow(
+        clippy::should_implement_trait,
+        reason = "a world is asked for an index by listing; `world[listing]` would hide that"
+    )]
     pub fn index(&self, listing: ListingId) -> &Index {
         &self.indexes[listing as usize]
     }

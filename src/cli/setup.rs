@@ -242,5 +242,6 @@ pub fn runtime() -> Result<tokio::runtime::Runtime> {
         // The SDK's futures are deep in builds without optimisation.
         .thread_stack_size(8 << 20)
         .enable_all()
-        .build().wrap_err("could not start")
+        .build()
+        .wrap_err("could not start")
 }

@@ -103,12 +103,12 @@ impl View for OverviewView {
         };
         let loading = canvas.world.loading == Loading::Partial;
         let more = if loading { "≥" } else { "" };
-        let title = format!(
-            "Overview  {more}{} open of {more}{} findings{}",
-            text::count(figures.open as u64),
-            text::count(figures.findings as u64),
-            if loading { ", loading" } else { "" }
-        );
+        let count = |n: usize| format!("{more}{}", text::count(n as u64));
+        let title = match (loading, figures.findings) {
+            (true, 0) => "Overview  loading".to_owned(),
+            (true, all) => format!("Overview  {} open of {} findings, loading", count(figures.open), count(all)),
+            (false, all) => format!("Overview  {} open of {} findings", count(figures.open), count(all)),
+        };
         put(canvas.buffer, area.x + 1, area.y, area.width.saturating_sub(2), &title, theme.style("ui.title"));
         let body = Rect { y: area.y + 2, height: area.height.saturating_sub(2), ..area };
         self.figures = Some(figures);

@@ -119,7 +119,9 @@ impl Browse {
         let (matched, total) = (answered.rows.ids.len(), answered.rows.total);
         let loading = self.listing.id == ListingId::Findings && canvas.world.loading == Loading::Partial;
         let count = |n: usize| text::count(n as u64);
-        let plain = if loading {
+        let plain = if loading && total == 0 {
+            "loading".to_owned()
+        } else if loading {
             format!("{} of ≥{}, loading", count(matched), count(total))
         } else if matched == total {
             count(total)
