@@ -454,13 +454,17 @@ fn a_full_disk_leaves_what_was_there_and_says_so() {
     let home = Home::new();
     let env = [("AWS_PROFILE", "team".to_owned())];
     assert_eq!(home.run_with(&env, &["import", &data("security-hub.json")]).code, 0);
-    // `/dev/full` answers every write as a full disk does.
-    let cache = home.path().join(".cache/bartizan/team");
-    symlink("/dev/full", cache.join("meta.json.tmp")).unwrap();
-    let meta = fs::read(cache.join("meta.json")).unwrap();
+    // `/dev/full` answers every write as a full disk does; here, where a region's findings are to go.
+    let log = home.path().join(".cache/bartizan/team/findings/111122223333.eu-north-1.0.log");
+    symlink("/dev/full", &log).unwrap();
+    let kept = home.run_with(&env, &["list", "findings", "--from", &data("security-hub.json"), "-o", "json"]).json();
     let ran = home.run_with(&env, &["import", &data("prowler.csv")]);
-    ran.failed(1, &["free some space"]);
-    assert_eq!(fs::read(cache.join("meta.json")).unwrap(), meta);
+    ran.failed(1, &["free some space", "eu-north-1"]);
+    // With space again, all of it comes in, and what was there before is still known.
+    fs::remove_file(&log).unwrap();
+    assert_eq!(home.run_with(&env, &["import", &data("prowler.csv")]).code, 0);
+    let again = home.run_with(&env, &["import", &data("security-hub.json")]);
+    assert!(again.err.ends_with(&format!("0 new, 0 changed, {} known already\n", kept.len())), "{}", again.err);
     // The same for the file of a collection.
     let out = home.path().join("x.zst");
     symlink("/dev/full", home.path().join("x.zst.part")).unwrap();

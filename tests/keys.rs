@@ -11,8 +11,7 @@ use std::time::{Duration, Instant};
 
 use bartizan::catalog::findings::{Builder, Row};
 use bartizan::catalog::{ListingId, parse_sort};
-use bartizan::console::action::ACTIONS;
-use bartizan::console::keymap::Scope;
+use bartizan::console::action::{ACTIONS, Scope};
 use bartizan::console::theme::BUILT_IN;
 use bartizan::console::views::VIEWS;
 use bartizan::listing::filter;
@@ -72,7 +71,7 @@ fn proof(name: &str) -> (&'static [&'static str], fn(&mut Driver, &Before) -> bo
         "previous-row" => (&["2", "j", "j", "enter"], |d, b| d.foot().contains("follow") && id_here(d) == b.all[1]),
         "mark" => (&["2"], |d, b| d.title().contains("1 marked") && d.shows("•") && d.cursor_line() != b.cursor),
         "filter" => (&["2"], |d, _| d.shows("tab completes") && d.drawn.cursor.is_some()),
-        "to-resource" => (&["2", "/", "'type:AwsEc2SecurityGroup", "enter"], |d, _| {
+        "to-resource" => (&["2", "/", "'type:AwsEc2SecurityGroup", "enter"], |d, b| {
             d.app.view_name() == "network" && d.title().contains("1 of 194") && b.id != id_here(d)
         }),
         "to-identity" => (&["2", "/", "'type:AwsIamRole", "enter"], |d, _| d.app.view_name() == "iam" && d.shows(":role/")),
@@ -224,7 +223,7 @@ fn tab_goes_round_the_completions_and_back() {
     let prompt = |driver: &Driver| driver.line(3);
     driver.press("tab");
     let first = prompt(&driver);
-    assert!(first.trim() == "/ account:", "{first}");
+    assert!(first.trim().starts_with("/ account") && first.ends_with(':'), "{first}");
     let mut seen = vec![first.clone()];
     loop {
         driver.press("tab");
@@ -238,9 +237,9 @@ fn tab_goes_round_the_completions_and_back() {
     assert!(seen.len() > 1, "{seen:?}");
     driver.press("shift-tab");
     assert_eq!(prompt(&driver), *seen.last().unwrap());
-    // Values of a field, and one that needs quotes.
-    driver.keys(&["ctrl-u", "'account:payments-p", "tab"]);
-    assert_eq!(prompt(&driver).trim(), "/ account:payments-prod");
+    // Values of a field.
+    driver.keys(&["ctrl-u", "'owner:store", "tab"]);
+    assert_eq!(prompt(&driver).trim(), "/ owner:storefront");
     assert!(driver.title().contains(" of 5,000"), "{}", driver.title());
 }
 
@@ -265,13 +264,13 @@ fn a_wrong_filter_says_where_and_names_the_fields_and_leaves_the_rows() {
 #[test]
 fn sorting_by_a_column_and_again_turns_it_around() {
     let mut driver = Driver::demo();
-    driver.keys(&["2", "S", "'account", "enter"]);
-    assert!(driver.title().contains("account ↑"), "{}", driver.title());
+    driver.keys(&["2", "S", "'title", "enter"]);
+    assert!(driver.title().contains("title ↑"), "{}", driver.title());
     let world = driver.scene.world.clone();
-    assert_eq!(id_here(&mut driver), ids(&world, ListingId::Findings, "", "account,severity:desc,age")[0]);
-    driver.keys(&["S", "'account", "enter"]);
-    assert!(driver.title().contains("account ↓"), "{}", driver.title());
-    assert_eq!(id_here(&mut driver), ids(&world, ListingId::Findings, "", "account:desc,severity:desc,age")[0]);
+    assert_eq!(id_here(&mut driver), ids(&world, ListingId::Findings, "", "title,severity:desc,age")[0]);
+    driver.keys(&["S", "'title", "enter"]);
+    assert!(driver.title().contains("title ↓"), "{}", driver.title());
+    assert_eq!(id_here(&mut driver), ids(&world, ListingId::Findings, "", "title:desc,severity:desc,age")[0]);
 }
 
 fn remembered(driver: &Driver) -> Json {
