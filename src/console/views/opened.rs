@@ -8,7 +8,7 @@ use crate::console::action::Action;
 use crate::console::theme::Theme;
 use crate::console::views::Canvas;
 use crate::console::widgets::put;
-use crate::console::widgets::scroller::{self, Line, Offset, wrap};
+use crate::console::widgets::scroller::{self, Line, Offset, fold, wrap};
 use crate::message::Opened;
 use crate::text;
 
@@ -112,7 +112,7 @@ impl Open {
                 scroller::draw(canvas.buffer, at, &links, from);
             }
             Layer::Document => {
-                let lines = code_lines(&opened.document, theme);
+                let lines = code_lines(&opened.document, usize::from(area.width), theme);
                 self.seen = (lines.len(), usize::from(area.height));
                 self.document_at.by(0, lines.len(), usize::from(area.height));
                 scroller::draw(canvas.buffer, area, &lines, self.document_at);
@@ -180,7 +180,7 @@ pub fn detail_lines(detail: &Detail, cells: usize, theme: &Theme) -> Vec<Line> {
                 }
             }
             Body::Prose(prose) => lines.extend(wrap(prose, cells).into_iter().map(|l| vec![(l, plain)])),
-            Body::Code(code) => lines.extend(code_lines(code, theme)),
+            Body::Code(code) => lines.extend(code_lines(code, cells, theme)),
             Body::Table { head, rows } => lines.extend(table_lines(head, rows, cells, theme)),
         }
     }
@@ -211,9 +211,9 @@ fn table_lines(head: &[String], rows: &[Vec<String>], cells: usize, theme: &Them
     lines
 }
 
-/// JSON with quiet colours, a line each; any other text as it stands.
-fn code_lines(code: &str, theme: &Theme) -> Vec<Line> {
-    text::block(code).lines().map(|line| colour_json(line, theme)).collect()
+/// JSON with quiet colours, a line each; any other text as it stands. What is longer than a line goes on in the next.
+fn code_lines(code: &str, cells: usize, theme: &Theme) -> Vec<Line> {
+    text::block(code).lines().flat_map(|line| fold(colour_json(line, theme), cells)).collect()
 }
 
 fn colour_json(line: &str, theme: &Theme) -> Line {

@@ -40,6 +40,30 @@ pub fn draw(buffer: &mut Buffer, area: Rect, lines: &[Line], offset: Offset) {
     }
 }
 
+/// Breaks a line of parts wherever it is full: nothing is lost, nothing is moved.
+pub fn fold(line: Line, cells: usize) -> Vec<Line> {
+    let cells = cells.max(8);
+    let mut lines = Vec::new();
+    let mut current: Line = Vec::new();
+    let mut used = 0;
+    for (what, style) in line {
+        let mut part = String::new();
+        for grapheme in what.graphemes(true) {
+            let width = text::width(grapheme);
+            if used + width > cells {
+                current.push((std::mem::take(&mut part), style));
+                lines.push(std::mem::take(&mut current));
+                used = 0;
+            }
+            part.push_str(grapheme);
+            used += width;
+        }
+        current.push((part, style));
+    }
+    lines.push(current);
+    lines
+}
+
 /// Breaks prose into lines of at most `cells` cells, at spaces where there are any; hostile characters are gone.
 pub fn wrap(prose: &str, cells: usize) -> Vec<String> {
     let cells = cells.max(8);
@@ -75,6 +99,17 @@ pub fn wrap(prose: &str, cells: usize) -> Vec<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn folding_loses_nothing_and_never_passes_the_edge() {
+        let line: Line = vec![("  \"key\": ".into(), Style::default()), ("日本語 text that is long".repeat(3), Style::default())];
+        let whole: String = line.iter().map(|(t, _)| t.as_str()).collect();
+        let lines = fold(line, 13);
+        let texts: Vec<String> = lines.iter().map(|l| l.iter().map(|(t, _)| t.as_str()).collect()).collect();
+        assert_eq!(texts.concat(), whole);
+        assert!(texts.iter().all(|t| text::width(t) <= 13), "{texts:?}");
+        assert_eq!(fold(Vec::new(), 10), [Line::new()]);
+    }
 
     #[test]
     fn prose_wraps_at_words_and_never_passes_the_edge() {
