@@ -36,13 +36,13 @@ impl Subject for CoverageRows {
                 Value::text(&*r.coverage.region)
             }),
             spec("api", "API", Kind::Keyword, 20, "The action that was called", |r| Value::text(&*r.coverage.api)).grow(),
-            spec("count", "OBJECTS", Kind::Number, 7, "Objects that arrived", |r| {
-                Value::Number(i64::try_from(r.coverage.count).unwrap_or(i64::MAX))
-            }),
             spec("reason", "REASON", Kind::Keyword, 24, "Why it did not end well, and what to do", |r| {
                 Value::text(&*r.coverage.reason)
             })
             .grow(),
+            spec("count", "OBJECTS", Kind::Number, 7, "Objects that arrived", |r| {
+                Value::Number(i64::try_from(r.coverage.count).unwrap_or(i64::MAX))
+            }),
             spec("asked", "ASKED", Kind::Age, 5, "How long ago", |r| Value::Time(r.coverage.at)),
             spec("account", "ACCOUNT ID", Kind::Keyword, 12, "The account's twelve digits", |r| {
                 Value::text(&*r.coverage.account)

@@ -186,7 +186,13 @@ impl App {
         let wanted = wanted.filter(|row| row.name != "back" || view.is_deep() || VIEWS[self.current].digit.is_none());
         // The overview has no rows to mark, group or export.
         let wanted = wanted.filter(|row| !overview || matches!(row.name, "open"));
-        let keyed = wanted.filter_map(|row| self.keymap.keys_of(row.name).map(|keys| (keys.to_owned(), row.hint)));
+        let mut wanted: Vec<_> = wanted.collect();
+        // The way back stands early, where a narrow screen still shows it.
+        if let Some(at) = wanted.iter().position(|row| row.name == "back") {
+            let back = wanted.remove(at);
+            wanted.insert(1.min(wanted.len()), back);
+        }
+        let keyed = wanted.iter().filter_map(|row| self.keymap.keys_of(row.name).map(|keys| (keys.to_owned(), row.hint)));
         let mut hints: Vec<(String, &'static str)> = keyed.collect();
         if overview {
             hints.push(("1-7".into(), "views"));

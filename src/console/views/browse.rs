@@ -145,6 +145,8 @@ impl Browse {
 
     pub fn scopes(&self) -> &'static [Scope] {
         match &self.open {
+            // A group stands for no single row.
+            None if self.group.is_some() => &[Scope::List, Scope::Moving, Scope::Global],
             None => &[Scope::List, Scope::Row, Scope::Moving, Scope::Global],
             Some((open, _)) if open.layer == Layer::Detail => &[Scope::Detail, Scope::Row, Scope::Moving, Scope::Global],
             Some(_) => &[Scope::Document, Scope::Moving, Scope::Global],

@@ -98,7 +98,7 @@ impl View for OverviewView {
         self.drawn.clear();
         let theme = canvas.theme;
         let Some(figures) = self.figures.take() else {
-            put(canvas.buffer, area.x + 1, area.y, area.width, "Overview", theme.style("ui.title"));
+            put(canvas.buffer, area.x + 1, area.y, area.width, "Overview  counting …", theme.style("ui.title"));
             return;
         };
         let loading = canvas.world.loading == Loading::Partial;
@@ -203,8 +203,8 @@ impl Painter<'_, '_> {
         let rest = area.bottom().saturating_sub(below);
         let trend_height = if rest > 17 { 8 } else { 0 };
         let lists = rest - trend_height;
-        self.bars(Rect { y: below, height: lists, ..left }, "Accounts with most critical and high", &figures.accounts);
-        self.bars(Rect { y: below, height: lists, ..right }, "Owners with most critical and high", &figures.owners);
+        self.bars(Rect { y: below, height: lists, ..left }, "Worst accounts", &figures.accounts);
+        self.bars(Rect { y: below, height: lists, ..right }, "Worst owners", &figures.owners);
         self.trend(Rect { y: below + lists, height: trend_height, ..area }, figures);
     }
 
@@ -274,9 +274,22 @@ impl Painter<'_, '_> {
         self.heading(area, title);
         let theme = self.canvas.theme;
         let most = rows.iter().map(|(_, critical, high, _)| critical + high).max().unwrap_or(0);
-        let names =
-            rows.iter().map(|(name, ..)| text::width(name)).max().unwrap_or(0).clamp(8, 22).min(usize::from(area.width) / 3);
+        let names = rows
+            .iter()
+            .map(|(name, ..)| text::width(name))
+            .max()
+            .unwrap_or(0)
+            .clamp(14, 22)
+            .min((usize::from(area.width) / 3).max(14));
         let names = u16::try_from(names).unwrap_or(8);
+        put(
+            self.canvas.buffer,
+            area.x + 3 + names,
+            area.y,
+            area.width.saturating_sub(names + 3),
+            " crit  high   open",
+            theme.style("ui.column"),
+        );
         for (n, (name, critical, high, open)) in (1u16..).zip(rows) {
             let y = area.y + n;
             if y >= area.bottom() {

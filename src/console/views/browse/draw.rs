@@ -43,7 +43,7 @@ impl Browse {
         self.draw_title(Rect { height: 1, ..area }, canvas);
         let mut top = area.y + 1;
         if self.prompt.is_some() || self.error.is_some() {
-            top += self.draw_prompt(Rect::new(area.x, top, area.width, 2), canvas);
+            top += self.draw_prompt(Rect::new(area.x, top, area.width, 3.min(area.height - 1)), canvas);
         }
         let body = Rect::new(area.x, top, area.width, area.bottom().saturating_sub(top));
         match &mut self.open {
@@ -169,9 +169,12 @@ impl Browse {
             return lines + 1;
         }
         if let Some(error) = &self.error {
-            let words = format!(" column {}: {}", error.column, error.message);
-            put(canvas.buffer, area.x, y, area.width, &words, theme.style("ui.error"));
-            return lines + 1;
+            let words = format!("column {}: {}", error.column, error.message);
+            let wrapped = wrap(&words, usize::from(area.width.saturating_sub(2)));
+            for (y, line) in (y..y + 2).zip(&wrapped) {
+                put(canvas.buffer, area.x + 1, y, area.width.saturating_sub(1), line, theme.style("ui.error"));
+            }
+            return lines + u16::try_from(wrapped.len()).unwrap_or(2).min(2);
         }
         if matches!(self.prompt, Some(Prompt::Filter { .. })) {
             let hint = "   words   field:value   severity>=high   age<7d   !term   or   ( )      tab completes";
@@ -186,6 +189,7 @@ impl Browse {
     fn draw_list(&mut self, area: Rect, view: Rect, canvas: &mut Canvas<'_>) {
         let Some(answered) = &self.answered else {
             clear(canvas.buffer, area, Style::default());
+            put(canvas.buffer, area.x + 2, area.y + 1, area.width, "…", canvas.theme.style("ui.muted"));
             self.drawn.last.set(None);
             return;
         };
