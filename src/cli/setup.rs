@@ -81,7 +81,6 @@ pub fn cache_dir(global: &Global, options: &Options) -> Option<PathBuf> {
         parts.push(variable("AWS_PROFILE").or_else(key).unwrap_or_else(|| "default".to_owned()));
     }
     parts.extend(options.endpoint_url.clone().or_else(|| variable("AWS_ENDPOINT_URL")));
-    parts.extend((!options.regions.is_empty()).then(|| options.regions.join("+")));
     let safe = |c: char| if c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.' | '+') { c } else { '_' };
     let name: String = parts.join("@").chars().map(safe).take(160).collect();
     directories().map(|d| d.cache_dir().join(name))
