@@ -344,7 +344,6 @@ fn http_client() -> SharedHttpClient {
 }
 
 #[cfg(test)]
-#[allow(clippy::unwrap_used, clippy::expect_used)]
 mod tests {
     use super::*;
 

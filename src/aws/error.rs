@@ -269,7 +269,6 @@ fn known(nearest: Option<&str>, all: &[String]) -> String {
 }
 
 #[cfg(test)]
-#[allow(clippy::unwrap_used, clippy::expect_used)]
 mod tests {
     use super::*;
 

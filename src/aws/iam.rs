@@ -269,7 +269,6 @@ async fn access_keys(scope: &Scope, users: Vec<String>) -> Answer<Vec<AccessKey>
 }
 
 #[cfg(test)]
-#[allow(clippy::unwrap_used, clippy::expect_used)]
 mod tests {
     use super::*;
     use serde_json::json;

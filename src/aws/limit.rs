@@ -129,7 +129,6 @@ pub(super) fn backoff(n: u32, first: Duration) -> Duration {
 }
 
 #[cfg(test)]
-#[allow(clippy::unwrap_used, clippy::expect_used)]
 mod tests {
     use super::*;
     use crate::aws::call::{Reach, Wire};

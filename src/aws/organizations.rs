@@ -234,7 +234,6 @@ async fn tag(scope: &Scope, accounts: &mut [Account], coverage: &mut Vec<Coverag
 }
 
 #[cfg(test)]
-#[allow(clippy::unwrap_used, clippy::expect_used)]
 mod tests {
     use super::*;
 

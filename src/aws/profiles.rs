@@ -147,7 +147,6 @@ fn keys_of(profile: &Profile) -> Option<Credentials> {
 }
 
 #[cfg(test)]
-#[allow(clippy::unwrap_used, clippy::expect_used)]
 mod tests {
     use super::*;
 

@@ -280,7 +280,6 @@ impl Tally {
 }
 
 #[cfg(test)]
-#[allow(clippy::unwrap_used, clippy::expect_used)]
 mod tests {
     use super::*;
     use crate::model::network::Vpc;

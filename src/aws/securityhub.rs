@@ -184,7 +184,6 @@ fn read_aggregation(answer: &Value) -> Option<Aggregation> {
 }
 
 #[cfg(test)]
-#[allow(clippy::unwrap_used, clippy::expect_used)]
 mod tests {
     use super::*;
     use serde_json::json;

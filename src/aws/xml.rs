@@ -252,7 +252,6 @@ fn ec2_name<'a>(parent: &str, wire: &'a str) -> Cow<'a, str> {
 }
 
 #[cfg(test)]
-#[allow(clippy::unwrap_used, clippy::expect_used)]
 mod tests {
     use super::*;
     use serde_json::json;

@@ -1,5 +1,4 @@
 //! What the demo promises: counts, determinism, references that hold, documents that say what the findings say.
-#![allow(clippy::unwrap_used, clippy::expect_used)]
 
 use std::collections::{BTreeMap, BTreeSet, HashSet};
 

@@ -317,7 +317,6 @@ fn place(text: &[u8], faults: Vec<Fault>) -> Vec<Broken> {
 }
 
 #[cfg(test)]
-#[allow(clippy::unwrap_used, clippy::expect_used)]
 mod tests {
     use super::*;
 

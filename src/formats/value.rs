@@ -200,7 +200,6 @@ pub(crate) fn first<'t>(texts: &[&'t str]) -> &'t str {
 }
 
 #[cfg(test)]
-#[allow(clippy::unwrap_used, clippy::expect_used)]
 mod tests {
     use serde::Deserialize;
 

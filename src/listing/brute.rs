@@ -1,6 +1,5 @@
 //! The engine held against a plain evaluator: rows as lists of strings, filters as a tree of its own that is written out,
 //! read back by the engine and judged here row by row. It shares no code with what it checks.
-#![allow(clippy::unwrap_used, clippy::expect_used)]
 
 use std::cmp::Ordering;
 use std::collections::BTreeMap;

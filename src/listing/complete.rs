@@ -134,7 +134,6 @@ fn field_values(
 }
 
 #[cfg(test)]
-#[allow(clippy::unwrap_used, clippy::expect_used)]
 mod tests {
     use super::*;
     use crate::listing::schema::Field;

@@ -445,7 +445,6 @@ pub fn field(name: &str, schema: &Schema) -> Result<FieldId, FilterError> {
 }
 
 #[cfg(test)]
-#[allow(clippy::unwrap_used, clippy::expect_used)]
 mod tests {
     use proptest::prelude::*;
 

@@ -129,7 +129,6 @@ fn fill<T: Copy>(values: &[T], bits: &mut [u64], wanted: impl Fn(T) -> bool) {
 }
 
 #[cfg(test)]
-#[allow(clippy::unwrap_used, clippy::expect_used)]
 mod tests {
     use super::*;
 

@@ -329,7 +329,6 @@ fn radix(numbers: &mut Vec<u64>, bits: u32) {
 }
 
 #[cfg(test)]
-#[allow(clippy::unwrap_used, clippy::expect_used)]
 mod tests {
     use super::*;
 
