@@ -6,6 +6,7 @@ use jiff::Timestamp;
 
 use crate::catalog::{Facts, ListingId};
 use crate::listing::index::Index;
+use crate::listing::threads;
 use crate::model::coverage::Outcome;
 use crate::model::estate::Estate;
 
@@ -63,23 +64,23 @@ impl World {
             findings: Index::new(Arc::clone(&ListingId::Findings.get().schema)),
             now: Timestamp::UNIX_EPOCH,
         };
-        let mut world = Self {
+        let indexes = ListingId::ALL.iter().map(|id| id.get().index(&facts)).collect();
+        Self {
             origin,
             estate: Arc::default(),
-            indexes: Vec::new(),
+            indexes,
             loading: Loading::Partial,
             progress: None,
             data_of: None,
             problems: Vec::new(),
-            version: 0,
-        };
-        world.rebuild(&facts);
-        world
+            version: 1,
+        }
     }
 
     /// Takes new facts: every listing's rows are made again.
     pub fn rebuild(&mut self, facts: &Facts) {
-        self.indexes = ListingId::ALL.iter().map(|id| id.get().index(facts)).collect();
+        let cores = std::thread::available_parallelism().map_or(1, |cores| cores.get()).min(4);
+        self.indexes = threads::spread(cores, ListingId::ALL.to_vec(), |id| id.get().index(facts));
         self.estate = Arc::clone(&facts.estate);
         self.data_of = facts.estate.collected;
         self.version += 1;

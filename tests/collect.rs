@@ -175,7 +175,7 @@ impl Came {
                 Self::Rows(account.clone())
             }
             Change::Notice { text, .. } => Self::Notice(text.clone()),
-            Change::Problem(text) => Self::Problem(text.clone()),
+            Change::Problem(text) | Change::Shut(text) => Self::Problem(text.clone()),
             _ => return None,
         })
     }

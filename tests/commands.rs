@@ -489,6 +489,28 @@ fn without_credentials_it_says_how_to_get_some() {
     assert!(!home.path().join("x").exists());
 }
 
+/// Where something answers at the instance's metadata address but gives no credentials.
+#[test]
+fn a_machine_without_a_role_has_no_credentials() {
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let metadata = format!("http://{}", listener.local_addr().unwrap());
+    std::thread::spawn(move || {
+        for stream in listener.incoming() {
+            let Ok(mut stream) = stream else { return };
+            let _ = std::io::Read::read(&mut stream, &mut [0; 4_096]);
+            let refusal = b"HTTP/1.1 403 Forbidden\r\ncontent-length: 0\r\nconnection: close\r\n\r\n";
+            let _ = std::io::Write::write_all(&mut stream, refusal);
+        }
+    });
+    let environment = [
+        ("AWS_ENDPOINT_URL", nobody()),
+        ("AWS_EC2_METADATA_DISABLED", "false".to_owned()),
+        ("AWS_EC2_METADATA_SERVICE_ENDPOINT", metadata),
+    ];
+    let ran = Home::new().run_with(&environment, &["list", "accounts"]);
+    ran.failed(1, &["no AWS credentials", "instance role", "bartizan demo"]);
+}
+
 #[test]
 fn an_expired_sso_token_names_the_command_that_renews_it() {
     let home = Home::new();

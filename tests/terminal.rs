@@ -325,6 +325,58 @@ fn without_a_terminal_it_says_what_to_do_instead() {
     assert!(String::from_utf8(output.stderr).unwrap().contains("bartizan list"));
 }
 
+/// What is on the disk is there without AWS; where the disk cannot be used the screen says why and goes on.
+#[test]
+fn a_cache_that_cannot_be_used_is_said_on_screen() {
+    const OFFLINE: &[(&str, &str)] = &[("AWS_EC2_METADATA_DISABLED", "true")];
+    let event = format!("{}/tests/data/event.json", env!("CARGO_MANIFEST_DIR"));
+    let filled = || {
+        let home = Home::new();
+        let mut import = Command::new(env!("CARGO_BIN_EXE_bartizan"));
+        let done = import.args(["import", &event]).env_clear().envs(home.variables()).output().unwrap();
+        assert!(done.status.success(), "{}", String::from_utf8_lossy(&done.stderr));
+        let cache = home.path().join("cache/bartizan/default");
+        (home, cache)
+    };
+    let leave = |mut terminal: Terminal| {
+        terminal.press("q");
+        assert_eq!(terminal.end(), 0);
+    };
+
+    let (home, cache) = filled();
+    let mut terminal = Terminal::bartizan(&home, &[], OFFLINE, (120, 30));
+    terminal.shows("2 open of 2 findings");
+    terminal.press("!");
+    terminal.shows("no AWS credentials found");
+    leave(terminal);
+
+    // A newer version's cache is left alone: nothing of it is shown, and the reason stays when AWS is tried again.
+    let meta = cache.join("meta.json");
+    let known = fs::read_to_string(&meta).unwrap();
+    let newer = known.replace("\"format\": 1", "\"format\": 2");
+    assert_ne!(newer, known);
+    fs::write(&meta, &newer).unwrap();
+    let mut terminal = Terminal::bartizan(&home, &[], OFFLINE, (120, 30));
+    terminal.shows("made by a newer bartizan");
+    terminal.shows("no AWS credentials found");
+    terminal.press("\x12");
+    terminal.settle();
+    terminal.shows("made by a newer bartizan");
+    leave(terminal);
+    assert_eq!(fs::read_to_string(&meta).unwrap(), newer);
+
+    // Another console has it: this one reads along.
+    let (home, _) = filled();
+    let mut first = Terminal::bartizan(&home, &[], OFFLINE, (120, 30));
+    first.shows("2 open of 2 findings");
+    let mut second = Terminal::bartizan(&home, &[], OFFLINE, (120, 30));
+    second.shows("2 open of 2 findings");
+    second.press("!");
+    second.shows("is not kept");
+    leave(second);
+    leave(first);
+}
+
 /// Idle costs nothing, and moving little: DESIGN §8, measured on the stream.
 #[test]
 fn bytes_on_the_line_stay_within_the_budget() {

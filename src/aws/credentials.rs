@@ -193,7 +193,7 @@ async fn connect_one(
     }
 
     let sdk = with_keys(&sdk, &keys);
-    let who = deciding.as_ref().or(sso.as_ref()).map_or_else(|| "this environment".to_owned(), |p| format!("profile {p}"));
+    let who = deciding.as_ref().or(sso.as_ref()).map_or_else(|| ENVIRONMENT.to_owned(), |p| format!("profile {p}"));
     let endpoint = || {
         let set = sdk.endpoint_url().map(str::to_owned);
         set.unwrap_or_else(|| format!("https://sts.{home}.amazonaws.com"))
@@ -215,6 +215,11 @@ async fn connect_one(
     Ok(Connection { profile, caller, regions, access, role_name, external_id: options.external_id.clone(), session_name })
 }
 
+/// Who asks, where no profile is named.
+const ENVIRONMENT: &str = "this environment";
+/// Where credentials are looked for then.
+const CHAIN: &str = "environment variables, profile files, web identity, container and instance role gave none";
+
 /// Why the door stays shut, by what asking for the caller's identity met.
 fn shut(failure: Failure, who: &str, sso: Option<&str>, endpoint: impl Fn() -> String) -> AwsError {
     // The hint stands in the error's own words already.
@@ -223,6 +228,8 @@ fn shut(failure: Failure, who: &str, sso: Option<&str>, endpoint: impl Fn() -> S
     match (failure.kind, sso) {
         (Kind::Unreachable, _) => AwsError::Unreachable { endpoint: endpoint(), why },
         (Kind::Expired | Kind::NoCredentials, Some(profile)) => AwsError::SsoExpired { profile: profile.to_owned(), why },
+        // The chain tells each provider's inner state; which ones there are says more.
+        (Kind::NoCredentials, None) if who == ENVIRONMENT => AwsError::NoCredentials { who, why: CHAIN.to_owned() },
         (Kind::NoCredentials, None) => AwsError::NoCredentials { who, why },
         (Kind::Expired, None) => AwsError::Expired { who, why },
         _ => AwsError::Refused { what: "sts:GetCallerIdentity".into(), who, failure },

@@ -3,6 +3,7 @@
 
 use std::error::Error;
 
+use aws_config::imds::client::error::ImdsError;
 use aws_credential_types::provider::error::CredentialsError;
 use aws_smithy_runtime_api::client::orchestrator::HttpResponse;
 use aws_smithy_runtime_api::client::result::{ConnectorError, SdkError};
@@ -88,6 +89,8 @@ impl Failure {
             CredentialsError::ProviderTimedOut(_) => Kind::Unreachable,
             _ if find::<ConnectorError, _>(error).is_some() => Kind::Unreachable,
             CredentialsError::InvalidConfiguration(_) => Kind::Failed,
+            // The last in the chain: an instance without a role, or an address that is no instance's.
+            _ if find::<ImdsError, _>(error).is_some() => Kind::NoCredentials,
             _ => Kind::Expired,
         };
         Self::new(kind, "", chain(error))

@@ -5,7 +5,7 @@ use std::io::{self, Write};
 use jiff::Timestamp;
 use serde_json::{Map, Value as Json};
 
-use crate::catalog::{Column, Listing, show};
+use crate::catalog::{Column, Listing};
 use crate::listing::index::{Index, RowId};
 use crate::listing::schema::{FieldId, Kind};
 use crate::listing::segment::Cell;
@@ -93,7 +93,7 @@ impl Rows<'_> {
         let mut widths: Vec<usize> = columns.iter().map(|c| text::width(self.listing.schema.get(c.field).title)).collect();
         for row in self.ids.iter().take(5_000) {
             for (n, column) in columns.iter().enumerate() {
-                let cell = show(&self.index.cell(*row, column.field), kinds[n], self.now);
+                let cell = column.show(&self.index.cell(*row, column.field), kinds[n], self.now);
                 widths[n] = widths[n].max(text::width(&cell));
             }
         }
@@ -110,7 +110,7 @@ impl Rows<'_> {
         };
         line(&mut columns.iter().map(|c| self.listing.schema.get(c.field).title.to_owned()))?;
         for row in self.ids {
-            let cell = |(n, column): (usize, &Column)| show(&self.index.cell(*row, column.field), kinds[n], self.now);
+            let cell = |(n, column): (usize, &Column)| column.show(&self.index.cell(*row, column.field), kinds[n], self.now);
             line(&mut columns.iter().enumerate().map(cell))?;
         }
         Ok(())

@@ -274,7 +274,8 @@ impl Subject for AccessKeys {
         vec![
             spec("id", "KEY", Kind::Text, 20, "The key's id", |r| Value::text(&*r.item.access_key_id)),
             spec("age", "AGE", Kind::Age, 5, "How long since it was made", |r| Value::time(r.item.create_date)),
-            spec("used", "USED", Kind::Age, 5, "How long since it was last used", |r| Value::time(r.item.last_used_date)),
+            spec("used", "USED", Kind::Age, 5, "How long since it was last used", |r| Value::time(r.item.last_used_date))
+                .absent("never"),
             spec("user", "USER", Kind::Keyword, 24, "Whose key it is", |r| Value::text(&*r.item.user_name)).grow(),
             spec("account_name", "ACCOUNT", Kind::Keyword, 16, "The account's name", |r| Value::text(r.account_name)),
             spec("status", "STATUS", Kind::Keyword, 8, "Active or Inactive", |r| Value::text(&*r.item.status)),

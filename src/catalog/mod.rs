@@ -146,6 +146,7 @@ pub struct Spec<T> {
     width: u16,
     grow: bool,
     shown: bool,
+    absent: &'static str,
     get: for<'r> fn(&'r T) -> Value<'r>,
 }
 
@@ -159,7 +160,14 @@ pub fn spec<T>(
     get: for<'r> fn(&'r T) -> Value<'r>,
 ) -> Spec<T> {
     let search = matches!(kind, Kind::Keyword | Kind::Text | Kind::Set);
-    Spec { field: Field { name, title, kind, aliases: &[], also: &[], search, help }, width, grow: false, shown: true, get }
+    Spec {
+        field: Field { name, title, kind, aliases: &[], also: &[], search, help },
+        width,
+        grow: false,
+        shown: true,
+        absent: "",
+        get,
+    }
 }
 
 impl<T> Spec<T> {
@@ -171,6 +179,11 @@ impl<T> Spec<T> {
     /// Takes what room is left.
     pub fn grow(mut self) -> Self {
         self.grow = true;
+        self
+    }
+    /// What a person reads where a row has no value.
+    pub fn absent(mut self, word: &'static str) -> Self {
+        self.absent = word;
         self
     }
     /// Free words do not look into it.
@@ -243,6 +256,8 @@ pub struct Column {
     pub shown: bool,
     /// Figures stand at the right edge.
     pub right: bool,
+    /// What a person reads where a row has no value.
+    pub absent: &'static str,
 }
 
 impl Listing {
@@ -252,7 +267,7 @@ impl Listing {
         for (n, spec) in S::specs().into_iter().enumerate() {
             let right = matches!(spec.field.kind, Kind::Number | Kind::Age);
             let field = FieldId(u16::try_from(n).unwrap_or(u16::MAX));
-            columns.push(Column { field, width: spec.width, grow: spec.grow, shown: spec.shown, right });
+            columns.push(Column { field, width: spec.width, grow: spec.grow, shown: spec.shown, right, absent: spec.absent });
             fields.push(spec.field);
         }
         let Names { name, title, one, many } = S::NAMES;
@@ -313,6 +328,13 @@ pub fn push<T>(builder: &mut SegmentBuilder, specs: &[Spec<T>], row: &T, key: u6
 /// The stable key of a row by its id.
 pub fn row_key(id: &str) -> u64 {
     FindingKey::of(&[id]).short()
+}
+
+impl Column {
+    /// The cell of a row as a person reads it.
+    pub fn show(&self, cell: &Cell<'_>, kind: &Kind, now: Timestamp) -> String {
+        if matches!(cell, Cell::None) { self.absent.to_owned() } else { show(cell, kind, now) }
+    }
 }
 
 /// A cell as a person reads it; hostile characters are gone. `kind` tells a time from an age.

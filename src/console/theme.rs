@@ -72,6 +72,8 @@ pub struct Glyphs {
     pub down: &'static str,
     pub branch: &'static str,
     pub link: &'static str,
+    /// Columns left out at the left and at the right.
+    pub more: [&'static str; 2],
     pub bar: &'static str,
     /// Eighths of a cell, from one to eight.
     pub levels: [&'static str; 8],
@@ -90,6 +92,7 @@ pub const UNICODE: Glyphs = Glyphs {
     down: "↓",
     branch: "└ ",
     link: "→",
+    more: ["‹", "›"],
     bar: "█",
     levels: ["▁", "▂", "▃", "▄", "▅", "▆", "▇", "█"],
     severity: ["·", "▽", "◇", "△", "▲"],
@@ -106,10 +109,29 @@ pub const ASCII: Glyphs = Glyphs {
     down: "v",
     branch: "` ",
     link: "->",
+    more: ["<", ">"],
     bar: "#",
     levels: [".", ".", ":", ":", "=", "=", "#", "#"],
     severity: [".", "-", "+", "!", "#"],
 };
+
+impl Glyphs {
+    /// The stand-in of one of our own signs on a terminal without Unicode; foreign text has none.
+    pub fn plain(self, sign: &str) -> Option<&'static str> {
+        if self != ASCII {
+            return None;
+        }
+        Some(match sign {
+            "…" => "~",
+            "·" | "•" => ".",
+            "−" | "–" | "—" => "-",
+            "≥" | "→" | "›" => ">",
+            "≤" | "←" | "‹" => "<",
+            "×" => "x",
+            _ => return None,
+        })
+    }
+}
 
 /// A theme at one colour depth.
 #[derive(Debug, Clone)]

@@ -21,7 +21,7 @@ pub mod segment;
 mod sort;
 mod strings;
 mod text_order;
-mod threads;
+pub mod threads;
 mod value;
 mod wildcard;
 

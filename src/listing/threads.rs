@@ -3,14 +3,14 @@
 use std::sync::Mutex;
 
 /// How many threads a query may use: half a handful at most, a console is a guest on its machine.
-pub(crate) fn count(rows: usize) -> usize {
+pub fn count(rows: usize) -> usize {
     const WORTH_A_THREAD: usize = 1 << 15;
     let cores = std::thread::available_parallelism().map_or(1, |cores| cores.get());
     cores.min(4).min(rows / WORTH_A_THREAD).max(1)
 }
 
 /// The answers of `work` to each job, in the jobs' order, on `threads` threads.
-pub(crate) fn spread<J: Send, T: Send>(threads: usize, jobs: Vec<J>, work: impl Fn(J) -> T + Sync) -> Vec<T> {
+pub fn spread<J: Send, T: Send>(threads: usize, jobs: Vec<J>, work: impl Fn(J) -> T + Sync) -> Vec<T> {
     let threads = threads.min(jobs.len());
     if threads <= 1 {
         return jobs.into_iter().map(work).collect();

@@ -88,6 +88,13 @@ impl Estate {
         });
         Arc::make_mut(&mut self.regions[at])
     }
+    /// Forgets all of the accounts that do not stay. Coverage rows that stand for no account stay.
+    pub fn retain_accounts(&mut self, stays: &dyn Fn(&str) -> bool) {
+        self.accounts.retain(|a| stays(&a.id));
+        self.identities.retain(|i| stays(&i.account));
+        self.regions.retain(|r| stays(&r.account));
+        self.coverage.retain(|c| c.account.is_empty() || stays(&c.account));
+    }
     /// Adds coverage rows; a row replaces the older one for the same account, region and API.
     pub fn put_coverage(&mut self, rows: impl IntoIterator<Item = Coverage>) {
         for row in rows {

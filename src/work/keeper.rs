@@ -36,9 +36,11 @@ const WAITING: usize = 64;
 #[derive(Debug)]
 pub enum Change {
     Caller(Caller),
+    /// `whole`: these are all there are; what is known of others is of accounts that have left.
     Accounts {
         organization: Option<Organization>,
         accounts: Vec<Account>,
+        whole: bool,
     },
     /// `whole`: every question behind it was answered; else lists that came empty keep what was known.
     Identity {
@@ -93,8 +95,10 @@ pub enum Change {
     Progress(Option<Progress>),
     /// Something that stays among the problems.
     Problem(String),
-    /// The problems are gone: the next sweep begins.
-    NoProblems,
+    /// AWS is tried anew: what kept it shut before is no problem until it is met again.
+    Opening,
+    /// What keeps AWS, or a part of it, shut.
+    Shut(String),
     Notice {
         text: String,
         bad: bool,
@@ -114,7 +118,8 @@ pub struct Keeper {
     findings_dirty: bool,
     state_dirty: bool,
     unsaved: bool,
-    cache_problem: Option<String>,
+    /// The problems that come of a shut door.
+    shut: Vec<String>,
 }
 
 impl Keeper {
@@ -134,7 +139,7 @@ impl Keeper {
             findings_dirty: false,
             state_dirty: false,
             unsaved: false,
-            cache_problem: None,
+            shut: Vec::new(),
         };
         (changes, tokio::spawn(keeper.run(received)))
     }
@@ -183,8 +188,8 @@ impl Keeper {
                 return blocking(self, move |keeper| keeper.apply_findings(change)).await;
             }
             Change::Caller(caller) => return blocking(self, move |k| k.take_caller(caller)).await,
-            Change::Accounts { organization, accounts } => {
-                return blocking(self, move |k| k.take_accounts(organization, accounts)).await;
+            Change::Accounts { organization, accounts, whole } => {
+                return blocking(self, move |k| k.take_accounts(organization, accounts, whole)).await;
             }
             Change::Identity { mut identity, whole } => {
                 if let Some(known) = self.estate.identity(&identity.account).filter(|_| !whole) {
@@ -244,15 +249,18 @@ impl Keeper {
                 return self;
             }
             Change::Problem(text) => {
-                if !self.world.problems.contains(&text) {
-                    self.world.problems.push(text);
-                }
+                self.complain(text);
+                return self;
+            }
+            Change::Opening => {
+                self.world.problems.retain(|p| !self.shut.contains(p));
+                self.shut.clear();
                 self.state_dirty = true;
                 return self;
             }
-            Change::NoProblems => {
-                self.world.problems.clear();
-                self.state_dirty = true;
+            Change::Shut(text) => {
+                self.shut.push(text.clone());
+                self.complain(text);
                 return self;
             }
             Change::Settle(_) | Change::Notice { .. } => return self,
@@ -267,19 +275,30 @@ impl Keeper {
     fn take_caller(&mut self, caller: Caller) {
         if self.estate.caller.as_ref().is_some_and(|known| known.account != caller.account) {
             self.estate = Estate::default();
-            let mut store = self.library.write();
-            let names: Vec<String> = store.index().segments().map(|(name, _)| name.trim_end_matches('+').to_owned()).collect();
-            for (account, region) in names.iter().filter_map(|n| n.split_once('/')) {
-                store.retain(account, region, &|_| false);
-            }
-            self.findings_dirty = true;
+            self.drop_findings(&|_| true);
         }
         self.estate.caller = Some(caller);
         self.estate_dirty = true;
         self.unsaved = true;
     }
 
-    fn take_accounts(&mut self, organization: Option<Organization>, accounts: Vec<Account>) {
+    /// Forgets what AWS once told of some accounts; what was imported stays.
+    fn drop_findings(&mut self, of: &dyn Fn(&str) -> bool) {
+        let mut store = self.library.write();
+        let names: Vec<String> = store.index().segments().map(|(name, _)| name.trim_end_matches('+').to_owned()).collect();
+        for (account, region) in names.iter().filter_map(|n| n.split_once('/')).filter(|(account, _)| of(account)) {
+            self.findings_dirty |= store.retain(account, region, &|_| false) > 0;
+        }
+    }
+
+    fn take_accounts(&mut self, organization: Option<Organization>, accounts: Vec<Account>, whole: bool) {
+        if whole {
+            let stays: HashSet<&str> = accounts.iter().map(|a| a.id.as_str()).collect();
+            let left: Vec<String> =
+                self.estate.accounts.iter().map(|a| a.id.clone()).filter(|id| !stays.contains(id.as_str())).collect();
+            self.estate.retain_accounts(&|id| stays.contains(id));
+            self.drop_findings(&|account| left.iter().any(|l| l == account));
+        }
         if organization.is_some() {
             self.estate.organization = organization;
         }
@@ -322,11 +341,10 @@ impl Keeper {
         self.unsaved = true;
     }
 
-    /// A problem of the cache, once.
+    /// A problem that stays, said once.
     fn complain(&mut self, text: String) {
-        if self.cache_problem.as_ref() != Some(&text) {
-            self.world.problems.push(text.clone());
-            self.cache_problem = Some(text);
+        if !self.world.problems.contains(&text) {
+            self.world.problems.push(text);
             self.state_dirty = true;
         }
     }
@@ -429,5 +447,86 @@ async fn blocking(mut keeper: Keeper, run: impl FnOnce(&mut Keeper) + Send + 'st
         Ok(keeper) => keeper,
         // A panic in there is a panic here: the hook has reported it.
         Err(error) => std::panic::resume_unwind(error.into_panic()),
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used, clippy::expect_used)]
+mod tests {
+    use super::*;
+    use crate::catalog::ListingId;
+    use crate::formats::asff;
+    use crate::model::attribution::Rules;
+    use crate::work::store::Store;
+    use crate::world::Origin as From;
+
+    /// A finding as an ASFF file brings it.
+    fn finding(account: &str, id: &str) -> Finding {
+        let record = format!(
+            r#"{{"SchemaVersion":"2018-10-08","Id":"{id}-{account}","ProductArn":"arn:aws:securityhub:eu-west-1::product/x/y",
+            "GeneratorId":"g","AwsAccountId":"{account}","Region":"eu-west-1","CreatedAt":"2026-01-01T00:00:00Z",
+            "UpdatedAt":"2026-01-01T00:00:00Z","Severity":{{"Label":"HIGH"}},"Title":"t","Description":"d",
+            "Resources":[{{"Type":"AwsAccount","Id":"{account}"}}]}}"#
+        );
+        asff::finding(&record).unwrap()
+    }
+
+    /// A keeper over nothing; the answer is the world after these changes.
+    async fn after(changes: Vec<Change>) -> Arc<World> {
+        let library = Arc::new(Library { store: std::sync::RwLock::new(Store::in_memory()), rules: Rules::default() });
+        let (outcomes, mut heard) = mpsc::channel(64);
+        let (keeper, task) = Keeper::start(&World::empty(From::Demo), library, outcomes);
+        let listener = tokio::spawn(async move { while heard.recv().await.is_some() {} });
+        for change in changes {
+            keeper.send(change).await.unwrap();
+        }
+        let (settled, world) = tokio::sync::oneshot::channel();
+        keeper.send(Change::Settle(settled)).await.unwrap();
+        let world = world.await.unwrap();
+        drop(keeper);
+        task.await.unwrap();
+        listener.await.unwrap();
+        world
+    }
+
+    fn accounts(ids: &[&str], whole: bool) -> Change {
+        let accounts = ids.iter().map(|id| Account::bare(*id)).collect();
+        Change::Accounts { organization: None, accounts, whole }
+    }
+
+    #[tokio::test]
+    async fn an_account_that_left_the_organisation_goes_with_all_that_aws_told_of_it() {
+        const A: &str = "111111111111";
+        const B: &str = "222222222222";
+        let told = |origin, id: &str| Change::Findings { findings: vec![finding(A, id), finding(B, id)], origin };
+        let network = |account: &str| Change::Network {
+            account: account.into(),
+            region: "eu-west-1".into(),
+            network: Box::default(),
+            whole: true,
+        };
+        let known =
+            || vec![accounts(&[A, B], true), told(Origin::Live, "live"), told(Origin::File, "file"), network(A), network(B)];
+        let world = after(known()).await;
+        assert_eq!((world.estate.accounts.len(), world.estate.regions.len()), (2, 2));
+        assert_eq!(world.index(ListingId::Findings).rows(), 4);
+
+        // A list that was cut short says nothing of those it lacks.
+        let world = after(known().into_iter().chain([accounts(&[A], false)]).collect()).await;
+        assert_eq!((world.estate.accounts.len(), world.estate.regions.len()), (2, 2));
+
+        let world = after(known().into_iter().chain([accounts(&[A], true)]).collect()).await;
+        assert_eq!(world.estate.accounts.iter().map(|a| a.id.as_str()).collect::<Vec<_>>(), [A]);
+        assert_eq!(world.estate.regions.len(), 1);
+        assert_eq!(world.index(ListingId::Findings).rows(), 3, "what was imported of it stays");
+    }
+
+    #[tokio::test]
+    async fn trying_aws_again_forgets_the_shut_door_and_nothing_else() {
+        let shut = || Change::Shut("no credentials".into());
+        let world = after(vec![Change::Problem("a full disk".into()), shut(), shut(), Change::Opening]).await;
+        assert_eq!(world.problems, ["a full disk"]);
+        let world = after(vec![Change::Problem("a full disk".into()), shut(), Change::Opening, shut()]).await;
+        assert_eq!(world.problems, ["a full disk", "no credentials"]);
     }
 }

@@ -256,7 +256,7 @@ impl Door {
         if self.open {
             return Vec::new();
         }
-        let _ = changes.send(Change::NoProblems).await;
+        let _ = changes.send(Change::Opening).await;
         let (connected, refused): (Vec<_>, Vec<_>) = connect(options).await.into_iter().partition(Result::is_ok);
         self.connections = connected.into_iter().flatten().collect();
         let errors: Vec<AwsError> = refused.into_iter().filter_map(Result::err).collect();
@@ -264,7 +264,7 @@ impl Door {
             let _ = changes.send(Change::Caller(first.caller.clone())).await;
         }
         for error in &errors {
-            let _ = changes.send(Change::Problem(error.to_string())).await;
+            let _ = changes.send(Change::Shut(error.to_string())).await;
         }
         self.open = errors.is_empty();
         errors
@@ -323,6 +323,8 @@ impl Marks {
 /// One collection over accounts × regions × services.
 pub struct Sweep {
     single: bool,
+    /// Only one connection is read: what its organisation lists is all there is.
+    alone: bool,
     marks: Arc<Marks>,
     changes: mpsc::Sender<Change>,
     permits: Arc<Semaphore>,
@@ -342,13 +344,23 @@ struct Entered {
 
 impl Sweep {
     pub fn new(single: bool, marks: Arc<Marks>, changes: mpsc::Sender<Change>) -> Self {
-        Self { single, marks, changes, permits: Arc::new(Semaphore::new(AT_ONCE)), begun: Instant::now(), done: 0, total: 0 }
+        Self {
+            single,
+            alone: false,
+            marks,
+            changes,
+            permits: Arc::new(Semaphore::new(AT_ONCE)),
+            begun: Instant::now(),
+            done: 0,
+            total: 0,
+        }
     }
 
     /// Asks AWS for these kinds in every account and region. Each thing that arrives is sent on as a change at once.
     pub async fn run(mut self, connections: &[Connection], kinds: &BTreeSet<Kind>) {
         // An account that two profiles lead to is read once, with the first.
         let mut seen = BTreeSet::new();
+        self.alone = connections.len() == 1;
         for connection in connections {
             self.read(connection, kinds, &mut seen).await;
         }
@@ -440,10 +452,12 @@ impl Sweep {
         let mut alone = None;
         if !self.single {
             let answer = directory(&connection.access().global()).await;
+            let whole = answer.coverage.iter().all(|c| c.outcome == Outcome::Ok);
             self.send(Change::Coverage(answer.coverage)).await;
             match answer.value {
                 Directory::Organization { organization, accounts } => {
-                    self.send(Change::Accounts { organization: Some(organization), accounts: accounts.clone() }).await;
+                    let organization = Some(organization);
+                    self.send(Change::Accounts { organization, accounts: accounts.clone(), whole: whole && self.alone }).await;
                     return accounts;
                 }
                 Directory::Alone { reason, .. } => alone = Some(reason),
@@ -457,7 +471,7 @@ impl Sweep {
         let alias = iam::alias(&connection.access().global()).await;
         self.send(Change::Coverage(alias.coverage)).await;
         account.name = alias.value.unwrap_or_default();
-        self.send(Change::Accounts { organization: None, accounts: vec![account.clone()] }).await;
+        self.send(Change::Accounts { organization: None, accounts: vec![account.clone()], whole: false }).await;
         vec![account]
     }
 

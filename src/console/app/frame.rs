@@ -8,11 +8,14 @@ use crate::console::action::Scope;
 use crate::console::action::{ACTIONS, row_of};
 use crate::console::app::{App, Over, SMALLEST};
 use crate::console::screen::Scroll;
+use crate::console::theme::ASCII;
 use crate::console::views::{Canvas, VIEWS};
 use crate::console::widgets::scroller::{self, Line};
 use crate::console::widgets::{clear, frame, put, put_parts};
 use crate::text;
 use crate::world::Origin;
+
+const PRODUCT: &str = "bartizan";
 
 /// What the painter has to know beside the frame itself.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -24,6 +27,18 @@ pub struct Drawn {
 impl App {
     /// Draws everything into a cleared buffer.
     pub fn draw(&mut self, buffer: &mut Buffer) -> Drawn {
+        let drawn = self.draw_all(buffer);
+        if self.theme.glyphs == ASCII {
+            for cell in &mut buffer.content {
+                if let Some(plain) = self.theme.glyphs.plain(cell.symbol()) {
+                    cell.set_symbol(plain);
+                }
+            }
+        }
+        drawn
+    }
+
+    fn draw_all(&mut self, buffer: &mut Buffer) -> Drawn {
         let area = buffer.area;
         if area.width < SMALLEST.0 || area.height < SMALLEST.1 {
             let words = format!("{}×{} is too small: bartizan needs {}×{}", area.width, area.height, SMALLEST.0, SMALLEST.1);
@@ -74,28 +89,27 @@ impl App {
     /// `bartizan  acme (o-…)  arn:…  24 accounts · 4 regions   data of 22:31   ! 2`
     fn draw_header(&self, buffer: &mut Buffer, area: Rect) {
         let theme = &self.theme;
-        let estate = &self.world.estate;
         let (dim, plain) = (theme.style("ui.header"), theme.style("ui.header.who"));
         let mut right: Vec<(String, Style)> = Vec::new();
         if self.read_only {
-            right.push(("read-only   ".into(), theme.style("ui.badge")));
+            right.push(("read-only  ".into(), theme.style("ui.badge")));
         }
         match &self.world.origin {
-            Origin::Demo => right.push(("demo   ".into(), theme.style("ui.badge"))),
-            Origin::File(_) => right.push(("from a file   ".into(), theme.style("ui.badge"))),
+            Origin::Demo => right.push(("demo  ".into(), theme.style("ui.badge"))),
+            Origin::File(_) => right.push(("from a file  ".into(), theme.style("ui.badge"))),
             Origin::Live(_) => {}
         }
         if let Some(progress) = self.world.progress {
             let left =
                 progress.remaining.map_or_else(String::new, |s| format!(", {} to go", text::span(i64::try_from(s).unwrap_or(0))));
             right.push((
-                format!("asking {} of {}{left}   ", text::count(progress.done as u64), text::count(progress.total as u64)),
+                format!("asking {} of {}{left}  ", text::count(progress.done as u64), text::count(progress.total as u64)),
                 dim,
             ));
         } else if let Some(at) = self.world.data_of {
             let today = at.strftime("%Y-%m-%d").to_string() == self.now.strftime("%Y-%m-%d").to_string();
             let form = if today { "%H:%M" } else { "%Y-%m-%d %H:%M" };
-            right.push((format!("data of {} UTC   ", at.strftime(form)), dim));
+            right.push((format!("data of {} UTC  ", at.strftime(form)), dim));
         }
         match self.world.problem_count() {
             0 => right.push(("no problems".into(), dim)),
@@ -106,28 +120,56 @@ impl App {
         let parts: Vec<(&str, Style)> = right.iter().map(|(t, s)| (t.as_str(), *s)).collect();
         put_parts(buffer, area.right() - width, area.y, width, &parts);
 
-        let organization = match &estate.organization {
-            Some(o) if o.name.is_empty() => format!("  {}", o.id),
-            Some(o) => format!("  {} ({})", o.name, o.id),
-            None => String::new(),
-        };
-        let regions = estate.region_names().len();
-        let many = |n: usize, one: &str| format!("{n} {one}{}", if n == 1 { "" } else { "s" });
-        let place = format!("  {} · {}", many(estate.accounts.len(), "account"), many(regions, "region"));
-        let who = estate.caller.as_ref().map_or_else(|| "not signed in".to_owned(), |c| c.arn.clone());
-        let room = area.width.saturating_sub(width + 4);
-        let fixed = text::width("bartizan") + text::width(&organization) + 2;
-        let with_place = usize::from(room) > fixed + text::width(&place) + 30;
-        let place = if with_place { place } else { String::new() };
-        let for_who = usize::from(room).saturating_sub(fixed + text::width(&place));
-        let who = text::fit_end(&text::line(&who), for_who).into_owned();
+        let room = usize::from(area.width.saturating_sub(width + 4));
+        let [organization, who, place] = self.whereabouts(room.saturating_sub(text::width(PRODUCT)));
         put_parts(
             buffer,
             area.x + 1,
             area.y,
-            room,
-            &[("bartizan", theme.style("ui.header.name")), (&organization, plain), ("  ", dim), (&who, dim), (&place, dim)],
+            u16::try_from(room).unwrap_or(u16::MAX),
+            &[(PRODUCT, theme.style("ui.header.name")), (&organization, plain), (&who, dim), (&place, dim)],
         );
+    }
+
+    /// Organisation, caller, and how much is seen, in the longest form that fits: on a narrow screen the account and the
+    /// caller's name are worth more than the organisation's id and the size of things.
+    fn whereabouts(&self, room: usize) -> [String; 3] {
+        let estate = &self.world.estate;
+        let (long, short) = match &estate.organization {
+            Some(o) if o.name.is_empty() => (format!("  {}", o.id), format!("  {}", o.id)),
+            Some(o) => (format!("  {} ({})", text::line(&o.name), o.id), format!("  {}", text::line(&o.name))),
+            None => (String::new(), String::new()),
+        };
+        let many = |n: usize, one: &str| format!("{n} {one}{}", if n == 1 { "" } else { "s" });
+        let place = format!("  {} · {}", many(estate.accounts.len(), "account"), many(estate.region_names().len(), "region"));
+        let (full, brief) = match &estate.caller {
+            Some(caller) => {
+                let arn = text::line(&caller.arn).into_owned();
+                // `arn:aws:sts::111122223333:assumed-role/Audit/jo` → `111122223333 Audit/jo`
+                let parts: Vec<&str> = arn.splitn(6, ':').collect();
+                let brief = match parts.as_slice() {
+                    [_, _, _, _, account, who] => {
+                        format!("{account} {}", who.split_once('/').map_or(*who, |(_, name)| name))
+                    }
+                    _ => arn.clone(),
+                };
+                (format!("  {arn}"), format!("  {brief}"))
+            }
+            None => ("  not signed in".to_owned(), "  not signed in".to_owned()),
+        };
+        let none = String::new();
+        for (organization, who, place) in [
+            (&long, &full, &place),
+            (&long, &full, &none),
+            (&long, &brief, &none),
+            (&short, &brief, &none),
+            (&none, &brief, &none),
+        ] {
+            if text::width(organization) + text::width(who) + text::width(place) <= room {
+                return [organization.clone(), who.clone(), place.clone()];
+            }
+        }
+        [none.clone(), format!("  {}", text::fit_end(brief.trim_start(), room.saturating_sub(2))), none]
     }
 
     fn draw_tabs(&mut self, buffer: &mut Buffer, area: Rect) {

@@ -4,6 +4,7 @@
 pub(super) mod draw;
 
 use std::collections::{HashMap, HashSet};
+use std::hash::{BuildHasherDefault, Hasher};
 use std::path::PathBuf;
 
 use crossterm::event::{KeyCode, KeyEvent, KeyModifiers};
@@ -27,7 +28,30 @@ use crate::listing::schema::{FieldId, Kind};
 use crate::listing::segment::Cell;
 use crate::message::{Answer, Effect, Slot, Ticket};
 use crate::model::arn::ResourceRef;
+use crate::text;
 use crate::world::World;
+
+/// Most ids that go to the clipboard at once: more is a file's work.
+const MOST_COPIED: usize = 10_000;
+
+/// Keys of marked rows. They are hashes already: a million are marked within a keystroke.
+type Marks = HashSet<u64, BuildHasherDefault<Keyed>>;
+
+/// Takes a key for its own hash.
+#[derive(Default)]
+struct Keyed(u64);
+
+impl Hasher for Keyed {
+    fn finish(&self) -> u64 {
+        self.0
+    }
+    fn write(&mut self, bytes: &[u8]) {
+        bytes.iter().for_each(|b| self.0 = self.0.rotate_left(8) ^ u64::from(*b));
+    }
+    fn write_u64(&mut self, key: u64) {
+        self.0 = key;
+    }
+}
 
 /// A list and all the user did to it.
 pub struct Browse {
@@ -42,7 +66,7 @@ pub struct Browse {
     asked: Option<Ticket>,
     place: Place,
     first_column: usize,
-    marks: HashSet<u64>,
+    marks: Marks,
     /// The row to stand on when the next answer comes.
     stand_on: Option<u64>,
     /// Whether the next answer leaves the cursor on its row.
@@ -123,7 +147,7 @@ impl Browse {
             asked: None,
             place: Place::default(),
             first_column: 0,
-            marks: HashSet::new(),
+            marks: Marks::default(),
             stand_on: None,
             stay: true,
             open: None,
@@ -145,8 +169,10 @@ impl Browse {
 
     pub fn scopes(&self) -> &'static [Scope] {
         match &self.open {
-            // A group stands for no single row.
-            None if self.group.is_some() => &[Scope::List, Scope::Moving, Scope::Global],
+            // A group stands for no single row, and an empty list has none.
+            None if self.group.is_some() || self.answered.as_ref().is_none_or(|a| a.line_count() == 0) => {
+                &[Scope::List, Scope::Moving, Scope::Global]
+            }
             None => &[Scope::List, Scope::Row, Scope::Moving, Scope::Global],
             Some((open, _)) if open.layer == Layer::Detail => &[Scope::Detail, Scope::Row, Scope::Moving, Scope::Global],
             Some(_) => &[Scope::Document, Scope::Moving, Scope::Global],
@@ -244,14 +270,18 @@ impl Browse {
         if !rows.groups.is_empty() || self.group.is_some() {
             return None;
         }
+        let value = |row: &RowId| match index.cell(*row, field) {
+            Cell::Text(text) => text.into_owned(),
+            _ => String::new(),
+        };
         let mut lines = Vec::new();
         let mut path: Vec<String> = Vec::new();
         let mut first = true;
-        for (n, row) in rows.ids.iter().enumerate() {
-            let value = match index.cell(*row, field) {
-                Cell::Text(text) => text.into_owned(),
-                _ => String::new(),
-            };
+        // What hangs from the root stands above all branches, although rows without a value sort last.
+        let rooted = rows.ids.iter().rev().take_while(|row| value(row).is_empty()).count();
+        let branches = rows.ids.len() - rooted;
+        for n in (branches..rows.ids.len()).chain(0..branches) {
+            let value = value(&rows.ids[n]);
             let parts: Vec<String> = if value.is_empty() { Vec::new() } else { value.split('/').map(str::to_owned).collect() };
             if first || parts != path {
                 let same = path.iter().zip(&parts).take_while(|(a, b)| a == b).count();
@@ -517,6 +547,12 @@ impl Browse {
         None
     }
 
+    /// The marked ones of the rows shown, in their order.
+    fn marked(&self, answered: &Answered) -> Vec<RowId> {
+        let is_marked = |row: &RowId| answered.index.key(*row).is_some_and(|key| self.marks.contains(&key));
+        answered.rows.ids.iter().filter(|row| is_marked(row)).copied().collect()
+    }
+
     fn copy(&self) -> Vec<Request> {
         if let Some((open, _)) = &self.open
             && let Some(opened) = open.opened()
@@ -526,18 +562,14 @@ impl Browse {
             return vec![Request::Copy(what.clone()), Request::Notice(format!("Copied: {said}"), false)];
         }
         let Some(answered) = &self.answered else { return Vec::new() };
-        let id = |row: RowId| self.text_of(&answered.index, row, "id");
-        let ids: Vec<String> = if self.marks.is_empty() {
-            self.row_here().map(|(_, row)| id(row)).into_iter().collect()
-        } else {
-            answered
-                .rows
-                .ids
-                .iter()
-                .filter(|r| answered.index.key(**r).is_some_and(|k| self.marks.contains(&k)))
-                .map(|r| id(*r))
-                .collect()
-        };
+        let rows: Vec<RowId> =
+            if self.marks.is_empty() { self.row_here().map(|(_, row)| row).into_iter().collect() } else { self.marked(answered) };
+        if rows.len() > MOST_COPIED {
+            let words =
+                format!("{} ids are too many for a clipboard: ctrl-s writes them to a file.", text::count(rows.len() as u64));
+            return vec![Request::Notice(words, true)];
+        }
+        let ids: Vec<String> = rows.into_iter().map(|row| self.text_of(&answered.index, row, "id")).collect();
         let said = match ids.as_slice() {
             [] => return Vec::new(),
             [one] => format!("Copied: {one}"),
@@ -756,8 +788,7 @@ impl Browse {
 
     fn export(&mut self, path: PathBuf, cx: &mut Context<'_>) -> Vec<Request> {
         let Some(answered) = &self.answered else { return Vec::new() };
-        let marked = |row: &RowId| self.marks.is_empty() || answered.index.key(*row).is_some_and(|k| self.marks.contains(&k));
-        let rows: Vec<RowId> = answered.rows.ids.iter().filter(|r| marked(r)).copied().collect();
+        let rows = if self.marks.is_empty() { answered.rows.ids.to_vec() } else { self.marked(answered) };
         let mut fields: Vec<FieldId> = ["id"].iter().filter_map(|f| self.listing.field(f)).collect();
         fields.extend(self.columns.iter().filter(|c| !fields.contains(c)).copied().collect::<Vec<_>>());
         let ticket = cx.tickets.take(Slot::Export);

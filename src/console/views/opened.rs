@@ -7,8 +7,8 @@ use crate::catalog::detail::{Body, Detail, Link};
 use crate::console::action::Action;
 use crate::console::theme::Theme;
 use crate::console::views::Canvas;
-use crate::console::widgets::put;
 use crate::console::widgets::scroller::{self, Line, Offset, fold, wrap};
+use crate::console::widgets::{clear, put};
 use crate::message::Opened;
 use crate::text;
 
@@ -101,10 +101,7 @@ impl Open {
                 let foot = u16::try_from(links.len()).unwrap_or(0).min(area.height / 3);
                 let body = Rect { height: area.height - foot, ..area };
                 let lines = detail_lines(&opened.detail, usize::from(area.width), theme);
-                self.seen = (lines.len(), usize::from(body.height));
-                self.detail_at.by(0, lines.len(), usize::from(body.height));
-                scroller::draw(canvas.buffer, body, &lines, self.detail_at);
-                more_below(canvas, body, lines.len(), self.detail_at);
+                self.seen = draw_scrolled(canvas, body, &lines, &mut self.detail_at);
                 let at = Rect { y: area.bottom() - foot, height: foot, ..area };
                 let mut from = Offset::default();
                 let chosen = links.iter().position(|l| l.iter().any(|(_, s)| *s == theme.style("ui.link.active"))).unwrap_or(0);
@@ -113,23 +110,31 @@ impl Open {
             }
             Layer::Document => {
                 let lines = code_lines(&opened.document, usize::from(area.width), theme);
-                self.seen = (lines.len(), usize::from(area.height));
-                self.document_at.by(0, lines.len(), usize::from(area.height));
-                scroller::draw(canvas.buffer, area, &lines, self.document_at);
-                more_below(canvas, area, lines.len(), self.document_at);
+                self.seen = draw_scrolled(canvas, area, &lines, &mut self.document_at);
             }
         }
     }
 }
 
-/// A word at the right edge that tells there is more.
-fn more_below(canvas: &mut Canvas<'_>, area: Rect, total: usize, at: Offset) {
-    let below = total.saturating_sub(at.0 + usize::from(area.height));
-    if below > 0 && area.height > 0 {
-        let word = format!(" {below} more {} ", canvas.theme.glyphs.down);
-        let width = u16::try_from(text::width(&word)).unwrap_or(0).min(area.width);
-        put(canvas.buffer, area.right() - width, area.bottom() - 1, width, &word, canvas.theme.style("ui.muted"));
+/// Draws what fits; where it does not, the last line tells how much more there is. Returns how many lines there are and
+/// how many can be seen.
+fn draw_scrolled(canvas: &mut Canvas<'_>, area: Rect, lines: &[Line], at: &mut Offset) -> (usize, usize) {
+    let scrolls = lines.len() > usize::from(area.height) && area.height > 1;
+    let text_area = Rect { height: area.height - u16::from(scrolls), ..area };
+    let height = usize::from(text_area.height);
+    at.by(0, lines.len(), height);
+    scroller::draw(canvas.buffer, text_area, lines, *at);
+    if scrolls {
+        let foot = Rect { y: text_area.bottom(), height: 1, ..area };
+        clear(canvas.buffer, foot, Style::default());
+        let below = lines.len().saturating_sub(at.0 + height);
+        if below > 0 {
+            let word = format!("{below} more {}", canvas.theme.glyphs.down);
+            let width = u16::try_from(text::width(&word)).unwrap_or(0).min(area.width);
+            put(canvas.buffer, area.right() - width, foot.y, width, &word, canvas.theme.style("ui.muted"));
+        }
     }
+    (lines.len(), height)
 }
 
 /// The links as a flow of words, as many lines as they need.

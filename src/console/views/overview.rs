@@ -152,6 +152,9 @@ impl View for OverviewView {
     }
 }
 
+/// Lines that the drawn trend needs at least.
+const TREND_ROWS: u16 = 5;
+
 /// Draws the parts, and remembers where each line that leads somewhere stands.
 struct Painter<'a, 'b> {
     canvas: &'a mut Canvas<'b>,
@@ -194,6 +197,9 @@ impl Painter<'_, '_> {
             self.bars(Rect { y: below, height: rest, ..right }, "Worst accounts", &figures.accounts);
             self.next += figures.owners.len();
             let used = severities.max(u16::try_from(figures.accounts.len()).unwrap_or(0) + 2).min(rest);
+            if rest - used < TREND_ROWS {
+                self.trend_line(Rect { y: area.y - 1, height: 1, ..area }, figures);
+            }
             self.trend(Rect { y: below + used, height: rest - used, ..area }, figures);
             return;
         }
@@ -321,8 +327,27 @@ impl Painter<'_, '_> {
         }
     }
 
+    /// The trend in one line, two days a cell, where there is no room for more.
+    fn trend_line(&mut self, area: Rect, figures: &Overview) {
+        let theme = self.canvas.theme;
+        let (new, closed): (Vec<usize>, Vec<usize>) =
+            figures.trend.chunks(2).map(|days| days.iter().fold((0, 0), |(n, c), day| (n + day.0, c + day.1))).unzip();
+        let most = new.iter().chain(&closed).copied().max().unwrap_or(0);
+        let mut x = area.x + 1;
+        x += put(self.canvas.buffer, x, area.y, 12, "Four weeks  ", theme.style("ui.heading"));
+        for (values, word, role) in [(&new, "new", "chart.new"), (&closed, "closed", "chart.closed")] {
+            let words = format!("{} {word} ", text::count(values.iter().sum::<usize>() as u64));
+            x += put(self.canvas.buffer, x, area.y, area.right().saturating_sub(x), &words, theme.style("ui.muted"));
+            let cells = u16::try_from(values.len()).unwrap_or(0);
+            if x + cells < area.right() {
+                chart::columns(self.canvas.buffer, (x, area.y), 1, values, most, &theme.glyphs, theme.style(role));
+            }
+            x += cells + 3;
+        }
+    }
+
     fn trend(&mut self, area: Rect, figures: &Overview) {
-        if area.height < 5 {
+        if area.height < TREND_ROWS {
             return;
         }
         let theme = self.canvas.theme;

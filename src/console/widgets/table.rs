@@ -108,8 +108,17 @@ pub fn draw(
     if area.height == 0 || area.width <= GUTTER {
         return;
     }
-    let chosen = widths(columns, first, area.width - GUTTER);
+    let mut chosen = widths(columns, first, area.width - GUTTER);
     let heading = theme.style("ui.column");
+    let ends = |chosen: &[(usize, u16)]| chosen.last().is_some_and(|(n, _)| n + 1 == columns.len());
+    if !ends(&chosen) {
+        // Columns are left out at the right: their sign takes the last cells of the heading.
+        chosen = widths(columns, first, area.width.saturating_sub(GUTTER + 2));
+        put(buffer, area.right() - 1, area.y, 1, theme.glyphs.more[1], heading);
+    }
+    if first > 0 {
+        put(buffer, area.x, area.y, 1, theme.glyphs.more[0], heading);
+    }
     let mut x = area.x + GUTTER;
     for (n, width) in &chosen {
         let column = &columns[*n];

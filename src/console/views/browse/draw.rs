@@ -5,7 +5,7 @@ use std::cell::Cell as Kept;
 use ratatui::layout::Rect;
 use ratatui::style::Style;
 
-use crate::catalog::{ListingId, show};
+use crate::catalog::{self, ListingId, show};
 use crate::console::screen::Scroll;
 use crate::console::theme::Theme;
 use crate::console::views::Canvas;
@@ -227,7 +227,10 @@ impl Browse {
             let cell = |field: &FieldId| {
                 let declared = self.listing.schema.get(*field);
                 let cell = answered.index.cell(row, *field);
-                cell_text(declared.name, &cell, &declared.kind, now, theme)
+                match (&cell, self.layout(*field)) {
+                    (Cell::None, Some(column)) => (column.absent.to_owned(), theme.style("ui.muted")),
+                    _ => cell_text(declared.name, &cell, &declared.kind, now, theme),
+                }
             };
             Row::Cells(self.columns.iter().map(cell).collect())
         };
@@ -242,9 +245,13 @@ impl Browse {
         table::draw(canvas.buffer, area, theme, &columns, at, &row, &marked);
     }
 
+    fn layout(&self, field: FieldId) -> Option<&'static catalog::Column> {
+        self.listing.columns.iter().find(|c| c.field == field)
+    }
+
     fn column(&self, field: FieldId) -> Column<'_> {
         let declared = self.listing.schema.get(field);
-        let layout = self.listing.columns.iter().find(|c| c.field == field);
+        let layout = self.layout(field);
         Column {
             title: declared.title,
             width: layout.map_or(10, |c| c.width),
@@ -278,10 +285,13 @@ fn draw_groups(browse: &Browse, answered: &Answered, area: Rect, canvas: &mut Ca
     let Some(field) = browse.group else { return };
     let declared = browse.listing.schema.get(field);
     let plain = |title, width, grow, right| Column { title, width, grow, right, sorted: None, keep_end: false };
-    let worst = browse.listing.field("severity").is_some();
+    let worst = browse.listing.field("severity").is_some_and(|severity| severity != field);
+    let aged = browse.listing.field("age").is_some();
     let mut columns = vec![plain(declared.title, 24, true, false), plain("SHOWN OF ALL", 16, false, true)];
     if worst {
         columns.insert(0, plain("WORST", 10, false, false));
+    }
+    if aged {
         columns.push(plain("FAILING FOR", 11, false, true));
     }
     let (now, theme) = (canvas.now, canvas.theme);
@@ -296,6 +306,8 @@ fn draw_groups(browse: &Browse, answered: &Answered, area: Rect, canvas: &mut Ca
             let word = group.worst.and_then(|w| Severity::ALL.get(usize::from(w)));
             let cell = word.map_or((String::new(), Style::default()), |w| severity(w.rank(), w.word(), theme));
             cells.insert(0, cell);
+        }
+        if aged {
             let age = group.oldest.map_or_else(String::new, |at| text::span(now.as_second() - at));
             cells.push((age, Style::default()));
         }
