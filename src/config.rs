@@ -6,6 +6,7 @@ use std::collections::BTreeMap;
 use serde::Deserialize;
 
 use crate::model::attribution::{Rule, Rules};
+use crate::triage::policy::Policy;
 
 /// What `config.toml` may say. Everything has a default.
 #[derive(Debug, Clone, PartialEq, Deserialize)]
@@ -20,12 +21,28 @@ pub struct Config {
     /// Refuse everything that writes.
     pub read_only: bool,
     pub aws: Aws,
+    /// Who decides what, and until when: teams and their roles, approvals, service levels.
+    pub triage: Policy,
+    /// Where decisions are kept.
+    pub ledger: Ledger,
     /// Who owns what: the last matching rule wins.
     #[serde(rename = "rule")]
     pub rules: Vec<Rule>,
     pub tags: TagKeys,
     /// Keys to actions, by scope: `[keys.list]`, `"ctrl-n" = "down"`.
     pub keys: BTreeMap<String, BTreeMap<String, String>>,
+}
+
+/// The ledger of decisions.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Ledger {
+    /// A file, or `postgres://…` for a team; a file in the data directory where not given.
+    pub url: Option<String>,
+    /// A minisign public key that signs the ledger's checkpoints.
+    pub public_key: Option<String>,
+    /// Log in to PostgreSQL with a token of the caller's AWS identity instead of a password.
+    pub iam: bool,
 }
 
 /// How AWS is asked.
@@ -75,6 +92,8 @@ impl Default for Config {
             mouse: true,
             read_only: false,
             aws: Aws::default(),
+            triage: Policy::default(),
+            ledger: Ledger::default(),
             rules: Vec::new(),
             tags: TagKeys::default(),
             keys: BTreeMap::new(),

@@ -1,6 +1,6 @@
 //! Bartizan, a terminal security console for AWS. `main` starts the [`cli`], whose commands are thin over [`work`]; the
 //! [`console`] is one of them: it decides and draws, and sends [`message`]s to `work`, which performs them through the
-//! doors: [`aws`], [`cache`], [`formats`], [`demo`]. What is known stands in [`world`]; every list is declared in
+//! doors: [`aws`], [`cache`], [`ledger`], [`formats`], [`demo`]. Decisions are judged in [`triage`]. What is known stands in [`world`]; every list is declared in
 //! [`catalog`] and runs on [`listing`], which knows nothing of ours; [`model`] is plain data and [`text`] makes foreign
 //! text safe to show. A file imports only from floors below its own; `tests/walls.rs` holds the house to that.
 
@@ -12,9 +12,11 @@ pub mod config;
 pub mod console;
 pub mod demo;
 pub mod formats;
+pub mod ledger;
 pub mod listing;
 pub mod message;
 pub mod model;
 pub mod text;
+pub mod triage;
 pub mod work;
 pub mod world;

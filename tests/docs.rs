@@ -41,7 +41,7 @@ fn listings() {
                 Kind::Rank(words) if words == ["no", "yes"] => "boolean",
                 Kind::Rank(_) => "text, one of a closed list",
                 Kind::Number => "number",
-                Kind::Time | Kind::Age => "time",
+                Kind::Time | Kind::Age | Kind::Until => "time",
             };
             let help = match field.kind {
                 Kind::Rank(words) if words != ["no", "yes"] => format!("{}: {}", field.help, words.join(", ")),

@@ -10,21 +10,29 @@ const ROOMS: &[(&str, &[&str])] = &[
     ("text", &[]),
     ("listing", &[]),
     ("model", &["text"]),
-    ("config", &["model"]),
-    ("catalog", &["model", "listing", "text"]),
-    ("world", &["model", "listing", "catalog"]),
-    ("message", &["model", "listing", "catalog", "world"]),
+    ("triage", &["model"]),
+    ("config", &["model", "triage"]),
+    ("catalog", &["model", "listing", "text", "triage"]),
+    ("world", &["model", "listing", "catalog", "triage"]),
+    ("message", &["model", "listing", "catalog", "world", "triage"]),
     ("formats", &["model", "text"]),
     ("aws", &["model", "text"]),
     ("cache", &["model", "listing", "text"]),
+    ("ledger", &["model", "triage"]),
     ("demo", &["model"]),
-    ("work", &["model", "listing", "text", "config", "catalog", "world", "message", "formats", "aws", "cache", "demo"]),
-    ("console", &["model", "listing", "text", "catalog", "world", "message"]),
+    (
+        "work",
+        &[
+            "model", "listing", "text", "triage", "config", "catalog", "world", "message", "formats", "aws", "cache", "ledger",
+            "demo",
+        ],
+    ),
+    ("console", &["model", "listing", "text", "triage", "catalog", "world", "message"]),
     (
         "cli",
         &[
-            "model", "listing", "text", "config", "catalog", "world", "message", "formats", "aws", "cache", "demo", "work",
-            "console",
+            "model", "listing", "text", "triage", "config", "catalog", "world", "message", "formats", "aws", "cache", "ledger",
+            "demo", "work", "console",
         ],
     ),
     ("main", &["cli"]),
@@ -32,7 +40,7 @@ const ROOMS: &[(&str, &[&str])] = &[
 ];
 
 /// Crates that a pure room must not touch, by room.
-const PURE: &[&str] = &["text", "listing", "model", "catalog"];
+const PURE: &[&str] = &["text", "listing", "model", "triage", "catalog"];
 const IMPURE_CRATES: &[&str] = &["tokio", "ratatui", "crossterm", "aws_", "sqlx"];
 
 fn sources() -> Vec<(PathBuf, String)> {

@@ -444,6 +444,6 @@ fn scan(reader: &mut log::Reader, from: u64, changes: &mut Vec<Change>) -> Resul
 pub(crate) fn with_payloads(segment: &Segment, payloads: Vec<u64>) -> Segment {
     debug_assert!(payloads.len() == segment.rows(), "one payload a row");
     let mut segment = segment.clone();
-    segment.payloads = payloads;
+    segment.payloads = std::sync::Arc::new(payloads);
     segment
 }

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use crate::catalog::decided::STATES;
 use crate::catalog::{Facts, ListingId, Names, Spec, Subject, Value, push, spec};
 use crate::listing::schema::Kind;
 use crate::listing::segment::{Segment, SegmentBuilder};
@@ -21,7 +22,7 @@ impl Subject for Findings {
     const NAMES: Names = Names { name: "findings", title: "Findings", one: "finding", many: "findings" };
     const SORT: &'static str = "severity:desc,age";
     const GROUPS: &'static [&'static str] =
-        &["title", "control", "account_name", "resource", "owner", "severity", "source", "region"];
+        &["title", "control", "account_name", "resource", "owner", "assignee", "state", "severity", "source", "region"];
     const EMPTY: &'static str = "No findings yet. Security Hub may be off or not readable here: press ! for what was refused, \
                                  or bring a scan in with `bartizan import FILE`.";
 
@@ -47,10 +48,23 @@ impl Subject for Findings {
                 Value::text(r.account.as_ref().map_or("unowned", |a| a.owner_word()))
             })
             .alias(&["team"]),
+            spec("due", "DUE", Kind::Until, 4, "How long until it is due; below zero it is overdue", |_| Value::None),
+            spec("state", "STATE", Kind::Rank(STATES), 10, "Where it stands, by its source and by what was decided", |_| {
+                Value::None
+            }),
             spec("status", "STATUS", Kind::Rank(Status::WORDS), 10, "Security Hub's workflow status", |r| {
                 Value::Rank(r.finding.status.rank())
             })
-            .alias(&["workflow"]),
+            .alias(&["workflow"])
+            .hidden(),
+            spec("assignee", "ASSIGNEE", Kind::Keyword, 12, "The person on it now", |_| Value::None),
+            spec("owner_by", "OWNED BY", Kind::Keyword, 14, "What decided the owner: explicit, resource, account, or the rule", |r| {
+                Value::text(r.account.as_ref().map_or("", |a| a.owner.decided_by.as_str()))
+            })
+            .hidden()
+            .mute(),
+            spec("until", "UNTIL", Kind::Until, 5, "How long the risk stays accepted or the finding suppressed", |_| Value::None)
+                .hidden(),
             spec("region", "REGION", Kind::Keyword, 14, "The AWS region", |r| Value::text(&*r.finding.region)).hidden(),
             spec("account", "ACCOUNT ID", Kind::Keyword, 12, "The account's twelve digits", |r| Value::text(&*r.finding.account))
                 .also(&["account_name"])

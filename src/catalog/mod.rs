@@ -5,6 +5,7 @@
 
 pub mod accounts;
 pub mod coverage;
+pub mod decided;
 pub mod detail;
 pub mod export;
 pub mod findings;
@@ -265,7 +266,7 @@ impl Listing {
         let mut fields = Vec::new();
         let mut columns = Vec::new();
         for (n, spec) in S::specs().into_iter().enumerate() {
-            let right = matches!(spec.field.kind, Kind::Number | Kind::Age);
+            let right = matches!(spec.field.kind, Kind::Number | Kind::Age | Kind::Until);
             let field = FieldId(u16::try_from(n).unwrap_or(u16::MAX));
             columns.push(Column { field, width: spec.width, grow: spec.grow, shown: spec.shown, right, absent: spec.absent });
             fields.push(spec.field);
@@ -346,6 +347,7 @@ pub fn show(cell: &Cell<'_>, kind: &Kind, now: Timestamp) -> String {
         Cell::Rank(_, word) => (*word).to_owned(),
         Cell::Number(n) => u64::try_from(*n).map_or_else(|_| n.to_string(), text::count),
         Cell::Time(at) if matches!(kind, Kind::Age) => text::span(now.as_second() - at),
+        Cell::Time(at) if matches!(kind, Kind::Until) => text::span(at - now.as_second()),
         Cell::Time(at) => {
             Timestamp::from_second(*at).map_or_else(|_| String::new(), |t| t.strftime("%Y-%m-%d %H:%M").to_string())
         }

@@ -18,7 +18,8 @@ use crate::listing::segment::{Cell, Segment, SegmentBuilder, SegmentError};
 const NOW: i64 = 1_700_000_000;
 const NAMES: [&str; 8] = ["f0", "f1", "f2", "f3", "f4", "f5", "f6", "f7"];
 const WORDS: &[&str] = &["LOW", "MEDIUM", "HIGH", "CRITICAL"];
-const SORTS_OF: [Kind; 7] = [Kind::Keyword, Kind::Text, Kind::Set, Kind::Rank(WORDS), Kind::Number, Kind::Time, Kind::Age];
+const SORTS_OF: [Kind; 8] =
+    [Kind::Keyword, Kind::Text, Kind::Set, Kind::Rank(WORDS), Kind::Number, Kind::Time, Kind::Age, Kind::Until];
 
 /// A cell is its members as text: none, one, or several for a set. Ranks are words, numbers and instants decimal.
 type Row = Vec<Vec<String>>;
@@ -103,7 +104,7 @@ impl Ask {
                     Kind::Rank(words) => format!("{name}{}{}", OPS[*op], words[place(*number, words)].to_lowercase()),
                     Kind::Number => format!("{name}{}{number}", OPS[*op]),
                     Kind::Time => format!("{name}{}{}", OPS[*op], jiff::Timestamp::from_second(NOW - number).unwrap()),
-                    Kind::Age => format!("{name}{}{}s", OPS[*op], number.abs()),
+                    Kind::Age | Kind::Until => format!("{name}{}{}s", OPS[*op], number.abs()),
                 }
             }
         }
@@ -149,6 +150,7 @@ impl Ask {
                     Kind::Number => compare(OPS[*op], value().cmp(number)),
                     Kind::Time => compare(OPS[*op], value().cmp(&(NOW - number))),
                     Kind::Age => compare(OPS[*op], (NOW - value()).cmp(&number.abs())),
+                    Kind::Until => compare(OPS[*op], (value() - NOW).cmp(&number.abs())),
                 }
             }
         }
@@ -182,7 +184,7 @@ fn order(kind: Kind, descending: bool, a: &[String], b: &[String]) -> Ordering {
     let ordering = match kind {
         Kind::Keyword | Kind::Text | Kind::Set => text(a).cmp(&text(b)),
         Kind::Rank(_) => rank(a).cmp(&rank(b)),
-        Kind::Number | Kind::Time => number(a).cmp(&number(b)),
+        Kind::Number | Kind::Time | Kind::Until => number(a).cmp(&number(b)),
         Kind::Age => number(b).cmp(&number(a)),
     };
     if descending { ordering.reverse() } else { ordering }
@@ -210,7 +212,7 @@ fn cell(kind: Kind) -> BoxedStrategy<Vec<String>> {
         Kind::Number => one(prop_oneof![-3i64..4, Just(i64::MAX), Just(i64::MIN + 1), any::<i32>().prop_map(i64::from)]
             .prop_map(|number| number.to_string())
             .boxed()),
-        Kind::Time | Kind::Age => one((-200_000i64..200_000).prop_map(|back| (NOW - back / 100 * 100).to_string()).boxed()),
+        Kind::Time | Kind::Age | Kind::Until => one((-200_000i64..200_000).prop_map(|back| (NOW - back / 100 * 100).to_string()).boxed()),
     }
 }
 
@@ -271,7 +273,7 @@ fn segment(schema: &Arc<Schema>, rows: &[(u64, Row)]) -> Segment {
                 Kind::Set => builder.set(id, cell.iter().map(String::as_str)),
                 Kind::Rank(_) => builder.rank_word(id, first),
                 Kind::Number => builder.number(id, first.parse().unwrap()),
-                Kind::Time | Kind::Age => builder.time(id, first.parse().unwrap()),
+                Kind::Time | Kind::Age | Kind::Until => builder.time(id, first.parse().unwrap()),
             };
         }
         builder.push(*key, payload as u64);
@@ -297,7 +299,7 @@ fn plain_groups(case: &Case, rows: &[&(u64, Row)], passing: &[bool], by: GroupBy
     let mut groups: BTreeMap<String, Group> = BTreeMap::new();
     for ((_, row), passes) in rows.iter().zip(passing) {
         let mut values = row[usize::from(by.field.0)].clone();
-        if matches!(kind, Kind::Time | Kind::Age) {
+        if matches!(kind, Kind::Time | Kind::Age | Kind::Until) {
             let day = |value: &String| jiff::Timestamp::from_second(value.parse().unwrap()).unwrap().to_string()[..10].to_owned();
             values = values.iter().map(day).collect();
         }
@@ -321,7 +323,7 @@ fn plain_groups(case: &Case, rows: &[&(u64, Row)], passing: &[bool], by: GroupBy
     let mut groups: Vec<Group> = groups.into_values().filter(|group| group.matched > 0).collect();
     let cell = |group: &Group| if group.value.is_empty() { vec![] } else { vec![group.value.clone()] };
     // days sort as they are written
-    let kind = if matches!(kind, Kind::Time | Kind::Age) { Kind::Text } else { kind };
+    let kind = if matches!(kind, Kind::Time | Kind::Age | Kind::Until) { Kind::Text } else { kind };
     groups.sort_by(|a, b| {
         let (severest, most) = (b.worst.cmp(&a.worst), b.matched.cmp(&a.matched));
         severest.then(most).then_with(|| order(kind, false, &cell(a), &cell(b)))
@@ -358,7 +360,7 @@ proptest! {
         let with = |place: usize, wanted: fn(Kind) -> bool| Some(of(place)).filter(|_| wanted(case.kinds[field(place)].0));
         let group = case.group.map(|(by, oldest, worst)| GroupBy {
             field: of(by),
-            oldest: with(oldest, |kind| matches!(kind, Kind::Time | Kind::Age)),
+            oldest: with(oldest, |kind| matches!(kind, Kind::Time | Kind::Age | Kind::Until)),
             worst: with(worst, |kind| matches!(kind, Kind::Rank(_))),
         });
         let sort = case.sorts.iter().map(|(place, descending)| Sort { field: of(*place), descending: *descending }).collect();

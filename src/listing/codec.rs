@@ -35,9 +35,9 @@ fn write(segment: &Segment) -> Vec<u8> {
     out.extend_from_slice(&VERSION.to_le_bytes());
     put(&mut out, segment.schema.fingerprint());
     put(&mut out, segment.rows() as u64);
-    segment.keys.iter().chain(&segment.payloads).for_each(|value| put(&mut out, *value));
+    segment.keys.iter().chain(segment.payloads.iter()).for_each(|value| put(&mut out, *value));
     for column in &segment.columns {
-        match column {
+        match column.as_ref() {
             Column::Coded { values, codes } => {
                 put_strings(&mut out, values);
                 put_packed(&mut out, codes);
@@ -137,7 +137,7 @@ fn read(schema: Arc<Schema>, bytes: &[u8]) -> Result<Segment, SegmentError> {
                 }
                 Column::Text { heads, codes, tails }
             }
-            Kind::Number | Kind::Time | Kind::Age => {
+            Kind::Number | Kind::Time | Kind::Age | Kind::Until => {
                 let least = reader.number()? as i64;
                 let above = reader.packed(rows)?;
                 let most = least.checked_add_unsigned(above.largest().unwrap_or(0));
@@ -149,7 +149,8 @@ fn read(schema: Arc<Schema>, bytes: &[u8]) -> Result<Segment, SegmentError> {
     if reader.at != body {
         return Err(reader.damaged("bytes are left over"));
     }
-    Ok(Segment { schema, columns, keys, payloads })
+    let columns = columns.into_iter().map(Arc::new).collect();
+    Ok(Segment { schema, columns, keys: Arc::new(keys), payloads: Arc::new(payloads) })
 }
 
 struct Reader<'a> {

@@ -89,7 +89,7 @@ fn names(word: &str, range: Range<usize>, schema: &Schema) -> Vec<Completion> {
                 Kind::Keyword | Kind::Text | Kind::Set => ":",
                 Kind::Rank(_) => ">=",
                 Kind::Number | Kind::Time => ">",
-                Kind::Age => "<",
+                Kind::Age | Kind::Until => "<",
             };
             let completion =
                 Completion { range: range.clone(), text: format!("{}{op}", field.name), help: field.help.to_owned() };
@@ -121,6 +121,11 @@ fn field_values(
             words.iter().rev().filter(|word| begun(word)).map(|word| completion((*word).to_owned(), "")).collect()
         }
         Kind::Age => [("1d", "a day"), ("7d", "a week"), ("30d", "a month"), ("90d", "a quarter"), ("1y", "a year")]
+            .into_iter()
+            .filter(|(span, _)| begun(span))
+            .map(|(span, help)| completion(span.to_owned(), help))
+            .collect(),
+        Kind::Until => [("0d", "over"), ("1d", "within a day"), ("7d", "within a week"), ("30d", "within a month")]
             .into_iter()
             .filter(|(span, _)| begun(span))
             .map(|(span, help)| completion(span.to_owned(), help))

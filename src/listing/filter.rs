@@ -354,7 +354,19 @@ fn test(field: &Field, op: &'static str, written: &Written) -> Result<Test, Wron
             Some((seconds, _)) => Ok(Test::Aged(range(op, seconds, seconds))),
             None => wrong(format!("{name} is an age, and {shown} is not: write {name}<7d, with units s, m, h, d, w, y")),
         },
+        // A span from now on is an age below zero.
+        Kind::Until => match span(text) {
+            Some((seconds, unit)) if op == ":" || op == "=" => Ok(Test::Aged(ahead(&(seconds..=seconds.saturating_add(unit - 1))))),
+            Some((seconds, _)) => Ok(Test::Aged(ahead(&range(op, seconds, seconds)))),
+            None => wrong(format!("{name} is a time to come, and {shown} is not: write {name}<2d, or {name}<0d for what is over")),
+        },
     }
+}
+
+/// A range of spans from now on as one of ages.
+fn ahead(range: &RangeInclusive<i64>) -> RangeInclusive<i64> {
+    let turned = |end: i64| if end == i64::MAX { i64::MIN } else { end.checked_neg().unwrap_or(i64::MAX) };
+    if range.is_empty() { EMPTY } else { turned(*range.end())..=turned(*range.start()) }
 }
 
 /// The numbers that stand in `op` to the stretch `first..=last`.

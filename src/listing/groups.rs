@@ -107,7 +107,7 @@ pub(crate) fn counts(index: &Index, field: FieldId, chunks: &[Chunk], answers: &
             let none = buckets.count - 1;
             kept.sort_by_key(|(bucket, _)| Reverse(if *bucket == none { None } else { Some(*bucket) }));
         }
-        Kind::Time | Kind::Age => {}
+        Kind::Time | Kind::Age | Kind::Until => {}
         // Buckets are in the order of their values already, and this sort keeps it for equal counts.
         _ => kept.sort_by_key(|(_, count)| Reverse(*count)),
     }
@@ -152,7 +152,7 @@ impl<'a> Buckets<'a> {
             }
             Kind::Rank(words) => Values::Ranks(words),
             Kind::Text => Values::Texts(index.text_order(field)),
-            kind @ (Kind::Number | Kind::Time | Kind::Age) => {
+            kind @ (Kind::Number | Kind::Time | Kind::Age | Kind::Until) => {
                 let days = kind != Kind::Number;
                 let mut seen = BTreeSet::new();
                 for column in columns.iter().flatten() {

@@ -33,8 +33,8 @@ struct Inner {
     segments: Vec<(Arc<str>, Arc<Segment>)>,
     /// The dense number of each segment's first row, and at the end the number of rows.
     bases: Vec<u32>,
-    fields: Vec<FieldCache>,
-    keys: OnceLock<KeyOrder>,
+    fields: Vec<Arc<FieldCache>>,
+    keys: Arc<OnceLock<KeyOrder>>,
     /// The latest orders of all rows, last used first.
     orders: Mutex<Vec<Arc<Order>>>,
 }
@@ -79,8 +79,31 @@ impl Index {
             *rows += segment.rows() as u32;
             Some(*rows)
         }));
-        let fields = schema.iter().map(|_| FieldCache::default()).collect();
-        Index { inner: Arc::new(Inner { schema, segments, bases, fields, keys: OnceLock::new(), orders: Mutex::default() }) }
+        let fields = schema.iter().map(|_| Arc::default()).collect();
+        Index { inner: Arc::new(Inner { schema, segments, bases, fields, keys: Arc::default(), orders: Mutex::default() }) }
+    }
+
+    /// The same rows with other values in some fields: `segments` are all of this index's, in their order, each as
+    /// [`Segment::with_columns`] made it. What was worked out for the other fields and for the keys is shared. Segments
+    /// of other rows are a mistake of the caller: the index stays as it is.
+    #[must_use]
+    pub fn with_columns(&self, fields: &[FieldId], segments: Vec<Arc<Segment>>) -> Index {
+        let old = &self.inner;
+        let fits = segments.len() == old.segments.len()
+            && segments.iter().zip(&old.segments).all(|(new, (_, old))| new.rows() == old.rows());
+        debug_assert!(fits, "segments of other rows");
+        if !fits {
+            return self.clone();
+        }
+        let segments = old.segments.iter().zip(segments).map(|((name, _), new)| (Arc::clone(name), new)).collect();
+        let mut caches = old.fields.clone();
+        for field in fields {
+            if let Some(cache) = caches.get_mut(usize::from(field.0)) {
+                *cache = Arc::default();
+            }
+        }
+        let (schema, bases, keys) = (Arc::clone(&old.schema), old.bases.clone(), Arc::clone(&old.keys));
+        Index { inner: Arc::new(Inner { schema, segments, bases, fields: caches, keys, orders: Mutex::default() }) }
     }
 
     /// An index with `segment` under `name`, in place of the one that was there. A segment of another schema, or one that
@@ -180,7 +203,7 @@ impl Index {
         let segments: usize = self.inner.segments.iter().map(|(_, segment)| segment.memory()).sum();
         let dictionary = |held: &Dictionary| held.values.memory() + held.maps.iter().map(|map| map.capacity() * 4).sum::<usize>();
         let field =
-            |cache: &FieldCache| cache.dictionary.get().map_or(0, dictionary) + cache.order.get().map_or(0, TextOrder::memory);
+            |cache: &Arc<FieldCache>| cache.dictionary.get().map_or(0, dictionary) + cache.order.get().map_or(0, TextOrder::memory);
         let keys = self.inner.keys.get().map_or(0, |keys| keys.rows.capacity() * 8 + keys.places.capacity() * 4);
         let orders = self.inner.orders.lock().unwrap_or_else(PoisonError::into_inner);
         let orders: usize = orders.iter().map(|order| order.rows.capacity() * 8 + order.bits.capacity() * 4).sum();

@@ -318,7 +318,7 @@ fn words<'a>(index: &'a Index, test: &TextTest, mut fuzzy: Option<Fuzzy>) -> Ste
             Some(ranks(index, id, &table))
         }
         Kind::Text => Some(look(index, id, test)),
-        Kind::Number | Kind::Time | Kind::Age => None,
+        Kind::Number | Kind::Time | Kind::Age | Kind::Until => None,
     };
     any(searched.map(|(id, field)| (id, field.kind)).filter_map(step).collect())
 }
@@ -346,7 +346,7 @@ fn field_step<'a>(index: &'a Index, term: &Term, now: i64) -> Step<'a> {
             table.push(missing);
             ranks(index, field, &table)
         }
-        Kind::Text | Kind::Number | Kind::Time | Kind::Age => any(term
+        Kind::Text | Kind::Number | Kind::Time | Kind::Age | Kind::Until => any(term
             .tests
             .iter()
             .map(|test| match test {

@@ -17,6 +17,9 @@ pub enum Kind {
     Time,
     /// An instant in unix seconds, filtered and shown as the span before now (`age<7d`). Ascending means youngest first.
     Age,
+    /// An instant in unix seconds, filtered and shown as the span from now on (`due<2d`, `due<0d` for what is over).
+    /// Ascending means soonest first.
+    Until,
 }
 
 /// One field of a listing.
@@ -134,6 +137,7 @@ fn fingerprint(fields: &[Field]) -> u64 {
             Kind::Number => eat(b"number"),
             Kind::Time => eat(b"time"),
             Kind::Age => eat(b"age"),
+            Kind::Until => eat(b"until"),
         }
     }
     hash

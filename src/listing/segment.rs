@@ -84,9 +84,9 @@ pub enum SegmentError {
 #[derive(Debug, Clone)]
 pub struct Segment {
     pub(crate) schema: Arc<Schema>,
-    pub(crate) columns: Vec<Column>,
-    pub(crate) keys: Vec<u64>,
-    pub(crate) payloads: Vec<u64>,
+    pub(crate) columns: Vec<Arc<Column>>,
+    pub(crate) keys: Arc<Vec<u64>>,
+    pub(crate) payloads: Arc<Vec<u64>>,
 }
 
 impl Segment {
@@ -126,14 +126,34 @@ impl Segment {
         self.payloads.get(row).copied()
     }
 
-    /// Bytes held on the heap.
+    /// The same rows with other values in some fields; all else is shared. `columns` holds these fields, in this order
+    /// and of these kinds, for as many rows; where it does not, that is a mistake of the caller and nothing is replaced.
+    #[must_use]
+    pub fn with_columns(&self, fields: &[FieldId], columns: Segment) -> Segment {
+        let kind = |schema: &Schema, field: FieldId| schema.iter().nth(usize::from(field.0)).map(|(_, field)| field.kind);
+        let alike = |(n, field): (u16, &FieldId)| {
+            let ours = kind(&self.schema, *field);
+            ours.is_some() && ours == kind(&columns.schema, FieldId(n))
+        };
+        let fits = columns.rows() == self.rows() && (0u16..).zip(fields).all(alike);
+        debug_assert!(fits, "columns of other fields or rows");
+        let mut new = self.clone();
+        if fits {
+            for (field, column) in fields.iter().zip(columns.columns) {
+                new.columns[usize::from(field.0)] = column;
+            }
+        }
+        new
+    }
+
+    /// Bytes held on the heap, what is shared with others included.
     pub fn memory(&self) -> usize {
         let columns: usize = self.columns.iter().map(|column| size_of::<Column>() + column.memory()).sum();
         columns + (self.keys.capacity() + self.payloads.capacity()) * 8
     }
 
     pub(crate) fn column(&self, field: FieldId) -> Option<&Column> {
-        self.columns.get(usize::from(field.0))
+        self.columns.get(usize::from(field.0)).map(AsRef::as_ref)
     }
 }
 
@@ -190,7 +210,7 @@ impl SegmentBuilder {
             Kind::Text => {
                 Building::Text { heads: Interner::default(), codes: Vec::new(), tails: Strings::default(), now: String::new() }
             }
-            Kind::Number | Kind::Time | Kind::Age => Building::Whole { values: Vec::new(), now: NO_NUMBER },
+            Kind::Number | Kind::Time | Kind::Age | Kind::Until => Building::Whole { values: Vec::new(), now: NO_NUMBER },
         };
         let columns = schema.iter().map(|(_, field)| column(field)).collect();
         SegmentBuilder { schema, columns, keys: Vec::new(), payloads: Vec::new(), scratch: String::new() }
@@ -307,7 +327,7 @@ impl SegmentBuilder {
         self.keys.extend(rows.iter().map(|row| segment.keys[*row]));
         self.payloads.extend(rows.iter().map(|row| segment.payloads[*row]));
         for (column, from) in self.columns.iter_mut().zip(&segment.columns) {
-            match (column, from) {
+            match (column, from.as_ref()) {
                 (Building::Coded { interner, codes, .. }, Column::Coded { values, codes: from }) => {
                     recode(interner, codes, values, from, &rows);
                 }
@@ -335,8 +355,8 @@ impl SegmentBuilder {
     pub fn finish(mut self) -> Segment {
         self.keys.shrink_to_fit();
         self.payloads.shrink_to_fit();
-        let columns = self.columns.into_iter().map(finish).collect();
-        Segment { schema: self.schema, columns, keys: self.keys, payloads: self.payloads }
+        let columns = self.columns.into_iter().map(|column| Arc::new(finish(column))).collect();
+        Segment { schema: self.schema, columns, keys: Arc::new(self.keys), payloads: Arc::new(self.payloads) }
     }
 }
 

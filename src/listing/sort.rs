@@ -191,7 +191,7 @@ fn source(index: &Index, field: FieldId, descending: bool) -> Source<'_> {
             let order = index.text_order(field);
             (Ranks::Dense(Cow::Borrowed(&order.ranks)), order.samples.len().saturating_sub(1) as u64)
         }
-        Kind::Number | Kind::Time | Kind::Age => {
+        Kind::Number | Kind::Time | Kind::Age | Kind::Until => {
             let wholes: Vec<&Whole> = columns
                 .filter_map(|column| match column {
                     Column::Whole(whole) => Some(whole),

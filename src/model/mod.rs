@@ -7,6 +7,7 @@ pub mod account;
 pub mod arn;
 pub mod attribution;
 pub mod coverage;
+pub mod decision;
 pub mod estate;
 pub mod finding;
 pub mod lenient;

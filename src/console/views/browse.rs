@@ -474,7 +474,7 @@ impl Browse {
                 return Vec::new();
             };
             let name = self.listing.schema.get(field).name;
-            let instant = matches!(self.listing.schema.get(field).kind, Kind::Time | Kind::Age);
+            let instant = matches!(self.listing.schema.get(field).kind, Kind::Time | Kind::Age | Kind::Until);
             let term = if instant { format!("{name}:{}", group.value) } else { exactly(name, &group.value) };
             self.drilled.push((self.filter.clone(), field, self.place));
             self.filter = if self.filter.is_empty() { term } else { format!("({}) {term}", self.filter) };

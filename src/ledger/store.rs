@@ -1,0 +1,209 @@
+//! What a store of entries does, whichever database holds it, and the part of an append that is the same in all: who
+//! may be placed behind whom.
+
+use std::collections::HashMap;
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures_util::future::BoxFuture;
+
+use crate::ledger::address::Address;
+use crate::ledger::checkpoint::Checkpoint;
+use crate::ledger::error::Result;
+use crate::ledger::postgres::Postgres;
+use crate::ledger::sqlite::Sqlite;
+use crate::model::decision::{Draft, Entry, EntryId, Head, NotAnEntry, Subject};
+
+/// The newest schema this program knows.
+pub const SCHEMA: i64 = 1;
+
+/// Entries appended in one transaction at most; a longer batch takes several.
+pub const BATCH: usize = 500;
+
+/// A decision on its way into the ledger.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Append {
+    pub draft: Draft,
+    /// The subject's last entry when this was decided, 0 for none. The store refuses it where another came since. `None`
+    /// goes in whatever stands there (notes, sessions).
+    pub based_on: Option<u64>,
+}
+
+/// What became of it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Outcome {
+    Appended(Entry),
+    /// Others decided on the subject since: their entries, the oldest first. Nothing was written.
+    Conflict { since: Vec<Entry> },
+}
+
+/// An entry as it is stored, unread: what verification looks at.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Row {
+    pub sequence: i64,
+    pub id: String,
+    pub subject: String,
+    pub body: String,
+    pub hash: String,
+}
+
+/// A password that changes: RDS IAM authentication tokens live 15 minutes.
+pub type Token = Arc<dyn Fn() -> BoxFuture<'static, std::result::Result<String, String>> + Send + Sync>;
+
+/// A store of entries.
+pub trait Store: Send + Sync {
+    /// Writes entries behind the last, in order and without gaps, each only if its expectation holds. A draft whose id is
+    /// already in the ledger is answered with its entry, so that an append may be repeated. Answers in the batch's order.
+    fn append(&self, batch: &[Append]) -> impl Future<Output = Result<Vec<Outcome>>> + Send;
+    /// Entries after a sequence, in order, at most `limit`.
+    fn read(&self, after: u64, limit: usize) -> impl Future<Output = Result<Vec<Entry>>> + Send;
+    /// Entries of one subject, in order.
+    fn of_subject(&self, subject: &Subject) -> impl Future<Output = Result<Vec<Entry>>> + Send;
+    fn head(&self) -> impl Future<Output = Result<Head>> + Send;
+    /// Waits until there are entries after a sequence, at most so long; whether there are.
+    fn wait(&self, after: u64, at_most: Duration) -> impl Future<Output = Result<bool>> + Send;
+    /// Entries as they are stored, after a sequence, at most `limit`.
+    fn rows(&self, after: i64, limit: usize) -> impl Future<Output = Result<Vec<Row>>> + Send;
+    /// The ledger's own id, made when it was created.
+    fn id(&self) -> impl Future<Output = Result<String>> + Send;
+    /// What the database itself finds wrong with its file and schema.
+    fn self_check(&self) -> impl Future<Output = Result<Vec<String>>> + Send;
+    fn add_checkpoint(&self, checkpoint: &Checkpoint) -> impl Future<Output = Result<()>> + Send;
+    fn checkpoints(&self) -> impl Future<Output = Result<Vec<Checkpoint>>> + Send;
+    /// Lets go of the database.
+    fn close(&self) -> impl Future<Output = ()> + Send;
+}
+
+/// Either store.
+pub enum AnyStore {
+    Sqlite(Sqlite),
+    Postgres(Postgres),
+}
+
+impl fmt::Debug for AnyStore {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Sqlite(_) => f.write_str("AnyStore::Sqlite"),
+            Self::Postgres(_) => f.write_str("AnyStore::Postgres"),
+        }
+    }
+}
+
+macro_rules! either {
+    ($self:ident, $store:ident => $call:expr) => {
+        match $self {
+            AnyStore::Sqlite($store) => $call.await,
+            AnyStore::Postgres($store) => $call.await,
+        }
+    };
+}
+
+impl AnyStore {
+    /// Opens a ledger and brings its schema up to date. `token` is a PostgreSQL's changing password.
+    ///
+    /// # Errors
+    /// Where it cannot be reached, its schema is newer, or the file is none.
+    pub async fn open(address: &Address, token: Option<Token>) -> Result<Self> {
+        let store = Self::prepare(address, token)?;
+        store.ready().await?;
+        Ok(store)
+    }
+    /// The same without connecting: [`AnyStore::ready`] does, and may be repeated until it succeeds.
+    ///
+    /// # Errors
+    /// Where the file's directory cannot be made.
+    pub fn prepare(address: &Address, token: Option<Token>) -> Result<Self> {
+        Ok(match address {
+            Address::File(path) => Self::Sqlite(Sqlite::prepare(path)?),
+            Address::Postgres(server) => Self::Postgres(Postgres::prepare(server, token, address.to_string())),
+        })
+    }
+    /// Connects and brings the schema up to date, once.
+    ///
+    /// # Errors
+    /// As [`AnyStore::open`].
+    pub async fn ready(&self) -> Result<()> {
+        either!(self, s => s.ready())
+    }
+}
+
+impl Store for AnyStore {
+    async fn append(&self, batch: &[Append]) -> Result<Vec<Outcome>> {
+        either!(self, s => s.append(batch))
+    }
+    async fn read(&self, after: u64, limit: usize) -> Result<Vec<Entry>> {
+        either!(self, s => s.read(after, limit))
+    }
+    async fn of_subject(&self, subject: &Subject) -> Result<Vec<Entry>> {
+        either!(self, s => s.of_subject(subject))
+    }
+    async fn head(&self) -> Result<Head> {
+        either!(self, s => s.head())
+    }
+    async fn wait(&self, after: u64, at_most: Duration) -> Result<bool> {
+        either!(self, s => s.wait(after, at_most))
+    }
+    async fn rows(&self, after: i64, limit: usize) -> Result<Vec<Row>> {
+        either!(self, s => s.rows(after, limit))
+    }
+    async fn id(&self) -> Result<String> {
+        either!(self, s => s.id())
+    }
+    async fn self_check(&self) -> Result<Vec<String>> {
+        either!(self, s => s.self_check())
+    }
+    async fn add_checkpoint(&self, checkpoint: &Checkpoint) -> Result<()> {
+        either!(self, s => s.add_checkpoint(checkpoint))
+    }
+    async fn checkpoints(&self) -> Result<Vec<Checkpoint>> {
+        either!(self, s => s.checkpoints())
+    }
+    async fn close(&self) {
+        either!(self, s => s.close());
+    }
+}
+
+/// What a batch's transaction read before it writes.
+pub(crate) struct Before {
+    pub head: Head,
+    /// Last sequence by subject, of the batch's subjects.
+    pub last: HashMap<String, u64>,
+    /// Entries that already carry an id of the batch.
+    pub known: HashMap<EntryId, Entry>,
+}
+
+/// What it writes.
+pub(crate) struct Placed {
+    pub head: Head,
+    pub new: Vec<Row>,
+    /// In the batch's order; `None` is a conflict, whose entries are read afterwards.
+    pub outcomes: Vec<Option<Entry>>,
+}
+
+/// Places a batch behind the head.
+pub(crate) fn place(batch: &[Append], mut before: Before) -> Result<Placed, NotAnEntry> {
+    let mut new = Vec::with_capacity(batch.len());
+    let mut outcomes = Vec::with_capacity(batch.len());
+    for append in batch {
+        if let Some(entry) = before.known.get(&append.draft.id) {
+            outcomes.push(Some(entry.clone()));
+            continue;
+        }
+        let subject = append.draft.subject.to_string();
+        let last = before.last.get(&subject).copied().unwrap_or(0);
+        if append.based_on.is_some_and(|based_on| based_on != last) {
+            outcomes.push(None);
+            continue;
+        }
+        let sequence = before.head.sequence + 1;
+        let (entry, body) = Entry::chain(append.draft.clone(), sequence, before.head.hash)?;
+        before.head = Head { sequence, hash: entry.hash };
+        before.last.insert(subject.clone(), sequence);
+        before.known.insert(entry.id, entry.clone());
+        let sequence = i64::try_from(sequence).unwrap_or(i64::MAX);
+        new.push(Row { sequence, id: entry.id.to_string(), subject, body, hash: entry.hash.to_string() });
+        outcomes.push(Some(entry));
+    }
+    Ok(Placed { head: before.head, new, outcomes })
+}

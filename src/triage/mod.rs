@@ -1,0 +1,16 @@
+//! Judgement over decisions, pure: what state the entries add up to, who may decide what, who owns a finding, when it is
+//! due, and what stands in whose queue. It stores nothing and asks nobody: same input, same answer.
+
+pub mod inherit;
+pub mod plan;
+pub mod policy;
+pub mod projection;
+pub mod queues;
+pub mod rules;
+pub mod sla;
+pub mod snapshot;
+pub mod state;
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used, clippy::expect_used)]
+mod tests;
