@@ -1,5 +1,6 @@
 //! What the console asks of `work`, and what comes back. The console decides and draws; it performs nothing.
 
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -11,6 +12,9 @@ use crate::catalog::detail::Detail;
 use crate::listing::index::{Index, RowId};
 use crate::listing::query::{Query, Rows};
 use crate::listing::schema::FieldId;
+use crate::model::decision::{Decision, Subject};
+use crate::model::estate::Estate;
+use crate::model::finding::Severity;
 use crate::world::World;
 
 /// Which asking: answers to an older one in the same slot are dropped.
@@ -30,6 +34,70 @@ pub enum Slot {
     /// The figures of the overview.
     Overview,
     Export,
+    /// The decision that is being made.
+    Decision,
+}
+
+/// What is to be decided on.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum On {
+    /// Findings, by their rows' keys.
+    Findings(Arc<[u64]>),
+    /// An account, a resource or a principal.
+    Subject(Subject),
+}
+
+/// A decision that somebody asks for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Proposal {
+    pub on: On,
+    pub decision: Decision,
+    /// Empty where none is given.
+    pub reason: String,
+}
+
+/// A proposal that was judged: its dry run.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Staged {
+    pub proposal: Proposal,
+    /// What will be decided.
+    pub will: Vec<Step>,
+    /// What will not, by name, and why.
+    pub wont: Vec<(String, String)>,
+    /// Of `will`: how many by account and severity.
+    pub by_account: BTreeMap<String, BTreeMap<Severity, usize>>,
+    /// Of `wont`: how many by reason.
+    pub reasons: BTreeMap<String, usize>,
+    /// Of `will`: how many wait for a second person.
+    pub pending: usize,
+    /// Rows that went away meanwhile.
+    pub gone: usize,
+    /// Given where there are more than this: the number has to be typed.
+    pub cap: Option<usize>,
+}
+
+/// One decision of a proposal.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Step {
+    pub subject: Subject,
+    /// As people know it.
+    pub name: String,
+    pub decision: Decision,
+    /// The subject's last entry when it was judged.
+    pub based_on: u64,
+}
+
+/// What became of one decision: where it is now, or why it was not made.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Settled {
+    pub step: Step,
+    pub done: Result<String, String>,
+}
+
+impl Default for Proposal {
+    fn default() -> Self {
+        Self { on: On::Findings(Arc::from([])), decision: Decision::Reopen, reason: String::new() }
+    }
 }
 
 /// Asked of `work`.
@@ -43,6 +111,10 @@ pub enum Effect {
     Overview { ticket: Ticket, world: Arc<World> },
     /// Write rows to a file; answered by [`Answer::Exported`].
     Export { ticket: Ticket, listing: ListingId, index: Index, rows: Vec<RowId>, fields: Vec<FieldId>, path: PathBuf },
+    /// Judge a proposal; answered by [`Answer::Staged`].
+    Stage { ticket: Ticket, estate: Arc<Estate>, proposal: Proposal },
+    /// Carry out what was staged; answered by [`Answer::Deciding`] as it goes on and [`Answer::Decided`] at the end.
+    Decide { ticket: Ticket, estate: Arc<Estate>, staged: Arc<Staged> },
     /// Ask AWS again, now.
     Refresh,
     /// Stop asking AWS until the next refresh.
@@ -88,6 +160,10 @@ pub enum Answer {
     /// A row in full with its raw document, or why it can't be had.
     Detail(Result<Opened, String>),
     Overview(Box<Overview>),
+    Staged(Result<Box<Staged>, String>),
+    /// So many decisions are made.
+    Deciding(usize),
+    Decided(Vec<Settled>),
     /// How many rows, and where; or why not.
     Exported(Result<(usize, PathBuf), String>),
 }

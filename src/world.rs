@@ -62,6 +62,8 @@ impl World {
         let facts = Facts {
             estate: Arc::default(),
             findings: Index::new(Arc::clone(&ListingId::Findings.get().schema)),
+            board: Arc::default(),
+            decisions: Index::new(Arc::clone(&ListingId::Decisions.get().schema)),
             now: Timestamp::UNIX_EPOCH,
         };
         let indexes = ListingId::ALL.iter().map(|id| id.get().index(&facts)).collect();
@@ -86,9 +88,9 @@ impl World {
         self.version += 1;
     }
 
-    /// Takes new findings, and makes the rows that count them.
+    /// Takes new findings and decisions, and makes the rows that count them.
     pub fn recount(&mut self, facts: &Facts) {
-        for listing in [ListingId::Findings, ListingId::Accounts] {
+        for listing in [ListingId::Findings, ListingId::Queues, ListingId::Decisions, ListingId::Accounts] {
             self.indexes[listing as usize] = listing.get().index(facts);
         }
         self.data_of = facts.estate.collected;

@@ -174,8 +174,9 @@ impl<'a> Rules<'a> {
             Cell::Text(text) => Some(text),
             _ => None,
         };
-        let set_on = |owners: &HashMap<&str, &'a Name>, field| (!owners.is_empty()).then(|| text(field)).flatten()
-            .and_then(|id| owners.get(&*id).copied());
+        let set_on = |owners: &HashMap<&str, &'a Name>, field| {
+            (!owners.is_empty()).then(|| text(field)).flatten().and_then(|id| owners.get(&*id).copied())
+        };
         let resource = set_on(&self.resources, source.resource).map(|owner| (owner, "resource"));
         resource.or_else(|| set_on(&self.accounts, source.account).map(|owner| (owner, "account")))
     }
@@ -260,8 +261,11 @@ impl<'a> Source<'a> {
 
 /// The queues of every finding. `base` are the source's rows, `shown` the same rows with decisions.
 pub fn board(base: &Index, shown: &Index, decisions: &Decisions, now: Timestamp) -> queues::Board {
-    let findings: HashMap<u64, &State> =
-        decisions.states.iter().filter_map(|(s, state)| if let Subject::Finding(k) = s { Some((k.short(), state)) } else { None }).collect();
+    let findings: HashMap<u64, &State> = decisions
+        .states
+        .iter()
+        .filter_map(|(s, state)| if let Subject::Finding(k) = s { Some((k.short(), state)) } else { None })
+        .collect();
     let mut owners: HashMap<String, Owned> = HashMap::new();
     let mut rows: Vec<(Facts<'static>, Option<&State>, String)> = Vec::with_capacity(base.rows());
     for ((_, of), (_, made)) in base.segments().zip(shown.segments()) {

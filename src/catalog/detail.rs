@@ -7,18 +7,22 @@ mod network;
 use jiff::Timestamp;
 use serde::Serialize;
 
+use crate::catalog::decided::Decisions;
 use crate::catalog::identity::{Principal, Provider, principals};
-use crate::catalog::{ListingId, nodes};
+use crate::catalog::{ListingId, decisions, nodes};
 use crate::listing::filter::{exactly, quote};
 use crate::model::account::Account;
 use crate::model::arn::{self, Arn, ResourceRef};
 use crate::model::coverage::Coverage;
+use crate::model::decision::{Entry, Subject, person};
 use crate::model::estate::{Estate, RegionEstate};
 use crate::model::finding::Finding;
 use crate::model::network::{Interface, LoadBalancer, RouteTable, SecurityGroup, Subnet, Vpc};
 use crate::model::node::{Node, Session};
 use crate::model::principal::{AccessKey, Identity, ManagedPolicy};
 use crate::text;
+use crate::triage::inherit;
+use crate::triage::state::{Hold, State};
 
 /// One row in full. All text is as AWS sent it: who shows it makes it safe.
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -97,7 +101,7 @@ pub fn object<'a>(estate: &'a Estate, listing: ListingId, id: &str) -> Option<Ob
         };
     }
     match listing {
-        ListingId::Findings => None,
+        ListingId::Findings | ListingId::Queues | ListingId::Decisions => None,
         ListingId::Accounts => estate.account(id).map(|a| Object::Account(a)),
         ListingId::Principals => estate.identities.iter().find_map(|i| {
             let mut all = principals(i);
@@ -220,6 +224,26 @@ impl Writer {
             self.link("findings on it", ListingId::Findings, format!("resource:{}", quote(id)));
         }
     }
+    /// What was decided on a finding, beside what its facts tell.
+    fn state(&mut self, state: &State) {
+        let hold = |hold: &Hold| {
+            let until = hold.until.strftime("%Y-%m-%d %H:%M UTC");
+            format!("{} until {until} by {}: {}", hold.kind.word(), person(&hold.by), hold.reason)
+        };
+        let claim = state.claim.as_ref().map_or_else(String::new, |c| format!("{}, {}", person(&c.by), self.time(Some(c.at))));
+        let facts = [
+            ("claimed by", claim),
+            ("due", state.due.map_or_else(String::new, |at| self.time(Some(at)))),
+            ("held", state.hold.as_ref().map_or_else(String::new, hold)),
+            ("waits for approval", state.pending.as_ref().map_or_else(String::new, hold)),
+            (
+                "came back",
+                state.returned.map_or_else(String::new, |(why, at)| format!("{why:?}, {}", self.time(Some(at))).to_lowercase()),
+            ),
+            ("resolved", self.time(state.resolved)),
+        ];
+        self.facts("Decided", &facts);
+    }
     fn finish(self) -> Detail {
         self.detail
     }
@@ -263,9 +287,16 @@ pub fn resource_link(resource: &ResourceRef) -> Option<Link> {
 }
 
 /// A finding in full.
-pub fn of_finding(finding: &Finding, estate: &Estate, now: Timestamp) -> Detail {
+pub fn of_finding(finding: &Finding, estate: &Estate, decisions: &Decisions, now: Timestamp) -> Detail {
     let mut w = Writer::new(finding.title.clone(), now);
     let account = estate.account(&finding.account);
+    let state = decisions.states.finding(finding.key);
+    let rule = account.map(|a| &a.owner);
+    let owned = inherit::owner(&decisions.states, finding.key, &finding.resource.id, &finding.account, rule);
+    let decided_or = |source: String, decided: Option<String>| match decided {
+        Some(decided) if decided != source => format!("{decided} (its source says {source})"),
+        _ => source,
+    };
     if let Some(link) = resource_link(&finding.resource) {
         w.detail.links.push(link);
     }
@@ -273,14 +304,15 @@ pub fn of_finding(finding: &Finding, estate: &Estate, now: Timestamp) -> Detail 
     w.facts(
         "",
         &[
-            ("severity", finding.severity.to_string()),
-            ("status", finding.status.to_string()),
+            ("severity", decided_or(finding.severity.to_string(), state.and_then(|s| s.severity).map(|s| s.to_string()))),
+            ("status", decided_or(finding.status.to_string(), state.and_then(|s| s.status).map(|s| s.to_string()))),
             ("result", finding.compliance.map_or_else(String::new, |c| c.to_string())),
-            ("verdict", finding.verdict.map_or_else(String::new, |v| v.to_string())),
+            ("verdict", state.and_then(|s| s.verdict).or(finding.verdict).map_or_else(String::new, |v| v.to_string())),
             ("record", finding.record.to_string()),
             ("account", account_name),
             ("environment", account.map_or_else(String::new, |a| decided(a.environment_word(), &a.environment.decided_by))),
-            ("owner", account.map_or_else(String::new, |a| decided(a.owner_word(), &a.owner.decided_by))),
+            ("owner", decided(owned.word(), &if owned.owner.is_some() { owned.origin.to_string() } else { String::new() })),
+            ("assignee", state.and_then(|s| s.assignee.as_deref()).unwrap_or_default().to_owned()),
             ("region", finding.region.clone()),
             ("resource", finding.resource.id.clone()),
             ("type", finding.resource.kind.clone()),
@@ -289,6 +321,9 @@ pub fn of_finding(finding: &Finding, estate: &Estate, now: Timestamp) -> Detail 
             ("updated", w.time(Some(finding.updated))),
         ],
     );
+    if let Some(state) = state {
+        w.state(state);
+    }
     w.section("What is wrong", Body::Prose(finding.description.clone()));
     let remedy = [finding.remediation.as_str(), finding.remediation_url.as_str()];
     w.section("What to do", Body::Prose(remedy.iter().filter(|t| !t.is_empty()).copied().collect::<Vec<_>>().join("\n")));
@@ -308,6 +343,51 @@ pub fn of_finding(finding: &Finding, estate: &Estate, now: Timestamp) -> Detail 
     }
     if !finding.resource.id.is_empty() {
         w.link("all on this resource", ListingId::Findings, exactly("resource", &finding.resource.id));
+    }
+    w.finish()
+}
+
+/// The ledger's entries on something, newest first.
+pub fn history(entries: &[Entry]) -> Section {
+    let head = ["at (UTC)", "who", "kind", "content", "reason"].map(str::to_owned).into();
+    let row = |e: &Entry| {
+        let at = e.at.strftime("%Y-%m-%d %H:%M").to_string();
+        vec![at, person(&e.actor.arn).to_owned(), e.decision.word().to_owned(), decisions::content(&e.decision), e.reason.clone()]
+    };
+    Section { heading: "History".into(), body: Body::Table { head, rows: entries.iter().rev().map(row).collect() } }
+}
+
+/// An entry of the ledger in full.
+pub fn of_entry(entry: &Entry, finding: Option<&str>, now: Timestamp) -> Detail {
+    let mut w = Writer::new(format!("{} on {}", entry.decision.word(), entry.subject), now);
+    let content = decisions::content(&entry.decision);
+    w.facts(
+        "",
+        &[
+            ("entry", entry.sequence.to_string()),
+            ("at", w.time(Some(entry.at))),
+            ("who", entry.actor.arn.clone()),
+            ("from", format!("{}@{}", entry.actor.os_user, entry.actor.host)),
+            ("content", if content.contains('\n') { String::new() } else { content.clone() }),
+            ("subject", entry.subject.to_string()),
+            ("hash", entry.hash.to_string()),
+            ("previous", entry.previous.to_string()),
+        ],
+    );
+    w.section("Why", Body::Prose(entry.reason.clone()));
+    if content.contains('\n') {
+        w.section("Content", Body::Prose(content));
+    }
+    match &entry.subject {
+        Subject::Finding(_) => {
+            if let Some(id) = finding {
+                w.link("the finding", ListingId::Findings, exactly("id", id));
+            }
+        }
+        Subject::Account(id) => w.link(format!("account {id}"), ListingId::Accounts, exactly("id", id)),
+        Subject::Principal(arn) => w.link("the principal", ListingId::Principals, exactly("id", arn)),
+        Subject::Resource(id) => w.link("findings on it", ListingId::Findings, exactly("resource", id)),
+        Subject::Session(id) => w.link("the session", ListingId::Sessions, exactly("id", id)),
     }
     w.finish()
 }

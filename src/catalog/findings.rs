@@ -58,9 +58,14 @@ impl Subject for Findings {
             .alias(&["workflow"])
             .hidden(),
             spec("assignee", "ASSIGNEE", Kind::Keyword, 12, "The person on it now", |_| Value::None),
-            spec("owner_by", "OWNED BY", Kind::Keyword, 14, "What decided the owner: explicit, resource, account, or the rule", |r| {
-                Value::text(r.account.as_ref().map_or("", |a| a.owner.decided_by.as_str()))
-            })
+            spec(
+                "owner_by",
+                "OWNED BY",
+                Kind::Keyword,
+                14,
+                "What decided the owner: explicit, resource, account, or the rule",
+                |r| Value::text(r.account.as_ref().map_or("", |a| a.owner.decided_by.as_str())),
+            )
             .hidden()
             .mute(),
             spec("until", "UNTIL", Kind::Until, 5, "How long the risk stays accepted or the finding suppressed", |_| Value::None)

@@ -6,12 +6,14 @@
 pub mod accounts;
 pub mod coverage;
 pub mod decided;
+pub mod decisions;
 pub mod detail;
 pub mod export;
 pub mod findings;
 pub mod identity;
 pub mod network;
 pub mod nodes;
+pub mod queues;
 
 use std::borrow::Cow;
 use std::sync::{Arc, LazyLock};
@@ -24,11 +26,14 @@ use crate::listing::segment::{Cell, Segment, SegmentBuilder};
 use crate::model::estate::Estate;
 use crate::model::finding::FindingKey;
 use crate::text;
+use crate::triage::queues::Board;
 
 /// Which listing.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum ListingId {
     Findings,
+    Queues,
+    Decisions,
     Accounts,
     Principals,
     AccessKeys,
@@ -47,8 +52,10 @@ pub enum ListingId {
 
 impl ListingId {
     /// Every listing, in the order help shows them.
-    pub const ALL: [Self; 15] = [
+    pub const ALL: [Self; 17] = [
         Self::Findings,
+        Self::Queues,
+        Self::Decisions,
         Self::Accounts,
         Self::Principals,
         Self::AccessKeys,
@@ -74,6 +81,8 @@ impl ListingId {
     fn declare(self) -> Listing {
         match self {
             Self::Findings => Listing::of::<findings::Findings>(self),
+            Self::Queues => Listing::of::<queues::Queues>(self),
+            Self::Decisions => Listing::of::<decisions::Decisions>(self),
             Self::Accounts => Listing::of::<accounts::Accounts>(self),
             Self::Principals => Listing::of::<identity::Principals>(self),
             Self::AccessKeys => Listing::of::<identity::AccessKeys>(self),
@@ -103,6 +112,10 @@ pub struct Facts {
     pub estate: Arc<Estate>,
     /// The findings, for counts beside other rows.
     pub findings: Index,
+    /// Who has how much to do.
+    pub board: Arc<Board>,
+    /// The rows of the ledger's entries.
+    pub decisions: Index,
     pub now: Timestamp,
 }
 
@@ -290,8 +303,10 @@ impl Listing {
 
     /// The listing's rows from the estate, as an index of one segment.
     pub fn index(&self, facts: &Facts) -> Index {
-        if self.id == ListingId::Findings {
-            return facts.findings.clone();
+        match self.id {
+            ListingId::Findings => return facts.findings.clone(),
+            ListingId::Decisions => return facts.decisions.clone(),
+            _ => {}
         }
         Index::new(Arc::clone(&self.schema)).with(self.name, Arc::new((self.build)(&self.schema, facts)))
     }

@@ -12,12 +12,14 @@ use tokio::sync::{mpsc, oneshot};
 
 use crate::aws::{MfaRequest, Prompt};
 use crate::cache::preferences;
+use crate::cli::setup::Scratch;
 use crate::cli::{Done, Global, setup};
 use crate::config::Config;
 use crate::console::app::{App, Settings};
 use crate::console::run::{Terminal, run};
 use crate::console::theme::{ASCII, Depth, Glyphs, Theme, UNICODE};
 use crate::demo::FINDINGS;
+use crate::ledger::handle::Options;
 use crate::message::{Outcome, Question};
 use crate::work::source::Source;
 use crate::work::{self, Keeping};
@@ -37,7 +39,11 @@ pub(super) struct Demo {
 pub(super) fn console(global: &Global) -> Result<Done> {
     let config = setup::config(global)?;
     match setup::from(global)? {
-        Some(source) => open(|_| source, &config, None),
+        Some(source @ Source::Demo { .. }) => {
+            let scratch = Scratch::new()?;
+            open(|_| source, &config, None, Some(scratch.ledger()))
+        }
+        Some(source) => open(|_| source, &config, None, None),
         None => {
             let keeping = setup::directories().map(|d| d.state_dir().unwrap_or(d.data_local_dir()).join("preferences.json"));
             let live = |prompt| {
@@ -45,7 +51,7 @@ pub(super) fn console(global: &Global) -> Result<Done> {
                 let cache = setup::cache_dir(global, &options);
                 Source::Live { options: Box::new(options), cache }
             };
-            open(live, &config, keeping)
+            open(live, &config, keeping, Some(setup::ledger(global, &config)?))
         }
     }
 }
@@ -54,10 +60,16 @@ pub(super) fn console(global: &Global) -> Result<Done> {
 pub(super) fn demo(demo: &Demo, global: &Global) -> Result<Done> {
     let config = setup::config(global)?;
     let Demo { findings, still } = *demo;
-    open(|_| Source::Demo { findings, still }, &config, None)
+    let scratch = Scratch::new()?;
+    open(|_| Source::Demo { findings, still }, &config, None, Some(scratch.ledger()))
 }
 
-fn open(source: impl FnOnce(Prompt) -> Source, config: &Config, preferences: Option<std::path::PathBuf>) -> Result<Done> {
+fn open(
+    source: impl FnOnce(Prompt) -> Source,
+    config: &Config,
+    preferences: Option<std::path::PathBuf>,
+    ledger: Option<Options>,
+) -> Result<Done> {
     if !io::stdin().is_terminal() || !io::stdout().is_terminal() {
         bail!("the console needs a terminal; `bartizan list` prints rows without one");
     }
@@ -74,7 +86,7 @@ fn open(source: impl FnOnce(Prompt) -> Source, config: &Config, preferences: Opt
     let ended = runtime.block_on(Box::pin(async {
         let (prompt, mut questions) = ask_in_console();
         let now = Timestamp::now();
-        let mut work = work::start(source(prompt), config, Keeping { preferences }, now);
+        let mut work = work::start(source(prompt), config, Keeping { preferences, ledger }, now);
         let settings = Settings { theme, depth, glyphs, keys: config.keys.clone(), read_only: config.read_only, remembered };
         let app = App::new(Arc::clone(&work.world), now, settings).map_err(|e| eyre!(e))?;
         // Questions come from inside the door to AWS; the console sees them among the outcomes.

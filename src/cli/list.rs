@@ -100,7 +100,8 @@ fn kinds(listing: ListingId) -> &'static [Kind] {
     match listing {
         // Accounts carry counts of findings and principals.
         ListingId::Accounts => &[Kind::Accounts, Kind::Findings, Kind::Iam],
-        ListingId::Findings => &[Kind::Accounts, Kind::Findings],
+        ListingId::Findings | ListingId::Queues => &[Kind::Accounts, Kind::Findings],
+        ListingId::Decisions => &[],
         ListingId::Principals | ListingId::AccessKeys | ListingId::Policies | ListingId::Providers => {
             &[Kind::Accounts, Kind::Iam]
         }

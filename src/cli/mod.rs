@@ -7,10 +7,12 @@ mod console;
 mod generate;
 mod hooks;
 mod import;
+mod ledger;
 mod list;
 mod permissions;
 mod setup;
 mod show;
+mod triage;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -54,6 +56,9 @@ struct Global {
     /// Look at an estate file, a findings file, or `demo`, instead of AWS
     #[arg(long, global = true, value_name = "FILE|demo")]
     from: Option<String>,
+    /// The ledger of decisions: a file, or postgres://… for a team
+    #[arg(long, global = true, env = "BARTIZAN_LEDGER", hide_env_values = true, value_name = "URL")]
+    ledger: Option<String>,
     /// Refuse everything that writes
     #[arg(long, global = true)]
     read_only: bool,
@@ -83,6 +88,10 @@ enum Command {
     List(list::List),
     /// Print one thing in full, by its id or ARN
     Show(show::Show),
+    /// Decide on findings: assign, claim, note, status, accept, …
+    Triage(triage::Triage),
+    /// The record of decisions: verify it, export it
+    Ledger(ledger::Ledger),
     /// Print the IAM policy that bartizan needs, and templates for member accounts
     Permissions(permissions::Permissions),
     /// Print a completion script for a shell
@@ -121,6 +130,8 @@ pub fn main() -> Result<ExitCode> {
         Some(Command::Import(import)) => import.run(&global)?,
         Some(Command::List(list)) => list.run(&global)?,
         Some(Command::Show(show)) => show.run(&global)?,
+        Some(Command::Triage(triage)) => triage.run(&global)?,
+        Some(Command::Ledger(ledger)) => ledger.run(&global)?,
         Some(Command::Permissions(permissions)) => permissions.run(&global)?,
         Some(Command::Completions(completions)) => completions.run()?,
         Some(Command::Man) => generate::man()?,

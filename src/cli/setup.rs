@@ -16,9 +16,12 @@ use crate::cli::{Done, Global};
 use crate::config::Config;
 use crate::demo;
 use crate::formats;
+use crate::ledger::address::Address;
+use crate::ledger::handle as ledger;
 use crate::message::Outcome;
 use crate::model::coverage::Outcome as Ended;
 use crate::model::estate;
+use crate::work::desk::Desk;
 use crate::work::keeper::{Change, Keeper};
 use crate::work::perform::Library;
 use crate::work::source::{self, Opened, Source};
@@ -86,6 +89,42 @@ pub fn cache_dir(global: &Global, options: &Options) -> Option<PathBuf> {
     directories().map(|d| d.cache_dir().join(name))
 }
 
+/// The ledger: by option or environment, else configuration, else a file in the data directory.
+pub fn ledger(global: &Global, config: &Config) -> Result<ledger::Options> {
+    let directory = directories().ok_or_else(|| eyre!("there is no data directory for the ledger: set HOME or XDG_DATA_HOME"))?;
+    let directory = directory.data_local_dir().to_owned();
+    let address = match global.ledger.as_ref().or(config.ledger.url.as_ref()) {
+        Some(url) => Address::parse(url)?,
+        None => Address::File(directory.join("ledger.db")),
+    };
+    Ok(ledger::Options { address, directory, token: None })
+}
+
+/// A directory for the demo's ledger, which goes with it.
+pub struct Scratch(PathBuf);
+
+impl Scratch {
+    pub fn new() -> Result<Self> {
+        let name = format!("bartizan-demo-{}-{}", std::process::id(), Timestamp::now().as_nanosecond());
+        let path = std::env::temp_dir().join(name);
+        let mut builder = fs::DirBuilder::new();
+        #[cfg(unix)]
+        std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
+        builder.create(&path).wrap_err_with(|| format!("could not make {} for the demo's ledger", path.display()))?;
+        Ok(Self(path))
+    }
+    pub fn ledger(&self) -> ledger::Options {
+        ledger::Options { address: Address::File(self.0.join("ledger.db")), directory: self.0.clone(), token: None }
+    }
+}
+
+impl Drop for Scratch {
+    fn drop(&mut self) {
+        // Where it cannot be removed the system's own tidying will.
+        let _ = fs::remove_dir_all(&self.0);
+    }
+}
+
 /// A prompt on the terminal, for commands that are no console.
 pub fn ask_on_terminal() -> Prompt {
     Arc::new(|request: MfaRequest| {
@@ -151,6 +190,61 @@ pub struct Looked {
     pub world: Arc<World>,
     pub library: Arc<Library>,
     pub done: Done,
+}
+
+/// A desk, what it is decided on, and for the demo the directory its ledger is in.
+pub struct AtDesk {
+    pub world: Arc<World>,
+    pub desk: Desk,
+    _scratch: Option<Scratch>,
+}
+
+/// Opens the ledger over what is known here: the cache, or the demo. AWS is asked for nothing but who the caller is.
+pub async fn desk(global: &Global, now: Timestamp) -> Result<AtDesk> {
+    let config = config(global)?;
+    let mut scratch = None;
+    let (opened, ledger) = match from(global)? {
+        Some(source @ Source::Demo { .. }) => {
+            let ledger = scratch.insert(Scratch::new()?).ledger();
+            (source::open(source, &config, now), ledger)
+        }
+        Some(_) => bail!("decisions are made live, or in the demo: this is a file"),
+        None => {
+            let options = options(global, &config, ask_on_terminal());
+            let cache = cache_dir(global, &options);
+            let mut door = Door::default();
+            let (changes, mut heard) = mpsc::channel(64);
+            let source = Source::Live { options: Box::new(options.clone()), cache };
+            let mut opened = source::open(source, &config, now);
+            // Who is signed in now decides; without a way to AWS it is who was signed in last.
+            let errors = door.open(&options, &changes).await;
+            heard.close();
+            if let Some(connection) = door.connections.first() {
+                let mut estate = (*opened.world.estate).clone();
+                if estate.caller.as_ref().is_some_and(|known| known.account != connection.caller.account) {
+                    bail!(
+                        "what is kept here is of account {}: run the console once as {}",
+                        estate.caller.map_or_else(String::new, |c| c.account),
+                        connection.caller.arn
+                    );
+                }
+                estate.caller = Some(connection.caller.clone());
+                opened.estate(estate, now);
+            } else if opened.world.estate.caller.is_none() {
+                let mut errors = errors.into_iter();
+                let first = errors.next().map_or_else(|| eyre!("there is no way to AWS"), Into::into);
+                return Err(errors.fold(first, |all, e| all.wrap_err(e.to_string())));
+            }
+            opened.load(now);
+            (opened, self::ledger(global, &config)?)
+        }
+    };
+    opened.problems.iter().for_each(|p| eprintln!("{p}"));
+    let desk = Desk::open(&ledger, Arc::clone(&opened.library), config.read_only).await?;
+    desk.expire(now).await?;
+    let mut opened = opened;
+    opened.relay(now);
+    Ok(AtDesk { world: opened.world, desk, _scratch: scratch })
 }
 
 /// Opens what to look at and, where that is AWS, asks for these kinds first.

@@ -36,10 +36,8 @@ impl Address {
         match scheme {
             "postgres" | "postgresql" => {
                 let shown = without_password(text);
-                let mut options = PgConnectOptions::from_str(text).map_err(|e| LedgerError::Address {
-                    address: shown.clone(),
-                    why: hide(&e.to_string(), password(text)),
-                })?;
+                let mut options = PgConnectOptions::from_str(text)
+                    .map_err(|e| LedgerError::Address { address: shown.clone(), why: hide(&e.to_string(), password(text)) })?;
                 let local = options.get_socket().is_some() || is_loopback(options.get_host());
                 if !local && matches!(options.get_ssl_mode(), PgSslMode::Prefer) && !text.contains("sslmode=") {
                     options = options.ssl_mode(PgSslMode::Require);
@@ -56,7 +54,10 @@ impl Address {
     }
     fn file(path: &str, whole: &str) -> Result<Self> {
         if path.is_empty() || path.contains('\0') {
-            return Err(LedgerError::Address { address: without_password(whole), why: "the path is empty or holds a zero byte".into() });
+            return Err(LedgerError::Address {
+                address: without_password(whole),
+                why: "the path is empty or holds a zero byte".into(),
+            });
         }
         Ok(Self::File(PathBuf::from(path)))
     }

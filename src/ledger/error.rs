@@ -5,13 +5,17 @@ use crate::model::decision::NotAnEntry;
 /// An error of the ledger or of its local side.
 #[derive(Debug, thiserror::Error)]
 pub enum LedgerError {
-    #[error("the ledger's address {address} cannot be used: {why}; give a file's path, sqlite:PATH or postgres://USER@HOST/DATABASE")]
+    #[error(
+        "the ledger's address {address} cannot be used: {why}; give a file's path, sqlite:PATH or postgres://USER@HOST/DATABASE"
+    )]
     Address { address: String, why: String },
     #[error("the ledger {ledger} cannot be reached: {why}; decisions are kept here and merged when it is back")]
     Unreachable { ledger: String, why: String },
     #[error("the ledger {ledger} refused the connection: {why}; check user, password, database and TLS")]
     Refused { ledger: String, why: String },
-    #[error("the ledger {ledger} has schema {found}, and this bartizan knows {known}: take a newer bartizan; nothing was changed")]
+    #[error(
+        "the ledger {ledger} has schema {found}, and this bartizan knows {known}: take a newer bartizan; nothing was changed"
+    )]
     Newer { ledger: String, found: i64, known: i64 },
     #[error("the disk of the ledger {ledger} is full: the decision was not saved; free space and decide again")]
     Full { ledger: String },

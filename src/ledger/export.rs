@@ -54,7 +54,9 @@ pub fn verify_export(mut text: impl BufRead, marks: Vec<Head>) -> std::io::Resul
             break;
         }
         let after = chain.head().sequence + u64::from(held.is_some());
-        fault = step(&line, &mut chain, &mut held, &mut closed).map_err(|f| f.unwrap_or(Fault::Unreadable { after, why: UNREADABLE.into() })).err();
+        fault = step(&line, &mut chain, &mut held, &mut closed)
+            .map_err(|f| f.unwrap_or(Fault::Unreadable { after, why: UNREADABLE.into() }))
+            .err();
     }
     if fault.is_none() && !closed {
         let why = "the closing line is missing: the text was cut off".to_owned();

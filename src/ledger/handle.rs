@@ -294,7 +294,15 @@ impl Ledger {
             }
             let conditional = append.based_on.is_some();
             let outcome = if conditional && stuck.contains(subject) {
-                Outcome::Conflict { since: inner.store.of_subject(subject).await?.into_iter().filter(|e| Some(e.sequence) > append.based_on).collect() }
+                Outcome::Conflict {
+                    since: inner
+                        .store
+                        .of_subject(subject)
+                        .await?
+                        .into_iter()
+                        .filter(|e| Some(e.sequence) > append.based_on)
+                        .collect(),
+                }
             } else {
                 inner.store.append(std::slice::from_ref(&append)).await?.pop().unwrap_or(Outcome::Conflict { since: Vec::new() })
             };
@@ -447,7 +455,10 @@ impl Ledger {
             }
         }
         let saved = self.with_view(|v| v.chain.head());
-        if saved.sequence > 0 && seen.map(|(_, head)| head) != Some(saved) && self.hash_at(saved.sequence).await? != Some(saved.hash) {
+        if saved.sequence > 0
+            && seen.map(|(_, head)| head) != Some(saved)
+            && self.hash_at(saved.sequence).await? != Some(saved.hash)
+        {
             tracing::warn!("the saved projection is of another chain; it is rebuilt");
             self.with_view(|v| v.chain = Projection::default());
         }

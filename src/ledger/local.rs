@@ -167,7 +167,11 @@ impl Local {
         let error = self.error("settle kept decisions");
         let mut tx = self.begin().await?;
         for (ask, entry) in done {
-            let gone = sqlx::query("DELETE FROM kept WHERE id = $1").bind(entry.id.to_string()).execute(&mut *tx).await.map_err(&error)?;
+            let gone = sqlx::query("DELETE FROM kept WHERE id = $1")
+                .bind(entry.id.to_string())
+                .execute(&mut *tx)
+                .await
+                .map_err(&error)?;
             // Another process of ours settled it already.
             if gone.rows_affected() == 0 {
                 continue;

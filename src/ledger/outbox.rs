@@ -68,15 +68,29 @@ pub struct Counts {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Sent {
     /// It arrived. `now` is what the finding's fields hold there now: what the next delivery to it will be held against.
-    Arrived { now: String },
+    Arrived {
+        now: String,
+    },
     /// Throttled, cut, the service's own fault: again at `next`.
-    Later { next: Timestamp, said: String },
-    Failed { said: String },
-    Conflict { said: String },
+    Later {
+        next: Timestamp,
+        said: String,
+    },
+    Failed {
+        said: String,
+    },
+    Conflict {
+        said: String,
+    },
 }
 
 /// Puts an entry's delivery in, once.
-pub(crate) async fn put(tx: &mut Transaction<'_, Sqlite>, address: &str, target: &Target, entry: &Entry) -> Result<(), sqlx::Error> {
+pub(crate) async fn put(
+    tx: &mut Transaction<'_, Sqlite>,
+    address: &str,
+    target: &Target,
+    entry: &Entry,
+) -> Result<(), sqlx::Error> {
     let body = entry.canonical().map_err(|e| sqlx::Error::Encode(Box::new(e)))?;
     sqlx::query(
         "INSERT INTO outbox (address, id, finding, entry, target, before, state, attempts, next, leased, said) \
@@ -176,7 +190,8 @@ impl Local {
     /// Where the local side cannot be read.
     pub async fn deliveries(&self, state: Delivery, limit: usize) -> Result<Vec<Parcel>> {
         let sql = "SELECT position, entry, target, before, state, attempts, next, said FROM outbox WHERE state = $1 ORDER BY position LIMIT $2";
-        let rows = sqlx::query(sql).bind(state.word()).bind(i64::try_from(limit).unwrap_or(i64::MAX)).fetch_all(&self.readers).await;
+        let rows =
+            sqlx::query(sql).bind(state.word()).bind(i64::try_from(limit).unwrap_or(i64::MAX)).fetch_all(&self.readers).await;
         rows.map_err(self.error("read deliveries"))?.iter().map(|row| self.read_parcel(row)).collect()
     }
 
@@ -234,7 +249,10 @@ impl Local {
         let entry: String = row.try_get(1).map_err(&error)?;
         let entry = Entry::parse(&entry).map_err(|e| self.damaged(e))?;
         let state: String = row.try_get(4).map_err(&error)?;
-        let state = Delivery::ALL.into_iter().find(|d| d.word() == state).ok_or_else(|| self.damaged(format!("a delivery is {state:?}")))?;
+        let state = Delivery::ALL
+            .into_iter()
+            .find(|d| d.word() == state)
+            .ok_or_else(|| self.damaged(format!("a delivery is {state:?}")))?;
         let attempts: i64 = row.try_get(5).map_err(&error)?;
         let next: i64 = row.try_get(6).map_err(&error)?;
         Ok(Parcel {

@@ -120,7 +120,8 @@ impl Postgres {
                 sqlx::query(*statement).execute(&mut *tx).await.map_err(failed)?;
             }
         }
-        let set = "INSERT INTO bartizan_meta (name, value) VALUES ($1, $2) ON CONFLICT (name) DO UPDATE SET value = excluded.value";
+        let set =
+            "INSERT INTO bartizan_meta (name, value) VALUES ($1, $2) ON CONFLICT (name) DO UPDATE SET value = excluded.value";
         sqlx::query(set).bind("schema").bind(known.to_string()).execute(&mut *tx).await.map_err(failed)?;
         let name = "INSERT INTO bartizan_meta (name, value) VALUES ('ledger', $1) ON CONFLICT (name) DO NOTHING";
         let id = crate::ledger::sqlite::random_id().map_err(Failed::For)?;
@@ -142,7 +143,8 @@ impl Postgres {
         // 23505 and 42P07 while setting up: another starter was faster where advisory locks do nothing.
         let overtaken = error.as_database_error().and_then(sqlx::error::DatabaseError::code);
         let overtaken = overtaken.is_some_and(|c| matches!(&*c, "23505" | "42P07"));
-        let cut = matches!(error, sqlx::Error::Io(_)) || error.as_database_error().is_some_and(|d| d.code().is_some_and(|c| c.starts_with("57P01")));
+        let cut = matches!(error, sqlx::Error::Io(_))
+            || error.as_database_error().is_some_and(|d| d.code().is_some_and(|c| c.starts_with("57P01")));
         if is_collision(error) || overtaken || cut { Failed::Again(ours) } else { Failed::For(ours) }
     }
 
@@ -351,7 +353,13 @@ impl Store for Postgres {
         let limit = i64::try_from(limit).unwrap_or(i64::MAX);
         let rows = sqlx::query(sql).bind(after).bind(limit).fetch_all(&self.pool).await.map_err(&read)?;
         let row = |r: &PgRow| {
-            Ok(Row { sequence: r.try_get(0)?, id: r.try_get(1)?, subject: r.try_get(2)?, body: r.try_get(3)?, hash: r.try_get(4)? })
+            Ok(Row {
+                sequence: r.try_get(0)?,
+                id: r.try_get(1)?,
+                subject: r.try_get(2)?,
+                body: r.try_get(3)?,
+                hash: r.try_get(4)?,
+            })
         };
         rows.iter().map(|r| row(r).map_err(&read)).collect()
     }
@@ -386,7 +394,8 @@ impl Store for Postgres {
         let read = self.error("read checkpoints");
         let rows = sqlx::query("SELECT sequence, at, hash, signature FROM bartizan_checkpoints ORDER BY sequence, at");
         let rows = rows.fetch_all(&self.pool).await.map_err(&read)?;
-        let row = |r: &PgRow| Ok((r.try_get::<i64, _>(0)?, r.try_get::<String, _>(1)?, r.try_get::<String, _>(2)?, r.try_get(3)?));
+        let row =
+            |r: &PgRow| Ok((r.try_get::<i64, _>(0)?, r.try_get::<String, _>(1)?, r.try_get::<String, _>(2)?, r.try_get(3)?));
         rows.iter()
             .map(|r| {
                 let (sequence, at, hash, signature) = row(r).map_err(&read)?;

@@ -67,7 +67,8 @@ impl Sqlite {
 
     async fn before(&self, tx: &mut Transaction<'_, Database>, batch: &[Append]) -> Result<Before> {
         let read = self.error("read the ledger's end");
-        let head = sqlx::query("SELECT sequence, hash FROM bartizan_head WHERE one = 1").fetch_one(&mut **tx).await.map_err(&read)?;
+        let head =
+            sqlx::query("SELECT sequence, hash FROM bartizan_head WHERE one = 1").fetch_one(&mut **tx).await.map_err(&read)?;
         let head = self.read_head(&head)?;
         let mut last = HashMap::new();
         let mut known = HashMap::new();
@@ -208,7 +209,13 @@ impl Store for Sqlite {
         let limit = i64::try_from(limit).unwrap_or(i64::MAX);
         let rows = sqlx::query(sql).bind(after).bind(limit).fetch_all(&self.readers).await.map_err(&read)?;
         let row = |r: &SqliteRow| {
-            Ok(Row { sequence: r.try_get(0)?, id: r.try_get(1)?, subject: r.try_get(2)?, body: r.try_get(3)?, hash: r.try_get(4)? })
+            Ok(Row {
+                sequence: r.try_get(0)?,
+                id: r.try_get(1)?,
+                subject: r.try_get(2)?,
+                body: r.try_get(3)?,
+                hash: r.try_get(4)?,
+            })
         };
         rows.iter().map(|r| row(r).map_err(&read)).collect()
     }
@@ -259,7 +266,8 @@ impl Store for Sqlite {
         let read = self.error("read checkpoints");
         let rows = sqlx::query("SELECT sequence, at, hash, signature FROM bartizan_checkpoints ORDER BY sequence, at");
         let rows = rows.fetch_all(&self.readers).await.map_err(&read)?;
-        let row = |r: &SqliteRow| Ok((r.try_get::<i64, _>(0)?, r.try_get::<String, _>(1)?, r.try_get::<String, _>(2)?, r.try_get(3)?));
+        let row =
+            |r: &SqliteRow| Ok((r.try_get::<i64, _>(0)?, r.try_get::<String, _>(1)?, r.try_get::<String, _>(2)?, r.try_get(3)?));
         rows.iter()
             .map(|r| {
                 let (sequence, at, hash, signature) = row(r).map_err(&read)?;

@@ -35,7 +35,9 @@ pub struct Append {
 pub enum Outcome {
     Appended(Entry),
     /// Others decided on the subject since: their entries, the oldest first. Nothing was written.
-    Conflict { since: Vec<Entry> },
+    Conflict {
+        since: Vec<Entry>,
+    },
 }
 
 /// An entry as it is stored, unread: what verification looks at.

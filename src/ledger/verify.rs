@@ -12,24 +12,51 @@ use crate::model::decision::{Entry, Hash, Head};
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Fault {
     /// Its text, hash or place is not what it was written with.
-    Changed { sequence: u64, how: String },
-    Removed { sequence: u64 },
+    Changed {
+        sequence: u64,
+        how: String,
+    },
+    Removed {
+        sequence: u64,
+    },
     /// It stands where another entry belongs, and those around it do not know it.
-    Inserted { sequence: u64 },
+    Inserted {
+        sequence: u64,
+    },
     /// It stands in a place that is not its own.
-    Reordered { sequence: u64, belongs: u64 },
+    Reordered {
+        sequence: u64,
+        belongs: u64,
+    },
     /// The chain is whole, but its end is not the one that the ledger noted.
-    End { noted: Head, found: Head },
+    End {
+        noted: Head,
+        found: Head,
+    },
     /// An entry cannot be read at all; `after` is the last good one.
-    Unreadable { after: u64, why: String },
+    Unreadable {
+        after: u64,
+        why: String,
+    },
     /// The chain is not the one of a checkpoint.
-    Rewritten { checkpoint: Head, found: Option<Hash> },
+    Rewritten {
+        checkpoint: Head,
+        found: Option<Hash>,
+    },
     /// A checkpoint that was expected to be signed is not, or not by this key.
-    Checkpoint { sequence: u64, why: CheckpointError },
+    Checkpoint {
+        sequence: u64,
+        why: CheckpointError,
+    },
     /// A checkpoint is of another ledger.
-    OtherLedger { checkpoint: String, found: String },
+    OtherLedger {
+        checkpoint: String,
+        found: String,
+    },
     /// The database finds its own file or schema damaged.
-    Storage { why: String },
+    Storage {
+        why: String,
+    },
 }
 
 impl fmt::Display for Fault {
@@ -38,7 +65,9 @@ impl fmt::Display for Fault {
             Self::Changed { sequence, how } => write!(f, "entry {sequence} was changed: {how}"),
             Self::Removed { sequence } => write!(f, "entry {sequence} was removed"),
             Self::Inserted { sequence } => write!(f, "entry {sequence} was inserted: the entries around it do not know it"),
-            Self::Reordered { sequence, belongs } => write!(f, "the entry in place {sequence} was reordered: it is entry {belongs}"),
+            Self::Reordered { sequence, belongs } => {
+                write!(f, "the entry in place {sequence} was reordered: it is entry {belongs}")
+            }
             Self::End { noted, found } => write!(
                 f,
                 "the ledger notes {} entries ending in {}, and holds {} ending in {}: entries at the end were removed or added",
@@ -46,13 +75,19 @@ impl fmt::Display for Fault {
             ),
             Self::Unreadable { after, why } => write!(f, "what follows entry {after} cannot be read: {why}"),
             Self::Rewritten { checkpoint, found: Some(found) } => {
-                write!(f, "entry {} has the hash {found}, and a checkpoint {}: the chain was rewritten", checkpoint.sequence, checkpoint.hash)
+                write!(
+                    f,
+                    "entry {} has the hash {found}, and a checkpoint {}: the chain was rewritten",
+                    checkpoint.sequence, checkpoint.hash
+                )
             }
             Self::Rewritten { checkpoint, found: None } => {
                 write!(f, "entry {} of a checkpoint is not there: entries at the end were removed", checkpoint.sequence)
             }
             Self::Checkpoint { sequence, why } => write!(f, "the checkpoint at entry {sequence} does not hold: {why}"),
-            Self::OtherLedger { checkpoint, found } => write!(f, "a checkpoint is of the ledger {checkpoint}, and this is {found}"),
+            Self::OtherLedger { checkpoint, found } => {
+                write!(f, "a checkpoint is of the ledger {checkpoint}, and this is {found}")
+            }
             Self::Storage { why } => write!(f, "the database itself is damaged or was altered: {why}"),
         }
     }
@@ -108,7 +143,8 @@ impl Chain {
         let changed = |how: &str| Fault::Changed { sequence: here, how: how.to_owned() };
         if place > here {
             let swapped = next.is_some_and(|n| n.sequence.unsigned_abs() == here);
-            let fault = if swapped { Fault::Reordered { sequence: here, belongs: place } } else { Fault::Removed { sequence: here } };
+            let fault =
+                if swapped { Fault::Reordered { sequence: here, belongs: place } } else { Fault::Removed { sequence: here } };
             return Err(fault);
         }
         if place < here {

@@ -212,7 +212,9 @@ fn cell(kind: Kind) -> BoxedStrategy<Vec<String>> {
         Kind::Number => one(prop_oneof![-3i64..4, Just(i64::MAX), Just(i64::MIN + 1), any::<i32>().prop_map(i64::from)]
             .prop_map(|number| number.to_string())
             .boxed()),
-        Kind::Time | Kind::Age | Kind::Until => one((-200_000i64..200_000).prop_map(|back| (NOW - back / 100 * 100).to_string()).boxed()),
+        Kind::Time | Kind::Age | Kind::Until => {
+            one((-200_000i64..200_000).prop_map(|back| (NOW - back / 100 * 100).to_string()).boxed())
+        }
     }
 }
 

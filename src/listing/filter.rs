@@ -356,9 +356,13 @@ fn test(field: &Field, op: &'static str, written: &Written) -> Result<Test, Wron
         },
         // A span from now on is an age below zero.
         Kind::Until => match span(text) {
-            Some((seconds, unit)) if op == ":" || op == "=" => Ok(Test::Aged(ahead(&(seconds..=seconds.saturating_add(unit - 1))))),
+            Some((seconds, unit)) if op == ":" || op == "=" => {
+                Ok(Test::Aged(ahead(&(seconds..=seconds.saturating_add(unit - 1)))))
+            }
             Some((seconds, _)) => Ok(Test::Aged(ahead(&range(op, seconds, seconds)))),
-            None => wrong(format!("{name} is a time to come, and {shown} is not: write {name}<2d, or {name}<0d for what is over")),
+            None => {
+                wrong(format!("{name} is a time to come, and {shown} is not: write {name}<2d, or {name}<0d for what is over"))
+            }
         },
     }
 }

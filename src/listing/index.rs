@@ -202,8 +202,9 @@ impl Index {
     pub fn memory(&self) -> usize {
         let segments: usize = self.inner.segments.iter().map(|(_, segment)| segment.memory()).sum();
         let dictionary = |held: &Dictionary| held.values.memory() + held.maps.iter().map(|map| map.capacity() * 4).sum::<usize>();
-        let field =
-            |cache: &Arc<FieldCache>| cache.dictionary.get().map_or(0, dictionary) + cache.order.get().map_or(0, TextOrder::memory);
+        let field = |cache: &Arc<FieldCache>| {
+            cache.dictionary.get().map_or(0, dictionary) + cache.order.get().map_or(0, TextOrder::memory)
+        };
         let keys = self.inner.keys.get().map_or(0, |keys| keys.rows.capacity() * 8 + keys.places.capacity() * 4);
         let orders = self.inner.orders.lock().unwrap_or_else(PoisonError::into_inner);
         let orders: usize = orders.iter().map(|order| order.rows.capacity() * 8 + order.bits.capacity() * 4).sum();

@@ -46,7 +46,9 @@ impl fmt::Display for Subject {
 
 /// A text that names no subject.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("{text:?} names no subject: it needs finding:, account:, resource:, principal: or session: and a name of at most 2,048 bytes")]
+#[error(
+    "{text:?} names no subject: it needs finding:, account:, resource:, principal: or session: and a name of at most 2,048 bytes"
+)]
 pub struct NotASubject {
     text: String,
 }
@@ -585,7 +587,11 @@ mod tests {
         Draft {
             id: EntryId([7; 16]),
             at: "2026-11-22T01:02:03.0049Z".parse().unwrap(),
-            actor: Actor { arn: "arn:aws:sts::111122223333:assumed-role/Audit/jo".into(), os_user: "jo".into(), host: "h".into() },
+            actor: Actor {
+                arn: "arn:aws:sts::111122223333:assumed-role/Audit/jo".into(),
+                os_user: "jo".into(),
+                host: "h".into(),
+            },
             subject: Subject::Finding(FindingKey(10)),
             decision,
             reason: reason.into(),
@@ -594,7 +600,8 @@ mod tests {
 
     #[test]
     fn the_canonical_form_is_the_documented_one() {
-        let (entry, text) = Entry::chain(draft(Decision::Note { text: "a\"\u{1}\n\u{7f}é😀".into() }, ""), 1, Hash::ZERO).unwrap();
+        let (entry, text) =
+            Entry::chain(draft(Decision::Note { text: "a\"\u{1}\n\u{7f}é😀".into() }, ""), 1, Hash::ZERO).unwrap();
         let zeros = "0".repeat(64);
         let key = format!("{:032x}", 10);
         assert_eq!(
@@ -633,7 +640,13 @@ mod tests {
             Decision::Expire { of: 3 },
             Decision::Reset { from: Status::Resolved, to: Status::New },
             Decision::Conflict { of: 3, ours: "a".into(), theirs: "b".into() },
-            Decision::SessionStart { node: "i-1".into(), account: "1".into(), region: "r".into(), mode: "shell".into(), detail: String::new() },
+            Decision::SessionStart {
+                node: "i-1".into(),
+                account: "1".into(),
+                region: "r".into(),
+                mode: "shell".into(),
+                detail: String::new(),
+            },
             Decision::SessionEnd { outcome: "ended".into(), recording: None, seconds: 9 },
         ];
         for (n, kind) in kinds.into_iter().enumerate() {

@@ -49,7 +49,13 @@ impl Owned {
 }
 
 /// The owner of a finding. `resource` is its resource's ARN or id, `rule` what rules and tags say of its account.
-pub fn owner(states: &Projection, finding: FindingKey, resource: &str, account: &str, rule: Option<&Attribution<String>>) -> Owned {
+pub fn owner(
+    states: &Projection,
+    finding: FindingKey,
+    resource: &str,
+    account: &str,
+    rule: Option<&Attribution<String>>,
+) -> Owned {
     let set_on = |subject: &Subject| states.get(subject).and_then(|s| s.owner.clone());
     if let Some(owner) = set_on(&Subject::Finding(finding)) {
         return Owned { owner: Some(owner), origin: Origin::Explicit };

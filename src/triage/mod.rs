@@ -10,6 +10,7 @@ pub mod rules;
 pub mod sla;
 pub mod snapshot;
 pub mod state;
+pub mod until;
 
 #[cfg(test)]
 #[allow(clippy::unwrap_used, clippy::expect_used)]

@@ -50,7 +50,8 @@ pub fn plan<'a>(
         let one = Asked { subject: &subject, facts: Some(&facts), state, ..*asked };
         match judge(&one, addressed(decision, state), reason) {
             Ok(decision) => {
-                let pending = matches!(decision, Decision::Accept { pending: true, .. } | Decision::Suppress { pending: true, .. });
+                let pending =
+                    matches!(decision, Decision::Accept { pending: true, .. } | Decision::Suppress { pending: true, .. });
                 plan.pending += usize::from(pending);
                 let severity = state.severity.unwrap_or(facts.severity);
                 *plan.by_account.entry(facts.account.to_owned()).or_default().entry(severity).or_default() += 1;

@@ -199,8 +199,8 @@ pub fn judge(asked: &Asked<'_>, mut decision: Decision, reason: &str) -> Result<
         }
         Decision::Reopen => {
             let closed = matches!(state.status, Some(Status::Resolved | Status::Suppressed));
-            let source = state.status.is_none()
-                && asked.facts.is_some_and(|f| matches!(f.status, Status::Resolved | Status::Suppressed));
+            let source =
+                state.status.is_none() && asked.facts.is_some_and(|f| matches!(f.status, Status::Resolved | Status::Suppressed));
             if !closed && !source && state.hold.is_none() {
                 return Err(Refusal::AlreadyOpen);
             }
@@ -354,7 +354,8 @@ fn role(asked: &Asked<'_>, roles: &[Role]) -> Result<(), Refusal> {
     if asked.policy.has_role(asked.actor, roles) {
         return Ok(());
     }
-    let mut yours = asked.policy.teams_of(&asked.actor.arn).map(|(n, t)| format!("{n} ({})", t.role.word())).collect::<Vec<_>>().join(", ");
+    let mut yours =
+        asked.policy.teams_of(&asked.actor.arn).map(|(n, t)| format!("{n} ({})", t.role.word())).collect::<Vec<_>>().join(", ");
     if yours.is_empty() {
         yours = "none".into();
     }

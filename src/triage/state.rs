@@ -138,7 +138,8 @@ impl State {
             Decision::Assign { owner, assignee } => {
                 set(&mut self.owner, owner.as_deref());
                 set(&mut self.assignee, assignee.as_deref());
-                let other = |c: &Claim| assignee.as_deref().is_some_and(|a| a != crate::model::decision::person(&c.by) && a != &*c.by);
+                let other =
+                    |c: &Claim| assignee.as_deref().is_some_and(|a| a != crate::model::decision::person(&c.by) && a != &*c.by);
                 if self.claim.as_ref().is_some_and(other) {
                     self.claim = None;
                 }

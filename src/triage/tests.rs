@@ -74,7 +74,15 @@ fn teams() -> Policy {
     Policy { teams, ..Policy::default() }
 }
 
-fn ask(policy: &Policy, arn: &str, hours: i64, f: &Facts<'_>, state: &State, decision: Decision, reason: &str) -> Result<Decision, Refusal> {
+fn ask(
+    policy: &Policy,
+    arn: &str,
+    hours: i64,
+    f: &Facts<'_>,
+    state: &State,
+    decision: Decision,
+    reason: &str,
+) -> Result<Decision, Refusal> {
     let actor = actor(arn);
     let subject = Subject::Finding(f.key);
     judge(&Asked { policy, actor: &actor, now: t(hours), subject: &subject, facts: Some(f), state }, decision, reason)
@@ -225,7 +233,11 @@ fn a_second_person_of_the_right_role_approves() {
     assert_eq!(ask(&policy, &ann, 2, &f, &s, Decision::Approve { of: 9 }, ""), Err(Refusal::OtherWaits { of: 9, waiting: 1 }));
     assert_eq!(ask(&policy, &ann, 2, &f, &s, approve.clone(), ""), Ok(approve.clone()));
     assert!(matches!(ask(&policy, &ann, 101, &f, &s, approve, ""), Err(Refusal::Past { .. })));
-    assert_eq!(ask(&policy, KIM, 2, &f, &s, Decision::Reject { of }, ""), Ok(Decision::Reject { of }), "whoever asked takes it back");
+    assert_eq!(
+        ask(&policy, KIM, 2, &f, &s, Decision::Reject { of }, ""),
+        Ok(Decision::Reject { of }),
+        "whoever asked takes it back"
+    );
     assert!(matches!(ask(&policy, JO, 2, &f, &s, Decision::Reject { of }, ""), Err(Refusal::Role { .. })));
     assert_eq!(ask(&policy, &ann, 2, &f, &s, accept.clone(), "x"), Err(Refusal::Waiting { by: "kim".into() }));
 
@@ -249,7 +261,10 @@ fn only_ones_own_last_decision_is_undone() {
     let one = book.add(1, JO, &finding(1), Decision::Claim, "");
     let s = book.state(&finding(1));
     assert_eq!(ask(&policy, JO, 2, &f, &s, Decision::Undo { of: one }, ""), Ok(Decision::Undo { of: one }));
-    assert_eq!(ask(&policy, KIM, 2, &f, &s, Decision::Undo { of: one }, ""), Err(Refusal::NotYoursToUndo { by: "jo".into(), of: one }));
+    assert_eq!(
+        ask(&policy, KIM, 2, &f, &s, Decision::Undo { of: one }, ""),
+        Err(Refusal::NotYoursToUndo { by: "jo".into(), of: one })
+    );
     book.add(2, KIM, &finding(1), Decision::Note { text: "x".into() }, "");
     let s = book.state(&finding(1));
     assert!(ask(&policy, JO, 2, &f, &s, Decision::Undo { of: one }, "").is_ok(), "a note is no decision to undo");
@@ -283,7 +298,9 @@ fn ownership_is_inherited_and_says_from_where() {
 fn due_dates_count_from_first_seen_and_pause_while_accepted() {
     let (policy, f) = (Policy::default(), facts(1, Severity::Critical));
     assert_eq!(due(&policy, &f, None, t(1)).at, Some(t(24)));
-    for (severity, hours) in [(Severity::High, Some(168)), (Severity::Medium, Some(720)), (Severity::Low, Some(2160)), (Severity::Informational, None)] {
+    for (severity, hours) in
+        [(Severity::High, Some(168)), (Severity::Medium, Some(720)), (Severity::Low, Some(2160)), (Severity::Informational, None)]
+    {
         assert_eq!(due(&policy, &facts(1, severity), None, t(1)).at, hours.map(t), "{severity}");
     }
     let mut book = Book::default();
@@ -292,7 +309,10 @@ fn due_dates_count_from_first_seen_and_pause_while_accepted() {
     assert_eq!((d.at, d.paused, d.is_overdue(t(1000))), (Some(t(44)), true, false));
     book.add(60, Actor::SYSTEM, &finding(1), Decision::Expire { of }, "");
     let d = due(&policy, &f, Some(&book.state(&finding(1))), t(60));
-    assert_eq!((d.at, d.is_overdue(t(64)), d.is_overdue(t(65)), d.is_soon(t(60), 4), d.is_soon(t(60), 3)), (Some(t(64)), false, true, true, false));
+    assert_eq!(
+        (d.at, d.is_overdue(t(64)), d.is_overdue(t(65)), d.is_soon(t(60), 4), d.is_soon(t(60), 3)),
+        (Some(t(64)), false, true, true, false)
+    );
     book.add(61, JO, &finding(1), Decision::Due { at: Some(t(500)) }, "");
     let d = due(&policy, &f, Some(&book.state(&finding(1))), t(61));
     assert_eq!((d.at, d.explicit), (Some(t(500)), true));
@@ -313,14 +333,18 @@ fn queues_count_every_finding_once_for_its_team_and_its_person() {
     let rule = Attribution::new("platform".to_owned(), "tag Owner");
     let all: Vec<Facts<'_>> = (1..=6).map(|n| facts(n, if n == 6 { Severity::Low } else { Severity::Critical })).collect();
     let owned: Vec<_> = all.iter().map(|f| owner(&states, f.key, "", f.account, (f.key.0 != 6).then_some(&rule))).collect();
-    let items: Vec<Item<'_>> = all.iter().zip(&owned).map(|(f, owned)| Item { facts: *f, state: states.finding(f.key), owned }).collect();
+    let items: Vec<Item<'_>> =
+        all.iter().zip(&owned).map(|(f, owned)| Item { facts: *f, state: states.finding(f.key), owned }).collect();
     let now = t(48);
     let b = board(&policy, items.iter().copied(), now);
     let q = &b.teams["platform"];
     assert_eq!((q.open, q.unclaimed, q.overdue, q.pending, q.accepted, q.expiring, q.returned), (3, 2, 2, 1, 1, 1, 1));
     assert_eq!(q.by_severity, [0, 0, 0, 0, 3]);
     assert_eq!(q.due_soon, 1, "accepted for 35 of its hours, finding 3 is due at 24 + 35");
-    assert_eq!((q.to_claim.count, q.to_claim.median, q.to_claim.p90), (2, Some(SignedDuration::from_hours(2)), Some(SignedDuration::from_hours(4))));
+    assert_eq!(
+        (q.to_claim.count, q.to_claim.median, q.to_claim.p90),
+        (2, Some(SignedDuration::from_hours(2)), Some(SignedDuration::from_hours(4)))
+    );
     assert_eq!((q.to_resolve.count, q.to_resolve.median), (1, Some(SignedDuration::from_hours(10))));
     assert_eq!(b.teams[""].open, 1);
     assert_eq!((b.people["jo"].open, b.people.len(), b.all.open, b.all.ageing), (1, 1, 4, [0, 4, 0, 0, 0, 0]));
@@ -350,8 +374,12 @@ fn a_plan_says_what_will_change_and_what_will_not_and_why() {
     let of = book.add(6, KIM, &finding(3), Decision::Accept { until: t(90), pending: true }, "x");
     let states = Projection::rebuild(&book.entries);
     let ann = actor(&KIM.replace("kim", "ann"));
-    let p = plan(&Asked { actor: &ann, ..asked }, all.iter().map(|f| (*f, states.finding(f.key))), &Decision::Approve { of: 0 }, "");
-    assert_eq!(p.will.iter().map(|s| (s.finding.0, s.decision.clone(), s.based_on)).collect::<Vec<_>>(), [(3, Decision::Approve { of }, of)]);
+    let p =
+        plan(&Asked { actor: &ann, ..asked }, all.iter().map(|f| (*f, states.finding(f.key))), &Decision::Approve { of: 0 }, "");
+    assert_eq!(
+        p.will.iter().map(|s| (s.finding.0, s.decision.clone(), s.based_on)).collect::<Vec<_>>(),
+        [(3, Decision::Approve { of }, of)]
+    );
 }
 
 #[test]
@@ -394,7 +422,8 @@ fn any_decision() -> impl Strategy<Value = Decision> {
     let until = (0i64..200).prop_map(t);
     let of = 0u64..40;
     prop_oneof![
-        (proptest::option::of("[ab]?"), proptest::option::of("[ab]?")).prop_map(|(owner, assignee)| Decision::Assign { owner, assignee }),
+        (proptest::option::of("[ab]?"), proptest::option::of("[ab]?"))
+            .prop_map(|(owner, assignee)| Decision::Assign { owner, assignee }),
         Just(Decision::Claim),
         Just(Decision::Release),
         ".{0,20}".prop_map(|text| Decision::Note { text }),

@@ -11,7 +11,7 @@ use tokio::task::JoinHandle;
 use tokio::time::Instant;
 
 use crate::cache::{Cache, Context};
-use crate::catalog::Facts;
+use crate::catalog::decided::Changed;
 use crate::listing::index::Index;
 use crate::message::Outcome;
 use crate::model::account::{Account, Caller, Organization};
@@ -22,6 +22,7 @@ use crate::model::network::Network;
 use crate::model::node::{Node, Session};
 use crate::model::principal::Identity;
 use crate::work::perform::Library;
+use crate::work::source;
 use crate::work::store::{Documents, Origin};
 use crate::world::{Loading, Progress, World};
 
@@ -91,6 +92,8 @@ pub enum Change {
     /// The cache has loaded all.
     Loaded,
     Coverage(Vec<Coverage>),
+    /// Something was decided.
+    Decided(Changed),
     Loading(Loading),
     Progress(Option<Progress>),
     /// Something that stays among the problems.
@@ -117,6 +120,8 @@ pub struct Keeper {
     estate_dirty: bool,
     findings_dirty: bool,
     state_dirty: bool,
+    /// What was decided since rows were made.
+    decided: Changed,
     unsaved: bool,
     /// The problems that come of a shut door.
     shut: Vec<String>,
@@ -138,6 +143,7 @@ impl Keeper {
             estate_dirty: false,
             findings_dirty: false,
             state_dirty: false,
+            decided: Changed::Everything,
             unsaved: false,
             shut: Vec::new(),
         };
@@ -230,11 +236,21 @@ impl Keeper {
             }
             Change::Coverage(rows) => self.estate.put_coverage(rows),
             Change::Preview(findings) => {
+                let findings = self.library.lay(&findings, &Changed::Findings(HashSet::new()));
                 self.world.put_findings(findings);
                 let _ = self.outcomes.send(Outcome::World(Arc::new(self.world.clone()))).await;
                 return self;
             }
             Change::Loaded => {
+                self.findings_dirty = true;
+                return self;
+            }
+            Change::Decided(changed) => {
+                match (&mut self.decided, changed) {
+                    (Changed::Findings(all), Changed::Findings(more)) => all.extend(more),
+                    (known, Changed::Everything) => *known = Changed::Everything,
+                    (Changed::Everything, _) => {}
+                }
                 self.findings_dirty = true;
                 return self;
             }
@@ -352,8 +368,8 @@ impl Keeper {
     /// Makes the rows anew and hands the world out.
     async fn publish(self) -> Self {
         let keeper = blocking(self, |k| {
-            let findings = k.library.read().index();
-            let facts = Facts { estate: Arc::new(k.estate.clone()), findings, now: Timestamp::now() };
+            let decided = std::mem::replace(&mut k.decided, Changed::Findings(HashSet::new()));
+            let facts = source::facts(&k.library, Arc::new(k.estate.clone()), &decided, Timestamp::now());
             if k.estate_dirty {
                 k.world.rebuild(&facts);
             } else if k.findings_dirty {
@@ -457,6 +473,7 @@ mod tests {
     use crate::catalog::ListingId;
     use crate::formats::asff;
     use crate::model::attribution::Rules;
+    use crate::triage::policy::Policy;
     use crate::work::store::Store;
     use crate::world::Origin as From;
 
@@ -473,7 +490,7 @@ mod tests {
 
     /// A keeper over nothing; the answer is the world after these changes.
     async fn after(changes: Vec<Change>) -> Arc<World> {
-        let library = Arc::new(Library { store: std::sync::RwLock::new(Store::in_memory()), rules: Rules::default() });
+        let library = Arc::new(Library::new(Store::in_memory(), Rules::default(), Policy::default()));
         let (outcomes, mut heard) = mpsc::channel(64);
         let (keeper, task) = Keeper::start(&World::empty(From::Demo), library, outcomes);
         let listener = tokio::spawn(async move { while heard.recv().await.is_some() {} });

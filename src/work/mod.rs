@@ -1,6 +1,8 @@
 //! Performs what the console and the command line ask: queries off the UI's thread, sweeps over AWS, files. It owns
 //! tasks, their cancelling and their reports; it draws nothing and decides nothing about findings.
 
+pub mod delivery;
+pub mod desk;
 pub mod keeper;
 pub mod perform;
 pub mod source;
@@ -9,15 +11,19 @@ pub mod sweep;
 
 use std::collections::HashMap;
 use std::path::PathBuf;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use jiff::Timestamp;
 use tokio::sync::mpsc;
 
+use crate::catalog::ListingId;
 use crate::config::{Config, Refresh};
+use crate::ledger;
 use crate::listing::query::Cancel;
-use crate::message::{Effect, Outcome, Slot};
+use crate::message::{Answer, Effect, Outcome, Settled, Slot};
+use crate::work::desk::Desk;
 use crate::work::keeper::{Change, Keeper};
+use crate::work::perform::Library;
 use crate::work::source::{Opened, Source};
 use crate::work::sweep::Sweeper;
 use crate::world::World;
@@ -35,10 +41,12 @@ pub struct Work {
 }
 
 /// Where things are kept beside the cache.
-#[derive(Debug, Clone, Default)]
+#[derive(Clone, Default)]
 pub struct Keeping {
     /// The user's choices; none: they are not kept.
     pub preferences: Option<PathBuf>,
+    /// The ledger of decisions; none: nothing can be decided.
+    pub ledger: Option<ledger::handle::Options>,
 }
 
 /// Starts the tasks behind a console. Must run inside a tokio runtime; everything ends when the receiver is dropped.
@@ -47,13 +55,42 @@ pub fn start(source: Source, config: &Config, keeping: Keeping, now: Timestamp) 
     let (outcomes, received) = mpsc::channel(WAITING);
     let opened = source::open(source, config, now);
     let world = Arc::clone(&opened.world);
-    tokio::spawn(serve(opened, config.aws.refresh.clone(), keeping, asked, outcomes));
+    tokio::spawn(serve(opened, config.aws.refresh.clone(), config.read_only, keeping, asked, outcomes));
     Work { world, effects, outcomes: received }
+}
+
+/// The desk, once it is open.
+fn at(desk: &OnceLock<Result<Arc<Desk>, String>>) -> Result<Arc<Desk>, String> {
+    desk.get().cloned().unwrap_or_else(|| Err("The ledger is still being opened: try again in a moment.".into()))
+}
+
+/// Opens the ledger and follows it.
+async fn open_desk(
+    ledger: Option<ledger::handle::Options>,
+    library: Arc<Library>,
+    read_only: bool,
+    desk: Arc<OnceLock<Result<Arc<Desk>, String>>>,
+    changes: mpsc::Sender<Change>,
+) {
+    let opened = match &ledger {
+        Some(options) => Desk::open(options, library, read_only).await.map_err(|e| e.to_string()),
+        None => Err("This is a file: decisions are made live, or in the demo.".into()),
+    };
+    let opened = opened.map(Arc::new);
+    if let (Err(why), Some(_)) = (&opened, &ledger) {
+        let _ = changes.send(Change::Problem(why.clone())).await;
+    }
+    // Nobody else sets it.
+    let _ = desk.set(opened.clone());
+    if let Ok(desk) = opened {
+        desk.follow(changes).await;
+    }
 }
 
 async fn serve(
     opened: Opened,
     pace: Refresh,
+    read_only: bool,
     keeping: Keeping,
     mut asked: mpsc::UnboundedReceiver<Effect>,
     outcomes: mpsc::Sender<Outcome>,
@@ -62,6 +99,9 @@ async fn serve(
     let (changes, keeper) = Keeper::start(&world, Arc::clone(&library), outcomes.clone());
     let mut sweeper = Sweeper::start(supply, pace, Arc::clone(&library), changes.clone());
     let mut running: HashMap<Slot, Cancel> = HashMap::new();
+    let desk: Arc<OnceLock<Result<Arc<Desk>, String>>> = Arc::default();
+    let follow =
+        tokio::spawn(open_desk(keeping.ledger.clone(), Arc::clone(&library), read_only, Arc::clone(&desk), changes.clone()));
     loop {
         let effect = tokio::select! {
             effect = asked.recv() => effect,
@@ -82,6 +122,36 @@ async fn serve(
                     });
                 }
             }
+            Effect::Stage { ticket, estate, proposal } => {
+                let (desk, outcomes) = (at(&desk), outcomes.clone());
+                tokio::task::spawn_blocking(move || {
+                    let staged = desk.and_then(|desk| desk.stage(&estate, &proposal, Timestamp::now()));
+                    let answer = Answer::Staged(staged.map(Box::new));
+                    let _ = outcomes.blocking_send(Outcome::Answer { ticket, answer });
+                });
+            }
+            Effect::Decide { ticket, estate, staged } => {
+                let (desk, outcomes, changes) = (at(&desk), outcomes.clone(), changes.clone());
+                tokio::spawn(async move {
+                    let told = |done| Outcome::Answer { ticket, answer: Answer::Deciding(done) };
+                    let settled = match desk {
+                        Ok(desk) => {
+                            desk.carry_out(&estate, &staged, Timestamp::now(), |done| _ = outcomes.try_send(told(done))).await
+                        }
+                        Err(why) => staged.will.iter().map(|s| Settled { step: s.clone(), done: Err(why.clone()) }).collect(),
+                    };
+                    let subjects = settled.iter().filter(|s| s.done.is_ok()).map(|s| s.step.subject.clone()).collect();
+                    let _ = changes.send(Change::Decided(desk::changed(&subjects))).await;
+                    let _ = outcomes.send(Outcome::Answer { ticket, answer: Answer::Decided(settled) }).await;
+                });
+            }
+            Effect::Detail { ticket, world, listing: listing @ (ListingId::Findings | ListingId::Decisions), row } => {
+                let (desk, library, outcomes) = (at(&desk).ok(), Arc::clone(&library), outcomes.clone());
+                tokio::spawn(async move {
+                    let opened = desk::open(desk.as_deref(), &library, &world, listing, row, Timestamp::now()).await;
+                    let _ = outcomes.send(Outcome::Answer { ticket, answer: Answer::Detail(opened) }).await;
+                });
+            }
             asking => {
                 let Some(slot) = perform::slot(&asking) else { continue };
                 let cancel = Cancel::new();
@@ -98,6 +168,13 @@ async fn serve(
         }
     }
     sweeper.stop();
+    // It ends where it waits; what it was writing is on the disk or comes back with the next start.
+    follow.abort();
+    if let Some(Ok(desk)) = desk.get()
+        && let Err(error) = desk.ledger().close().await
+    {
+        tracing::warn!(%error, "the ledger's projection was not saved");
+    }
     drop((sweeper, changes));
     // The keeper saves what is unsaved before it ends.
     let _ = keeper.await;

@@ -1,32 +1,88 @@
 //! Answers single askings: rows, details, the overview's figures, exports. Synchronous; the caller finds it a thread.
 
+use std::collections::HashSet;
 use std::fs::{self, OpenOptions};
 use std::io::{BufWriter, Write as _};
 use std::path::Path;
-use std::sync::{PoisonError, RwLock};
+use std::sync::{Arc, Mutex, PoisonError, RwLock};
 
 use jiff::{SignedDuration, Timestamp};
 
+use crate::catalog::decided::{self, Changed, Decisions, Layer};
 use crate::catalog::export::{Format, Rows as Export};
-use crate::catalog::{ListingId, detail};
+use crate::catalog::{ListingId, decisions, detail};
 use crate::listing::filter;
 use crate::listing::index::{Index, RowId};
 use crate::listing::query::{Cancel, GroupBy, Query, count, run};
 use crate::listing::segment::Cell;
 use crate::message::{Answer, Effect, Need, Opened, Outcome, Overview, Slot};
 use crate::model::attribution::Rules;
+use crate::model::decision::Entry;
 use crate::model::finding::Severity;
+use crate::triage::policy::Policy;
+use crate::triage::projection::Projection;
+use crate::triage::queues::Board;
 use crate::work::store::Store;
 use crate::world::World;
 
-/// What answers need beside the world: the documents of findings, and the rules that give accounts owners.
+/// What answers need beside the world: the documents of findings, the rules that give accounts owners, and what was
+/// decided.
 #[derive(Debug)]
 pub struct Library {
-    pub store: RwLock<Store>,
+    store: RwLock<Store>,
     pub rules: Rules,
+    decisions: RwLock<Decisions>,
+    /// The rows of the ledger's entries.
+    log: RwLock<Index>,
+    layer: Mutex<Layer>,
 }
 
 impl Library {
+    /// A library of findings on which nothing is decided yet.
+    pub fn new(store: Store, rules: Rules, policy: Policy) -> Self {
+        Self {
+            store: RwLock::new(store),
+            rules,
+            decisions: RwLock::new(Decisions { policy: Arc::new(policy), ..Decisions::default() }),
+            log: RwLock::new(Index::new(Arc::clone(&ListingId::Decisions.get().schema))),
+            layer: Mutex::default(),
+        }
+    }
+    /// The decisions known now: cheap.
+    pub fn decisions(&self) -> Decisions {
+        self.decisions.read().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+    /// Takes what the ledger says now.
+    pub fn take_states(&self, states: Arc<Projection>) {
+        self.decisions.write().unwrap_or_else(PoisonError::into_inner).states = states;
+    }
+    /// The rows of the ledger's entries.
+    pub fn log(&self) -> Index {
+        self.log.read().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+    /// Takes more of the ledger's entries.
+    pub fn take_entries(&self, entries: &[Entry]) {
+        let (Some(first), Some(last)) = (entries.first(), entries.last()) else { return };
+        let segment = Arc::new(decisions::segment(entries));
+        let mut log = self.log.write().unwrap_or_else(PoisonError::into_inner);
+        *log = log.with(&format!("{:012}-{:012}", first.sequence, last.sequence), segment);
+    }
+    /// The rows of the findings with what was decided on them. `changed` tells what was decided since the last time.
+    pub fn rows(&self, changed: &Changed) -> Index {
+        let base = self.read().index();
+        self.lay(&base, changed)
+    }
+    /// As [`Library::rows`], over rows that are not in the store yet.
+    pub fn lay(&self, base: &Index, changed: &Changed) -> Index {
+        let decisions = self.decisions();
+        self.layer.lock().unwrap_or_else(PoisonError::into_inner).lay(base, &decisions, changed)
+    }
+    /// Who has how much to do.
+    pub fn board(&self, now: Timestamp) -> Board {
+        let base = self.read().index();
+        let shown = self.lay(&base, &Changed::Findings(HashSet::new()));
+        decided::board(&base, &shown, &self.decisions(), now)
+    }
     /// The store, to read. A writer that panicked left it whole: it swaps finished parts.
     pub fn read(&self) -> std::sync::RwLockReadGuard<'_, Store> {
         self.store.read().unwrap_or_else(PoisonError::into_inner)
@@ -43,7 +99,7 @@ pub fn slot(effect: &Effect) -> Option<Slot> {
         | Effect::Detail { ticket, .. }
         | Effect::Overview { ticket, .. }
         | Effect::Export { ticket, .. } => Some(ticket.slot),
-        Effect::Refresh | Effect::CancelSweep | Effect::Remember(_) => None,
+        Effect::Stage { .. } | Effect::Decide { .. } | Effect::Refresh | Effect::CancelSweep | Effect::Remember(_) => None,
     }
 }
 
@@ -61,7 +117,9 @@ pub fn perform(effect: Effect, library: &Library, now: Timestamp, cancel: &Cance
             let written = write_file(&export, &path).map(|()| (rows.len(), path));
             (ticket, Answer::Exported(written))
         }
-        Effect::Refresh | Effect::CancelSweep | Effect::Remember(_) => return None,
+        Effect::Stage { .. } | Effect::Decide { .. } | Effect::Refresh | Effect::CancelSweep | Effect::Remember(_) => {
+            return None;
+        }
     };
     Some(Outcome::Answer { ticket, answer })
 }
@@ -81,7 +139,7 @@ pub fn open(world: &World, library: &Library, listing: ListingId, row: RowId, no
         let key = index.key(row).unwrap_or_default();
         let found = library.read().finding(key).map_err(|e| e.to_string())?;
         let finding = found.ok_or_else(|| "This finding is gone: it went away with the last refresh.".to_owned())?;
-        let detail = detail::of_finding(&finding, &world.estate, now);
+        let detail = detail::of_finding(&finding, &world.estate, &library.decisions(), now);
         return Ok(Opened { id, detail, document: pretty(&finding.document) });
     }
     let object = detail::object(&world.estate, listing, &object_id(world, listing, row, &id));

@@ -1,12 +1,13 @@
 //! Opens what the program looks at: AWS with its cache, an estate file, or the demo.
 
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, RwLock};
+use std::sync::Arc;
 
 use jiff::Timestamp;
 
 use crate::aws::Options;
 use crate::cache::{Cache, CacheError};
+use crate::catalog::decided::Changed;
 use crate::catalog::{Facts, ListingId};
 use crate::config::Config;
 use crate::demo::Organization;
@@ -14,6 +15,7 @@ use crate::model::account::Account;
 use crate::model::attribution::Rules;
 use crate::model::estate::Estate;
 use crate::model::finding::Finding;
+use crate::triage::policy::Policy;
 use crate::work::perform::Library;
 use crate::work::store::{Origin, Store};
 use crate::work::sweep::Supply;
@@ -41,17 +43,42 @@ pub struct Opened {
     pub problems: Vec<String>,
 }
 
+impl Opened {
+    /// Looks at another estate.
+    pub fn estate(&mut self, estate: Estate, now: Timestamp) {
+        let facts = facts(&self.library, Arc::new(estate), &Changed::Everything, now);
+        Arc::make_mut(&mut self.world).rebuild(&facts);
+    }
+
+    /// Lays what was decided meanwhile over the rows.
+    pub fn relay(&mut self, now: Timestamp) {
+        self.estate((*self.world.estate).clone(), now);
+    }
+
+    /// Reads the cache's findings now, for those who cannot wait for them.
+    pub fn load(&mut self, now: Timestamp) {
+        let Supply::Live { cache: Some(cache), .. } = &self.supply else { return };
+        let estate = Arc::clone(&self.world.estate);
+        let accounts = |id: &str| estate.account(id).map(Arc::clone);
+        let (store, problems) = Store::on(cache, &accounts, &mut |_| {});
+        self.problems.extend(problems.iter().map(ToString::to_string));
+        *self.library.write() = store;
+        self.relay(now);
+    }
+}
+
 /// Opens a source as of `now`. Files of the cache are read later, behind the first frame.
 pub fn open(source: Source, config: &Config, now: Timestamp) -> Opened {
     let rules = config.rules();
+    let policy = config.triage.clone();
     match source {
-        Source::Demo { findings, still } => demo(findings, still, rules, now),
+        Source::Demo { findings, still } => demo(findings, still, (rules, policy), now),
         Source::File { path, mut estate, findings } => {
             attribute(&mut estate, &rules);
             let mut store = Store::in_memory();
             let accounts = |id: &str| estate.account(id).map(Arc::clone);
             let problems = store.put_all(findings, Origin::File, &accounts).err().map(|e| e.to_string()).into_iter().collect();
-            finish(WorldOrigin::File(path), *estate, store, rules, Supply::None, problems, now)
+            finish(WorldOrigin::File(path), *estate, store, (rules, policy), Supply::None, problems, now)
         }
         Source::Live { options, cache } => {
             let origin = WorldOrigin::Live(options.profiles.clone());
@@ -76,7 +103,7 @@ pub fn open(source: Source, config: &Config, now: Timestamp) -> Opened {
             }
             attribute(&mut estate, &rules);
             let supply = Supply::Live { options, cache, single: config.aws.single_account };
-            let mut opened = finish(origin, estate, Store::in_memory(), rules, supply, problems, now);
+            let mut opened = finish(origin, estate, Store::in_memory(), (rules, policy), supply, problems, now);
             if let Some(world) = Arc::get_mut(&mut opened.world) {
                 world.loading = Loading::Partial;
             }
@@ -93,7 +120,7 @@ pub fn open_cache(dir: &Path) -> Result<Cache, CacheError> {
     Cache::open(dir, Arc::clone(&ListingId::Findings.get().schema))
 }
 
-fn demo(findings: usize, still: bool, rules: Rules, now: Timestamp) -> Opened {
+fn demo(findings: usize, still: bool, (rules, policy): (Rules, Policy), now: Timestamp) -> Opened {
     let organization = Arc::new(Organization::new(now, findings));
     let mut estate = (**organization.estate()).clone();
     attribute(&mut estate, &rules);
@@ -113,7 +140,7 @@ fn demo(findings: usize, still: bool, rules: Rules, now: Timestamp) -> Opened {
         Arc::new(whole),
     );
     let supply = if still { Supply::None } else { Supply::Demo(Arc::clone(&organization)) };
-    finish(WorldOrigin::Demo, estate, store, rules, supply, Vec::new(), now)
+    finish(WorldOrigin::Demo, estate, store, (rules, policy), supply, Vec::new(), now)
 }
 
 fn attribute(estate: &mut Estate, rules: &Rules) {
@@ -128,15 +155,21 @@ fn finish(
     origin: WorldOrigin,
     estate: Estate,
     store: Store,
-    rules: Rules,
+    (rules, policy): (Rules, Policy),
     supply: Supply,
     problems: Vec<String>,
     now: Timestamp,
 ) -> Opened {
     let mut world = World::empty(origin);
-    world.rebuild(&Facts { estate: Arc::new(estate), findings: store.index(), now });
+    let library = Arc::new(Library::new(store, rules, policy));
+    world.rebuild(&facts(&library, Arc::new(estate), &Changed::Everything, now));
     world.loading = Loading::Complete;
     world.problems.clone_from(&problems);
-    let library = Arc::new(Library { store: RwLock::new(store), rules });
     Opened { world: Arc::new(world), library, supply, problems }
+}
+
+/// What rows are made from now.
+pub fn facts(library: &Library, estate: Arc<Estate>, changed: &Changed, now: Timestamp) -> Facts {
+    let findings = library.rows(changed);
+    Facts { estate, findings, board: Arc::new(library.board(now)), decisions: library.log(), now }
 }

@@ -487,6 +487,28 @@ impl Store {
         Ok(None)
     }
 
+    /// The findings of these rows with their documents, in the keys' order, and whether Security Hub itself told of them.
+    /// Those that are gone are left out.
+    ///
+    /// # Errors
+    /// When a document cannot be read.
+    pub fn some(&self, keys: &[u64]) -> Result<Vec<(Finding, bool)>, StoreError> {
+        let wanted: HashMap<u64, usize> = keys.iter().copied().zip(0..).collect();
+        let mut found: Vec<Option<(Finding, bool)>> = keys.iter().map(|_| None).collect();
+        let mut reader = self.reader();
+        for (name, segment) in self.index.segments() {
+            let place = place_of(name);
+            for (row, key) in self::keys(segment) {
+                if let Some(n) = wanted.get(&key) {
+                    let payload = segment.payload(row).unwrap_or_default();
+                    let (finding, _) = self.read(&mut reader, &place, key, payload)?;
+                    found[*n] = Some((finding, flags(payload) == Origin::Live.flag()));
+                }
+            }
+        }
+        Ok(found.into_iter().flatten().collect())
+    }
+
     /// Every finding with its document, one at a time, by segment.
     pub fn findings(&self) -> impl Iterator<Item = Result<Finding, StoreError>> {
         let mut reader = self.reader();

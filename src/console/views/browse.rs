@@ -260,7 +260,12 @@ impl Browse {
                     open.content = Some(content);
                 }
             }
-            Answer::Rows { .. } | Answer::Overview(_) | Answer::Exported(_) => {}
+            Answer::Rows { .. }
+            | Answer::Overview(_)
+            | Answer::Exported(_)
+            | Answer::Staged(_)
+            | Answer::Deciding(_)
+            | Answer::Decided(_) => {}
         }
     }
 

@@ -1,0 +1,122 @@
+//! `bartizan ledger`: verify and export the record of decisions, set and check its signed marks.
+
+use std::io::{self, BufWriter, Write as _};
+use std::path::PathBuf;
+
+use clap::{Args, Subcommand};
+use color_eyre::eyre::{Result, WrapErr as _, bail};
+
+use crate::cli::list::unless_closed;
+use crate::cli::{Done, Global, setup};
+use crate::ledger::export::{export, verify_export};
+use crate::ledger::handle::Ledger as Open;
+use crate::ledger::verify::{Against, Report};
+use crate::text;
+
+/// Options of ledger.
+#[derive(Debug, Args)]
+pub(super) struct Ledger {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Recompute the chain of hashes and name the first entry that was changed, removed, inserted or moved
+    Verify {
+        /// Verify an export instead of the ledger
+        #[arg(value_name = "FILE")]
+        file: Option<PathBuf>,
+    },
+    /// Write every entry as a line of JSON; docs/verify-ledger.py checks it without bartizan
+    Export {
+        /// The file to write [default: standard output]
+        #[arg(long, short, value_name = "FILE")]
+        out: Option<PathBuf>,
+    },
+}
+
+impl Ledger {
+    pub(super) fn run(&self, global: &Global) -> Result<Done> {
+        let config = setup::config(global)?;
+        if let Command::Verify { file: Some(file) } = &self.command {
+            let name = file.display();
+            let text = io::BufReader::new(std::fs::File::open(file).wrap_err_with(|| format!("could not read {name}"))?);
+            return tell(&name.to_string(), &verify_export(text, Vec::new()).wrap_err_with(|| format!("could not read {name}"))?);
+        }
+        let options = setup::ledger(global, &config)?;
+        setup::runtime()?.block_on(async {
+            // Damage that keeps the ledger from opening is what verifying is for: it looks at the store itself.
+            match &self.command {
+                Command::Verify { .. } => {
+                    let ledger = Open::open(&options).await;
+                    let against = Against { public_key: config.ledger.public_key.clone(), ..Against::default() };
+                    let report = match ledger {
+                        Ok(ledger) => {
+                            let report = ledger.verify(against, |_| {}).await?;
+                            ledger.close().await?;
+                            report
+                        }
+                        Err(error)
+                            if matches!(
+                                error,
+                                crate::ledger::error::LedgerError::Damaged { .. }
+                                    | crate::ledger::error::LedgerError::Replaced { .. }
+                            ) =>
+                        {
+                            let store = crate::ledger::store::AnyStore::open(&options.address, options.token.clone()).await?;
+                            let report = crate::ledger::verify::verify(&store, &against, |_| {}).await?;
+                            if report.fault.is_none() {
+                                return Err(error.into());
+                            }
+                            report
+                        }
+                        Err(error) => return Err(error.into()),
+                    };
+                    tell(&options.address.to_string(), &report)
+                }
+                Command::Export { out } => {
+                    let ledger = Open::open(&options).await?;
+                    let head = match out {
+                        Some(path) => {
+                            let mut create = std::fs::OpenOptions::new();
+                            create.write(true).create_new(true);
+                            #[cfg(unix)]
+                            std::os::unix::fs::OpenOptionsExt::mode(&mut create, 0o600);
+                            let file = create.open(path).wrap_err_with(|| format!("could not write {}", path.display()))?;
+                            let mut out = BufWriter::new(file);
+                            let head = export(ledger.store(), &mut out).await?;
+                            out.flush().wrap_err_with(|| format!("could not write {}", path.display()))?;
+                            head
+                        }
+                        None => {
+                            let mut bytes = Vec::new();
+                            let head = export(ledger.store(), &mut bytes).await?;
+                            unless_closed(io::stdout().lock().write_all(&bytes))?;
+                            head
+                        }
+                    };
+                    ledger.close().await?;
+                    eprintln!("{} entries; the last has hash {}", text::count(head.sequence), head.hash);
+                    Ok(Done::Whole)
+                }
+            }
+        })
+    }
+}
+
+/// Says what verifying found; a fault is a failure.
+fn tell(ledger: &str, report: &Report) -> Result<Done> {
+    match &report.fault {
+        None => {
+            let signed = if report.checkpoints > 0 {
+                format!(", {} of {} checkpoints signed", report.signed, report.checkpoints)
+            } else {
+                String::new()
+            };
+            println!("{ledger}: {} entries, all in their place{signed}; head {}", text::count(report.entries), report.head.hash);
+            Ok(Done::Whole)
+        }
+        Some(fault) => bail!("{ledger}: {fault}"),
+    }
+}
