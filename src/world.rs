@@ -9,6 +9,7 @@ use crate::listing::index::Index;
 use crate::listing::threads;
 use crate::model::coverage::Outcome;
 use crate::model::estate::Estate;
+use crate::triage::policy::Policy;
 
 /// Where the data comes from.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -46,6 +47,8 @@ pub struct World {
     pub estate: Arc<Estate>,
     /// One for each listing, in the order of [`ListingId::ALL`].
     indexes: Vec<Index>,
+    /// The operating model: teams and their roles.
+    pub policy: Arc<Policy>,
     pub loading: Loading,
     pub progress: Option<Progress>,
     /// When the data shown is from; none before the first answer.
@@ -71,6 +74,7 @@ impl World {
             origin,
             estate: Arc::default(),
             indexes,
+            policy: Arc::default(),
             loading: Loading::Partial,
             progress: None,
             data_of: None,

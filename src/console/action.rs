@@ -9,6 +9,10 @@ pub enum Scope {
     Detail,
     /// A raw document.
     Document,
+    /// A finding, in a list or open: what can be decided.
+    Finding,
+    /// An account or a principal: what can be decided of it.
+    Owned,
     /// Whatever stands for one row: lists and details.
     Row,
     /// Whatever scrolls.
@@ -17,7 +21,8 @@ pub enum Scope {
 }
 
 impl Scope {
-    pub const ALL: [Self; 6] = [Self::List, Self::Detail, Self::Document, Self::Row, Self::Moving, Self::Global];
+    pub const ALL: [Self; 8] =
+        [Self::List, Self::Detail, Self::Document, Self::Finding, Self::Owned, Self::Row, Self::Moving, Self::Global];
 
     /// As config and help call it.
     pub const fn word(self) -> &'static str {
@@ -25,6 +30,8 @@ impl Scope {
             Self::List => "list",
             Self::Detail => "detail",
             Self::Document => "document",
+            Self::Finding => "finding",
+            Self::Owned => "owned",
             Self::Row => "row",
             Self::Moving => "moving",
             Self::Global => "global",
@@ -80,6 +87,15 @@ pub enum Action {
     PreviousLink,
     NextRow,
     PreviousRow,
+    Assign,
+    AssignNext,
+    Note,
+    Status,
+    Triage,
+    Again,
+    Mine,
+    MyTeams,
+    Unowned,
 }
 
 /// One row of the table.
@@ -116,6 +132,31 @@ pub const ACTIONS: &[Row] = &[
     row(Action::PreviousRow, "previous-row", Scope::Detail, &["K"], "", "Open the previous row of the list"),
     row(Action::Mark, "mark", Scope::List, &["space"], "mark", "Mark the row, or unmark it, and go down"),
     row(Action::Filter, "filter", Scope::List, &["/"], "filter", "Filter the list"),
+    row(
+        Action::Assign,
+        "assign",
+        Scope::Finding,
+        &["a"],
+        "assign",
+        "Assign the finding, or all marked ones, to a team or a person",
+    ),
+    row(Action::AssignNext, "assign-next", Scope::Finding, &["A"], "assign & next", "Assign, and go on to the next finding"),
+    row(Action::Note, "note", Scope::Finding, &["n"], "note", "Write a note"),
+    row(Action::Status, "status", Scope::Finding, &["s"], "status", "Set the workflow status"),
+    row(
+        Action::Triage,
+        "triage",
+        Scope::Finding,
+        &["t"],
+        "more",
+        "All that can be decided: claim, accept risk, suppress, verdict, due, approve, undo, …",
+    ),
+    row(Action::Again, "again", Scope::Finding, &["T"], "", "The last decision once more on this one, and go on to the next"),
+    row(Action::Mine, "mine", Scope::Finding, &["m"], "mine", "Only what is assigned to me"),
+    row(Action::MyTeams, "my-teams", Scope::Finding, &["M"], "", "Only what my teams own"),
+    row(Action::Unowned, "unowned", Scope::Finding, &["U"], "", "Only what nobody owns"),
+    row(Action::Assign, "own", Scope::Owned, &["a"], "own", "Give it an owner, whose findings on it then are"),
+    row(Action::Note, "note-on", Scope::Owned, &["n"], "note", "Write a note"),
     row(Action::HopResource, "to-resource", Scope::Row, &["r"], "resource", "Go to the resource behind it"),
     row(Action::HopIdentity, "to-identity", Scope::Row, &["i"], "identity", "Go to the role or user behind it"),
     row(Action::HopAccount, "to-account", Scope::Row, &["w"], "account", "Go to the account it stands in"),
@@ -159,6 +200,7 @@ pub const ACTIONS: &[Row] = &[
     row(Action::StopRefresh, "stop-refresh", Scope::Global, &["ctrl-x"], "", "Stop asking AWS until the next refresh"),
     row(Action::View(1), "overview", Scope::Global, &["1"], "", "Overview: what needs me"),
     row(Action::View(2), "findings", Scope::Global, &["2"], "", "Findings"),
+    row(Action::View(3), "queues", Scope::Global, &["3"], "", "Queues: who has how much to do, and what was decided"),
     row(Action::View(4), "accounts", Scope::Global, &["4"], "", "Accounts"),
     row(Action::View(5), "iam", Scope::Global, &["5"], "", "IAM: principals, access keys, policies, providers"),
     row(Action::View(6), "network", Scope::Global, &["6"], "", "Network: VPCs, subnets, groups, interfaces"),

@@ -13,13 +13,14 @@ use serde_json::{Map, Value as Json};
 
 use crate::catalog::ListingId;
 use crate::console::action::{ACTIONS, Action};
+use crate::console::decide::{Came, Decide, Kind};
 use crate::console::keymap::{Key, Keymap, Press};
 use crate::console::theme::{BUILT_IN, Depth, Glyphs, Theme};
 use crate::console::views::{Context, Location, Request, Tickets, VIEWS, View};
 use crate::console::widgets::chooser::{Chooser, Chosen, Item};
 use crate::console::widgets::input::Input;
 use crate::console::widgets::scroller::Offset;
-use crate::message::{Answer, Effect, Outcome, Question};
+use crate::message::{Answer, Effect, Outcome, Proposal, Question, Slot};
 use crate::text;
 use crate::world::World;
 
@@ -55,6 +56,8 @@ pub struct Wishes {
 enum Over {
     Help(Offset),
     Palette(Chooser, Vec<Command>),
+    /// A decision that is being made.
+    Decide(Box<Decide>),
     /// A question, what is typed, and whether it is still open.
     Question(Input, Option<Question>),
 }
@@ -82,6 +85,8 @@ pub struct App {
     read_only: bool,
     over: Option<Over>,
     notice: Option<(String, bool)>,
+    /// The decision made last, to be made again.
+    said: Option<Proposal>,
     tickets: Tickets,
     back: Vec<(usize, Option<Location>)>,
     forward: Vec<(usize, Option<Location>)>,
@@ -115,6 +120,7 @@ impl App {
             read_only,
             over: None,
             notice: None,
+            said: None,
             tickets: Tickets::default(),
             back: Vec::new(),
             forward: Vec::new(),
@@ -153,6 +159,10 @@ impl App {
                     input.insert(text);
                     Vec::new()
                 }
+                Some(Over::Decide(dialog)) => {
+                    dialog.paste(text);
+                    Vec::new()
+                }
                 _ => self.with_view(|view, cx| view.pasted(text, cx)),
             },
             Event::Mouse(mouse) => self.mouse(*mouse),
@@ -183,6 +193,11 @@ impl App {
                     Err(why) => (why, true),
                 });
                 Vec::new()
+            }
+            Outcome::Answer { ticket, answer } if ticket.slot == Slot::Decision => {
+                let Some(Over::Decide(dialog)) = &mut self.over else { return Vec::new() };
+                let came = dialog.answer(ticket, answer, &mut self.tickets);
+                self.take(came)
             }
             Outcome::Answer { ticket, answer } => self.with_view(|view, cx| view.answer(ticket, answer, cx)),
         }
@@ -224,6 +239,10 @@ impl App {
                     command.map_or_else(Vec::new, |c| self.command(c))
                 }
             },
+            Some(Over::Decide(dialog)) => {
+                let came = dialog.key(key, self.now, &mut self.tickets);
+                self.take(came)
+            }
             Some(Over::Question(input, question)) => {
                 match key.code {
                     KeyCode::Enter if !input.text().trim().is_empty() => {
@@ -258,6 +277,55 @@ impl App {
             }
             None => Vec::new(),
         }
+    }
+
+    /// Carries on with what the dialog of a decision came to.
+    fn take(&mut self, came: Came) -> Vec<Effect> {
+        if let Some(Over::Decide(dialog)) = &self.over
+            && let Some(said) = dialog.said()
+        {
+            self.said = Some(said);
+        }
+        let mut effects = came.effects;
+        if came.closed {
+            self.over = None;
+        }
+        if came.notice.is_some() {
+            self.notice = came.notice;
+        }
+        if came.next {
+            effects.extend(self.with_view(|view, cx| view.act(Action::NextRow, cx).unwrap_or_default()));
+        }
+        effects
+    }
+
+    /// Opens the dialog of a decision.
+    fn decide(&mut self, action: Action) -> Vec<Effect> {
+        if self.read_only {
+            self.notice = Some(("This is a read-only console: nothing is decided here.".to_owned(), true));
+            return Vec::new();
+        }
+        let Some(target) = self.views[self.current].target(&self.world) else {
+            self.notice = Some(("There is nothing here to decide on.".to_owned(), true));
+            return Vec::new();
+        };
+        let kind = match action {
+            Action::Assign | Action::AssignNext => Some(Kind::Assign),
+            Action::Note => Some(Kind::Note),
+            Action::Status => Some(Kind::Status),
+            _ => None,
+        };
+        let estate = Arc::clone(&self.world.estate);
+        let (dialog, came) = match (action, &self.said) {
+            (Action::Again, Some(said)) => Decide::again(target, estate, said, &mut self.tickets),
+            (Action::Again, None) => {
+                self.notice = Some(("Nothing was decided yet that could be decided again.".to_owned(), true));
+                return Vec::new();
+            }
+            _ => Decide::open(target, estate, kind, action == Action::AssignNext, self.now, &mut self.tickets),
+        };
+        self.over = Some(Over::Decide(Box::new(dialog)));
+        self.take(came)
     }
 
     fn command(&mut self, command: Command) -> Vec<Effect> {
@@ -310,6 +378,9 @@ impl App {
                 Some(n) => self.open_view(n),
                 None => Vec::new(),
             },
+            Action::Assign | Action::AssignNext | Action::Note | Action::Status | Action::Triage | Action::Again => {
+                self.decide(action)
+            }
             Action::HistoryBack => self.travel(true),
             Action::HistoryForward => self.travel(false),
             action => {

@@ -2,6 +2,7 @@
 
 pub mod action;
 pub mod app;
+pub mod decide;
 pub mod keymap;
 pub mod run;
 pub mod screen;

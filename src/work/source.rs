@@ -162,6 +162,7 @@ fn finish(
 ) -> Opened {
     let mut world = World::empty(origin);
     let library = Arc::new(Library::new(store, rules, policy));
+    world.policy = library.decisions().policy;
     world.rebuild(&facts(&library, Arc::new(estate), &Changed::Everything, now));
     world.loading = Loading::Complete;
     world.problems.clone_from(&problems);

@@ -75,6 +75,9 @@ impl App {
                 put(buffer, inside.x, inside.y + 3, inside.width, hint, theme.style("ui.muted"));
                 drawn = Drawn { cursor: Some(input.draw(buffer, field, theme.style("ui.filter"))), scroll: None };
             }
+            Some(Over::Decide(dialog)) => {
+                drawn = Drawn { cursor: dialog.draw(buffer, self.body, &self.theme), scroll: None };
+            }
             Some(Over::Help(offset)) => {
                 drawn = Drawn::default();
                 let mut at = *offset;
@@ -256,6 +259,8 @@ impl App {
                 Scope::List => "In the list",
                 Scope::Detail => "In the open row",
                 Scope::Document => "In the document",
+                Scope::Finding => "On a finding",
+                Scope::Owned => "On an account or a principal",
                 Scope::Row => "On a row",
                 Scope::Moving => "Moving",
                 Scope::Global => "Everywhere",

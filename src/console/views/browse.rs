@@ -15,6 +15,7 @@ use crate::catalog::detail::{self, Link};
 use crate::catalog::{Listing, ListingId, parse_sort};
 use crate::console::action::Action;
 use crate::console::action::Scope;
+use crate::console::decide::Target;
 use crate::console::views::opened::{Layer, Open};
 use crate::console::views::{Context, Location, Request};
 use crate::console::widgets::chooser::Chooser;
@@ -23,11 +24,12 @@ use crate::console::widgets::table::Place;
 use crate::listing::complete::Completion;
 use crate::listing::filter::{self, FilterError, exactly};
 use crate::listing::index::{Index, RowId};
-use crate::listing::query::{GroupBy, Query, Rows, Sort};
+use crate::listing::query::{GroupBy, Query, Rows, Sort, distinct};
 use crate::listing::schema::{FieldId, Kind};
 use crate::listing::segment::Cell;
-use crate::message::{Answer, Effect, Slot, Ticket};
+use crate::message::{Answer, Effect, On, Slot, Ticket};
 use crate::model::arn::ResourceRef;
+use crate::model::decision::{Subject, person};
 use crate::text;
 use crate::world::World;
 
@@ -173,10 +175,59 @@ impl Browse {
             None if self.group.is_some() || self.answered.as_ref().is_none_or(|a| a.line_count() == 0) => {
                 &[Scope::List, Scope::Moving, Scope::Global]
             }
-            None => &[Scope::List, Scope::Row, Scope::Moving, Scope::Global],
-            Some((open, _)) if open.layer == Layer::Detail => &[Scope::Detail, Scope::Row, Scope::Moving, Scope::Global],
+            None => match self.decides() {
+                Some(Scope::Finding) => &[Scope::List, Scope::Finding, Scope::Row, Scope::Moving, Scope::Global],
+                Some(_) => &[Scope::List, Scope::Owned, Scope::Row, Scope::Moving, Scope::Global],
+                None => &[Scope::List, Scope::Row, Scope::Moving, Scope::Global],
+            },
+            Some((open, _)) if open.layer == Layer::Detail => match self.decides() {
+                Some(Scope::Finding) => &[Scope::Detail, Scope::Finding, Scope::Row, Scope::Moving, Scope::Global],
+                Some(_) => &[Scope::Detail, Scope::Owned, Scope::Row, Scope::Moving, Scope::Global],
+                None => &[Scope::Detail, Scope::Row, Scope::Moving, Scope::Global],
+            },
             Some(_) => &[Scope::Document, Scope::Moving, Scope::Global],
         }
+    }
+
+    /// What can be decided on these rows.
+    fn decides(&self) -> Option<Scope> {
+        match self.listing.id {
+            ListingId::Findings => Some(Scope::Finding),
+            ListingId::Accounts | ListingId::Principals => Some(Scope::Owned),
+            _ => None,
+        }
+    }
+
+    /// The marked rows, or the one under the cursor, as something to decide on.
+    pub fn target(&self, world: &World) -> Option<Target> {
+        let answered = self.answered.as_ref()?;
+        let (index, row) = self.row_here()?;
+        let id = self.text_of(index, row, "id");
+        let (on, count, name) = match self.listing.id {
+            ListingId::Findings => {
+                let keys: Vec<u64> = match self.marks.is_empty() {
+                    true => index.key(row).into_iter().collect(),
+                    false => self.marked(answered).into_iter().filter_map(|row| index.key(row)).collect(),
+                };
+                let count = keys.len();
+                (On::Findings(keys.into()), count, self.text_of(index, row, "title"))
+            }
+            ListingId::Accounts => (On::Subject(Subject::Account(id.clone())), 1, world.estate.account_label(&id).to_owned()),
+            ListingId::Principals => (On::Subject(Subject::Principal(id.clone())), 1, self.text_of(index, row, "name")),
+            _ => return None,
+        };
+        let findings = world.index(ListingId::Findings);
+        let known = |field: &str| -> Vec<String> {
+            let Some(field) = findings.schema().field(field) else { return Vec::new() };
+            let mut names: Vec<String> = distinct(findings, field, 500).into_iter().map(|(name, _)| name).collect();
+            names.retain(|n| n != "unowned");
+            names.sort_unstable();
+            names
+        };
+        let mut teams: Vec<String> = world.policy.teams.keys().cloned().chain(known("owner")).collect();
+        teams.sort_unstable();
+        teams.dedup();
+        Some(Target { on, count, name, teams, people: known("assignee") })
     }
 
     pub fn is_deep(&self) -> bool {
@@ -433,11 +484,33 @@ impl Browse {
                 self.prompt = Some(Prompt::Export { input: Input::new(name) });
                 nothing
             }
+            Action::Mine | Action::MyTeams | Action::Unowned => Some(self.narrow(action, cx)),
             Action::HopResource | Action::HopIdentity | Action::HopAccount | Action::HopFindings => {
                 Some(self.hop(action, cx.world))
             }
             _ => None,
         }
+    }
+
+    /// Only what is mine, my teams', or nobody's; the same key again shows all.
+    fn narrow(&mut self, action: Action, cx: &mut Context<'_>) -> Vec<Request> {
+        let caller = cx.world.estate.caller.as_ref().map_or("", |c| c.arn.as_str());
+        let filter = match action {
+            Action::Mine if caller.is_empty() => return vec![Request::Notice("Nobody is signed in to AWS.".into(), true)],
+            Action::Mine => exactly("assignee", person(caller)),
+            Action::MyTeams => {
+                let teams: Vec<String> = cx.world.policy.teams_of(caller).map(|(name, _)| filter::quote(name)).collect();
+                if teams.is_empty() {
+                    let words = "You are in no team: [triage.teams] in the configuration names teams and their members.";
+                    return vec![Request::Notice(words.into(), true)];
+                }
+                format!("owner={}", teams.join(","))
+            }
+            _ => "owner:unowned".to_owned(),
+        };
+        self.filter = if self.filter == filter { String::new() } else { filter };
+        self.drilled.clear();
+        self.ask(cx)
     }
 
     fn step(&mut self, action: Action) {
@@ -493,6 +566,16 @@ impl Browse {
 
     fn open_here(&mut self, layer: Layer, cx: &mut Context<'_>) -> Vec<Request> {
         let Some((index, row)) = self.row_here() else { return Vec::new() };
+        if self.listing.id == ListingId::Queues {
+            // A queue is what stands in it.
+            let name = self.text_of(index, row, "name");
+            let whose = match index.cell(row, self.listing.field("kind").unwrap_or(FieldId(0))) {
+                Cell::Rank(0, _) => "assignee",
+                _ => "owner",
+            };
+            let filter = format!("{} open:yes", exactly(whose, &name));
+            return vec![Request::Go(Location { listing: ListingId::Findings, filter, row: None })];
+        }
         let Some(key) = index.key(row) else { return Vec::new() };
         // The row's place holds in the index it was found in; the world's own may have moved on.
         let Some(row) = cx.world.index(self.listing.id).find(key) else {

@@ -7,12 +7,14 @@ use serde_json::{Map, Value as Json};
 use crate::catalog::ListingId;
 use crate::console::action::Action;
 use crate::console::action::Scope;
+use crate::console::decide::Target;
 use crate::console::views::browse::Browse;
 use crate::console::views::{Canvas, Context, Location, Request, View};
 use crate::console::widgets::put;
 use crate::console::widgets::scroller::wrap;
 use crate::message::{Answer, Slot, Ticket};
 use crate::text;
+use crate::world::World;
 
 /// Lists, and which of them is on screen.
 pub struct Lists {
@@ -82,6 +84,10 @@ impl View for Lists {
             list.answer(ticket, answer);
         }
         Vec::new()
+    }
+
+    fn target(&self, world: &World) -> Option<Target> {
+        self.lists[self.current].target(world)
     }
 
     fn refresh(&mut self, cx: &mut Context<'_>) -> Vec<Request> {

@@ -12,6 +12,7 @@ pub mod network;
 pub mod nodes;
 pub mod opened;
 pub mod overview;
+pub mod queues;
 
 use std::sync::Arc;
 
@@ -24,6 +25,7 @@ use serde_json::Value as Json;
 use crate::catalog::ListingId;
 use crate::console::action::Action;
 use crate::console::action::Scope;
+use crate::console::decide::Target;
 use crate::console::screen::Scroll;
 use crate::console::theme::Theme;
 use crate::message::{Answer, Effect, Slot, Ticket};
@@ -44,6 +46,7 @@ pub struct Declared {
 pub const VIEWS: &[Declared] = &[
     overview::DECLARED,
     findings::DECLARED,
+    queues::DECLARED,
     accounts::DECLARED,
     iam::DECLARED,
     network::DECLARED,
@@ -130,6 +133,10 @@ pub trait View {
     fn choose(&mut self, choices: &Json);
     /// Whether esc has a layer to go back from.
     fn is_deep(&self) -> bool;
+    /// What would be decided on here; none where there is nothing.
+    fn target(&self, _world: &World) -> Option<Target> {
+        None
+    }
     /// Commands of its own for the palette: action names.
     fn commands(&self) -> &'static [&'static str] {
         &[]
