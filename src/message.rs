@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::Arc;
 
+use jiff::SignedDuration;
 use serde_json::Value as Json;
 use tokio::sync::oneshot;
 
@@ -36,6 +37,7 @@ pub enum Slot {
     Export,
     /// The decision that is being made.
     Decision,
+    Report,
 }
 
 /// What is to be decided on.
@@ -115,6 +117,8 @@ pub enum Effect {
     Stage { ticket: Ticket, estate: Arc<Estate>, proposal: Proposal },
     /// Carry out what was staged; answered by [`Answer::Deciding`] as it goes on and [`Answer::Decided`] at the end.
     Decide { ticket: Ticket, estate: Arc<Estate>, staged: Arc<Staged> },
+    /// What came in, was decided, is overdue; answered by [`Answer::Report`].
+    Handover { ticket: Ticket, world: Arc<World>, since: SignedDuration },
     /// Ask AWS again, now.
     Refresh,
     /// Stop asking AWS until the next refresh.
@@ -164,6 +168,8 @@ pub enum Answer {
     /// So many decisions are made.
     Deciding(usize),
     Decided(Vec<Settled>),
+    /// Markdown, or why there is none.
+    Report(Result<String, String>),
     /// How many rows, and where; or why not.
     Exported(Result<(usize, PathBuf), String>),
 }

@@ -11,9 +11,9 @@ use crate::listing::index::Index;
 use crate::listing::schema::{FieldId, Schema};
 use crate::listing::segment::{Cell, Segment, SegmentBuilder};
 use crate::listing::threads;
-use crate::model::account::Environment;
+use crate::model::account::{Account, Environment};
 use crate::model::decision::Subject;
-use crate::model::finding::{Compliance, FindingKey, RecordState, Severity, Status};
+use crate::model::finding::{Compliance, Finding, FindingKey, RecordState, Severity, Status};
 use crate::triage::inherit::{Origin, Owned};
 use crate::triage::policy::Policy;
 use crate::triage::projection::Projection;
@@ -256,6 +256,19 @@ impl<'a> Source<'a> {
             open: rank(self.record) == Some(RecordState::Active.rank()) && !passed,
             first_seen,
         }
+    }
+}
+
+/// What the source says of a finding that stands in an account.
+pub fn facts<'a>(finding: &'a Finding, account: Option<&Account>) -> Facts<'a> {
+    Facts {
+        key: finding.key,
+        account: &finding.account,
+        environment: account.and_then(|a| a.environment.value),
+        severity: finding.severity,
+        status: finding.status,
+        open: finding.record == RecordState::Active && finding.compliance != Some(Compliance::Passed),
+        first_seen: finding.first_seen,
     }
 }
 

@@ -7,7 +7,7 @@ mod network;
 use jiff::Timestamp;
 use serde::Serialize;
 
-use crate::catalog::decided::Decisions;
+use crate::catalog::decided::{self, Decisions};
 use crate::catalog::identity::{Principal, Provider, principals};
 use crate::catalog::{ListingId, decisions, nodes};
 use crate::listing::filter::{exactly, quote};
@@ -21,7 +21,9 @@ use crate::model::network::{Interface, LoadBalancer, RouteTable, SecurityGroup, 
 use crate::model::node::{Node, Session};
 use crate::model::principal::{AccessKey, Identity, ManagedPolicy};
 use crate::text;
-use crate::triage::inherit;
+use crate::triage::inherit::{self, Origin};
+use crate::triage::queues::is_open;
+use crate::triage::sla::{self, Due};
 use crate::triage::state::{Hold, State};
 
 /// One row in full. All text is as AWS sent it: who shows it makes it safe.
@@ -233,7 +235,6 @@ impl Writer {
         let claim = state.claim.as_ref().map_or_else(String::new, |c| format!("{}, {}", person(&c.by), self.time(Some(c.at))));
         let facts = [
             ("claimed by", claim),
-            ("due", state.due.map_or_else(String::new, |at| self.time(Some(at)))),
             ("held", state.hold.as_ref().map_or_else(String::new, hold)),
             ("waits for approval", state.pending.as_ref().map_or_else(String::new, hold)),
             (
@@ -293,6 +294,12 @@ pub fn of_finding(finding: &Finding, estate: &Estate, decisions: &Decisions, now
     let state = decisions.states.finding(finding.key);
     let rule = account.map(|a| &a.owner);
     let owned = inherit::owner(&decisions.states, finding.key, &finding.resource.id, &finding.account, rule);
+    let facts = decided::facts(finding, account.map(AsRef::as_ref));
+    let due = if is_open(&facts, state) || state.is_some_and(|s| s.due.is_some()) {
+        sla::due(&decisions.policy, &facts, state, now)
+    } else {
+        Due { at: None, explicit: false, paused: false }
+    };
     let decided_or = |source: String, decided: Option<String>| match decided {
         Some(decided) if decided != source => format!("{decided} (its source says {source})"),
         _ => source,
@@ -311,12 +318,13 @@ pub fn of_finding(finding: &Finding, estate: &Estate, decisions: &Decisions, now
             ("record", finding.record.to_string()),
             ("account", account_name),
             ("environment", account.map_or_else(String::new, |a| decided(a.environment_word(), &a.environment.decided_by))),
-            ("owner", decided(owned.word(), &if owned.owner.is_some() { owned.origin.to_string() } else { String::new() })),
+            ("owner", decided(owned.word(), &owned_by(&owned.origin))),
             ("assignee", state.and_then(|s| s.assignee.as_deref()).unwrap_or_default().to_owned()),
             ("region", finding.region.clone()),
             ("resource", finding.resource.id.clone()),
             ("type", finding.resource.kind.clone()),
             ("control", finding.control.clone()),
+            ("due", due_words(&due, now)),
             ("first seen", w.time(Some(finding.first_seen))),
             ("updated", w.time(Some(finding.updated))),
         ],
@@ -390,6 +398,29 @@ pub fn of_entry(entry: &Entry, finding: Option<&str>, now: Timestamp) -> Detail 
         Subject::Session(id) => w.link("the session", ListingId::Sessions, exactly("id", id)),
     }
     w.finish()
+}
+
+/// What decided an owner, to stand behind "by".
+fn owned_by(origin: &Origin) -> String {
+    match origin {
+        Origin::Explicit => "a decision on it".into(),
+        Origin::Resource => "a decision on its resource".into(),
+        Origin::Account => "a decision on its account".into(),
+        Origin::Rule(rule) => rule.clone(),
+        Origin::Unowned => String::new(),
+    }
+}
+
+fn due_words(due: &Due, now: Timestamp) -> String {
+    let Some(at) = due.at else { return String::new() };
+    let day = at.strftime("%Y-%m-%d %H:%M UTC");
+    let seconds = at.as_second() - now.as_second();
+    let when = match seconds {
+        _ if due.paused => "paused while accepted".to_owned(),
+        0.. => format!("in {}", text::span(seconds)),
+        _ => format!("{} overdue", text::span(-seconds)),
+    };
+    format!("{day} ({when}{})", if due.explicit { "" } else { ", by service level" })
 }
 
 fn decided(value: &str, by: &str) -> String {

@@ -48,7 +48,7 @@ impl Subject for Findings {
                 Value::text(r.account.as_ref().map_or("unowned", |a| a.owner_word()))
             })
             .alias(&["team"]),
-            spec("due", "DUE", Kind::Until, 4, "How long until it is due; below zero it is overdue", |_| Value::None),
+            spec("due", "DUE", Kind::Until, 5, "How long until it is due; below zero it is overdue", |_| Value::None),
             spec("state", "STATE", Kind::Rank(STATES), 10, "Where it stands, by its source and by what was decided", |_| {
                 Value::None
             }),

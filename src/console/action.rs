@@ -96,6 +96,7 @@ pub enum Action {
     Mine,
     MyTeams,
     Unowned,
+    Handover,
 }
 
 /// One row of the table.
@@ -205,6 +206,7 @@ pub const ACTIONS: &[Row] = &[
     row(Action::View(5), "iam", Scope::Global, &["5"], "", "IAM: principals, access keys, policies, providers"),
     row(Action::View(6), "network", Scope::Global, &["6"], "", "Network: VPCs, subnets, groups, interfaces"),
     row(Action::View(7), "nodes", Scope::Global, &["7"], "", "Nodes and sessions"),
+    row(Action::Handover, "handover", Scope::Global, &["H"], "", "Hand-over: what came in, was decided, is overdue in 12 hours"),
     row(Action::Redraw, "redraw", Scope::Global, &["ctrl-l"], "", "Draw the whole screen again"),
     row(Action::Suspend, "suspend", Scope::Global, &["ctrl-z"], "", "Back to the shell; `fg` returns"),
     row(Action::Quit, "quit", Scope::Global, &["q", "ctrl-c"], "", "Leave"),

@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use crossterm::event::{Event, KeyCode, KeyEvent, KeyEventKind, MouseButton, MouseEvent, MouseEventKind};
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use ratatui::layout::{Position, Rect};
 use serde_json::{Map, Value as Json};
 
@@ -58,6 +58,8 @@ enum Over {
     Palette(Chooser, Vec<Command>),
     /// A decision that is being made.
     Decide(Box<Decide>),
+    /// A report, once it is there.
+    Report(Option<String>, Offset),
     /// A question, what is typed, and whether it is still open.
     Question(Input, Option<Question>),
 }
@@ -194,6 +196,18 @@ impl App {
                 });
                 Vec::new()
             }
+            Outcome::Answer { answer: Answer::Report(report), .. } => {
+                match (&mut self.over, report) {
+                    (Some(Over::Report(shown, _)), Ok(text)) => *shown = Some(text),
+                    (Some(Over::Report(..)), Err(why)) => {
+                        self.over = None;
+                        self.notice = Some((why, true));
+                    }
+                    // It was left before it came.
+                    _ => {}
+                }
+                Vec::new()
+            }
             Outcome::Answer { ticket, answer } if ticket.slot == Slot::Decision => {
                 let Some(Over::Decide(dialog)) = &mut self.over else { return Vec::new() };
                 let came = dialog.answer(ticket, answer, &mut self.tickets);
@@ -257,7 +271,12 @@ impl App {
                 }
                 Vec::new()
             }
-            Some(Over::Help(offset)) => {
+            Some(Over::Report(Some(text), _)) if key.code == KeyCode::Char('c') && key.modifiers.is_empty() => {
+                self.wishes.copies.push(text.clone());
+                self.notice = Some(("Copied: the report, as Markdown".to_owned(), false));
+                Vec::new()
+            }
+            Some(Over::Help(offset) | Over::Report(_, offset)) => {
                 let scopes = &[crate::console::action::Scope::Moving, crate::console::action::Scope::Global];
                 let (by, close) = match self.keymap.press(Key::from(key), scopes) {
                     Press::Action(Action::Down) => (1, false),
@@ -380,6 +399,11 @@ impl App {
             },
             Action::Assign | Action::AssignNext | Action::Note | Action::Status | Action::Triage | Action::Again => {
                 self.decide(action)
+            }
+            Action::Handover => {
+                self.over = Some(Over::Report(None, Offset::default()));
+                let ticket = self.tickets.take(Slot::Report);
+                vec![Effect::Handover { ticket, world: Arc::clone(&self.world), since: SignedDuration::from_hours(12) }]
             }
             Action::HistoryBack => self.travel(true),
             Action::HistoryForward => self.travel(false),

@@ -9,7 +9,7 @@ use jiff::Timestamp;
 use tokio::sync::mpsc;
 
 use crate::catalog::ListingId;
-use crate::catalog::decided::Changed;
+use crate::catalog::decided::{self, Changed};
 use crate::catalog::detail::{self, Body, Section};
 use crate::ledger::error::LedgerError;
 use crate::ledger::handle::{Decided, Ledger, Options, draft};
@@ -20,10 +20,10 @@ use crate::message::{On, Opened, Proposal, Settled, Staged, Step};
 use crate::model::account::Caller;
 use crate::model::decision::{Actor, Decision, Draft, Entry, Subject, person};
 use crate::model::estate::Estate;
-use crate::model::finding::{Compliance, Finding, FindingKey, RecordState};
+use crate::model::finding::{Finding, FindingKey};
 use crate::text;
 use crate::triage::plan::{addressed, plan};
-use crate::triage::rules::{Asked, Facts, expired, judge};
+use crate::triage::rules::{Asked, expired, judge};
 use crate::triage::state::State;
 use crate::work::delivery;
 use crate::work::keeper::Change;
@@ -122,7 +122,10 @@ impl Desk {
         let names: BTreeMap<_, _> = findings.iter().map(|f| (f.key, format!("{}  {}", account(&f.account), f.title))).collect();
         let subject = Subject::Session(String::new());
         let asked = Asked { policy: &decisions.policy, actor: &actor, now, subject: &subject, facts: None, state: &none };
-        let judged = findings.iter().map(|f| (facts(f, estate), decisions.states.finding(f.key)));
+        let judged = findings.iter().map(|f| {
+            let account = estate.account(&f.account).map(AsRef::as_ref);
+            (decided::facts(f, account), decisions.states.finding(f.key))
+        });
         let plan = plan(&asked, judged, &proposal.decision, &proposal.reason);
         let name = |key| names.get(&key).cloned().unwrap_or_default();
         staged.will = (plan.will.into_iter())
@@ -298,6 +301,27 @@ impl Desk {
         }
     }
 
+    /// The ledger's entries since a moment, oldest first.
+    ///
+    /// # Errors
+    /// Where the ledger cannot be reached.
+    pub async fn since(&self, from: Timestamp) -> Result<Vec<Entry>, LedgerError> {
+        // The chain is in the order of writing, nearly that of time: it is read from the end.
+        let mut before = self.ledger.chained().head().sequence;
+        let mut found: Vec<Entry> = Vec::new();
+        while before > 0 {
+            let after = before.saturating_sub(PAGE as u64);
+            let page = self.ledger.entries(after, PAGE).await?;
+            let whole = page.iter().any(|e| e.at < from);
+            found.splice(0..0, page.into_iter().filter(|e| e.sequence <= before && e.at >= from));
+            if whole {
+                break;
+            }
+            before = after;
+        }
+        Ok(found)
+    }
+
     /// Takes entries that the listing of decisions lacks.
     ///
     /// # Errors
@@ -382,19 +406,6 @@ pub async fn open(
         }
     }
     Ok(opened)
-}
-
-/// What the source says of a finding, as the judges want it.
-pub fn facts<'a>(finding: &'a Finding, estate: &Estate) -> Facts<'a> {
-    Facts {
-        key: finding.key,
-        account: &finding.account,
-        environment: estate.account(&finding.account).and_then(|a| a.environment.value),
-        severity: finding.severity,
-        status: finding.status,
-        open: finding.record == RecordState::Active && finding.compliance != Some(Compliance::Passed),
-        first_seen: finding.first_seen,
-    }
 }
 
 /// What became of a decision, in words.

@@ -3,6 +3,7 @@
 
 pub mod delivery;
 pub mod desk;
+pub mod handover;
 pub mod keeper;
 pub mod perform;
 pub mod source;
@@ -143,6 +144,25 @@ async fn serve(
                     let subjects = settled.iter().filter(|s| s.done.is_ok()).map(|s| s.step.subject.clone()).collect();
                     let _ = changes.send(Change::Decided(desk::changed(&subjects))).await;
                     let _ = outcomes.send(Outcome::Answer { ticket, answer: Answer::Decided(settled) }).await;
+                });
+            }
+            Effect::Handover { ticket, world, since } => {
+                let (desk, outcomes) = (at(&desk), outcomes.clone());
+                tokio::spawn(async move {
+                    let now = Timestamp::now();
+                    let entries = match desk {
+                        Ok(desk) => {
+                            desk.since(now.saturating_sub(since).unwrap_or(Timestamp::MIN)).await.map_err(|e| e.to_string())
+                        }
+                        Err(why) => Err(why),
+                    };
+                    let report = match entries {
+                        Ok(entries) => tokio::task::spawn_blocking(move || handover::handover(&world, &entries, since, now))
+                            .await
+                            .map_err(|e| e.to_string()),
+                        Err(why) => Err(why),
+                    };
+                    let _ = outcomes.send(Outcome::Answer { ticket, answer: Answer::Report(report) }).await;
                 });
             }
             Effect::Detail { ticket, world, listing: listing @ (ListingId::Findings | ListingId::Decisions), row } => {

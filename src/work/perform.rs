@@ -99,7 +99,12 @@ pub fn slot(effect: &Effect) -> Option<Slot> {
         | Effect::Detail { ticket, .. }
         | Effect::Overview { ticket, .. }
         | Effect::Export { ticket, .. } => Some(ticket.slot),
-        Effect::Stage { .. } | Effect::Decide { .. } | Effect::Refresh | Effect::CancelSweep | Effect::Remember(_) => None,
+        Effect::Stage { .. }
+        | Effect::Decide { .. }
+        | Effect::Handover { .. }
+        | Effect::Refresh
+        | Effect::CancelSweep
+        | Effect::Remember(_) => None,
     }
 }
 
@@ -117,7 +122,12 @@ pub fn perform(effect: Effect, library: &Library, now: Timestamp, cancel: &Cance
             let written = write_file(&export, &path).map(|()| (rows.len(), path));
             (ticket, Answer::Exported(written))
         }
-        Effect::Stage { .. } | Effect::Decide { .. } | Effect::Refresh | Effect::CancelSweep | Effect::Remember(_) => {
+        Effect::Stage { .. }
+        | Effect::Decide { .. }
+        | Effect::Handover { .. }
+        | Effect::Refresh
+        | Effect::CancelSweep
+        | Effect::Remember(_) => {
             return None;
         }
     };

@@ -4,19 +4,29 @@
 
 #![allow(dead_code, reason = "every test uses a part of it")]
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
+use std::path::Path;
 use std::sync::{Arc, OnceLock};
+use std::time::Duration;
 
+use bartizan::catalog::ListingId;
 use bartizan::config::Config;
 use bartizan::console::app::{App, Drawn, Settings};
 use bartizan::console::theme::{Depth, Glyphs, Theme, UNICODE};
 use bartizan::console::views::VIEWS;
+use bartizan::ledger::address::Address;
+use bartizan::ledger::handle::Options;
 use bartizan::listing::query::Cancel;
-use bartizan::message::{Effect, Outcome};
+use bartizan::message::{Answer, Effect, Outcome};
+use bartizan::model::account::Caller;
+use bartizan::model::decision::Subject;
 use bartizan::model::estate::Estate;
 use bartizan::model::finding::Finding;
+use bartizan::triage::policy::Policy;
+use bartizan::work::desk::{self, Desk};
+use bartizan::work::handover;
 use bartizan::work::perform::{Library, perform};
-use bartizan::work::source::{Source, open};
+use bartizan::work::source::{self, Source, open};
 use bartizan::world::World;
 use crossterm::event::{Event, KeyCode, KeyEvent, KeyModifiers, MouseButton, MouseEvent, MouseEventKind};
 use jiff::Timestamp;
@@ -24,12 +34,21 @@ use ratatui::buffer::{Buffer, CellWidth as _};
 use ratatui::layout::Rect;
 use ratatui::style::{Color, Modifier};
 use serde_json::Value as Json;
+use tokio::runtime::Runtime;
 
 /// What is looked at: what the screen shows, and what answers need.
 #[derive(Clone)]
 pub struct Scene {
     pub world: Arc<World>,
     pub library: Arc<Library>,
+    /// Where decisions are made; none: they are only asked for.
+    pub desk: Option<Arc<Desk>>,
+}
+
+/// What decisions are made on: the ledger is asynchronous, tests are not.
+fn runtime() -> &'static Runtime {
+    static RUNTIME: OnceLock<Runtime> = OnceLock::new();
+    RUNTIME.get_or_init(|| tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap())
 }
 
 /// The time of every test: 3 in the morning.
@@ -41,13 +60,23 @@ impl Scene {
     fn open(source: Source) -> Self {
         let opened = open(source, &Config::default(), now());
         assert_eq!(opened.problems, Vec::<String>::new());
-        Self { world: opened.world, library: opened.library }
+        Self { world: opened.world, library: opened.library, desk: None }
     }
 
     /// The embedded organisation with its 5,000 findings, made once. Nobody may change its store.
     pub fn demo() -> Self {
         static DEMO: OnceLock<Scene> = OnceLock::new();
         DEMO.get_or_init(|| Self::open(Source::Demo { findings: bartizan::demo::FINDINGS, still: true })).clone()
+    }
+
+    /// The embedded organisation with so many findings, a policy, and a ledger in a directory.
+    pub fn deciding(findings: usize, policy: Policy, directory: &Path) -> Self {
+        let config = Config { triage: policy, ..Config::default() };
+        let opened = open(Source::Demo { findings, still: true }, &config, now());
+        let address = Address::File(directory.join("ledger.db"));
+        let options = Options { address, directory: directory.to_owned(), token: None };
+        let desk = runtime().block_on(Desk::open(&options, Arc::clone(&opened.library), false)).unwrap();
+        Self { world: opened.world, library: opened.library, desk: Some(Arc::new(desk)) }
     }
 
     /// One of its own, to change.
@@ -66,7 +95,7 @@ impl Scene {
     pub fn with(&self, change: impl FnOnce(&mut World)) -> Self {
         let mut world = (*self.world).clone();
         change(&mut world);
-        Self { world: Arc::new(world), library: Arc::clone(&self.library) }
+        Self { world: Arc::new(world), library: Arc::clone(&self.library), desk: self.desk.clone() }
     }
 }
 
@@ -163,7 +192,70 @@ impl Driver {
         self.draw();
     }
 
+    /// The console's person is another from here on.
+    pub fn sign_in(&mut self, arn: &str) {
+        let arn = arn.to_owned();
+        self.world(move |world| {
+            let mut estate = (*world.estate).clone();
+            estate.caller = estate.caller.map(|caller| Caller { arn, ..caller });
+            world.estate = Arc::new(estate);
+        });
+    }
+
+    /// Takes what is in the ledger by now, as a console that follows it does.
+    pub fn follow(&mut self) {
+        let desk = self.scene.desk.clone().unwrap();
+        let subjects = runtime().block_on(desk.ledger().changes(Duration::ZERO)).unwrap();
+        self.scene.library.take_states(desk.ledger().projection());
+        self.publish(&subjects.into_iter().collect());
+    }
+
+    fn publish(&mut self, subjects: &HashSet<Subject>) {
+        let changed = desk::changed(subjects);
+        let facts = source::facts(&self.scene.library, Arc::clone(&self.scene.world.estate), &changed, self.now);
+        self.world(|world| world.recount(&facts));
+    }
+
+    fn decide(&mut self, asking: Effect, desk: &Arc<Desk>) -> Vec<Effect> {
+        let answer = |driver: &mut Self, ticket, answer| driver.app.outcome(Outcome::Answer { ticket, answer }, driver.now);
+        match asking {
+            Effect::Stage { ticket, estate, proposal } => {
+                let staged = desk.stage(&estate, &proposal, self.now).map(Box::new);
+                answer(self, ticket, Answer::Staged(staged))
+            }
+            Effect::Decide { ticket, estate, staged } => {
+                let settled = runtime().block_on(desk.carry_out(&estate, &staged, self.now, |_| {}));
+                let subjects = settled.iter().filter(|s| s.done.is_ok()).map(|s| s.step.subject.clone()).collect();
+                self.publish(&subjects);
+                answer(self, ticket, Answer::Decided(settled))
+            }
+            Effect::Detail { ticket, world, listing, row } => {
+                let opened = desk::open(Some(desk), &self.scene.library, &world, listing, row, self.now);
+                let opened = runtime().block_on(opened);
+                answer(self, ticket, Answer::Detail(opened))
+            }
+            Effect::Handover { ticket, world, since } => {
+                let entries = runtime().block_on(desk.since(self.now.saturating_sub(since).unwrap())).unwrap();
+                let report = handover::handover(&world, &entries, since, self.now);
+                answer(self, ticket, Answer::Report(Ok(report)))
+            }
+            other => {
+                self.effects.push(other);
+                Vec::new()
+            }
+        }
+    }
+
     fn perform(&mut self, asking: Effect) -> Vec<Effect> {
+        let to_desk = matches!(asking, Effect::Stage { .. } | Effect::Decide { .. } | Effect::Handover { .. })
+            || matches!(asking, Effect::Detail { listing: ListingId::Findings | ListingId::Decisions, .. });
+        if let (true, Some(desk)) = (to_desk, self.scene.desk.clone()) {
+            return self.decide(asking, &desk);
+        }
+        if matches!(asking, Effect::Stage { .. } | Effect::Decide { .. } | Effect::Handover { .. }) {
+            self.effects.push(asking);
+            return Vec::new();
+        }
         let outcome = perform(asking, &self.scene.library, self.now, &Cancel::new());
         outcome.map_or_else(Vec::new, |outcome| self.app.outcome(outcome, self.now))
     }

@@ -8,7 +8,7 @@ use crate::console::action::Scope;
 use crate::console::action::{ACTIONS, row_of};
 use crate::console::app::{App, Over, SMALLEST};
 use crate::console::screen::Scroll;
-use crate::console::theme::ASCII;
+use crate::console::theme::{ASCII, Theme};
 use crate::console::views::{Canvas, VIEWS};
 use crate::console::widgets::scroller::{self, Line};
 use crate::console::widgets::{clear, frame, put, put_parts};
@@ -16,6 +16,38 @@ use crate::text;
 use crate::world::Origin;
 
 const PRODUCT: &str = "bartizan";
+
+/// Markdown as quietly as a screen shows it: headings, and tables with their columns in line.
+fn report_lines(text: &str, theme: &Theme) -> Vec<Line> {
+    let mut lines: Vec<Line> = Vec::new();
+    let mut table: Vec<Vec<String>> = Vec::new();
+    let cells = |line: &str| -> Vec<String> {
+        let inner = line.trim_start_matches('|').trim_end_matches('|').replace("\\|", "\u{1}");
+        inner.split('|').map(|cell| cell.trim().replace('\u{1}', "|").replace("&lt;", "<").replace("\\\\", "\\")).collect()
+    };
+    for line in text.lines().chain([""]) {
+        if line.starts_with("|---") {
+            continue;
+        }
+        if line.starts_with('|') {
+            table.push(cells(line));
+            continue;
+        }
+        let columns = table.iter().map(Vec::len).max().unwrap_or(0);
+        let width = |n: usize| table.iter().filter_map(|row| row.get(n)).map(|c| text::width(c)).max().unwrap_or(0).min(60);
+        let widths: Vec<usize> = (0..columns).map(width).collect();
+        for (n, row) in std::mem::take(&mut table).into_iter().enumerate() {
+            let style = theme.style(if n == 0 { "ui.column" } else { "ui" });
+            let padded = row.iter().zip(&widths).map(|(cell, width)| text::pad(cell, *width, false));
+            lines.push(vec![(padded.collect::<Vec<_>>().join("  ").trim_end().to_owned(), style)]);
+        }
+        match line.strip_prefix("# ").or_else(|| line.strip_prefix("## ")) {
+            Some(title) => lines.push(vec![(title.to_owned(), theme.style("ui.heading"))]),
+            None => lines.push(vec![(line.replace("&lt;", "<"), theme.style("ui"))]),
+        }
+    }
+    lines
+}
 
 /// What the painter has to know beside the frame itself.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -77,6 +109,18 @@ impl App {
             }
             Some(Over::Decide(dialog)) => {
                 drawn = Drawn { cursor: dialog.draw(buffer, self.body, &self.theme), scroll: None };
+            }
+            Some(Over::Report(report, offset)) => {
+                drawn = Drawn::default();
+                let theme = &self.theme;
+                let place = self.body;
+                let title = "Hand-over, the last 12 hours: c copies it as Markdown, esc leaves it";
+                let inside = frame(buffer, place, title, &theme.glyphs, theme.style("ui.border"), theme.style("ui.title"));
+                clear(buffer, inside, Style::default());
+                let text = report.as_deref().unwrap_or("Writing …");
+                let lines = report_lines(text, theme);
+                offset.by(0, lines.len(), usize::from(inside.height));
+                scroller::draw(buffer, inside, &lines, *offset);
             }
             Some(Over::Help(offset)) => {
                 drawn = Drawn::default();
@@ -224,6 +268,9 @@ impl App {
 
     /// Keys and words of what can be done here, most useful first.
     fn hints(&self) -> Vec<(String, &'static str)> {
+        if matches!(self.over, Some(Over::Report(..))) {
+            return vec![("esc".into(), "back"), ("c".into(), "copy"), ("j k".into(), "scroll")];
+        }
         let view = &self.views[self.current];
         let scopes = view.scopes();
         let overview = VIEWS[self.current].listings.is_empty();
@@ -231,6 +278,8 @@ impl App {
         let wanted = wanted.filter(|row| row.name != "back" || view.is_deep() || VIEWS[self.current].digit.is_none());
         // The overview has no rows to mark, group or export.
         let wanted = wanted.filter(|row| !overview || matches!(row.name, "open"));
+        let decides = |scope: Scope| matches!(scope, Scope::Finding | Scope::Owned);
+        let wanted = wanted.filter(|row| !self.read_only || !decides(row.scope) || row.name == "mine");
         let mut wanted: Vec<_> = wanted.collect();
         // The way back stands early, where a narrow screen still shows it.
         if let Some(at) = wanted.iter().position(|row| row.name == "back") {
@@ -241,6 +290,9 @@ impl App {
         let mut hints: Vec<(String, &'static str)> = keyed.collect();
         if overview {
             hints.push(("1-7".into(), "views"));
+        }
+        if self.read_only && scopes.iter().any(|scope| decides(*scope)) {
+            hints.insert(1.min(hints.len()), ("read-only".into(), "nothing is decided"));
         }
         hints.push((self.keymap.keys_of("palette").unwrap_or(":").to_owned(), "command"));
         hints
@@ -288,6 +340,7 @@ impl App {
             ("severity:high,critical", "one of several values"),
             ("severity>=high age<7d", "comparisons; s m h d w y"),
             ("updated>2026-01-01", "a day or an RFC 3339 time"),
+            ("due<2d", "a time to come; due<0d is overdue"),
             ("!status:suppressed", "not"),
             ("(a or b) c", "or, and grouping"),
             ("owner:none", "no value"),

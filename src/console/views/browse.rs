@@ -175,6 +175,8 @@ impl Browse {
             None if self.group.is_some() || self.answered.as_ref().is_none_or(|a| a.line_count() == 0) => {
                 &[Scope::List, Scope::Moving, Scope::Global]
             }
+            // A queue leads to its findings and nowhere else.
+            None if self.listing.id == ListingId::Queues => &[Scope::List, Scope::Moving, Scope::Global],
             None => match self.decides() {
                 Some(Scope::Finding) => &[Scope::List, Scope::Finding, Scope::Row, Scope::Moving, Scope::Global],
                 Some(_) => &[Scope::List, Scope::Owned, Scope::Row, Scope::Moving, Scope::Global],
@@ -316,7 +318,8 @@ impl Browse {
             | Answer::Exported(_)
             | Answer::Staged(_)
             | Answer::Deciding(_)
-            | Answer::Decided(_) => {}
+            | Answer::Decided(_)
+            | Answer::Report(_) => {}
         }
     }
 
