@@ -9,6 +9,7 @@ use std::fs;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use bartizan::catalog::decided::Changed;
 use bartizan::catalog::findings::{Builder, Row};
 use bartizan::catalog::{ListingId, parse_sort};
 use bartizan::console::action::{ACTIONS, Scope};
@@ -322,7 +323,7 @@ fn columns_order_and_theme_are_remembered_and_come_back() {
 fn the_last_column_stays() {
     let mut driver = Driver::demo();
     driver.keys(&["2", "C"]);
-    for name in ["severity", "age", "account", "resource", "title", "owner", "status"] {
+    for name in ["severity", "age", "account", "resource", "title", "owner", "due", "state", "assignee"] {
         driver.press("ctrl-u").type_text(name).press("space");
     }
     assert!(driver.foot().contains("last column"), "{}", driver.screen());
@@ -375,7 +376,7 @@ fn rows_that_come_in_move_neither_the_cursor_nor_the_marks() {
     let accounts = |id: &str| demo.estate().account(id).map(Arc::clone);
     let put = library.write().put_all(arrived, Origin::Live, &accounts);
     assert!(put.is_ok());
-    let index = library.read().index();
+    let index = library.rows(&Changed::Everything);
     driver.world(|world| world.put_findings(index));
     assert!(driver.title().contains("85"), "{}", driver.title());
     assert_eq!(id_here(&mut driver), id);
