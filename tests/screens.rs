@@ -12,6 +12,7 @@ use std::path::Path;
 
 use bartizan::console::theme::{ASCII, BUILT_IN, Depth};
 use bartizan::console::views::{Declared, VIEWS};
+use bartizan::triage::policy::Policy;
 use bartizan::model::estate::Estate;
 use bartizan::model::finding::Finding;
 use bartizan::world::{Loading, Origin, Progress, World};
@@ -163,6 +164,11 @@ const STATES: &[(&str, &[&str])] = &[
     ("choose-group", &["2", "b"]),
     ("export-prompt", &["2", "ctrl-s"]),
     ("accounts-sorted", &["4", "S", "'critical", "enter"]),
+    ("decide-menu", &["2", "t"]),
+    ("decide-assign", &["2", "a", "'payments", "enter"]),
+    ("decide-note", &["2", "n"]),
+    ("decide-status", &["2", "s", "right"]),
+    ("decide-accept", &["2", "t", "'accept", "enter"]),
     ("iam-role-document", &["5", "/", "'kind:role ci-deploy", "enter", "enter", "y"]),
 ];
 
@@ -300,6 +306,30 @@ fn wide_and_hostile_text_keeps_the_columns() {
     album.end("wide");
 }
 
+/// Decisions as they are made: the dry run, the number to type, and where they show afterwards.
+#[test]
+fn what_is_decided() {
+    let mut album = Album::default();
+    for size in [SMALL, LARGE] {
+        let directory = tempfile::tempdir().unwrap();
+        let policy = Policy { bulk_cap: 20, ..Policy::default() };
+        let scene = Scene::deciding(300, policy, directory.path());
+        let mut driver = Driver::new(scene, size, Begin::default());
+        driver.keys(&["2", "A", "'payments", "enter", "'jo", "enter", "'on call", "enter"]);
+        driver.keys(&["t", "'accept", "enter", "'a honeypot", "enter", "enter", "k"]);
+        album.screen("decided", &driver);
+        driver.press("enter");
+        album.screen("decided-open", &driver);
+        driver.keys(&["esc", "/", "'severity>=high", "enter", "ctrl-a", "t", "'claim", "enter"]);
+        album.screen("decide-review", &driver);
+        driver.keys(&["esc", "esc", "esc", "3"]);
+        album.screen("queues-decided", &driver);
+        driver.press("H");
+        album.screen("handover", &driver);
+    }
+    album.end("decided");
+}
+
 /// Every file in `snapshots/` belongs to a screen that is still drawn. The names are those the tests above make.
 #[test]
 fn no_snapshot_is_left_over() {
@@ -314,7 +344,7 @@ fn no_snapshot_is_left_over() {
         for (theme, _) in BUILT_IN {
             wanted.extend(VIEWS.iter().map(|v| at(&format!("theme-{theme}-{}", v.name), size)));
         }
-        wanted.extend(["wide", "read-only-loading"].map(|name| at(name, size)));
+        wanted.extend(["wide", "read-only-loading", "decided", "decided-open", "decide-review", "queues-decided", "handover"].map(|name| at(name, size)));
     }
     wanted.extend(lists().iter().map(|(name, _)| at(name, SMALLEST)));
     wanted.extend(["findings-document", "filter-error", "palette", "help-list", "findings-open"].map(|name| at(name, SMALLEST)));
