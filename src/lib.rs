@@ -12,6 +12,7 @@ pub mod config;
 pub mod console;
 pub mod demo;
 pub mod formats;
+pub mod iam;
 pub mod ledger;
 pub mod listing;
 pub mod message;

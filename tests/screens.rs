@@ -12,9 +12,9 @@ use std::path::Path;
 
 use bartizan::console::theme::{ASCII, BUILT_IN, Depth};
 use bartizan::console::views::{Declared, VIEWS};
-use bartizan::triage::policy::Policy;
 use bartizan::model::estate::Estate;
 use bartizan::model::finding::Finding;
+use bartizan::triage::policy::Policy;
 use bartizan::world::{Loading, Origin, Progress, World};
 use driver::{Begin, Driver, Scene, now};
 
@@ -344,7 +344,10 @@ fn no_snapshot_is_left_over() {
         for (theme, _) in BUILT_IN {
             wanted.extend(VIEWS.iter().map(|v| at(&format!("theme-{theme}-{}", v.name), size)));
         }
-        wanted.extend(["wide", "read-only-loading", "decided", "decided-open", "decide-review", "queues-decided", "handover"].map(|name| at(name, size)));
+        wanted.extend(
+            ["wide", "read-only-loading", "decided", "decided-open", "decide-review", "queues-decided", "handover"]
+                .map(|name| at(name, size)),
+        );
     }
     wanted.extend(lists().iter().map(|(name, _)| at(name, SMALLEST)));
     wanted.extend(["findings-document", "filter-error", "palette", "help-list", "findings-open"].map(|name| at(name, SMALLEST)));

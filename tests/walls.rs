@@ -11,6 +11,7 @@ const ROOMS: &[(&str, &[&str])] = &[
     ("listing", &[]),
     ("model", &["text"]),
     ("triage", &["model"]),
+    ("iam", &["model", "text"]),
     ("config", &["model", "triage"]),
     ("catalog", &["model", "listing", "text", "triage"]),
     ("world", &["model", "listing", "catalog", "triage"]),
@@ -31,8 +32,8 @@ const ROOMS: &[(&str, &[&str])] = &[
     (
         "cli",
         &[
-            "model", "listing", "text", "triage", "config", "catalog", "world", "message", "formats", "aws", "cache", "ledger",
-            "demo", "work", "console",
+            "model", "listing", "text", "triage", "iam", "config", "catalog", "world", "message", "formats", "aws", "cache",
+            "ledger", "demo", "work", "console",
         ],
     ),
     ("main", &["cli"]),
@@ -40,7 +41,7 @@ const ROOMS: &[(&str, &[&str])] = &[
 ];
 
 /// Crates that a pure room must not touch, by room.
-const PURE: &[&str] = &["text", "listing", "model", "triage", "catalog"];
+const PURE: &[&str] = &["text", "listing", "model", "triage", "iam", "catalog"];
 const IMPURE_CRATES: &[&str] = &["tokio", "ratatui", "crossterm", "aws_", "sqlx"];
 
 fn sources() -> Vec<(PathBuf, String)> {

@@ -279,28 +279,32 @@ pub fn board(base: &Index, shown: &Index, decisions: &Decisions, now: Timestamp)
         .iter()
         .filter_map(|(s, state)| if let Subject::Finding(k) = s { Some((k.short(), state)) } else { None })
         .collect();
-    let mut owners: HashMap<String, Owned> = HashMap::new();
-    let mut rows: Vec<(Facts<'static>, Option<&State>, String)> = Vec::with_capacity(base.rows());
+    let mut owners: Vec<Owned> = Vec::new();
+    let mut places: HashMap<String, usize> = HashMap::new();
+    let mut rows: Vec<(Facts<'static>, Option<&State>, usize)> = Vec::with_capacity(base.rows());
     for ((_, of), (_, made)) in base.segments().zip(shown.segments()) {
         let source = Source::new(of);
+        // A segment is one account's, so its rows mostly have one owner.
+        let mut last: Option<(String, usize)> = None;
         for row in 0..of.rows() {
             let key = of.key(row).unwrap_or_default();
-            let owner = match made.cell(row, source.owner) {
-                Cell::Text(owner) if owner != "unowned" => owner.into_owned(),
-                _ => String::new(),
+            let cell = made.cell(row, source.owner);
+            let owner = cell.members().next().filter(|owner| *owner != "unowned").unwrap_or_default();
+            let place = match &last {
+                Some((name, place)) if name == owner => *place,
+                _ => {
+                    let place = *places.entry(owner.to_owned()).or_insert_with(|| {
+                        let name = (!owner.is_empty()).then(|| Name::from(owner));
+                        owners.push(Owned { owner: name, origin: Origin::Unowned });
+                        owners.len() - 1
+                    });
+                    last = Some((owner.to_owned(), place));
+                    place
+                }
             };
-            if !owners.contains_key(&owner) {
-                let name = (!owner.is_empty()).then(|| Name::from(owner.as_str()));
-                owners.insert(owner.clone(), Owned { owner: name, origin: Origin::Unowned });
-            }
-            rows.push((source.facts(row, key, true), findings.get(&key).copied(), owner));
+            rows.push((source.facts(row, key, true), findings.get(&key).copied(), place));
         }
     }
-    let nobody = Owned { owner: None, origin: Origin::Unowned };
-    let items = rows.iter().map(|(facts, state, owner)| Item {
-        facts: *facts,
-        state: *state,
-        owned: owners.get(owner).unwrap_or(&nobody),
-    });
+    let items = rows.iter().map(|(facts, state, place)| Item { facts: *facts, state: *state, owned: &owners[*place] });
     queues::board(&decisions.policy, items, now)
 }

@@ -8,8 +8,11 @@ use color_eyre::eyre::{Result, WrapErr as _, bail};
 
 use crate::cli::list::unless_closed;
 use crate::cli::{Done, Global, setup};
+use crate::ledger::checkpoint::Checkpoint;
 use crate::ledger::export::{export, verify_export};
 use crate::ledger::handle::Ledger as Open;
+use crate::ledger::local::Local;
+use crate::ledger::store::Store as _;
 use crate::ledger::verify::{Against, Report};
 use crate::text;
 
@@ -28,6 +31,17 @@ enum Command {
         #[arg(value_name = "FILE")]
         file: Option<PathBuf>,
     },
+    /// Mark the chain's end in the ledger, signed where a key is given; keep a copy elsewhere
+    Checkpoint {
+        /// A minisign secret key; its password is read from BARTIZAN_MINISIGN_PASSWORD
+        #[arg(long, value_name = "FILE")]
+        key: Option<PathBuf>,
+        /// Write it to a file too; its signature goes beside it, with .minisig
+        #[arg(long, short, value_name = "FILE")]
+        out: Option<PathBuf>,
+    },
+    /// Forget what this user saw of the ledger, where another one stands at its address on purpose
+    Forget,
     /// Write every entry as a line of JSON; docs/verify-ledger.py checks it without bartizan
     Export {
         /// The file to write [default: standard output]
@@ -75,16 +89,42 @@ impl Ledger {
                     };
                     tell(&options.address.to_string(), &report)
                 }
+                Command::Checkpoint { key, out } => {
+                    let ledger = Open::open(&options).await?;
+                    let id = ledger.store().id().await?;
+                    let mut checkpoint = Checkpoint::new(&id, ledger.chained().head(), jiff::Timestamp::now());
+                    if let Some(path) = key {
+                        let secret =
+                            std::fs::read_to_string(path).wrap_err_with(|| format!("could not read {}", path.display()))?;
+                        let password = std::env::var("BARTIZAN_MINISIGN_PASSWORD").unwrap_or_default();
+                        checkpoint
+                            .sign(&secret, &password)
+                            .wrap_err_with(|| format!("could not sign with {}", path.display()))?;
+                    }
+                    if let Some(path) = out {
+                        create(path)?.write_all(checkpoint.message().as_bytes())?;
+                        if !checkpoint.signature.is_empty() {
+                            let beside = PathBuf::from(format!("{}.minisig", path.display()));
+                            create(&beside)?.write_all(checkpoint.signature.as_bytes())?;
+                        }
+                    }
+                    ledger.store().add_checkpoint(&checkpoint).await?;
+                    ledger.close().await?;
+                    unless_closed(io::stdout().lock().write_all(checkpoint.message().as_bytes()))?;
+                    Ok(Done::Whole)
+                }
+                Command::Forget => {
+                    let local = Local::open(&options.directory.join("local.db")).await?;
+                    local.forget(&options.address.to_string()).await?;
+                    local.close().await;
+                    eprintln!("what was seen of {} is forgotten", options.address);
+                    Ok(Done::Whole)
+                }
                 Command::Export { out } => {
                     let ledger = Open::open(&options).await?;
                     let head = match out {
                         Some(path) => {
-                            let mut create = std::fs::OpenOptions::new();
-                            create.write(true).create_new(true);
-                            #[cfg(unix)]
-                            std::os::unix::fs::OpenOptionsExt::mode(&mut create, 0o600);
-                            let file = create.open(path).wrap_err_with(|| format!("could not write {}", path.display()))?;
-                            let mut out = BufWriter::new(file);
+                            let mut out = BufWriter::new(create(path)?);
                             let head = export(ledger.store(), &mut out).await?;
                             out.flush().wrap_err_with(|| format!("could not write {}", path.display()))?;
                             head
@@ -103,6 +143,15 @@ impl Ledger {
             }
         })
     }
+}
+
+/// A new file of this user's.
+fn create(path: &std::path::Path) -> Result<std::fs::File> {
+    let mut create = std::fs::OpenOptions::new();
+    create.write(true).create_new(true);
+    #[cfg(unix)]
+    std::os::unix::fs::OpenOptionsExt::mode(&mut create, 0o600);
+    create.open(path).wrap_err_with(|| format!("could not write {}", path.display()))
 }
 
 /// Says what verifying found; a fault is a failure.

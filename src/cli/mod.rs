@@ -6,6 +6,7 @@ mod collect;
 mod console;
 mod generate;
 mod hooks;
+mod iam;
 mod import;
 mod ledger;
 mod list;
@@ -89,6 +90,8 @@ enum Command {
     List(list::List),
     /// Print one thing in full, by its id or ARN
     Show(show::Show),
+    /// Who can do what, who can become whom, and why; policies written and linted
+    Iam(iam::Iam),
     /// Decide on findings: assign, claim, note, status, accept, …
     Triage(triage::Triage),
     /// Hand-over from one shift to the next
@@ -109,6 +112,8 @@ enum Done {
     Whole,
     /// Some of what was asked for could not be had; standard error says what.
     InPart,
+    /// The answer to what was asked is no.
+    No,
 }
 
 /// Runs the command line and gives its exit code: 0 done, 2 usage, 3 done in part.
@@ -133,6 +138,7 @@ pub fn main() -> Result<ExitCode> {
         Some(Command::Import(import)) => import.run(&global)?,
         Some(Command::List(list)) => list.run(&global)?,
         Some(Command::Show(show)) => show.run(&global)?,
+        Some(Command::Iam(iam)) => iam.run(&global)?,
         Some(Command::Triage(triage)) => triage.run(&global)?,
         Some(Command::Report(report)) => report.run(&global)?,
         Some(Command::Ledger(ledger)) => ledger.run(&global)?,
@@ -143,6 +149,7 @@ pub fn main() -> Result<ExitCode> {
     Ok(match done {
         Done::Whole => ExitCode::SUCCESS,
         Done::InPart => ExitCode::from(3),
+        Done::No => ExitCode::from(1),
     })
 }
 

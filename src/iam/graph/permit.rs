@@ -1,0 +1,165 @@
+//! What one principal may do with one action, prepared so that it can be asked of many resources.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use crate::iam::account::Account;
+use crate::iam::evaluate::{ActionName, Compiled, Context, Request, Resource, Truth};
+use crate::iam::policy::Effect;
+
+/// A statement: its policy's place in [`Account::policies`] and its own place in that.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct StatementId {
+    pub policy: u32,
+    pub statement: u32,
+}
+
+/// For each action of interest, the statements of each policy that name it.
+pub(super) struct Table {
+    actions: HashMap<&'static str, Column>,
+}
+
+struct Column {
+    name: ActionName,
+    /// By policy.
+    allow: Vec<Box<[u32]>>,
+    deny: Vec<Box<[u32]>>,
+}
+
+impl Table {
+    pub(super) fn new(account: &Account, actions: impl Iterator<Item = &'static str>) -> Self {
+        let actions: std::collections::BTreeSet<&'static str> = actions.collect();
+        let columns = actions.into_iter().map(|action| {
+            let name = ActionName::new(action);
+            let (mut allow, mut deny) = (Vec::new(), Vec::new());
+            for policy in &account.policies {
+                let (mut allows, mut denies) = (Vec::new(), Vec::new());
+                for (i, effect) in policy.naming(&name) {
+                    if effect == Effect::Allow { allows.push(i as u32) } else { denies.push(i as u32) }
+                }
+                allow.push(allows.into());
+                deny.push(denies.into());
+            }
+            (action, Column { name, allow, deny })
+        });
+        Self { actions: columns.collect() }
+    }
+
+    /// What a principal's own policies may allow of an action; none where nothing does.
+    pub(super) fn permit<'a>(&'a self, account: &'a Account, principal: usize, action: &'static str) -> Option<Permit<'a>> {
+        let column = self.actions.get(action)?;
+        let p = &account.principals[principal];
+        let pick = |policies: &[usize], of: &[Box<[u32]>]| -> Vec<StatementId> {
+            let each = |policy: &usize| {
+                let policy = *policy;
+                of[policy].iter().map(move |s| StatementId { policy: policy as u32, statement: *s })
+            };
+            policies.iter().flat_map(each).collect()
+        };
+        let mut allow = pick(&p.policies, &column.allow);
+        if allow.is_empty() {
+            return None;
+        }
+        allow.sort_unstable();
+        allow.dedup();
+        let boundary: Vec<usize> = p.boundary.into_iter().collect();
+        let guards = if p.caller.is_service_linked() { &[] } else { account.scp_levels() };
+        let mut limits: Vec<Vec<StatementId>> = guards.iter().map(|level| pick(level, &column.allow)).collect();
+        limits.extend((!boundary.is_empty()).then(|| pick(&boundary, &column.allow)));
+        if limits.iter().any(Vec::is_empty) {
+            return None;
+        }
+        let mut deny = pick(&p.policies, &column.deny);
+        deny.extend(pick(&boundary, &column.deny));
+        deny.extend(guards.iter().flat_map(|level| pick(level, &column.deny)));
+        let open: Vec<StatementId> =
+            allow.iter().copied().filter(|s| policy(account, *s).is_open(s.statement as usize)).collect();
+        let everywhere = (deny.is_empty() && limits.is_empty() && !open.is_empty()).then(|| open.into());
+        Some(Permit { account, principal, action: &column.name, allow, deny, limits, everywhere })
+    }
+}
+
+fn policy(account: &Account, id: StatementId) -> &Compiled {
+    &account.policies[id.policy as usize]
+}
+
+/// One principal, one action.
+pub(super) struct Permit<'a> {
+    account: &'a Account,
+    principal: usize,
+    action: &'a ActionName,
+    allow: Vec<StatementId>,
+    deny: Vec<StatementId>,
+    /// Each must allow: SCP levels and the boundary.
+    limits: Vec<Vec<StatementId>>,
+    /// Where nothing limits it: the statements that allow it on every resource.
+    everywhere: Option<Arc<[StatementId]>>,
+}
+
+impl Permit<'_> {
+    /// Whether it is allowed on a resource, and the statements any of which allow it.
+    pub(super) fn on(&self, resource: &Resource, context: &Context) -> (Truth, Arc<[StatementId]>) {
+        if let Some(by) = &self.everywhere {
+            return (Truth::Yes, by.clone());
+        }
+        let caller = &self.account.principals[self.principal].caller;
+        let request = Request { caller, action: self.action, resource, context };
+        let ask = |s: &StatementId| policy(self.account, *s).applies(s.statement as usize, &request);
+        let any = |all: &[StatementId]| {
+            let mut truth = Truth::No;
+            for s in all {
+                truth = truth.or(ask(s));
+                if truth == Truth::Yes {
+                    break;
+                }
+            }
+            truth
+        };
+        let none = || (Truth::No, Arc::from([]));
+        let mut truth = any(&self.allow);
+        if truth == Truth::No {
+            return none();
+        }
+        truth = truth.and(any(&self.deny).negate());
+        for limit in &self.limits {
+            truth = truth.and(any(limit));
+        }
+        if truth == Truth::No {
+            return none();
+        }
+        // A statement that may hold is no alternative to one that does.
+        let certain: Arc<[StatementId]> = self.allow.iter().filter(|s| ask(s) == Truth::Yes).copied().collect();
+        let by = if certain.is_empty() { self.allow.iter().filter(|s| ask(s) != Truth::No).copied().collect() } else { certain };
+        (truth, by)
+    }
+
+    /// Whether it is allowed on some resource: an Allow statement holds or may, and no Deny takes all of it away.
+    pub(super) fn somewhere(&self, context: &Context) -> (Truth, Arc<[StatementId]>) {
+        if let Some(by) = &self.everywhere {
+            return (Truth::Yes, by.clone());
+        }
+        let star = Resource::new("*");
+        let caller = &self.account.principals[self.principal].caller;
+        let request = Request { caller, action: self.action, resource: &star, context };
+        let closed = |s: &StatementId| {
+            let p = policy(self.account, *s);
+            p.is_open(s.statement as usize) || p.applies(s.statement as usize, &request) == Truth::Yes
+        };
+        if self.deny.iter().any(closed) {
+            return (Truth::No, Arc::from([]));
+        }
+        let open =
+            self.allow.iter().any(|s| policy(self.account, *s).conditions_hold(s.statement as usize, &request) == Truth::Yes);
+        let by: Arc<[StatementId]> = self
+            .allow
+            .iter()
+            .filter(|s| policy(self.account, **s).conditions_hold(s.statement as usize, &request) != Truth::No)
+            .copied()
+            .collect();
+        match (by.is_empty(), open && self.limits.is_empty()) {
+            (true, _) => (Truth::No, by),
+            (_, true) => (Truth::Yes, by),
+            _ => (Truth::Maybe, by),
+        }
+    }
+}

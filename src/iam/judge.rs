@@ -1,0 +1,455 @@
+//! What an account's IAM deserves as findings: one row a rule, one judgement for each resource it holds of. Ids are
+//! stable from collection to collection. It judges; turning rows into findings is done elsewhere.
+
+use std::collections::BTreeSet;
+
+use jiff::Timestamp;
+use serde_json::Value;
+
+use super::account::Account;
+use super::graph::{Graph, Power, Source, Target, trusts};
+use crate::model::finding::Severity;
+use crate::model::principal::{CredentialRow, Identity};
+
+/// A rule: what is judged and where it belongs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Rule {
+    /// `iam-key-old`
+    pub id: &'static str,
+    pub title: &'static str,
+    pub severity: Severity,
+    /// Clauses it serves: ISO/IEC 27001:2022 Annex A, NIS2 Art. 21(2), CIS AWS Foundations 3.0.
+    pub refs: &'static [&'static str],
+}
+
+macro_rules! rules {
+    ($($name:ident $id:literal $severity:ident $title:literal [$($clause:literal),*];)+) => {
+        $(const $name: Rule = Rule { id: $id, title: $title, severity: Severity::$severity, refs: &[$($clause),*] };)+
+        /// Every rule, in the order judgements come in.
+        pub const RULES: &[Rule] = &[$($name),+];
+    };
+}
+
+rules! {
+    ROOT_KEY "iam-root-key" Critical "The root user has an access key" ["ISO A.8.2", "ISO A.5.17", "NIS2 21(2)(i)", "CIS 1.4"];
+    ROOT_MFA "iam-root-mfa" Critical "The root user signs in without MFA" ["ISO A.8.2", "ISO A.5.17", "NIS2 21(2)(j)", "CIS 1.5"];
+    ROOT_USE "iam-root-used" High "The root user was used in the last 90 days" ["ISO A.8.2", "NIS2 21(2)(i)", "CIS 1.7"];
+    KEY_OLD "iam-key-old" High "A long-lived access key is older than allowed" ["ISO A.5.17", "ISO A.5.18", "NIS2 21(2)(i)", "CIS 1.14"];
+    KEY_LONG "iam-key-long-lived" Medium "A user signs requests with a long-lived access key" ["ISO A.5.17", "NIS2 21(2)(i)"];
+    KEY_UNUSED "iam-key-unused" Medium "An active access key was not used for 45 days" ["ISO A.5.18", "CIS 1.12"];
+    KEY_NEVER "iam-key-never-used" Medium "An active access key was never used" ["ISO A.5.18", "CIS 1.11", "CIS 1.12"];
+    TWO_KEYS "iam-key-two" Low "A user has two active access keys" ["ISO A.5.17", "CIS 1.13"];
+    NO_MFA "iam-console-no-mfa" High "A user signs in to the console without MFA" ["ISO A.5.17", "NIS2 21(2)(j)", "CIS 1.10"];
+    NOT_FEDERATED "iam-human-not-federated" Medium "A person signs in as an IAM user and not through the identity provider" ["ISO A.5.16", "NIS2 21(2)(i)", "CIS 1.21"];
+    PASSWORD_UNUSED "iam-password-unused" Medium "A console password was not used for 45 days" ["ISO A.5.18", "CIS 1.12"];
+    BOTH "iam-user-human-and-machine" Medium "A user is both a person's and a machine's" ["ISO A.5.16", "CIS 1.11"];
+    USER_POLICY "iam-user-policy" Low "Policies are attached to a user and not to its groups" ["ISO A.5.15", "ISO A.5.18", "CIS 1.15"];
+    ADMINISTRATOR "iam-administrator" High "A principal has full administrative permissions" ["ISO A.8.2", "ISO A.5.15", "NIS2 21(2)(i)", "CIS 1.16"];
+    ESCALATION "iam-escalation" Critical "A principal can make itself an administrator" ["ISO A.8.2", "ISO A.5.18", "NIS2 21(2)(i)"];
+    PUBLIC_TRUST "iam-trust-public" Critical "Everyone can become a role" ["ISO A.5.15", "NIS2 21(2)(i)"];
+    FOREIGN "iam-trust-foreign" Medium "A role trusts an account that is not in the organisation" ["ISO A.5.15", "ISO A.5.16", "NIS2 21(2)(i)"];
+    EXTERNAL_ID "iam-trust-no-external-id" High "A role trusts another organisation's account without an external id" ["ISO A.5.15", "NIS2 21(2)(i)"];
+    OIDC_OPEN "iam-oidc-open" Critical "A role lets in pipelines or users of other organisations" ["ISO A.5.15", "ISO A.5.16", "NIS2 21(2)(i)"];
+    OIDC_WIDE "iam-oidc-wide" Medium "A role's trust in an identity provider is wider than one project" ["ISO A.5.15", "ISO A.5.16"];
+    DELETED "iam-trust-deleted" Low "A role trusts a principal that was deleted" ["ISO A.5.18"];
+    ROLE_UNUSED "iam-role-unused" Low "A role was not used for 90 days" ["ISO A.5.18"];
+    NO_BOUNDARY "iam-no-boundary" Low "A principal has no permissions boundary" ["ISO A.8.2"];
+    PASSWORD_POLICY "iam-password-policy" Medium "The password policy is weaker than it should be" ["ISO A.5.17", "CIS 1.8", "CIS 1.9"];
+    REPORT_STALE "iam-report-stale" Low "The credential report is missing or old" ["ISO A.5.18"];
+}
+
+/// One rule that holds of one resource.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Judgement {
+    pub rule: Rule,
+    /// Stable: the rule's id, the resource, and what tells several on one resource apart.
+    pub key: String,
+    /// ARN.
+    pub resource: String,
+    /// `user/jo`; for the root user `root`.
+    pub principal: String,
+    /// What was seen, in one or two sentences.
+    pub evidence: String,
+}
+
+/// What the judgement takes into account.
+#[derive(Debug, Clone)]
+pub struct Options {
+    pub now: Timestamp,
+    /// Accounts of the organisation.
+    pub known_accounts: BTreeSet<String>,
+    /// When AWS made the credential report, where that is known.
+    pub report_made: Option<Timestamp>,
+    pub key_max_days: i64,
+    /// Whether every user and role that people made must have a boundary.
+    pub boundary_required: bool,
+    /// Whether an absent password policy means that there is none, and not that it was not read.
+    pub password_policy_read: bool,
+}
+
+impl Options {
+    pub fn new(now: Timestamp) -> Self {
+        Self {
+            now,
+            known_accounts: BTreeSet::new(),
+            report_made: None,
+            key_max_days: 90,
+            boundary_required: false,
+            password_policy_read: false,
+        }
+    }
+}
+
+/// Judges an account. Rules come in the order of [`RULES`], resources in the account's.
+pub fn judge(identity: &Identity, graph: &Graph<'_>, options: &Options) -> Vec<Judgement> {
+    let mut judge = Judge { account: graph.account, graph, identity, options, found: Vec::new() };
+    judge.credentials();
+    judge.keys();
+    judge.principals();
+    judge.trust();
+    judge.settings();
+    let place = |j: &Judgement| RULES.iter().position(|r| r.id == j.rule.id);
+    judge.found.sort_by(|a, b| place(a).cmp(&place(b)).then_with(|| a.key.cmp(&b.key)));
+    judge.found.dedup_by(|a, b| a.key == b.key);
+    judge.found
+}
+
+struct Judge<'a> {
+    account: &'a Account,
+    graph: &'a Graph<'a>,
+    identity: &'a Identity,
+    options: &'a Options,
+    found: Vec<Judgement>,
+}
+
+fn field<'a>(row: &'a CredentialRow, key: &str) -> &'a str {
+    row.get(key).and_then(Value::as_str).unwrap_or_default()
+}
+
+fn yes(row: &CredentialRow, key: &str) -> bool {
+    match row.get(key) {
+        Some(Value::Bool(b)) => *b,
+        Some(Value::String(s)) => s.eq_ignore_ascii_case("true"),
+        _ => false,
+    }
+}
+
+impl Judge<'_> {
+    fn add(&mut self, rule: Rule, resource: &str, detail: &str, evidence: String) {
+        let principal = crate::model::arn::short(resource).to_owned();
+        let key = if detail.is_empty() { format!("{}/{resource}", rule.id) } else { format!("{}/{resource}/{detail}", rule.id) };
+        self.found.push(Judgement { rule, key, resource: resource.to_owned(), principal, evidence });
+    }
+
+    /// Days since a time; negative where it lies ahead.
+    fn days(&self, at: Timestamp) -> i64 {
+        (self.options.now.as_second() - at.as_second()).div_euclid(86_400)
+    }
+
+    fn time(row: &CredentialRow, key: &str) -> Option<Timestamp> {
+        field(row, key).parse().ok()
+    }
+
+    fn credentials(&mut self) {
+        let rows = self.identity.credentials.clone();
+        for row in &rows {
+            let arn = field(row, "arn");
+            let root = field(row, "user") == "<root_account>";
+            let key_active = |n: u8| yes(row, &format!("access_key_{n}_active"));
+            let password_used = Self::time(row, "password_last_used");
+            if root {
+                if key_active(1) || key_active(2) {
+                    self.add(ROOT_KEY, arn, "", "The credential report shows an active access key of the root user.".into());
+                }
+                if !yes(row, "mfa_active") {
+                    self.add(ROOT_MFA, arn, "", "The credential report shows no MFA device of the root user.".into());
+                }
+                let used = ["password_last_used", "access_key_1_last_used_date", "access_key_2_last_used_date"];
+                let last = used.iter().filter_map(|k| Self::time(row, k)).max();
+                if let Some(days) = last.map(|t| self.days(t)).filter(|d| *d < 90) {
+                    self.add(ROOT_USE, arn, "", format!("The root user was last used {days} days ago."));
+                }
+                continue;
+            }
+            let password = yes(row, "password_enabled");
+            if !password {
+                continue;
+            }
+            if !yes(row, "mfa_active") {
+                self.add(NO_MFA, arn, "", "It has a console password and no MFA device.".into());
+            }
+            self.add(NOT_FEDERATED, arn, "", "It has a console password of its own.".into());
+            if key_active(1) || key_active(2) {
+                self.add(BOTH, arn, "", "It has a console password and an active access key.".into());
+            }
+            let since = password_used
+                .or_else(|| Self::time(row, "password_last_changed"))
+                .or_else(|| Self::time(row, "user_creation_time"));
+            if let Some(days) = since.map(|t| self.days(t)).filter(|d| *d >= 45) {
+                let what = if password_used.is_some() { "was last used" } else { "was never used; it was set" };
+                self.add(PASSWORD_UNUSED, arn, "", format!("The console password {what} {days} days ago."));
+            }
+        }
+    }
+
+    fn keys(&mut self) {
+        let mut of_user = std::collections::BTreeMap::<String, usize>::new();
+        for key in &self.identity.access_keys.clone() {
+            if key.status != "Active" {
+                continue;
+            }
+            let Some(user) = self.identity.users.iter().find(|u| u.user_name == key.user_name) else { continue };
+            let (arn, id) = (user.arn.clone(), key.access_key_id.as_str());
+            *of_user.entry(arn.clone()).or_default() += 1;
+            let age = key.create_date.map(|t| self.days(t));
+            match age {
+                Some(days) if days > self.options.key_max_days => {
+                    let limit = self.options.key_max_days;
+                    self.add(KEY_OLD, &arn, id, format!("Key {id} is {days} days old; {limit} are allowed."));
+                }
+                Some(days) => self.add(KEY_LONG, &arn, id, format!("Key {id} is {days} days old.")),
+                None => self.add(KEY_LONG, &arn, id, format!("Key {id} is active; its age is not known.")),
+            }
+            match (key.last_used_date, age) {
+                (Some(used), _) if self.days(used) >= 45 => {
+                    let days = self.days(used);
+                    self.add(
+                        KEY_UNUSED,
+                        &arn,
+                        id,
+                        format!("Key {id} was last used {days} days ago, for {}.", key.last_used_service),
+                    );
+                }
+                (None, Some(days)) if days >= 1 => {
+                    self.add(KEY_NEVER, &arn, id, format!("Key {id} was created {days} days ago and never used."));
+                }
+                _ => {}
+            }
+        }
+        for (arn, n) in of_user.into_iter().filter(|(_, n)| *n > 1) {
+            self.add(TWO_KEYS, &arn, "", format!("{n} of its access keys are active."));
+        }
+    }
+
+    fn principals(&mut self) {
+        let escalations = self.graph.escalations();
+        let powers = self.graph.powers();
+        for (i, p) in self.account.principals.iter().enumerate() {
+            let linked = p.path.starts_with("/aws-service-role/");
+            if !p.is_role && p.own_policies > 0 {
+                self.add(USER_POLICY, &p.arn, "", format!("{} policies are its own.", p.own_policies));
+            }
+            match powers[i] {
+                Power::Administrator => {
+                    let by = p.policies.iter().map(|i| self.account.policies[*i].name.as_str()).take(4).collect::<Vec<_>>();
+                    self.add(ADMINISTRATOR, &p.arn, "", format!("Its policies: {}.", by.join(", ")));
+                }
+                Power::CanBecome => {
+                    let sentences: Vec<String> = escalations[i]
+                        .iter()
+                        .flat_map(|path| &path.steps)
+                        .filter_map(|s| Some(self.graph.sentence(&self.graph.edges()[*s.edges.first()?])))
+                        .collect();
+                    self.add(ESCALATION, &p.arn, "", format!("{}.", sentences.join("; then ")));
+                }
+                _ => {}
+            }
+            if p.is_role && !linked {
+                let old = p.created.is_some_and(|t| self.days(t) >= 90);
+                match p.last_used {
+                    Some(used) if self.days(used) >= 90 => {
+                        let days = self.days(used);
+                        self.add(ROLE_UNUSED, &p.arn, "", format!("It was last used {days} days ago."));
+                    }
+                    None if old
+                        && self
+                            .identity
+                            .roles
+                            .iter()
+                            .any(|r| r.role_last_used.as_ref().is_some_and(|l| l.last_used_date.is_some())) =>
+                    {
+                        self.add(ROLE_UNUSED, &p.arn, "", "No use of it is on record within the tracking period.".into());
+                    }
+                    _ => {}
+                }
+            }
+            if self.options.boundary_required && p.boundary.is_none() && !linked && !p.path.starts_with("/aws-reserved/") {
+                self.add(NO_BOUNDARY, &p.arn, "", "It has no permissions boundary, and the configuration asks for one.".into());
+            }
+        }
+    }
+
+    fn trust(&mut self) {
+        for t in trusts(self.account, &self.options.known_accounts) {
+            let arn = self.account.principals[t.role].arn.clone();
+            let who = match &t.source {
+                Source::Everyone => "*".to_owned(),
+                Source::Account { id, .. } | Source::Deleted { id } => id.clone(),
+                Source::Principal { arn, .. } | Source::Saml { arn } | Source::Oidc { arn, .. } => arn.clone(),
+                Source::Service { name } => name.clone(),
+            };
+            for weak in &t.weak {
+                use super::graph::Weakness as W;
+                let rule = match weak {
+                    W::Public => PUBLIC_TRUST,
+                    W::NoExternalId => EXTERNAL_ID,
+                    W::UnknownAccount => FOREIGN,
+                    W::DeletedPrincipal => DELETED,
+                    weak if weak.is_open() => OIDC_OPEN,
+                    W::NoSubject | W::WideSubject { .. } | W::NoAudience => OIDC_WIDE,
+                };
+                let detail = format!("{who}/{}", t.statement.statement);
+                self.add(rule, &arn, &detail, format!("It trusts {who}: {}.", weak.sentence()));
+            }
+        }
+    }
+
+    fn settings(&mut self) {
+        let root = format!("arn:aws:iam::{}:root", self.account.id);
+        match &self.identity.password_policy {
+            None if self.options.password_policy_read => {
+                self.add(PASSWORD_POLICY, &root, "", "The account has no password policy of its own.".into());
+            }
+            Some(policy) => {
+                let number = |k: &str| policy.get(k).and_then(Value::as_i64);
+                let mut weak = Vec::new();
+                if number("MinimumPasswordLength").is_none_or(|n| n < 14) {
+                    weak.push("passwords may be shorter than 14 characters");
+                }
+                if number("PasswordReusePrevention").is_none_or(|n| n < 24) {
+                    weak.push("one of the last 24 passwords may be used again");
+                }
+                if !weak.is_empty() {
+                    self.add(PASSWORD_POLICY, &root, "", format!("In the password policy {}.", weak.join(", and ")));
+                }
+            }
+            None => {}
+        }
+        let stale = self.options.report_made.is_some_and(|t| self.days(t) > 7);
+        if self.identity.credentials.is_empty() && !self.identity.users.is_empty() {
+            self.add(REPORT_STALE, &root, "", "No credential report was read, so passwords and MFA are not judged.".into());
+        } else if stale {
+            self.add(REPORT_STALE, &root, "", "The credential report is older than a week.".into());
+        }
+    }
+}
+
+/// Whether a principal reaches administrator; kept here so that callers need no graph words.
+pub fn reaches_administrator(graph: &Graph<'_>, principal: usize) -> bool {
+    graph.shortest(principal, &Target::Administrator).is_some_and(|p| p.certain)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    /// An account where every rule holds of something, or of nothing.
+    fn account(bad: bool) -> Identity {
+        let trust = |principal: Value, condition: Value| json!({"Version":"2012-10-17","Statement":[{"Effect":"Allow","Principal":principal,"Action":"sts:AssumeRole","Condition":condition}]});
+        let role = |name: &str, trust: Value, policy: Value| {
+            json!({"RoleName":name,"Path":"/","Arn":format!("arn:aws:iam::111122223333:role/{name}"),"CreateDate":"2025-01-01T00:00:00Z",
+              "AssumeRolePolicyDocument":trust,"RoleLastUsed":{"LastUsedDate":if bad {"2025-06-01T00:00:00Z"} else {"2026-10-30T00:00:00Z"}},
+              "RolePolicyList":[{"PolicyName":"p","PolicyDocument":{"Version":"2012-10-17","Statement":[policy]}}],
+              "PermissionsBoundary": if bad { Value::Null } else { json!({"PermissionsBoundaryArn":"arn:aws:iam::111122223333:policy/b"}) }})
+        };
+        let github = "token.actions.githubusercontent.com";
+        let oidc = json!({"Federated": format!("arn:aws:iam::111122223333:oidc-provider/{github}")});
+        let sub = |s: &str| json!({"StringLike":{format!("{github}:sub"):s},"StringEquals":{format!("{github}:aud"):"sts.amazonaws.com"}});
+        let read = json!({"Effect":"Allow","Action":"s3:GetObject","Resource":"arn:aws:s3:::b/*"});
+        let roles = if bad {
+            vec![
+                role("public", trust(json!("*"), json!({})), read.clone()),
+                role("foreign", trust(json!({"AWS":"999988887777"}), json!({})), read.clone()),
+                role("ci-open", trust(oidc.clone(), sub("repo:*")), read.clone()),
+                role("ci-wide", trust(oidc, sub("repo:acme/*")), read.clone()),
+                role("old", trust(json!({"AWS":"AROAEXAMPLEEXAMPLE"}), json!({})), read),
+                role(
+                    "admin",
+                    trust(json!({"Service":"ec2.amazonaws.com"}), json!({})),
+                    json!({"Effect":"Allow","Action":"*","Resource":"*"}),
+                ),
+                role(
+                    "climber",
+                    trust(json!({"Service":"ec2.amazonaws.com"}), json!({})),
+                    json!({"Effect":"Allow","Action":"iam:PutRolePolicy","Resource":"*"}),
+                ),
+            ]
+        } else {
+            vec![
+                role(
+                    "partner",
+                    trust(json!({"AWS":"444455556666"}), json!({"StringEquals":{"sts:ExternalId":"x"}})),
+                    read.clone(),
+                ),
+                role("ci", trust(oidc, sub("repo:acme/shop:ref:refs/heads/*")), read),
+            ]
+        };
+        let user = json!({"UserName":"jo","Path":"/","Arn":"arn:aws:iam::111122223333:user/jo","CreateDate":"2025-01-01T00:00:00Z",
+          "PermissionsBoundary": if bad { Value::Null } else { json!({"PermissionsBoundaryArn":"arn:aws:iam::111122223333:policy/b"}) },
+          "UserPolicyList": if bad { json!([{"PolicyName":"p","PolicyDocument":{"Version":"2012-10-17","Statement":{"Effect":"Allow","Action":"s3:List*","Resource":"*"}}}]) } else { json!([]) }});
+        let boundary = json!({"PolicyName":"b","Arn":"arn:aws:iam::111122223333:policy/b","PolicyVersionList":[{"IsDefaultVersion":true,"VersionId":"v1",
+          "Document":{"Version":"2012-10-17","Statement":{"Effect":"Allow","Action":"s3:*","Resource":"*"}}}]});
+        let text = json!({"UserDetailList":[user],"RoleDetailList":roles,"Policies":[boundary]}).to_string();
+        let mut identity = super::super::read::authorization_details(&text).unwrap();
+        let row = |v: Value| v.as_object().unwrap().clone();
+        let flag = |b: bool| if b { "true" } else { "false" };
+        identity.credentials = vec![
+            row(
+                json!({"user":"<root_account>","arn":"arn:aws:iam::111122223333:root","mfa_active":flag(!bad),"access_key_1_active":flag(bad),
+                "password_last_used":if bad {"2026-10-30T00:00:00+00:00"} else {"no_information"}}),
+            ),
+            row(json!({"user":"jo","arn":"arn:aws:iam::111122223333:user/jo","password_enabled":flag(bad),"mfa_active":"false",
+                "password_last_used":"2026-01-01T00:00:00+00:00","access_key_1_active":flag(bad)})),
+        ];
+        if bad {
+            let key = |id: &str, created: &str, used: Value| {
+                serde_json::from_value(
+                    json!({"UserName":"jo","AccessKeyId":id,"Status":"Active","CreateDate":created,"LastUsedDate":used}),
+                )
+                .unwrap()
+            };
+            identity.access_keys = vec![
+                key("AKIAOLD", "2025-01-01T00:00:00Z", json!("2026-01-01T00:00:00Z")),
+                key("AKIANEW", "2026-10-20T00:00:00Z", Value::Null),
+            ];
+        }
+        let length = if bad { 8 } else { 14 };
+        identity.password_policy =
+            serde_json::from_value(json!({"MinimumPasswordLength":length,"PasswordReusePrevention":24})).unwrap();
+        identity
+    }
+
+    fn judged(bad: bool) -> Vec<Judgement> {
+        let identity = account(bad);
+        let account = Account::read(&identity);
+        assert_eq!(account.problems, []);
+        let graph = Graph::new(&account);
+        let mut options = Options::new("2026-11-01T00:00:00Z".parse().unwrap());
+        options.boundary_required = true;
+        let made = if bad { "2026-10-01T00:00:00Z" } else { "2026-10-30T00:00:00Z" };
+        options.report_made = Some(made.parse().unwrap());
+        options.known_accounts.extend((!bad).then(|| "444455556666".to_owned()));
+        judge(&identity, &graph, &options)
+    }
+
+    #[test]
+    fn every_rule_has_a_failing_fixture_and_a_passing_one() {
+        let found = judged(true);
+        for rule in RULES {
+            assert!(found.iter().any(|j| j.rule == *rule), "{} was not found: {found:#?}", rule.id);
+        }
+        assert_eq!(judged(false), []);
+    }
+
+    #[test]
+    fn keys_are_unique_and_stable() {
+        let (a, b) = (judged(true), judged(true));
+        assert_eq!(a, b);
+        let keys: BTreeSet<&str> = a.iter().map(|j| j.key.as_str()).collect();
+        assert_eq!(keys.len(), a.len());
+        assert!(a.iter().any(|j| j.key == "iam-key-old/arn:aws:iam::111122223333:user/jo/AKIAOLD"));
+        assert!(a.iter().any(|j| j.rule.id == "iam-escalation"
+            && j.evidence.contains("role/climber can change its own permissions by iam:PutRolePolicy")));
+    }
+}

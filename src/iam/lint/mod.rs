@@ -1,0 +1,355 @@
+//! What is wrong, risky or useless in a policy document, with its place.
+//!
+//! Facts come from `facts`, containment from `sets`; nothing is said of a document that needs an account to judge.
+
+mod elements;
+
+use std::collections::HashSet;
+
+use super::facts::{Action, Level, Service};
+use super::grants::Actions;
+use super::policy::json::MAX_BYTES;
+use super::policy::{Effect, Element, Policy, Span, Statement, Version};
+use super::sets::Set;
+
+/// How much a message matters.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Weight {
+    Note,
+    Warning,
+    /// AWS refuses it, or it does not do what it says.
+    Error,
+}
+
+impl Weight {
+    pub const fn word(self) -> &'static str {
+        match self {
+            Self::Note => "note",
+            Self::Warning => "warning",
+            Self::Error => "error",
+        }
+    }
+}
+
+/// One thing to say about a document.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Lint {
+    /// Stable: `unknown-action`.
+    pub id: &'static str,
+    pub weight: Weight,
+    pub span: Span,
+    /// From 1.
+    pub line: usize,
+    pub column: usize,
+    pub message: String,
+}
+
+/// What a policy is attached to, which decides its size limit and which elements it has.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Kind {
+    Managed,
+    InlineUser,
+    InlineGroup,
+    InlineRole,
+    Trust,
+    Scp,
+    Resource,
+}
+
+impl Kind {
+    /// Characters without white space (AWS: "IAM and AWS STS quotas", "Quotas for AWS Organizations").
+    pub const fn size_limit(self) -> usize {
+        match self {
+            Self::Managed => 6_144,
+            Self::InlineUser => 2_048,
+            Self::InlineGroup => 5_120,
+            Self::InlineRole => 10_240,
+            Self::Trust => 4_096,
+            Self::Scp => 10_240,
+            Self::Resource => 20_480,
+        }
+    }
+}
+
+/// Documents above this are only said to be too large; no service takes more than 32 KB.
+const LARGEST: usize = 128 << 10;
+
+/// Says what there is to say about a document, in its order.
+pub fn lint(text: &str, kind: Kind) -> Vec<Lint> {
+    let policy = match Policy::read(text) {
+        Ok(policy) => policy,
+        Err(e) => {
+            let id = if text.len() > MAX_BYTES { "too-large" } else { "unreadable" };
+            return vec![Lint { id, weight: Weight::Error, span: e.span, line: e.line, column: e.column, message: e.what }];
+        }
+    };
+    let mut linter = Linter { kind, text, lints: Vec::new() };
+    linter.document(&policy);
+    let mut lints = linter.lints;
+    lints.sort_by_key(|l| (l.span.start, l.span.end, l.id));
+    lints
+}
+
+struct Linter<'t> {
+    kind: Kind,
+    text: &'t str,
+    lints: Vec<Lint>,
+}
+
+impl Linter<'_> {
+    fn say(&mut self, id: &'static str, weight: Weight, span: Span, message: impl Into<String>) {
+        let (line, column) = span.place(self.text);
+        self.lints.push(Lint { id, weight, span, line, column, message: message.into() });
+    }
+
+    fn document(&mut self, policy: &Policy) {
+        let start = Span::default();
+        match policy.version {
+            Some(Version::V2012) => {}
+            _ => self.say(
+                "old-version",
+                Weight::Warning,
+                start,
+                "without Version 2012-10-17 policy variables are plain text and newer features do not work",
+            ),
+        }
+        let size = policy.size();
+        if size > self.kind.size_limit() {
+            let message = format!("{size} characters without white space are more than the {} allowed", self.kind.size_limit());
+            self.say("too-large", Weight::Error, start, message);
+        }
+        // Far above what any service takes: the rest is not worth the time it would take.
+        if size > LARGEST {
+            return;
+        }
+        if policy.statements.is_empty() {
+            self.say("empty", Weight::Error, start, "the policy has no statement");
+        }
+        let mut sids = HashSet::new();
+        for s in &policy.statements {
+            if let Some(sid) = s.sid.as_ref().filter(|sid| !sid.text.is_empty()) {
+                if !sids.insert(sid.text.clone()) {
+                    self.say("repeated-sid", Weight::Error, sid.span, format!("the Sid {:?} stands twice", sid.text));
+                }
+                let plain = sid.text.bytes().all(|b| b.is_ascii_alphanumeric());
+                if !plain && self.kind != Kind::Resource && self.kind != Kind::Trust {
+                    let message = "a Sid in an identity policy has letters and digits only";
+                    self.say("odd-sid", Weight::Note, sid.span, message);
+                }
+            }
+            self.statement(s, policy.version == Some(Version::V2012));
+        }
+        self.shadowed(policy);
+    }
+
+    fn statement(&mut self, s: &Statement, variables: bool) {
+        let identity = matches!(self.kind, Kind::Managed | Kind::InlineUser | Kind::InlineGroup | Kind::InlineRole | Kind::Scp);
+        match (&s.principal, identity) {
+            (Some(p), true) => {
+                self.say("needless-principal", Weight::Error, p.span, "a policy attached to an identity has no Principal");
+            }
+            (None, false) => self.say("no-principal", Weight::Error, s.span, "the statement needs a Principal"),
+            _ => {}
+        }
+        match (&s.resource, self.kind) {
+            (None, Kind::Trust) => {}
+            (None, _) => self.say("no-resource", Weight::Error, s.span, "the statement needs a Resource or a NotResource"),
+            (Some(r), Kind::Trust) => {
+                let span = r.values.first().map_or(s.span, |v| v.span);
+                self.say("needless-resource", Weight::Error, span, "a role's trust policy has no Resource: it is the role");
+            }
+            _ => {}
+        }
+        if s.action.not && s.effect == Effect::Allow && self.kind != Kind::Scp {
+            let span = s.action.values.first().map_or(s.span, |v| v.span);
+            self.say(
+                "allow-not-action",
+                Weight::Warning,
+                span,
+                "Allow with NotAction grants every action that is not named, new ones too",
+            );
+        }
+        if s.resource.as_ref().is_some_and(|r| r.not) && s.effect == Effect::Allow {
+            self.say(
+                "allow-not-resource",
+                Weight::Warning,
+                s.span,
+                "Allow with NotResource grants every resource that is not named, new ones too",
+            );
+        }
+        if let Some(p) = s.principal.as_ref().filter(|p| p.not) {
+            let allow = s.effect == Effect::Allow;
+            let (weight, message) = if allow {
+                (Weight::Error, "Allow with NotPrincipal grants everyone who is not named, the anonymous too")
+            } else {
+                (Weight::Warning, "NotPrincipal needs account, role and session listed; aws:PrincipalArn in a condition is safer")
+            };
+            self.say("not-principal", weight, p.span, message);
+        }
+        for empty in [Some(&s.action), s.resource.as_ref()].into_iter().flatten().filter(|e| e.values.is_empty()) {
+            let message = if empty.not {
+                "an empty list excludes nothing"
+            } else {
+                "an empty list names nothing: the statement does nothing"
+            };
+            self.say("useless", Weight::Error, s.span, message);
+        }
+        let actions = self.actions(&s.action);
+        self.resources(s, &actions, variables);
+        self.conditions(s, &actions, variables);
+        self.wildcards(s, &actions);
+    }
+
+    fn wildcards(&mut self, s: &Statement, actions: &[(&'static Service, &'static Action)]) {
+        if s.effect != Effect::Allow || s.action.not || matches!(self.kind, Kind::Scp | Kind::Trust) {
+            return;
+        }
+        let everywhere = s.resource.as_ref().is_some_and(|r| !r.not && r.values.iter().any(|v| v.text == "*"));
+        if !everywhere || !s.conditions.is_empty() {
+            return;
+        }
+        let span = s.action.values.first().map_or(s.span, |v| v.span);
+        if s.action.values.iter().any(|v| matches!(v.text.as_str(), "*" | "*:*")) {
+            return self.say("grants-everything", Weight::Warning, span, "grants every action on every resource");
+        }
+        for (level, word) in [(Level::PermissionsManagement, "permissions management"), (Level::Write, "write")] {
+            let open: Vec<String> = actions
+                .iter()
+                .filter(|(_, a)| a.level == level && !a.resources.is_empty())
+                .map(|(service, a)| format!("{}:{}", service.prefix, a.name))
+                .collect();
+            if !open.is_empty() {
+                let shown = open.iter().take(3).cloned().collect::<Vec<_>>().join(", ");
+                let more = if open.len() > 3 { ", …" } else { "" };
+                let message =
+                    format!("grants {} {word} actions on every resource that could name one: {shown}{more}", open.len());
+                self.say("open-grant", if level == Level::Write { Weight::Note } else { Weight::Warning }, span, message);
+            }
+        }
+    }
+
+    /// Statements that another of the same effect covers, or that an open Deny makes useless.
+    fn shadowed(&mut self, policy: &Policy) {
+        // The comparison of each with each; AWS's size limits keep the count small.
+        if policy.statements.len() > 60 {
+            return;
+        }
+        let named: Vec<Actions> = policy.statements.iter().map(|s| Actions::named(&s.action)).collect();
+        for (i, s) in policy.statements.iter().enumerate() {
+            if s.principal.is_some() || named[i].is_empty() {
+                continue;
+            }
+            let wider = policy.statements.iter().enumerate().find(|(j, o)| {
+                let order = named[*j] != named[i] || *j < i || o.resource != s.resource;
+                *j != i
+                    && order
+                    && (o.effect == s.effect || o.effect == Effect::Deny)
+                    && o.principal.is_none()
+                    && (o.conditions.is_empty() || o.effect == s.effect && o.conditions == s.conditions)
+                    && named[i].clone().minus(&named[*j]).is_empty()
+                    && covers(o.resource.as_ref(), s.resource.as_ref())
+                    && !(covers(s.resource.as_ref(), o.resource.as_ref())
+                        && named[i] == named[*j]
+                        && *j > i
+                        && o.effect == s.effect)
+            });
+            if let Some((j, o)) = wider {
+                let label = o.label(j);
+                let message = if o.effect == s.effect {
+                    format!("{label} covers this statement")
+                } else {
+                    format!("{label} denies all of it")
+                };
+                self.say("shadowed", Weight::Warning, s.span, message);
+            }
+        }
+    }
+}
+
+/// Whether one resource element names all that the other does, for certain.
+fn covers(wide: Option<&Element>, narrow: Option<&Element>) -> bool {
+    let (Some(wide), Some(narrow)) = (wide, narrow) else { return wide.is_none() && narrow.is_none() };
+    if wide == narrow {
+        return true;
+    }
+    if wide.not || narrow.not || wide.values.len() * narrow.values.len() > 400 {
+        return false;
+    }
+    if wide.values.iter().any(|v| v.text == "*") {
+        return true;
+    }
+    let plain = |e: &Element| e.values.iter().all(|v| !v.text.contains("${"));
+    if !plain(wide) || !plain(narrow) {
+        return false;
+    }
+    let set = |e: &Element| Set::union(e.values.iter().map(|v| Set::resource(&v.text)));
+    set(wide).covers(&set(narrow)).unwrap_or(false)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn ids(statements: &str) -> Vec<&'static str> {
+        let text = format!(r#"{{"Version":"2012-10-17","Statement":{statements}}}"#);
+        lint(&text, Kind::Managed).into_iter().map(|l| l.id).collect()
+    }
+
+    #[test]
+    fn each_message_with_its_fixture() {
+        let on = |action: &str, rest: &str| ids(&format!(r#"{{"Effect":"Allow","Action":{action},{rest}}}"#));
+        let bucket = r#""Resource":"arn:aws:s3:::b/*""#;
+        assert_eq!(on(r#""s3:GetObject""#, bucket), [""; 0]);
+        assert_eq!(on(r#""s3:GetObjekt""#, bucket), ["unknown-action"]);
+        assert_eq!(on(r#""s3:GetObject ""#, bucket), ["unknown-action"]);
+        assert_eq!(on(r#""s4:GetObject""#, bucket), ["unknown-service"]);
+        assert_eq!(on(r#"["s3:GetObject","s3:Get*"]"#, bucket)[0..1], ["action-mismatch"][..]);
+        assert!(on(r#"["s3:GetObject","s3:GetObj*"]"#, bucket).contains(&"covered"));
+        assert!(on(r#""sqs:SendMessage""#, bucket).contains(&"useless"));
+        assert_eq!(on(r#""s3:GetObject""#, r#""Resource":"my-bucket""#), ["no-arn"]);
+        assert_eq!(on(r#""*""#, r#""Resource":"*""#), ["grants-everything"]);
+        assert_eq!(on(r#""iam:PassRole""#, r#""Resource":"*""#), ["open-grant"]);
+        assert_eq!(
+            on(r#""s3:GetObject""#, r#""Resource":"arn:aws:s3:::b/*","Condition":{"StringEquals":{"s3:Foo":"x"}}"#),
+            ["unknown-key"]
+        );
+        assert_eq!(
+            on(r#""s3:GetObject""#, r#""Resource":"arn:aws:s3:::b/*","Condition":{"StringEquals":{"aws:PrincipalTag/x":"y*"}}"#),
+            ["literal-star"]
+        );
+        assert_eq!(ids("[]"), ["empty"]);
+        assert_eq!(
+            ids(
+                r#"[{"Effect":"Allow","Action":"s3:GetObject","Resource":"arn:aws:s3:::b/k"},{"Effect":"Allow","Action":"s3:GetObject","Resource":"arn:aws:s3:::b/*"}]"#
+            ),
+            ["shadowed"]
+        );
+        assert_eq!(
+            ids(
+                r#"[{"Effect":"Allow","Action":"s3:GetObject","Resource":"arn:aws:s3:::b/k"},{"Effect":"Deny","Action":"s3:*","Resource":"*"}]"#
+            ),
+            ["shadowed"]
+        );
+    }
+
+    #[test]
+    fn messages_point_into_the_text() {
+        let text = "{\"Version\":\"2012-10-17\",\n \"Statement\":[{\"Effect\":\"Allow\",\n  \"Action\":\"s3:GetObjekt\",\"Resource\":\"*\"}]}";
+        let lints = lint(text, Kind::Managed);
+        assert_eq!((lints[0].line, lints[0].column), (3, 12));
+        assert!(lints[0].message.contains("did you mean s3:GetObject?"), "{}", lints[0].message);
+        let broken = lint("{\"Version\":\"2012-10-17\",\n\"Statement\":[", Kind::Managed);
+        assert_eq!((broken[0].id, broken[0].line), ("unreadable", 2));
+    }
+
+    #[test]
+    fn size_limits() {
+        let actions: Vec<String> = (0..400).map(|i| format!("\"s3:GetObject{i}\"")).collect();
+        let text = format!(
+            r#"{{"Version":"2012-10-17","Statement":{{"Effect":"Allow","Action":[{}],"Resource":"*"}}}}"#,
+            actions.join(",")
+        );
+        assert!(lint(&text, Kind::Managed).iter().any(|l| l.id == "too-large"));
+        assert!(!lint(&text, Kind::InlineRole).iter().any(|l| l.id == "too-large"));
+    }
+}

@@ -1,0 +1,20 @@
+//! Identity and access: the policy language, what it grants, who can become whom, and what to do about it. Pure: the
+//! same account gives the same answer.
+//!
+//! From the bottom: [`policy`] reads and prints documents with positions; [`sets`] compares patterns exactly; [`facts`] is
+//! what AWS's services have; [`evaluate`] answers one request; [`account`] puts an account's layers around it, read by
+//! [`read`] from a file or taken from an estate; [`grants`] is what policies grant as a set of actions; [`graph`] is who can
+//! become whom; on these stand [`lint`], [`write`], [`unused`] and [`judge`].
+
+pub mod account;
+pub mod evaluate;
+pub mod facts;
+pub mod grants;
+pub mod graph;
+pub mod judge;
+pub mod lint;
+pub mod policy;
+pub mod read;
+pub mod sets;
+pub mod unused;
+pub mod write;

@@ -1,0 +1,142 @@
+//! Reads the file that `aws iam get-account-authorization-details` writes, and says of another file what it is.
+
+use serde_json::Value;
+
+use crate::model::principal::{Group, Identity, ManagedPolicy, Role, User};
+
+/// Why a file is no account's authorisation details.
+#[derive(Debug, thiserror::Error)]
+pub enum ReadError {
+    #[error("the file is not whole JSON: {0}; write it again with aws iam get-account-authorization-details --output json")]
+    Json(#[source] serde_json::Error),
+    #[error("the file is {looks}, not the answer of aws iam get-account-authorization-details; write that with --output json")]
+    Other { looks: String },
+    #[error("{part} of the file cannot be read: {source}; was it changed by hand?")]
+    Part { part: &'static str, source: serde_json::Error },
+}
+
+/// What other commands' answers have at their top.
+const OTHERS: &[(&str, &str)] = &[
+    ("Statement", "a policy document: lint it instead"),
+    ("PolicyVersion", "the answer of aws iam get-policy-version"),
+    ("Policy", "the answer of aws iam get-policy"),
+    ("PolicyDocument", "the answer of aws iam get-role-policy or get-user-policy"),
+    ("Policies", "the answer of aws iam list-policies"),
+    ("AttachedPolicies", "the answer of aws iam list-attached-role-policies"),
+    ("PolicyNames", "the answer of aws iam list-role-policies"),
+    ("Users", "the answer of aws iam list-users"),
+    ("User", "the answer of aws iam get-user"),
+    ("Roles", "the answer of aws iam list-roles"),
+    ("Role", "the answer of aws iam get-role"),
+    ("Groups", "the answer of aws iam list-groups"),
+    ("InstanceProfiles", "the answer of aws iam list-instance-profiles"),
+    ("AccessKeyMetadata", "the answer of aws iam list-access-keys"),
+    ("SummaryMap", "the answer of aws iam get-account-summary"),
+    ("PasswordPolicy", "the answer of aws iam get-account-password-policy"),
+    ("ReportFormat", "the answer of aws iam get-credential-report"),
+    ("ServicesLastAccessed", "the answer of aws iam get-service-last-accessed-details"),
+    ("EvaluationResults", "the answer of aws iam simulate-principal-policy"),
+    ("OpenIDConnectProviderList", "the answer of aws iam list-open-id-connect-providers"),
+    ("SAMLProviderList", "the answer of aws iam list-saml-providers"),
+    ("Accounts", "the answer of aws organizations list-accounts"),
+    ("Findings", "a findings file: import it instead"),
+    ("Reservations", "the answer of aws ec2 describe-instances"),
+    ("SecurityGroups", "the answer of aws ec2 describe-security-groups"),
+    ("Vpcs", "the answer of aws ec2 describe-vpcs"),
+    ("Buckets", "the answer of aws s3api list-buckets"),
+    ("Functions", "the answer of aws lambda list-functions"),
+    ("Records", "a CloudTrail log"),
+    ("AWSTemplateFormatVersion", "a CloudFormation template"),
+    ("terraform_version", "a Terraform state"),
+];
+
+/// Reads a whole file, or a list of its pages. The account's id is that of most ARNs in it.
+///
+/// # Errors
+/// [`ReadError`]
+pub fn authorization_details(text: &str) -> Result<Identity, ReadError> {
+    let value: Value = serde_json::from_str(text.trim_start_matches('\u{feff}')).map_err(ReadError::Json)?;
+    let pages = match value {
+        Value::Array(pages) if !pages.is_empty() => pages,
+        other => vec![other],
+    };
+    let mut identity = Identity::default();
+    for page in pages {
+        page_into(page, &mut identity)?;
+    }
+    identity.account = account(&identity);
+    Ok(identity)
+}
+
+fn page_into(page: Value, identity: &mut Identity) -> Result<(), ReadError> {
+    let Value::Object(mut map) = page else {
+        let looks = match page {
+            Value::Array(_) => "an empty list or a list of lists",
+            Value::String(_) => "one text",
+            _ => "one value",
+        };
+        return Err(ReadError::Other { looks: looks.to_owned() });
+    };
+    if !["UserDetailList", "RoleDetailList", "GroupDetailList"].iter().any(|k| map.contains_key(*k)) {
+        let known = OTHERS.iter().find(|(key, _)| map.contains_key(*key)).map(|(_, what)| (*what).to_owned());
+        let looks = known.unwrap_or_else(|| {
+            let keys: Vec<String> = map.keys().take(3).map(|k| format!("{:?}", k.chars().take(40).collect::<String>())).collect();
+            if keys.is_empty() { "an empty object".to_owned() } else { format!("an object with {}", keys.join(", ")) }
+        });
+        return Err(ReadError::Other { looks });
+    }
+    fn part<T: serde::de::DeserializeOwned>(
+        map: &mut serde_json::Map<String, Value>,
+        part: &'static str,
+    ) -> Result<Vec<T>, ReadError> {
+        match map.remove(part) {
+            None | Some(Value::Null) => Ok(Vec::new()),
+            Some(value) => serde_json::from_value(value).map_err(|source| ReadError::Part { part, source }),
+        }
+    }
+    identity.users.extend(part::<User>(&mut map, "UserDetailList")?);
+    identity.groups.extend(part::<Group>(&mut map, "GroupDetailList")?);
+    identity.roles.extend(part::<Role>(&mut map, "RoleDetailList")?);
+    identity.policies.extend(part::<ManagedPolicy>(&mut map, "Policies")?);
+    Ok(())
+}
+
+fn account(identity: &Identity) -> String {
+    let arns = identity.users.iter().map(|u| &u.arn).chain(identity.roles.iter().map(|r| &r.arn));
+    let arns = arns.chain(identity.groups.iter().map(|g| &g.arn)).chain(identity.policies.iter().map(|p| &p.arn));
+    let mut counts = std::collections::BTreeMap::<&str, usize>::new();
+    for id in arns.filter_map(|a| a.split(':').nth(4)).filter(|id| id.len() == 12) {
+        *counts.entry(id).or_default() += 1;
+    }
+    counts.into_iter().max_by_key(|(_, n)| *n).map(|(id, _)| id.to_owned()).unwrap_or_default()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn other_files_are_named() {
+        for (text, says) in [
+            (r#"{"Version":"2012-10-17","Statement":[]}"#, "a policy document"),
+            (r#"{"Users":[]}"#, "list-users"),
+            (r#"{"Policies":[]}"#, "list-policies"),
+            (r#"{"Foo":1}"#, "\"Foo\""),
+            ("[]", "list"),
+            ("3", "one value"),
+            (r#"{"UserDetailList":[{"UserName""#, "line 1 column 30"),
+            (r#"{"RoleDetailList":[{"RoleName":[]}]}"#, "RoleDetailList of the file"),
+        ] {
+            let error = authorization_details(text).unwrap_err().to_string();
+            assert!(error.contains(says), "{text}: {error}");
+        }
+    }
+
+    #[test]
+    fn pages_are_joined_and_the_account_is_found() {
+        let text = r#"[{"UserDetailList":[{"UserName":"a","Arn":"arn:aws:iam::111122223333:user/a"}]},
+            {"RoleDetailList":[{"RoleName":"r","Arn":"arn:aws:iam::111122223333:role/r"}],"UserDetailList":[]}]"#;
+        let identity = authorization_details(text).unwrap();
+        assert_eq!((identity.account.as_str(), identity.users.len(), identity.roles.len()), ("111122223333", 1, 1));
+    }
+}

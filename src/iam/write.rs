@@ -1,0 +1,252 @@
+//! Policies from intent: "read on these ARNs, write on those" becomes a policy with exact actions, resources and nothing
+//! else, split to fit AWS's size limits. What it writes is checked by our own evaluator before it is handed out.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::evaluate::{ActionName, Caller, Compiled, Context, Decision, Layers, Request, Resource, decide};
+use super::facts::{Action, Level, Service, facts};
+use super::policy::{Effect, Element, Policy, Statement};
+use super::sets::Set;
+
+/// What a policy is for.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Intent {
+    /// ARNs, with wildcards where many are meant, by what is to be done with them.
+    pub on: Vec<(Level, String)>,
+    /// Actions that take no resource, `ec2:DescribeRegions`; they go on `*`.
+    pub plain: Vec<String>,
+    /// Actions to leave out, with wildcards where many are meant.
+    pub without: Vec<String>,
+}
+
+/// Why no policy can be written.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum WriteError {
+    #[error("nothing is asked for: name ARNs to list, read, write, tag or manage, or actions that take none")]
+    Nothing,
+    #[error("{0:?} is no ARN of a resource; write it whole, like arn:aws:s3:::bucket/*")]
+    NotAnArn(String),
+    #[error("no service has a resource like {arn:?} with {level} actions; check its service and type, or ask for another level")]
+    NoAction { arn: String, level: &'static str },
+    #[error("there is no action {0:?}; write service:Action")]
+    UnknownAction(String),
+    #[error("one statement alone is {size} characters, more than the {limit} that fit; ask for fewer ARNs at once")]
+    TooLarge { size: usize, limit: usize },
+    #[error("the policy written would {0}; this is a defect, please report it")]
+    Unproven(String),
+}
+
+/// What was written, and what it takes beside.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Written {
+    /// In as many documents as the size limit asks for.
+    pub policies: Vec<Policy>,
+    /// Actions that AWS says these need as well (`iam:PassRole`), which are not granted.
+    pub also_needed: Vec<&'static str>,
+}
+
+/// Writes policies of at most `limit` characters each (6,144 for a managed one).
+///
+/// # Errors
+/// [`WriteError`]
+pub fn write_policy(intent: &Intent, limit: usize) -> Result<Written, WriteError> {
+    if intent.on.is_empty() && intent.plain.is_empty() {
+        return Err(WriteError::Nothing);
+    }
+    let without: Vec<Set> = intent.without.iter().map(|w| Set::action(w)).collect();
+    let left_out = |s: &Service, a: &Action| {
+        let full = format!("{}:{}", s.prefix, a.name).to_ascii_lowercase();
+        without.iter().any(|w| w.contains(&full))
+    };
+    // Actions by the ARNs they go on, so that one statement holds all that share them.
+    let mut by_action: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
+    let mut also: BTreeSet<&'static str> = BTreeSet::new();
+    for (level, arn) in &intent.on {
+        let parts = super::sets::glob::split(arn).filter(|p| p[0] == "arn" && !p[5].is_empty() && !p[2].is_empty());
+        if parts.is_none() {
+            return Err(WriteError::NotAnArn(arn.chars().take(200).collect()));
+        }
+        let mut any = false;
+        for (service, action) in fitting(arn, *level) {
+            any = true;
+            if !left_out(service, action) {
+                by_action.entry(format!("{}:{}", service.prefix, action.name)).or_default().insert(arn.clone());
+                also.extend(action.dependent.iter().copied());
+            }
+        }
+        if !any {
+            return Err(WriteError::NoAction { arn: arn.chars().take(200).collect(), level: level.word() });
+        }
+    }
+    for name in &intent.plain {
+        let (service, action) =
+            facts().action(name).ok_or_else(|| WriteError::UnknownAction(name.chars().take(100).collect()))?;
+        by_action.entry(format!("{}:{}", service.prefix, action.name)).or_default().insert("*".to_owned());
+    }
+    also.retain(|a| !by_action.contains_key(*a));
+    let mut groups: BTreeMap<Vec<String>, Vec<String>> = BTreeMap::new();
+    for (action, arns) in &by_action {
+        groups.entry(arns.iter().cloned().collect()).or_default().push(action.clone());
+    }
+    let policies = split(&groups, limit)?;
+    prove(&policies, &by_action)?;
+    Ok(Written { policies, also_needed: also.into_iter().collect() })
+}
+
+/// Actions of a level that take a resource with this ARN, in order. Types are compared exactly: a pattern fits a type
+/// where the type's ARNs cover it; where none does, those it overlaps.
+fn fitting(arn: &str, level: Level) -> Vec<(&'static Service, &'static Action)> {
+    let asked = Set::resource(arn);
+    let prefix = arn.split(':').nth(2).unwrap_or_default();
+    let mut found = Vec::new();
+    // The ARN's service is most often the action's; where it is not (`elasticloadbalancing`, `execute-api`) all are tried.
+    let own: Vec<&Service> = facts().service(prefix).into_iter().collect();
+    let candidates = if own.is_empty() { facts().services().collect() } else { own };
+    for service in candidates {
+        let types: Vec<(usize, Set)> = service.resources.iter().map(|r| Set::arns(r.pattern())).enumerate().collect();
+        let mut fits: Vec<usize> = types.iter().filter(|(_, t)| t.covers(&asked).unwrap_or(false)).map(|(i, _)| *i).collect();
+        if fits.is_empty() {
+            fits = types.iter().filter(|(_, t)| t.overlaps(&asked).unwrap_or(false)).map(|(i, _)| *i).collect();
+        } else {
+            // `bucket/*` is an object and not a bucket, though a bucket's pattern covers it: the closest types win.
+            let closest: Vec<usize> =
+                fits.iter().copied().filter(|i| !fits.iter().any(|j| j != i && narrower(&types[*j].1, &types[*i].1))).collect();
+            fits = closest;
+        }
+        for action in &service.actions {
+            if action.level == level && action.resources.iter().any(|(r, _)| fits.contains(r)) {
+                found.push((service, action));
+            }
+        }
+    }
+    found
+}
+
+fn narrower(a: &Set, b: &Set) -> bool {
+    b.covers(a).unwrap_or(false) && !a.covers(b).unwrap_or(true)
+}
+
+/// Puts the statements into as few documents as fit; a statement that does not fit is cut by its actions.
+fn split(groups: &BTreeMap<Vec<String>, Vec<String>>, limit: usize) -> Result<Vec<Policy>, WriteError> {
+    let statement = |arns: &[String], actions: &[String]| {
+        let (action, resource) = (Element::of(actions.iter().cloned()), Element::of(arns.iter().cloned()));
+        Statement::of(None, Effect::Allow, action, resource, Vec::new())
+    };
+    let size = |all: &[Statement]| Policy::of(all.to_vec()).size();
+    let mut pieces = Vec::new();
+    for (arns, actions) in groups {
+        let mut rest = actions.as_slice();
+        while !rest.is_empty() {
+            let mut take = rest.len();
+            while take > 1 && size(&[statement(arns, &rest[..take])]) > limit {
+                take = take.div_ceil(2);
+            }
+            let piece = statement(arns, &rest[..take]);
+            let alone = size(std::slice::from_ref(&piece));
+            if alone > limit {
+                return Err(WriteError::TooLarge { size: alone, limit });
+            }
+            pieces.push(piece);
+            rest = &rest[take..];
+        }
+    }
+    let mut documents: Vec<Vec<Statement>> = Vec::new();
+    for piece in pieces {
+        let fits = documents.last_mut().filter(|d| {
+            let mut with = (*d).clone();
+            with.push(piece.clone());
+            size(&with) <= limit
+        });
+        match fits {
+            Some(document) => document.push(piece),
+            None => documents.push(vec![piece]),
+        }
+    }
+    Ok(documents.into_iter().map(Policy::of).collect())
+}
+
+/// Everything meant is allowed, and no other action is allowed on any of these resources.
+fn prove(policies: &[Policy], meant: &BTreeMap<String, BTreeSet<String>>) -> Result<(), WriteError> {
+    let compiled: Vec<Compiled> = policies.iter().map(|p| Compiled::new("written", "", p.clone())).collect();
+    let identity: Vec<&Compiled> = compiled.iter().collect();
+    let caller = Caller::new("arn:aws:iam::111122223333:role/proof");
+    let context = Context::complete();
+    let layers = Layers { identity: &identity, ..Layers::default() };
+    let arns: BTreeSet<&String> = meant.values().flatten().collect();
+    let resources: Vec<(&String, Resource)> =
+        arns.into_iter().map(|a| (a, Resource::new(a).in_account("111122223333"))).collect();
+    let services: BTreeSet<&str> = meant.keys().filter_map(|a| a.split(':').next()).collect();
+    for service in services.into_iter().filter_map(|s| facts().service(s)) {
+        for action in &service.actions {
+            let full = format!("{}:{}", service.prefix, action.name);
+            let name = ActionName::new(&full);
+            let own = meant.get(&full);
+            for (arn, resource) in &resources {
+                let request = Request { caller: &caller, action: &name, resource, context: &context };
+                let allowed = decide(&request, &layers);
+                let wanted = own.is_some_and(|o| o.contains(*arn));
+                if wanted && allowed != Decision::Allowed {
+                    // KMS keys and roles ask their own policy too; the identity's part is what is proven here.
+                    let needs_more = name.as_str().starts_with("kms:") || name.as_str().starts_with("sts:");
+                    if !needs_more {
+                        return Err(WriteError::Unproven(format!("not allow {full} on {arn}")));
+                    }
+                }
+                let covered =
+                    own.is_some_and(|o| o.iter().any(|o| Set::resource(o).overlaps(&Set::resource(arn)).unwrap_or(true)));
+                if !wanted && !covered && matches!(allowed, Decision::Allowed) {
+                    return Err(WriteError::Unproven(format!("allow {full} on {arn}, which was not asked for")));
+                }
+            }
+        }
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn actions(w: &Written) -> Vec<String> {
+        w.policies.iter().flat_map(|p| &p.statements).flat_map(|s| &s.action.values).map(|v| v.text.clone()).collect()
+    }
+
+    #[test]
+    fn read_on_objects_is_not_read_on_buckets() {
+        let intent = Intent { on: vec![(Level::Read, "arn:aws:s3:::data/*".into())], ..Intent::default() };
+        let written = write_policy(&intent, 6_144).unwrap();
+        let actions = actions(&written);
+        assert!(actions.contains(&"s3:GetObject".to_owned()));
+        assert!(!actions.iter().any(|a| a == "s3:GetBucketPolicy" || a == "s3:PutObject"), "{actions:?}");
+        let bucket = Intent { on: vec![(Level::Read, "arn:aws:s3:::data".into())], ..Intent::default() };
+        assert!(self::actions(&write_policy(&bucket, 6_144).unwrap()).contains(&"s3:GetBucketPolicy".to_owned()));
+    }
+
+    #[test]
+    fn it_splits_and_leaves_out() {
+        let on = vec![
+            (Level::Write, "arn:aws:ec2:eu-west-1:111122223333:instance/*".to_owned()),
+            (Level::Read, "arn:aws:dynamodb:eu-west-1:111122223333:table/t".to_owned()),
+        ];
+        let intent = Intent { on, plain: vec!["ec2:DescribeRegions".into()], without: vec!["ec2:Terminate*".into()] };
+        let written = write_policy(&intent, 700).unwrap();
+        assert!(written.policies.len() > 1);
+        assert!(written.policies.iter().all(|p| p.size() <= 700));
+        let actions = actions(&written);
+        assert!(actions.contains(&"ec2:StopInstances".to_owned()) && !actions.contains(&"ec2:TerminateInstances".to_owned()));
+        assert!(actions.contains(&"dynamodb:GetItem".to_owned()) && actions.contains(&"ec2:DescribeRegions".to_owned()));
+    }
+
+    #[test]
+    fn errors_say_what_to_do() {
+        let one = |level, arn: &str| write_policy(&Intent { on: vec![(level, arn.into())], ..Intent::default() }, 6_144);
+        assert_eq!(write_policy(&Intent::default(), 6_144), Err(WriteError::Nothing));
+        assert!(matches!(one(Level::Read, "bucket"), Err(WriteError::NotAnArn(_))));
+        assert!(matches!(one(Level::Read, "arn:aws:s3:::"), Err(WriteError::NotAnArn(_))));
+        assert!(matches!(one(Level::Read, "arn:aws:nosuch:::x"), Err(WriteError::NoAction { .. })));
+        assert!(matches!(
+            write_policy(&Intent { plain: vec!["s3:Nothing".into()], ..Intent::default() }, 6_144),
+            Err(WriteError::UnknownAction(_))
+        ));
+    }
+}

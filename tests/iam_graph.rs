@@ -1,0 +1,365 @@
+//! The principal graph: each way with a failing and a passing fixture, paths, cuts, trust, pipelines, blast radius; and
+//! the edges of a generated account against the evaluator, pair by pair.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::print_stderr, reason = "tests")]
+
+use std::collections::BTreeSet;
+
+use bartizan::iam::account::{Account, Workload, WorkloadKind};
+use bartizan::iam::evaluate::{Context, Decision};
+use bartizan::iam::graph::{Graph, Power, Source, Target, To, Way, Weakness, pipelines, trusts};
+use bartizan::iam::read::authorization_details;
+use bartizan::model::principal::Document;
+use serde_json::{Value, json};
+
+const ID: &str = "111122223333";
+
+fn allow(actions: &[&str], resource: &str) -> Value {
+    json!({"Effect": "Allow", "Action": actions, "Resource": resource})
+}
+
+fn trust(principal: &Value) -> Value {
+    json!({"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Principal": principal, "Action": "sts:AssumeRole"}]})
+}
+
+fn inline(statements: &[Value]) -> Value {
+    json!([{"PolicyName": "own", "PolicyDocument": {"Version": "2012-10-17", "Statement": statements}}])
+}
+
+fn user(name: &str, statements: &[Value]) -> Value {
+    json!({"UserName": name, "Path": "/", "Arn": format!("arn:aws:iam::{ID}:user/{name}"), "UserPolicyList": inline(statements)})
+}
+
+fn role(name: &str, trusted: &Value, statements: &[Value]) -> Value {
+    json!({"RoleName": name, "Path": "/", "Arn": format!("arn:aws:iam::{ID}:role/{name}"), "AssumeRolePolicyDocument": trusted,
+        "InstanceProfileList": [{"InstanceProfileName": name, "Arn": format!("arn:aws:iam::{ID}:instance-profile/{name}")}],
+        "RolePolicyList": inline(statements)})
+}
+
+fn account(users: impl Into<Value>, mut roles: Vec<Value>) -> Account {
+    // The prize of every fixture: an administrator that EC2, Lambda and a build may become, and no principal as such.
+    let services = json!({"Service": ["ec2.amazonaws.com", "lambda.amazonaws.com", "codebuild.amazonaws.com"]});
+    roles.push(role("admin", &trust(&services), &[allow(&["*"], "*")]));
+    let text = json!({"UserDetailList": users.into(), "RoleDetailList": roles}).to_string();
+    let mut account = Account::read(&authorization_details(&text).unwrap());
+    assert_eq!(account.problems, []);
+    // All kinds are known, so that only what is named runs as a role.
+    account.workloads_known = [WorkloadKind::Ec2Instance, WorkloadKind::LambdaFunction, WorkloadKind::CodeBuildProject].into();
+    account
+}
+
+fn power(account: &Account, name: &str) -> Power {
+    let graph = Graph::new(account);
+    graph.powers()[account.principal(name).unwrap()]
+}
+
+#[test]
+fn each_way_to_administrator() {
+    let admin = &format!("arn:aws:iam::{ID}:role/admin");
+    let me = &format!("arn:aws:iam::{ID}:user/eve");
+    for (way, statements, expected) in [
+        ("nothing", vec![allow(&["s3:*"], "*")], Power::Ordinary),
+        ("own policy", vec![allow(&["iam:PutUserPolicy"], me)], Power::CanBecome),
+        ("another's policy", vec![allow(&["iam:PutUserPolicy"], &format!("arn:aws:iam::{ID}:user/bob"))], Power::Ordinary),
+        ("attach", vec![allow(&["iam:AttachUserPolicy"], "*")], Power::CanBecome),
+        (
+            "attach only one",
+            vec![
+                json!({"Effect":"Allow","Action":"iam:AttachUserPolicy","Resource":"*","Condition":{"ArnEquals":{"iam:PolicyARN":"arn:aws:iam::aws:policy/ReadOnlyAccess"}}}),
+            ],
+            Power::Ordinary,
+        ),
+        ("rewrite trust", vec![allow(&["iam:UpdateAssumeRolePolicy"], admin)], Power::CanBecome),
+        ("pass without a start", vec![allow(&["iam:PassRole"], admin)], Power::Ordinary),
+        ("start without a pass", vec![allow(&["ec2:RunInstances"], "*")], Power::Ordinary),
+        ("pass to an instance", vec![allow(&["iam:PassRole"], admin), allow(&["ec2:RunInstances"], "*")], Power::CanBecome),
+        (
+            "pass to the wrong service",
+            vec![
+                json!({"Effect":"Allow","Action":"iam:PassRole","Resource":"*","Condition":{"StringEquals":{"iam:PassedToService":"glue.amazonaws.com"}}}),
+                allow(&["ec2:RunInstances"], "*"),
+            ],
+            Power::Ordinary,
+        ),
+        (
+            "pass to a function",
+            vec![allow(&["iam:PassRole", "lambda:CreateFunction", "lambda:InvokeFunction"], "*")],
+            Power::CanBecome,
+        ),
+        ("a function nobody calls", vec![allow(&["iam:PassRole", "lambda:CreateFunction"], "*")], Power::Ordinary),
+        (
+            "under conditions",
+            vec![
+                json!({"Effect":"Allow","Action":"iam:PutUserPolicy","Resource":"*","Condition":{"Bool":{"aws:MultiFactorAuthPresent":"true"}}}),
+            ],
+            Power::MayBecome,
+        ),
+        (
+            "denied",
+            vec![allow(&["iam:PutUserPolicy"], "*"), json!({"Effect":"Deny","Action":"iam:Put*","Resource":"*"})],
+            Power::Ordinary,
+        ),
+        ("administrator", vec![allow(&["*"], "*")], Power::Administrator),
+        (
+            "tags that the target does not have",
+            vec![
+                json!({"Effect":"Allow","Action":"iam:PutUserPolicy","Resource":"*","Condition":{"StringEquals":{"aws:ResourceTag/team":"red"}}}),
+            ],
+            Power::Ordinary,
+        ),
+        (
+            "tags that nobody may have",
+            vec![
+                allow(&["iam:PutUserPolicy"], "*"),
+                json!({"Effect":"Deny","Action":"*","Resource":"*","Condition":{"StringEquals":{"aws:ResourceTag/locked":"yes"}}}),
+            ],
+            Power::CanBecome,
+        ),
+        ("all but IAM", vec![json!({"Effect":"Allow","NotAction":["iam:*","sts:*"],"Resource":"*"})], Power::Ordinary),
+    ] {
+        let account = account(vec![user("eve", &statements), user("bob", &[])], vec![]);
+        assert_eq!(power(&account, "user/eve"), expected, "{way}");
+    }
+}
+
+#[test]
+fn an_older_version_is_put_in_force() {
+    let version = |id: &str, default: bool, action: &str| {
+        json!({"VersionId": id, "IsDefaultVersion": default,
+            "Document": {"Version": "2012-10-17", "Statement": [allow(&[action], "*")]}})
+    };
+    for (old, expected) in [("*", Power::CanBecome), ("s3:GetObject", Power::Ordinary)] {
+        let arn = format!("arn:aws:iam::{ID}:policy/p");
+        let text = json!({
+            "UserDetailList": [{"UserName": "eve", "Path": "/", "Arn": format!("arn:aws:iam::{ID}:user/eve"),
+                "AttachedManagedPolicies": [{"PolicyName": "p", "PolicyArn": arn}]}],
+            "Policies": [{"PolicyName": "p", "Arn": arn,
+                "PolicyVersionList": [version("v2", true, "iam:SetDefaultPolicyVersion"), version("v1", false, old)]}],
+        });
+        let account = Account::read(&authorization_details(&text.to_string()).unwrap());
+        assert_eq!(power(&account, "user/eve"), expected, "{old}");
+    }
+}
+
+#[test]
+fn guard_rails_count() {
+    let mut a = account(vec![user("eve", &[allow(&["iam:PutUserPolicy"], "*")])], vec![]);
+    assert_eq!(power(&a, "user/eve"), Power::CanBecome);
+    let scp = |text: &str| vec![vec![("guard".to_owned(), Document(text.to_owned()))]];
+    a.set_scps(&scp(r#"{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Action":"*","Resource":"*"},{"Effect":"Deny","Action":"iam:Put*","Resource":"*"}]}"#));
+    assert_eq!(power(&a, "user/eve"), Power::Ordinary);
+    a.set_scps(&scp(r#"{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Action":"*","Resource":"*"}]}"#));
+    assert_eq!(power(&a, "user/eve"), Power::CanBecome);
+}
+
+#[test]
+fn workloads_are_taken_over() {
+    let eve = user("eve", &[allow(&["ssm:SendCommand"], "*")]);
+    let mut a = account(vec![eve], vec![]);
+    assert_eq!(power(&a, "user/eve"), Power::Ordinary);
+    a.workloads = vec![Workload {
+        kind: WorkloadKind::Ec2Instance,
+        arn: format!("arn:aws:ec2:eu-west-1:{ID}:instance/i-1"),
+        role_arn: format!("arn:aws:iam::{ID}:role/admin"),
+    }];
+    assert_eq!(power(&a, "user/eve"), Power::CanBecome);
+    // Where instances were not collected, it is not known what runs as the role.
+    a.workloads.clear();
+    a.workloads_known.clear();
+    assert_eq!(power(&a, "user/eve"), Power::MayBecome);
+}
+
+fn chain() -> Account {
+    let arn = |name: &str| json!({"AWS": format!("arn:aws:iam::{ID}:{name}")});
+    let assume = |to: &str| allow(&["sts:AssumeRole"], &format!("arn:aws:iam::{ID}:role/{to}"));
+    account(
+        vec![user("start", &[]), user("other", &[assume("middle")]), user("idle", &[])],
+        vec![
+            role("first", &trust(&arn("user/start")), &[assume("middle")]),
+            role(
+                "middle",
+                &trust(&json!({"AWS": ID})),
+                &[allow(&["iam:UpdateAssumeRolePolicy"], &format!("arn:aws:iam::{ID}:role/admin"))],
+            ),
+        ],
+    )
+}
+
+#[test]
+fn paths_and_the_statement_that_cuts_most() {
+    let account = chain();
+    let graph = Graph::new(&account);
+    let at = |name: &str| account.principal(name).unwrap();
+    let path = graph.shortest(at("user/start"), &Target::Administrator).unwrap();
+    let names: Vec<String> = path.steps.iter().map(|s| graph.sentence(&graph.edges()[s.edges[0]])).collect();
+    assert_eq!(
+        names,
+        [
+            "user/start can assume role/first",
+            "role/first can assume role/middle",
+            "role/middle can rewrite who may become role/admin"
+        ]
+    );
+    assert!(path.certain);
+    assert_eq!(graph.shortest(at("user/idle"), &Target::Administrator), None);
+    let to_middle = Target::Principals(vec![at("role/middle")]);
+    let (paths, more) = graph.paths(None, &to_middle, 10);
+    assert_eq!((paths.len(), more), (3, false));
+    assert_eq!(paths.iter().map(|p| p.steps.len()).collect::<Vec<_>>(), [1, 1, 2]);
+    assert_eq!(graph.paths(None, &to_middle, 2), (paths[..2].to_vec(), true));
+    // The rewriting of the administrator's trust is what all rest on.
+    let cuts = graph.cuts(3);
+    assert_eq!(cuts[0].policy, "inline own of role/middle");
+    assert_eq!(cuts[0].freed.len(), 4);
+}
+
+#[test]
+fn blast_radius() {
+    let account = chain();
+    let graph = Graph::new(&account);
+    let at = |name: &str| account.principal(name).unwrap();
+    let blast = graph.blast(at("user/start"), false);
+    assert!(blast.everything);
+    let reached: Vec<&str> = blast.reached.iter().map(|r| account.principals[r.principal].name.as_str()).collect();
+    assert_eq!(reached, ["first", "middle", "admin"]);
+    let idle = graph.blast(at("user/idle"), true);
+    assert_eq!((idle.everything, idle.reached.len(), idle.actions), (false, 0, 0));
+
+    let reader = allow(&["s3:GetObject", "s3:DeleteObject"], "arn:aws:s3:::data/*");
+    let a = self::account(vec![user("reader", &[reader])], vec![]);
+    let graph = Graph::new(&a);
+    let blast = graph.blast(0, true);
+    assert_eq!((blast.actions, blast.by_service["s3"].iter().sum::<u32>()), (2, 2));
+    let data = &blast.data[0];
+    assert_eq!((data.service, data.read, data.destroy), ("s3", 1, 1));
+    assert_eq!(data.resources, ["arn:aws:s3:::data/*"]);
+}
+
+#[test]
+fn trust_from_outside() {
+    let host = "token.actions.githubusercontent.com";
+    let provider = |host: &str| format!("arn:aws:iam::{ID}:oidc-provider/{host}");
+    let oidc = |host: &str, condition: Value| {
+        json!({"Version":"2012-10-17","Statement":[{"Effect":"Allow","Principal":{"Federated":provider(host)},
+            "Action":"sts:AssumeRoleWithWebIdentity","Condition":condition}]})
+    };
+    let sub = |host: &str, operator: &str, pattern: &str| {
+        let mut c = json!({"StringEquals": {format!("{host}:aud"): "sts.amazonaws.com"}});
+        c[operator][format!("{host}:sub")] = json!(pattern);
+        c
+    };
+    let wide = |pattern: &str, open: &'static str| vec![Weakness::WideSubject { pattern: pattern.to_owned(), leaves_open: open }];
+    for (host, condition, expected) in [
+        (host, sub(host, "StringEquals", "repo:acme/shop:ref:refs/heads/main"), vec![]),
+        (host, sub(host, "StringLike", "repo:acme/shop:*"), vec![]),
+        (host, sub(host, "StringLike", "repo:acme/*"), wide("repo:acme/*", "repository")),
+        (host, sub(host, "StringLike", "repo:acme*"), wide("repo:acme*", "organisation")),
+        (host, sub(host, "StringLike", "*"), wide("*", "organisation")),
+        (host, json!({"StringEquals": {format!("{host}:aud"): "sts.amazonaws.com"}}), vec![Weakness::NoSubject]),
+        (host, json!({}), vec![Weakness::NoSubject, Weakness::NoAudience]),
+        // A condition that an absent subject would pass is none; nor is one that only excludes.
+        (host, sub(host, "StringLikeIfExists", "repo:acme/shop:*"), vec![Weakness::NoSubject]),
+        (host, sub(host, "StringNotLike", "repo:evil/*"), vec![Weakness::NoSubject]),
+        ("gitlab.com", sub("gitlab.com", "StringLike", "project_path:acme/*"), wide("project_path:acme/*", "project")),
+        ("gitlab.com", sub("gitlab.com", "StringLike", "project_path:acme/shop:*"), vec![]),
+        ("agent.buildkite.com", sub("agent.buildkite.com", "StringLike", "organization:acme:pipeline:shop:*"), vec![]),
+        (
+            "agent.buildkite.com",
+            sub("agent.buildkite.com", "StringLike", "organization:acme:pipeline:*"),
+            wide("organization:acme:pipeline:*", "pipeline"),
+        ),
+        (
+            "app.terraform.io",
+            sub("app.terraform.io", "StringLike", "organization:acme:project:*"),
+            wide("organization:acme:project:*", "workspace"),
+        ),
+        ("app.terraform.io", sub("app.terraform.io", "StringLike", "organization:*"), wide("organization:*", "organisation")),
+        ("idp.example.com", sub("idp.example.com", "StringLike", "*"), wide("*", "whole subject")),
+        ("idp.example.com", sub("idp.example.com", "StringLike", "team-a:*"), vec![]),
+        (
+            "oidc.eks.eu-west-1.amazonaws.com/id/ABC",
+            json!({"StringEquals": {"oidc.eks.eu-west-1.amazonaws.com/id/ABC:aud": "sts.amazonaws.com"}}),
+            vec![Weakness::NoSubject],
+        ),
+    ] {
+        let a = account(Vec::<Value>::new(), vec![role("ci", &oidc(host, condition.clone()), &[allow(&["s3:PutObject"], "*")])]);
+        let found: Vec<_> = trusts(&a, &BTreeSet::new()).into_iter().filter(|t| a.principals[t.role].name == "ci").collect();
+        assert_eq!(found.len(), 1);
+        assert_eq!(found[0].weak, expected, "{host} {condition}");
+        let graph = Graph::new(&a);
+        let pipelines = pipelines(&graph, &BTreeSet::new());
+        assert_eq!((pipelines.len(), pipelines[0].writes, pipelines[0].power), (1, 1, Power::Ordinary));
+        assert_eq!(pipelines[0].deploys, ["s3"]);
+        let known = matches!(&found[0].source, Source::Oidc { pipeline: Some(_), .. });
+        assert_eq!(known, !host.contains("example") && !host.contains("eks"), "{host}");
+    }
+
+    let known: BTreeSet<String> = ["444455556666".to_owned()].into();
+    for (principal, condition, expected) in [
+        (json!({"AWS": "444455556666"}), json!({}), vec![]),
+        (json!({"AWS": "999988887777"}), json!({}), vec![Weakness::NoExternalId, Weakness::UnknownAccount]),
+        (json!({"AWS": "999988887777"}), json!({"StringEquals":{"sts:ExternalId":"x"}}), vec![Weakness::UnknownAccount]),
+        (json!("*"), json!({}), vec![Weakness::Public]),
+        (json!("*"), json!({"StringEquals":{"aws:PrincipalOrgID":"o-1"}}), vec![]),
+        (json!("*"), json!({"StringLike":{"aws:PrincipalOrgID":"*"}}), vec![Weakness::Public]),
+        (json!({"AWS": "AIDAEXAMPLE"}), json!({}), vec![Weakness::DeletedPrincipal]),
+        (json!({"Service": "lambda.amazonaws.com"}), json!({}), vec![]),
+    ] {
+        let mut document = trust(&principal);
+        document["Statement"][0]["Condition"] = condition;
+        let a = account(Vec::<Value>::new(), vec![role("r", &document, &[])]);
+        let found: Vec<_> = trusts(&a, &known).into_iter().filter(|t| a.principals[t.role].name == "r").collect();
+        assert_eq!(found[0].weak, expected, "{principal}");
+    }
+}
+
+#[test]
+fn edges_of_a_generated_account_agree_with_the_evaluator() {
+    let Ok(samples) = std::env::var("BARTIZAN_SAMPLES") else {
+        return eprintln!("skipped: edges_of_a_generated_account_agree_with_the_evaluator: BARTIZAN_SAMPLES is not set");
+    };
+    let text = std::fs::read_to_string(format!("{samples}/iam/account-60-roles.json")).unwrap();
+    let account = Account::read(&authorization_details(&text).unwrap());
+    let graph = Graph::new(&account);
+    let none = Context::new();
+    let ask = |from: usize, action: &str, resource: &str, context: &Context| {
+        account.can(&account.principals[from].arn, action, resource, context).unwrap().decision
+    };
+    let mut compared = 0;
+    for (from, p) in account.principals.iter().enumerate() {
+        let edges: BTreeSet<(To, u8)> = graph
+            .edges_from(from)
+            .iter()
+            .filter_map(|e| match e.way {
+                Way::Assume => Some((e.to, u8::MAX)),
+                Way::Credential(row) => Some((e.to, row)),
+                _ => None,
+            })
+            .collect();
+        if graph.administrators[from] {
+            assert!(edges.is_empty());
+            assert_eq!(ask(from, "iam:CreateUser", "*", &none), Decision::Allowed);
+            continue;
+        }
+        let credentials =
+            ["iam:CreateAccessKey", "iam:CreateLoginProfile", "iam:UpdateLoginProfile", "iam:UpdateAssumeRolePolicy"];
+        for (to, target) in account.principals.iter().enumerate().filter(|(to, t)| *to != from && !t.path.starts_with("/aws-")) {
+            let mut check = |action: &str, row: u8| {
+                let possible = !matches!(ask(from, action, &target.arn, &none), Decision::Denied { .. });
+                assert_eq!(edges.contains(&(To::Principal(to), row)), possible, "{} {action} {}", p.name, target.name);
+                compared += 1;
+            };
+            if target.is_role {
+                check("sts:AssumeRole", u8::MAX);
+            }
+            for (row, action) in credentials.iter().enumerate().filter(|(row, _)| (*row == 3) == target.is_role) {
+                check(action, row as u8);
+            }
+        }
+        // Each edge by passing a role rests on a permission that the evaluator grants.
+        for e in graph.edges_from(from).iter().filter(|e| matches!(e.way, Way::Launch(_))) {
+            let To::Principal(to) = e.to else { panic!("a launch leads to a role") };
+            assert!(!matches!(ask(from, "iam:PassRole", &account.principals[to].arn, &none), Decision::Denied { .. }));
+        }
+    }
+    assert!(compared > 5_000, "{compared}");
+}

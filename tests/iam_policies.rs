@@ -1,0 +1,336 @@
+//! Real and hostile documents: AWS's managed policies, random text, bad input.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::print_stderr, reason = "tests")]
+
+use std::collections::BTreeMap;
+use std::process::Command;
+
+use bartizan::iam::account::Account;
+use bartizan::iam::evaluate::{
+    ActionName, Caller, Compiled, Context, Decision, Layers, Request, Resource, ResourcePolicy, decide, explain,
+};
+use bartizan::iam::graph::{Graph, Power};
+use bartizan::iam::lint::{Kind, lint};
+use bartizan::iam::policy::Policy;
+use bartizan::iam::read::authorization_details;
+use bartizan::model::principal::Document;
+use proptest::prelude::*;
+
+/// AWS's managed policies by name, out of the Python package moto where it is installed.
+fn managed_policies() -> Option<BTreeMap<String, String>> {
+    let code = "import json; from moto.iam.aws_managed_policies import aws_managed_policies_data as d; \
+                d = json.loads(d) if isinstance(d, str) else d; \
+                print(json.dumps({n: json.dumps(p['Document']) for n, p in d.items()}))";
+    let out = Command::new("python3").args(["-c", code]).output().ok().filter(|o| o.status.success())?;
+    serde_json::from_slice(&out.stdout).ok()
+}
+
+#[test]
+fn managed_policies_read_print_and_read_again() {
+    let Some(all) = managed_policies() else {
+        return eprintln!("skipped: managed_policies_read_print_and_read_again: python3 with moto is not here");
+    };
+    assert!(all.len() > 1_000, "{}", all.len());
+    for (name, text) in &all {
+        let policy = Policy::read(text).unwrap_or_else(|e| panic!("{name}: {e}"));
+        let again = Policy::read(&policy.print()).unwrap_or_else(|e| panic!("{name}: {e}"));
+        assert_eq!(policy, again, "{name}");
+        assert_eq!(policy.print(), again.print(), "{name}");
+        // What it says is what the JSON says.
+        let (a, b): (serde_json::Value, serde_json::Value) =
+            (serde_json::from_str(text).unwrap(), serde_json::from_str(&policy.print()).unwrap());
+        assert_eq!(strings(&a), strings(&b), "{name}");
+    }
+}
+
+/// Every text in a document, sorted; numbers and booleans as text, for policies have them as such.
+fn strings(v: &serde_json::Value) -> Vec<String> {
+    let mut all = match v {
+        serde_json::Value::Array(a) => a.iter().flat_map(strings).collect(),
+        serde_json::Value::Object(o) => o.iter().flat_map(|(k, v)| [vec![k.clone()], strings(v)].concat()).collect(),
+        serde_json::Value::String(s) => vec![s.clone()],
+        other => vec![other.to_string()],
+    };
+    all.sort();
+    all
+}
+
+#[test]
+fn managed_policies_lint_without_false_unknown_actions() {
+    let Some(all) = managed_policies() else {
+        return eprintln!("skipped: managed_policies_lint_without_false_unknown_actions: python3 with moto is not here");
+    };
+    let listed: Vec<&str> = include_str!("iam/unknown-actions.txt").lines().filter(|l| !l.starts_with('#')).collect();
+    let mut unknown: BTreeMap<String, Vec<&str>> = BTreeMap::new();
+    for (name, text) in &all {
+        for l in lint(text, Kind::Managed) {
+            assert_ne!(l.id, "unreadable", "{name}: {}", l.message);
+            if matches!(l.id, "unknown-action" | "unknown-service") {
+                let what = text[l.span.start as usize..l.span.end as usize].trim_matches('"').to_owned();
+                unknown.entry(what).or_default().push(name);
+            }
+        }
+    }
+    let fresh: Vec<_> = unknown.iter().filter(|(action, _)| !listed.contains(&action.as_str())).collect();
+    assert!(fresh.is_empty(), "{} not listed: {:?}", fresh.len(), fresh);
+    let stale: Vec<_> = listed.iter().filter(|l| !unknown.contains_key(**l)).collect();
+    assert!(stale.is_empty(), "listed and known: {stale:?}");
+}
+
+#[test]
+fn bad_input_is_named() {
+    for (text, says) in [
+        ("{\"Version\":\"2012-10-17\",\n \"Statement\":[{\"Effect\":", "line 2, column 25: expected a value, found the end"),
+        (r#"{"Version":"2020-01-01","Statement":[]}"#, "unknown version \"2020-01-01\""),
+        (r#"{"Version":"2012-10-17","Version":"2012-10-17","Statement":[]}"#, "stands twice"),
+        (r#"{"Statement":[{"Effect":"Allow","Action":"s3:*","Action":"sqs:*","Resource":"*"}]}"#, "\"Action\" stands twice"),
+        (r#"{"Statement":[{"Effect":"allow","Action":"s3:*","Resource":"*"}]}"#, "Effect is \"Allow\" or \"Deny\""),
+        (r#"{"Statement":[{"effect":"Allow","Action":"s3:*","Resource":"*"}]}"#, "is spelled \"Effect\""),
+        (r#"{"Statement":[{"Effect":"Allow","Action":"s3:*","NotAction":"sqs:*","Resource":"*"}]}"#, "not both"),
+        (r#"{"Statement":[{"Effect":"Allow","Resource":"*"}]}"#, "needs an Action"),
+        (r#"{"Statement":[{"Effect":"Allow","Action":{},"Resource":"*"}]}"#, "Action is text, this is an object"),
+        (
+            r#"{"Statement":{"Effect":"Allow","Action":"*","Resource":"*","Condition":{"StringIs":{"a":"b"}}}}"#,
+            "\"StringIs\" is no condition operator",
+        ),
+        (
+            r#"{"Statement":{"Effect":"Allow","Action":"*","Resource":"*","Condition":{"Bool":{"a":{}}}}}"#,
+            "a condition's value is text",
+        ),
+        (r#"{"Statement":{"Effect":"Allow","Action":"*","Principal":"me","Resource":"*"}}"#, "a principal is"),
+        ("[]", "a policy is a JSON object, this is a list"),
+        ("", "found the end of the text"),
+        ("{\"Statement\":[]} x", "more text after the end"),
+    ] {
+        let error = Policy::read(text).unwrap_err().to_string();
+        assert!(error.contains(says), "{text}: {error}");
+    }
+    // Ten megabytes are read and judged too large, in passing time; nesting is bounded.
+    let large = format!(
+        r#"{{"Version":"2012-10-17","Statement":[{{"Effect":"Allow","Action":[{}"s3:GetObject"],"Resource":"*"}}]}}"#,
+        "\"s3:GetObject\",".repeat(700_000)
+    );
+    assert!(large.len() > 10_000_000);
+    assert!(Policy::read(&large).unwrap().size() > 6_144);
+    assert_eq!(lint(&large, Kind::Managed).iter().map(|l| l.id).collect::<Vec<_>>(), ["too-large"]);
+    let file = format!(
+        r#"{{"UserDetailList":[{{"UserName":"u","Arn":"arn:aws:iam::111122223333:user/u",
+            "UserPolicyList":[{{"PolicyName":"large","PolicyDocument":{large}}}]}}]}}"#
+    );
+    let account = Account::read(&authorization_details(&file).unwrap());
+    assert!(account.policies.is_empty() && account.problems[0].why.contains("more than any policy AWS accepts"));
+    assert!(Policy::read(&format!("{}{}", "[".repeat(5_000_000), "]".repeat(5_000_000))).is_err());
+}
+
+#[test]
+fn questions_about_nobody_and_nothing_are_refused_with_help() {
+    let text = r#"{"UserDetailList":[{"UserName":"josephine","Arn":"arn:aws:iam::111122223333:user/josephine"}]}"#;
+    let account = Account::read(&authorization_details(text).unwrap());
+    let ask = |who: &str, action: &str| account.can(who, action, "*", &Context::new()).unwrap_err().to_string();
+    assert!(ask("user/jose", "s3:GetObject").contains("there is user/josephine"));
+    assert!(ask("AROAEXAMPLE", "s3:GetObject").contains("no user or role"));
+    for action in ["GetObject", "s3:", "s3:Get*", "s3: GetObject", ""] {
+        assert!(ask("user/josephine", action).contains("is no action"), "{action}");
+    }
+}
+
+#[test]
+fn the_example_account_reads_whole() {
+    let Ok(samples) = std::env::var("BARTIZAN_SAMPLES") else {
+        return eprintln!("skipped: the_example_account_reads_whole: BARTIZAN_SAMPLES is not set");
+    };
+    let text = std::fs::read_to_string(format!("{samples}/iam/example-account.json")).unwrap();
+    let identity = authorization_details(&text).unwrap();
+    assert_eq!((identity.users.len(), identity.roles.len(), identity.groups.len()), (44, 78, 5));
+    let account = Account::read(&identity);
+    let graph = Graph::new(&account);
+    let powers = graph.powers();
+    // The account is built of known escalations, one user or role for each, named privescN. Those that are none here:
+    let none = [
+        // its trust was changed to an administrator's session, so nobody of the account can take the first step
+        "privesc-AssumeRole-start-user",
+        // it is trusted by the account, but has no permissions itself
+        "privesc-permissive-role-trust",
+        // changing a role's policies is worth nothing to a user who can become no role whose policies it may change
+        "privesc12-PutRolePolicy-user",
+        "privesc9-AttachRolePolicy-user",
+        // a role is in no group, and no user's policies are its own
+        "privesc7-AttachUserPolicy-role",
+        "privesc8-AttachGroupPolicy-role",
+        "privesc10-PutUserPolicy-role",
+        "privesc11-PutGroupPolicy-role",
+        "privesc13-AddUserToGroup-role",
+        // no policy in the account has a stronger version that is not in force
+        "privesc2-SetExistingDefaultPolicyVersion-user",
+        "privesc2-SetExistingDefaultPolicyVersion-role",
+    ];
+    let missed: Vec<&str> = account
+        .principals
+        .iter()
+        .enumerate()
+        .filter(|(i, p)| p.name.starts_with("privesc") && powers[*i] < Power::MayBecome)
+        .map(|(_, p)| p.name.as_str())
+        .filter(|name| !none.contains(name))
+        .collect();
+    assert!(missed.is_empty(), "{missed:?}");
+    // Paths begin at their principal and end at the target, and each step is an edge of the graph.
+    for path in graph.escalations().into_iter().flatten() {
+        let mut at = path.from;
+        for step in &path.steps {
+            assert!(
+                !step.edges.is_empty()
+                    && step.edges.iter().all(|e| graph.edges()[*e].from == at && graph.edges()[*e].to == step.to)
+            );
+            if let bartizan::iam::graph::To::Principal(to) = step.to {
+                at = to;
+            }
+        }
+    }
+}
+
+fn fragment() -> impl Strategy<Value = String> {
+    prop::sample::select(vec![
+        "{",
+        "}",
+        "[",
+        "]",
+        ":",
+        ",",
+        "\"Version\"",
+        "\"2012-10-17\"",
+        "\"Statement\"",
+        "\"Effect\"",
+        "\"Allow\"",
+        "\"Deny\"",
+        "\"Action\"",
+        "\"NotAction\"",
+        "\"s3:*\"",
+        "\"*\"",
+        "\"Resource\"",
+        "\"arn:aws:s3:::b/${aws:username}*\"",
+        "\"Condition\"",
+        "\"StringLike\"",
+        "\"ForAllValues:Null\"",
+        "\"Principal\"",
+        "{\"AWS\":\"*\"}",
+        "true",
+        "1e9",
+        "null",
+        "\"\\ud83d\"",
+        " ",
+        "\n",
+        "\u{0}",
+        "é",
+    ])
+    .prop_map(str::to_owned)
+}
+
+fn value() -> impl Strategy<Value = String> {
+    "[a-z*?:$' {},./\u{e9}]{0,24}"
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 800, failure_persistence: None, ..ProptestConfig::default() })]
+
+    #[test]
+    fn any_text_is_read_or_refused(text in prop::collection::vec(fragment(), 0..40).prop_map(|f| f.concat())) {
+        if let Ok(policy) = Policy::read(&text) {
+            prop_assert_eq!(&Policy::read(&policy.print()).unwrap(), &policy);
+        }
+        let _ = lint(&text, Kind::Managed);
+    }
+
+    #[test]
+    fn any_bytes_are_read_or_refused(bytes in prop::collection::vec(any::<u8>(), 0..200)) {
+        let text = String::from_utf8_lossy(&bytes);
+        let _ = Policy::read(&text);
+        let _ = authorization_details(&text);
+    }
+
+    #[test]
+    fn any_policy_is_evaluated(
+        actions in prop::collection::vec(value(), 0..3),
+        resources in prop::collection::vec(value(), 0..3),
+        condition in (prop::sample::select(vec!["StringLike", "ArnLike", "NumericLessThan", "DateLessThan", "IpAddress", "Bool", "Null", "BinaryEquals", "ForAnyValue:StringNotLike"]), value(), value()),
+        not in any::<[bool; 2]>(),
+        asked in (value(), value(), value(), value()),
+    ) {
+        let (operator, key, wanted) = condition;
+        let text = serde_json::json!({"Version": "2012-10-17", "Statement": [{
+            "Effect": "Allow", (if not[0] { "NotAction" } else { "Action" }): actions,
+            (if not[1] { "NotResource" } else { "Resource" }): resources, "Principal": {"AWS": [asked.0]},
+            "Condition": {operator: {key.clone(): [wanted]}},
+        }]}).to_string();
+        let policy = Policy::read(&text).unwrap();
+        prop_assert_eq!(&Policy::read(&policy.print()).unwrap(), &policy);
+        let compiled = Compiled::new("p", "", policy);
+        let caller = Caller::new(&asked.0);
+        let action = ActionName::new(&asked.1);
+        let resource = Resource::new(&asked.2);
+        let context = Context::new().with(&key, [asked.3]);
+        let own = [&compiled];
+        let layers = Layers { identity: &own, boundary: Some(&compiled), resource: ResourcePolicy::Is(&compiled), ..Layers::default() };
+        let request = Request { caller: &caller, action: &action, resource: &resource, context: &context };
+        prop_assert_eq!(decide(&request, &layers), explain(&request, &layers).decision);
+        let _ = lint(&text, Kind::Resource);
+    }
+}
+
+#[test]
+fn an_account_answers_with_everything_that_applies() {
+    let policy = |statement: &str| format!(r#"{{"Version":"2012-10-17","Statement":[{statement}]}}"#);
+    let read = policy(r#"{"Sid":"Read","Effect":"Allow","Action":"s3:Get*","Resource":"arn:aws:s3:::data/*"}"#);
+    let tagged = policy(
+        r#"{"Effect":"Allow","Action":"sqs:*","Resource":"*","Condition":{"StringEquals":{"aws:PrincipalTag/team":"red"}}}"#,
+    );
+    let trust = policy(r#"{"Effect":"Allow","Principal":{"AWS":"arn:aws:iam::111122223333:root"},"Action":"sts:AssumeRole"}"#);
+    let text = format!(
+        r#"{{"UserDetailList":[
+            {{"UserName":"ada","Arn":"arn:aws:iam::111122223333:user/ada","GroupList":["readers"],"Tags":[{{"Key":"team","Value":"red"}}],
+              "UserPolicyList":[{{"PolicyName":"tagged","PolicyDocument":{tagged}}}]}},
+            {{"UserName":"bob","Arn":"arn:aws:iam::111122223333:user/bob","UserPolicyList":[{{"PolicyName":"tagged","PolicyDocument":{tagged}}}]}},
+            {{"UserName":"cy","Arn":"arn:aws:iam::111122223333:user/cy",
+              "AttachedManagedPolicies":[{{"PolicyName":"AdministratorAccess","PolicyArn":"arn:aws:iam::aws:policy/AdministratorAccess"}}],
+              "PermissionsBoundary":{{"PermissionsBoundaryArn":"arn:aws:iam::111122223333:policy/unread"}}}}],
+          "GroupDetailList":[{{"GroupName":"readers","Arn":"arn:aws:iam::111122223333:group/readers",
+              "GroupPolicyList":[{{"PolicyName":"read","PolicyDocument":{read}}}]}}],
+          "RoleDetailList":[{{"RoleName":"app","Arn":"arn:aws:iam::111122223333:role/app","AssumeRolePolicyDocument":{trust},
+              "RolePolicyList":[{{"PolicyName":"tagged","PolicyDocument":{tagged}}}]}}]}}"#
+    );
+    let mut account = Account::read(&authorization_details(&text).unwrap());
+    let none = Context::new();
+    let (object, star) = ("arn:aws:s3:::data/k", "arn:aws:sqs:eu-west-1:111122223333:q");
+    let answer = account.can("user/ada", "s3:GetObject", object, &none).unwrap();
+    assert_eq!(answer.decision, Decision::Allowed);
+    // It says which statement of which policy, and where that stands in the document.
+    let because = &answer.because[0];
+    assert_eq!((because.policy.as_str(), because.statement.as_str()), ("inline read of group/readers", "Read"));
+    let span = because.span;
+    assert!(read[span.start as usize..span.end as usize].starts_with("{\"Sid\":\"Read\""));
+    let can = |who: &str, action: &str, on: &str| account.can(who, action, on, &none).unwrap().decision;
+    let no = Decision::Denied { explicit: false };
+    assert_eq!(can("user/bob", "s3:GetObject", object), no);
+    // A user has the tags it has; what tags a role's session brings is not known.
+    assert_eq!(can("user/ada", "sqs:SendMessage", star), Decision::Allowed);
+    assert_eq!(can("user/bob", "sqs:SendMessage", star), no);
+    assert_eq!(can("role/app", "sqs:SendMessage", star), Decision::Depends);
+    assert_eq!(can("arn:aws:sts::111122223333:assumed-role/app/s", "s3:GetObject", object), no);
+    // An unread boundary may allow or not; it is listed as a problem.
+    assert_eq!(can("user/cy", "s3:GetObject", object), Decision::Depends);
+    assert!(account.problems.iter().any(|p| p.policy.ends_with("policy/unread")));
+    // The trust delegates to the account, so the caller's own policies must allow.
+    assert_eq!(can("user/ada", "sts:AssumeRole", "arn:aws:iam::111122223333:role/app"), no);
+    let who = |account: &Account| -> Vec<String> {
+        let all = account.who_can("s3:GetObject", object, &none).unwrap();
+        all.into_iter().map(|(i, a)| format!("{} {:?}", account.principals[i].name, a.decision)).collect()
+    };
+    assert_eq!(who(&account), ["ada Allowed", "cy Depends"]);
+    let bucket = policy(
+        r#"{"Effect":"Allow","Principal":{"AWS":"arn:aws:iam::111122223333:role/app"},"Action":"s3:GetObject","Resource":"arn:aws:s3:::data/*"}"#,
+    );
+    account.set_resource_policy("arn:aws:s3:::data", &Document(bucket));
+    assert_eq!(who(&account), ["ada Allowed", "cy Depends", "app Allowed"]);
+    account.set_scps(&[vec![("guard".to_owned(), Document(policy(r#"{"Effect":"Deny","Action":"s3:*","Resource":"*"}"#)))]]);
+    assert_eq!(who(&account), [""; 0]);
+    let denied = account.can("user/ada", "s3:GetObject", object, &none).unwrap();
+    assert_eq!((denied.decision, denied.because[0].policy.as_str()), (Decision::Denied { explicit: true }, "guard"));
+}
