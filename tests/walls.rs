@@ -12,6 +12,9 @@ const ROOMS: &[(&str, &[&str])] = &[
     ("model", &["text"]),
     ("triage", &["model"]),
     ("iam", &["model", "text"]),
+    ("network", &["model", "text"]),
+    ("ssm", &[]),
+    ("terminal", &[]),
     ("config", &["model", "triage"]),
     ("catalog", &["model", "listing", "text", "triage"]),
     ("world", &["model", "listing", "catalog", "triage"]),
@@ -32,8 +35,8 @@ const ROOMS: &[(&str, &[&str])] = &[
     (
         "cli",
         &[
-            "model", "listing", "text", "triage", "iam", "config", "catalog", "world", "message", "formats", "aws", "cache",
-            "ledger", "demo", "work", "console",
+            "model", "listing", "text", "triage", "iam", "network", "config", "catalog", "world", "message", "formats", "aws",
+            "cache", "ledger", "demo", "work", "console",
         ],
     ),
     ("main", &["cli"]),
@@ -41,7 +44,7 @@ const ROOMS: &[(&str, &[&str])] = &[
 ];
 
 /// Crates that a pure room must not touch, by room.
-const PURE: &[&str] = &["text", "listing", "model", "triage", "iam", "catalog"];
+const PURE: &[&str] = &["text", "listing", "model", "triage", "iam", "network", "catalog"];
 const IMPURE_CRATES: &[&str] = &["tokio", "ratatui", "crossterm", "aws_", "sqlx"];
 
 fn sources() -> Vec<(PathBuf, String)> {

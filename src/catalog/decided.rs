@@ -279,7 +279,7 @@ pub fn board(base: &Index, shown: &Index, decisions: &Decisions, now: Timestamp)
         .iter()
         .filter_map(|(s, state)| if let Subject::Finding(k) = s { Some((k.short(), state)) } else { None })
         .collect();
-    let mut owners: Vec<Owned> = Vec::new();
+    let mut owners: Vec<String> = Vec::new();
     let mut places: HashMap<String, usize> = HashMap::new();
     let mut rows: Vec<(Facts<'static>, Option<&State>, usize)> = Vec::with_capacity(base.rows());
     for ((_, of), (_, made)) in base.segments().zip(shown.segments()) {
@@ -294,8 +294,7 @@ pub fn board(base: &Index, shown: &Index, decisions: &Decisions, now: Timestamp)
                 Some((name, place)) if name == owner => *place,
                 _ => {
                     let place = *places.entry(owner.to_owned()).or_insert_with(|| {
-                        let name = (!owner.is_empty()).then(|| Name::from(owner));
-                        owners.push(Owned { owner: name, origin: Origin::Unowned });
+                        owners.push(owner.to_owned());
                         owners.len() - 1
                     });
                     last = Some((owner.to_owned(), place));
@@ -305,6 +304,10 @@ pub fn board(base: &Index, shown: &Index, decisions: &Decisions, now: Timestamp)
             rows.push((source.facts(row, key, true), findings.get(&key).copied(), place));
         }
     }
-    let items = rows.iter().map(|(facts, state, place)| Item { facts: *facts, state: *state, owned: &owners[*place] });
+    let owned = |place: usize| {
+        let owner = owners[place].as_str();
+        Owned { owner: (!owner.is_empty()).then_some(owner), origin: Origin::Unowned }
+    };
+    let items = rows.iter().map(|(facts, state, place)| Item { facts: *facts, state: *state, owned: owned(*place) });
     queues::board(&decisions.policy, items, now)
 }

@@ -235,8 +235,8 @@ impl Writer {
         let claim = state.claim.as_ref().map_or_else(String::new, |c| format!("{}, {}", person(&c.by), self.time(Some(c.at))));
         let facts = [
             ("claimed by", claim),
-            ("held", state.hold.as_ref().map_or_else(String::new, hold)),
-            ("waits for approval", state.pending.as_ref().map_or_else(String::new, hold)),
+            ("held", state.hold.as_deref().map_or_else(String::new, hold)),
+            ("waits for approval", state.pending.as_deref().map_or_else(String::new, hold)),
             (
                 "came back",
                 state.returned.map_or_else(String::new, |(why, at)| format!("{why:?}, {}", self.time(Some(at))).to_lowercase()),
@@ -401,12 +401,12 @@ pub fn of_entry(entry: &Entry, finding: Option<&str>, now: Timestamp) -> Detail 
 }
 
 /// What decided an owner, to stand behind "by".
-fn owned_by(origin: &Origin) -> String {
+fn owned_by(origin: &Origin<'_>) -> String {
     match origin {
         Origin::Explicit => "a decision on it".into(),
         Origin::Resource => "a decision on its resource".into(),
         Origin::Account => "a decision on its account".into(),
-        Origin::Rule(rule) => rule.clone(),
+        Origin::Rule(rule) => (*rule).to_owned(),
         Origin::Unowned => String::new(),
     }
 }

@@ -10,6 +10,7 @@ mod iam;
 mod import;
 mod ledger;
 mod list;
+mod net;
 mod permissions;
 mod report;
 mod setup;
@@ -92,6 +93,8 @@ enum Command {
     Show(show::Show),
     /// Who can do what, who can become whom, and why; policies written and linted
     Iam(iam::Iam),
+    /// What can be reached from where, why, and what would close it
+    Net(net::NetCommand),
     /// Decide on findings: assign, claim, note, status, accept, …
     Triage(triage::Triage),
     /// Hand-over from one shift to the next
@@ -139,6 +142,7 @@ pub fn main() -> Result<ExitCode> {
         Some(Command::List(list)) => list.run(&global)?,
         Some(Command::Show(show)) => show.run(&global)?,
         Some(Command::Iam(iam)) => iam.run(&global)?,
+        Some(Command::Net(net)) => net.run(&global)?,
         Some(Command::Triage(triage)) => triage.run(&global)?,
         Some(Command::Report(report)) => report.run(&global)?,
         Some(Command::Ledger(ledger)) => ledger.run(&global)?,

@@ -4,7 +4,9 @@
 //!
 //! How identity is decided and what each field becomes: `docs/findings.md`.
 
+pub mod asciicast;
 pub mod asff;
+pub mod aws_cli;
 mod identity;
 mod merge;
 mod ocsf;

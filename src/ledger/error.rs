@@ -1,5 +1,7 @@
 //! What can go wrong at the ledger's door, in words for the person who waits; never a password.
 
+use std::io::ErrorKind;
+
 use crate::model::decision::NotAnEntry;
 
 /// An error of the ledger or of its local side.
@@ -47,6 +49,15 @@ impl LedgerError {
         let ledger = ledger.to_owned();
         let why = error.to_string();
         match error {
+            // A certificate that does not hold, or a file of certificates that is not there: waiting does not help.
+            sqlx::Error::Io(e)
+                if matches!(
+                    e.kind(),
+                    ErrorKind::InvalidData | ErrorKind::InvalidInput | ErrorKind::NotFound | ErrorKind::PermissionDenied
+                ) =>
+            {
+                Self::Refused { ledger, why }
+            }
             sqlx::Error::Io(_) | sqlx::Error::PoolTimedOut | sqlx::Error::PoolClosed | sqlx::Error::WorkerCrashed => {
                 Self::Unreachable { ledger, why }
             }

@@ -86,6 +86,10 @@ fn step(line: &[u8], chain: &mut Chain, held: &mut Option<Row>, closed: &mut boo
             Ok(())
         }
         Err(_) => {
+            let end = serde_json::from_str::<Closing>(line).ok().map(|c| Head { sequence: c.entries, hash: c.hash });
+            if let Some(end) = end {
+                chain.note(end);
+            }
             if let Some(last) = held.take() {
                 chain.push(&last, None).map_err(Some)?;
             }
@@ -93,8 +97,7 @@ fn step(line: &[u8], chain: &mut Chain, held: &mut Option<Row>, closed: &mut boo
             if *closed {
                 return chain.finish(None).map_err(Some);
             }
-            let end = serde_json::from_str::<Closing>(line).map_err(|_| None)?;
-            chain.finish(Some(Head { sequence: end.entries, hash: end.hash })).map_err(Some)?;
+            chain.finish(Some(end.ok_or(None)?)).map_err(Some)?;
             Err(None)
         }
     }

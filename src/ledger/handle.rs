@@ -37,6 +37,7 @@ pub struct Options {
 
 /// What became of a decision.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[expect(clippy::large_enum_variant, reason = "the large one is the usual one")]
 pub enum Decided {
     /// It is in the ledger, and its delivery in the outbox.
     Saved(Entry),
@@ -376,7 +377,10 @@ impl Ledger {
     /// Where the ledger cannot be reached; what is wrong in it stands in the report.
     pub async fn verify(&self, mut against: Against, progress: impl FnMut(u64)) -> Result<Report> {
         let seen = self.inner.local.seen(&self.inner.address).await?;
-        against.seen.extend(seen.map(|(_, head)| head).filter(|h| h.sequence > 0));
+        if let Some((id, head)) = seen {
+            against.ledger.get_or_insert(id);
+            against.seen.extend((head.sequence > 0).then_some(head));
+        }
         verify::verify(&self.inner.store, &against, progress).await
     }
 
@@ -432,6 +436,7 @@ impl Ledger {
                 break;
             }
         }
+        chain.compact();
         self.with_view(|v| v.chain = chain);
         self.show_kept().await?;
         changed.sort_unstable();

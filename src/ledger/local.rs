@@ -25,6 +25,7 @@ const MIGRATIONS: &[&[&str]] = &[&[
      finding TEXT NOT NULL, entry TEXT NOT NULL, target TEXT NOT NULL, before TEXT NOT NULL, state TEXT NOT NULL, \
      attempts INTEGER NOT NULL, next INTEGER NOT NULL, leased INTEGER NOT NULL, said TEXT NOT NULL, done INTEGER) STRICT",
     "CREATE INDEX outbox_waiting ON outbox (finding, position) WHERE state <> 'sent'",
+    "CREATE INDEX outbox_pending ON outbox (position) WHERE state = 'pending'",
     "CREATE INDEX outbox_finding ON outbox (finding, position)",
 ]];
 

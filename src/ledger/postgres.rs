@@ -36,6 +36,8 @@ const CHANNEL: &str = "bartizan_ledger";
 const POLL: Duration = Duration::from_millis(600);
 /// How old a token may be when a connection is opened with it; RDS takes them for 15 minutes.
 const TOKEN_AGE: Duration = Duration::from_secs(10 * 60);
+/// How long an answer may take before the server counts as unreachable: a cut that nobody announces looks like this.
+const ANSWER: Duration = Duration::from_secs(5);
 /// How often an append that collided or lost its connection is tried before the ledger counts as unreachable.
 const TRIES: usize = 8;
 
@@ -56,7 +58,7 @@ impl Postgres {
     pub fn prepare(server: &Server, token: Option<Token>, name: String) -> Self {
         let pool = PgPoolOptions::new()
             .max_connections(4)
-            .acquire_timeout(Duration::from_secs(5))
+            .acquire_timeout(Duration::from_secs(3))
             .idle_timeout(Duration::from_secs(300))
             .connect_lazy_with(server.options.clone());
         let (fresh, listener) = (Mutex::new(None), Mutex::new(None));
@@ -143,13 +145,18 @@ impl Postgres {
         // 23505 and 42P07 while setting up: another starter was faster where advisory locks do nothing.
         let overtaken = error.as_database_error().and_then(sqlx::error::DatabaseError::code);
         let overtaken = overtaken.is_some_and(|c| matches!(&*c, "23505" | "42P07"));
-        let cut = matches!(error, sqlx::Error::Io(_))
+        let cut = matches!(error, sqlx::Error::Io(_)) && matches!(ours, LedgerError::Unreachable { .. })
             || error.as_database_error().is_some_and(|d| d.code().is_some_and(|c| c.starts_with("57P01")));
         if is_collision(error) || overtaken || cut { Failed::Again(ours) } else { Failed::For(ours) }
     }
 
     fn error(&self, tried: &'static str) -> impl Fn(sqlx::Error) -> LedgerError {
         move |e| LedgerError::from_sql(&self.name, tried, &e)
+    }
+
+    /// An answer, or after a while the error of having none.
+    async fn answer<T>(&self, tried: &'static str, asked: impl Future<Output = Result<T, sqlx::Error>> + Send) -> Result<T> {
+        timeout(ANSWER, asked).await.unwrap_or(Err(sqlx::Error::PoolTimedOut)).map_err(self.error(tried))
     }
 
     async fn before(&self, tx: &mut Transaction<'_, Database>, batch: &[Append]) -> Result<Before, Failed> {
@@ -281,7 +288,8 @@ impl Store for Postgres {
             let mut tries = 1;
             // A cut during the commit leaves open whether it was written; the ids make the repetition safe.
             let outcomes = loop {
-                match self.append_once(part).await {
+                let silent = |_| Err(Failed::For(self.error("append")(sqlx::Error::PoolTimedOut)));
+                match timeout(ANSWER, self.append_once(part)).await.unwrap_or_else(silent) {
                     Ok(outcomes) => break outcomes,
                     Err(Failed::Again(_)) if tries < TRIES => {
                         tries += 1;
@@ -309,27 +317,23 @@ impl Store for Postgres {
         self.ready().await?;
         let rows = sqlx::query("SELECT body, hash FROM bartizan_entries WHERE sequence > $1 ORDER BY sequence LIMIT $2")
             .bind(i64::try_from(after).unwrap_or(i64::MAX))
-            .bind(i64::try_from(limit).unwrap_or(i64::MAX))
-            .fetch_all(&self.pool)
-            .await
-            .map_err(self.error("read entries"))?;
+            .bind(i64::try_from(limit).unwrap_or(i64::MAX));
+        let rows = self.answer("read entries", rows.fetch_all(&self.pool)).await?;
         rows.iter().map(|row| self.read_entry(row)).collect()
     }
 
     async fn of_subject(&self, subject: &Subject) -> Result<Vec<Entry>> {
         self.ready().await?;
-        let rows = sqlx::query("SELECT body, hash FROM bartizan_entries WHERE subject = $1 ORDER BY sequence")
-            .bind(subject.to_string())
-            .fetch_all(&self.pool)
-            .await
-            .map_err(self.error("read entries"))?;
+        let rows =
+            sqlx::query("SELECT body, hash FROM bartizan_entries WHERE subject = $1 ORDER BY sequence").bind(subject.to_string());
+        let rows = self.answer("read entries", rows.fetch_all(&self.pool)).await?;
         rows.iter().map(|row| self.read_entry(row)).collect()
     }
 
     async fn head(&self) -> Result<Head> {
         self.ready().await?;
-        let row = sqlx::query("SELECT sequence, hash FROM bartizan_head WHERE one = 1").fetch_one(&self.pool).await;
-        self.read_head(&row.map_err(self.error("read the ledger's end"))?)
+        let row = sqlx::query("SELECT sequence, hash FROM bartizan_head WHERE one = 1").fetch_one(&self.pool);
+        self.read_head(&self.answer("read the ledger's end", row).await?)
     }
 
     async fn wait(&self, after: u64, at_most: Duration) -> Result<bool> {
@@ -351,7 +355,8 @@ impl Store for Postgres {
         let sql = "SELECT sequence, id, subject, body, hash FROM bartizan_entries WHERE sequence > $1 ORDER BY sequence LIMIT $2";
         let read = self.error("read entries");
         let limit = i64::try_from(limit).unwrap_or(i64::MAX);
-        let rows = sqlx::query(sql).bind(after).bind(limit).fetch_all(&self.pool).await.map_err(&read)?;
+        let rows = sqlx::query(sql).bind(after).bind(limit).fetch_all(&self.pool);
+        let rows = self.answer("read entries", rows).await?;
         let row = |r: &PgRow| {
             Ok(Row {
                 sequence: r.try_get(0)?,
@@ -366,8 +371,8 @@ impl Store for Postgres {
 
     async fn id(&self) -> Result<String> {
         self.ready().await?;
-        let row = sqlx::query("SELECT value FROM bartizan_meta WHERE name = 'ledger'").fetch_one(&self.pool).await;
-        row.and_then(|r| r.try_get(0)).map_err(self.error("read the ledger's id"))
+        let row = sqlx::query("SELECT value FROM bartizan_meta WHERE name = 'ledger'").fetch_one(&self.pool);
+        self.answer("read the ledger's id", row).await?.try_get(0).map_err(self.error("read the ledger's id"))
     }
 
     async fn self_check(&self) -> Result<Vec<String>> {

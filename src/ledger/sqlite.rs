@@ -6,7 +6,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePool, SqlitePoolOptions, SqliteRow, SqliteSynchronous};
-use sqlx::{Row as _, Sqlite as Database, Transaction};
+use sqlx::{Connection as _, Row as _, Sqlite as Database, Transaction};
 use tokio::sync::OnceCell;
 use tokio::time::{Instant, sleep};
 
@@ -232,12 +232,13 @@ impl Store for Sqlite {
         let mut wrong: Vec<String> =
             sqlx::query_scalar("PRAGMA integrity_check").fetch_all(&self.readers).await.map_err(&check)?;
         wrong.retain(|line| line != "ok");
-        // What is there has to be what the migrations made, or a trigger or view could show other rows than are stored.
-        let found: Vec<String> = sqlx::query_scalar("SELECT sql FROM sqlite_schema WHERE sql IS NOT NULL ORDER BY rowid")
-            .fetch_all(&self.readers)
-            .await
-            .map_err(&check)?;
-        let made: Vec<&str> = MIGRATIONS.iter().flat_map(|m| m.iter()).filter(|s| s.starts_with("CREATE")).copied().collect();
+        // What is there has to be what the migrations make, or a trigger or view could show other rows than are stored.
+        let schema = "SELECT quote(type) || quote(name) || quote(tbl_name) || quote(sql) FROM sqlite_schema ORDER BY type, name";
+        let found: Vec<String> = sqlx::query_scalar(schema).fetch_all(&self.readers).await.map_err(&check)?;
+        let memory = SqlitePoolOptions::new().max_connections(1).connect_lazy_with(SqliteConnectOptions::new().in_memory(true));
+        migrate(&memory, "memory", MIGRATIONS).await?;
+        let made: Vec<String> = sqlx::query_scalar(schema).fetch_all(&memory).await.map_err(&check)?;
+        memory.close().await;
         if found != made {
             wrong.push("its tables are not those that bartizan made".into());
         }
@@ -305,7 +306,14 @@ pub(crate) fn pools(path: &Path) -> Result<(SqlitePool, SqlitePool)> {
         // A file that is damaged or made by someone else is not trusted to run code of its own.
         .pragma("trusted_schema", "OFF")
         .pragma("cell_size_check", "ON");
-    let pool = || SqlitePoolOptions::new().acquire_timeout(Duration::from_secs(15)).test_before_acquire(false);
+    let pool = || {
+        let pool = SqlitePoolOptions::new().acquire_timeout(Duration::from_secs(15)).test_before_acquire(false);
+        // A transaction that failed may leave a connection that neither is nor is not in one (SQLite rolls back by itself
+        // when the disk is full): such a connection is not used again.
+        pool.before_acquire(|connection, _| {
+            Box::pin(async move { Ok(connection.ping().await.is_ok() && !connection.is_in_transaction()) })
+        })
+    };
     let readers = pool().max_connections(2).connect_lazy_with(options.clone());
     Ok((pool().max_connections(1).connect_lazy_with(options), readers))
 }
@@ -353,4 +361,68 @@ pub fn random_id() -> Result<EntryId> {
     let mut bytes = [0; 16];
     getrandom::fill(&mut bytes).map_err(|e| LedgerError::File { path: "the random source".into(), why: e.to_string() })?;
     Ok(EntryId(bytes))
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used, clippy::expect_used)]
+mod tests {
+    use super::*;
+    use crate::ledger::handle::draft;
+    use crate::ledger::verify::{Against, verify};
+    use crate::model::decision::{Actor, Decision};
+
+    fn note(n: u32) -> Append {
+        let actor = Actor { arn: "arn:aws:iam::1:user/jo".into(), os_user: "jo".into(), host: "h".into() };
+        let decision = Decision::Note { text: "x".repeat(2000) };
+        let subject = Subject::Account(n.to_string());
+        Append { draft: draft(jiff::Timestamp::UNIX_EPOCH, actor, subject, decision, "").unwrap(), based_on: None }
+    }
+
+    #[tokio::test]
+    async fn a_full_disk_loses_nothing_and_says_so() {
+        let directory = tempfile::tempdir().unwrap();
+        let store = Sqlite::prepare(&directory.path().join("ledger.db")).unwrap();
+        store.ready().await.unwrap();
+        // As many pages as the disk would have.
+        sqlx::query("PRAGMA max_page_count = 60").execute(&store.writer).await.unwrap();
+        let mut saved = 0;
+        let full = loop {
+            match store.append(&[note(saved)]).await {
+                Ok(_) => saved += 1,
+                Err(e) => break e,
+            }
+            assert!(saved < 1000, "it never became full");
+        };
+        assert!(matches!(full, LedgerError::Full { .. }), "{full}");
+        assert!(full.to_string().contains("was not saved; free space"), "{full}");
+        let report = verify(&store, &Against::default(), |_| {}).await.unwrap();
+        assert_eq!((report.entries, report.fault), (u64::from(saved), None));
+        sqlx::query("PRAGMA max_page_count = 1000").execute(&store.writer).await.unwrap();
+        store.append(&[note(saved)]).await.unwrap();
+        assert_eq!(store.head().await.unwrap().sequence, u64::from(saved) + 1);
+    }
+
+    #[cfg(unix)]
+    #[tokio::test]
+    async fn only_its_user_may_read_the_file() {
+        use std::os::unix::fs::PermissionsExt;
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("deep/er/ledger.db");
+        let store = Sqlite::prepare(&path).unwrap();
+        store.append(&[note(1)]).await.unwrap();
+        let mode = |p: &Path| std::fs::metadata(p).unwrap().permissions().mode() & 0o777;
+        assert_eq!((mode(&path), mode(path.parent().unwrap())), (0o600, 0o700));
+        assert_eq!(mode(&path.with_extension("db-wal")), 0o600);
+    }
+
+    #[tokio::test]
+    async fn entries_cannot_be_changed_or_removed_by_accident() {
+        let directory = tempfile::tempdir().unwrap();
+        let store = Sqlite::prepare(&directory.path().join("ledger.db")).unwrap();
+        store.append(&[note(1)]).await.unwrap();
+        for sql in ["UPDATE bartizan_entries SET hash = 'x'", "DELETE FROM bartizan_entries"] {
+            let refused = sqlx::query(sql).execute(&store.writer).await.unwrap_err();
+            assert!(refused.to_string().contains("entries are final"), "{refused}");
+        }
+    }
 }

@@ -32,6 +32,7 @@ pub struct Append {
 
 /// What became of it.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[expect(clippy::large_enum_variant, reason = "the large one is the usual one")]
 pub enum Outcome {
     Appended(Entry),
     /// Others decided on the subject since: their entries, the oldest first. Nothing was written.
@@ -80,7 +81,7 @@ pub trait Store: Send + Sync {
 /// Either store.
 pub enum AnyStore {
     Sqlite(Sqlite),
-    Postgres(Postgres),
+    Postgres(Box<Postgres>),
 }
 
 impl fmt::Debug for AnyStore {
@@ -118,7 +119,7 @@ impl AnyStore {
     pub fn prepare(address: &Address, token: Option<Token>) -> Result<Self> {
         Ok(match address {
             Address::File(path) => Self::Sqlite(Sqlite::prepare(path)?),
-            Address::Postgres(server) => Self::Postgres(Postgres::prepare(server, token, address.to_string())),
+            Address::Postgres(server) => Self::Postgres(Box::new(Postgres::prepare(server, token, address.to_string()))),
         })
     }
     /// Connects and brings the schema up to date, once.

@@ -48,9 +48,9 @@ pub enum Fault {
         sequence: u64,
         why: CheckpointError,
     },
-    /// A checkpoint is of another ledger.
+    /// A checkpoint, or what was seen before, is of another ledger.
     OtherLedger {
-        checkpoint: String,
+        expected: String,
         found: String,
     },
     /// The database finds its own file or schema damaged.
@@ -85,9 +85,7 @@ impl fmt::Display for Fault {
                 write!(f, "entry {} of a checkpoint is not there: entries at the end were removed", checkpoint.sequence)
             }
             Self::Checkpoint { sequence, why } => write!(f, "the checkpoint at entry {sequence} does not hold: {why}"),
-            Self::OtherLedger { checkpoint, found } => {
-                write!(f, "a checkpoint is of the ledger {checkpoint}, and this is {found}")
-            }
+            Self::OtherLedger { expected, found } => write!(f, "this is the ledger {found}, and {expected} was expected here"),
             Self::Storage { why } => write!(f, "the database itself is damaged or was altered: {why}"),
         }
     }
@@ -116,6 +114,8 @@ pub struct Chain {
     entries: u64,
     /// Ends to hold the chain against, by sequence.
     marks: Vec<Head>,
+    /// The end as the ledger notes it.
+    noted: Option<Head>,
 }
 
 impl Chain {
@@ -123,6 +123,10 @@ impl Chain {
     pub fn new(mut marks: Vec<Head>) -> Self {
         marks.sort_by_key(|m| m.sequence);
         Self { marks, ..Self::default() }
+    }
+    /// Says where the ledger says it ends: it tells which of the last two entries was exchanged.
+    pub fn note(&mut self, end: Head) {
+        self.noted = Some(end);
     }
     pub fn head(&self) -> Head {
         self.head
@@ -195,8 +199,9 @@ impl Chain {
         }
         match next {
             Some(next) if next.previous == self.head.hash => Fault::Inserted { sequence: here },
-            // The chain goes on from this entry, so it is the one before it that was exchanged, hash and all.
-            Some(next) if next.previous == entry.hash && here > 1 => {
+            // The chain goes on from this entry or is noted to end in it, so it is the one before it that was exchanged,
+            // hash and all.
+            next if here > 1 && next.as_ref().map_or(self.noted.map(|n| n.hash), |n| Some(n.previous)) == Some(entry.hash) => {
                 let how = format!("its hash was made to fit, but entry {here} was written behind another");
                 Fault::Changed { sequence: here - 1, how }
             }
@@ -235,6 +240,8 @@ pub struct Against {
     pub public_key: Option<String>,
     /// Ends that this console saw before.
     pub seen: Vec<Head>,
+    /// The id of the ledger that this console saw before.
+    pub ledger: Option<String>,
 }
 
 /// Verifies a ledger from its first entry to its last. `progress` is called with the entries done.
@@ -266,6 +273,7 @@ async fn check<S: Store>(
     let noted = store.head().await?;
     let marks = checkpoints.iter().map(|c| c.head).chain(against.seen.iter().copied()).collect();
     let mut chain = Chain::new(marks);
+    chain.note(noted);
     let mut page = store.rows(i64::MIN, PAGE).await?;
     while let Some(last) = page.last() {
         // Only what the noted end covers: others may append meanwhile.
@@ -287,10 +295,13 @@ async fn check<S: Store>(
     if let Err(fault) = chain.finish(Some(noted)) {
         return Ok(Some(fault));
     }
+    if let Some(was) = against.ledger.as_ref().filter(|was| **was != id) {
+        return Ok(Some(Fault::OtherLedger { expected: was.clone(), found: id }));
+    }
     for checkpoint in &checkpoints {
         report.checkpoints += 1;
         if checkpoint.ledger != id {
-            return Ok(Some(Fault::OtherLedger { checkpoint: checkpoint.ledger.clone(), found: id }));
+            return Ok(Some(Fault::OtherLedger { expected: checkpoint.ledger.clone(), found: id }));
         }
         if let Some(key) = &against.public_key {
             if let Err(why) = checkpoint.verify(key) {

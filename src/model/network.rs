@@ -22,9 +22,13 @@ pub struct Network {
     pub egress_only_gateways: Vec<Gateway>,
     pub nat_gateways: Vec<NatGateway>,
     pub peerings: Vec<Peering>,
+    pub transit_gateways: Vec<TransitGateway>,
     pub transit_gateway_attachments: Vec<TransitGatewayAttachment>,
+    pub transit_gateway_route_tables: Vec<TransitGatewayRouteTable>,
+    pub vpn_gateways: Vec<VpnGateway>,
     pub endpoints: Vec<Endpoint>,
     pub load_balancers: Vec<LoadBalancer>,
+    pub target_groups: Vec<TargetGroup>,
     pub prefix_lists: Vec<PrefixList>,
     pub addresses: Vec<Address>,
 }
@@ -521,6 +525,79 @@ object! {
         resource_type: String,
         resource_id: String,
         state: String,
+        /// The route table that reads what comes in here.
+        #[serde(deserialize_with = "lenient::maybe")]
+        association: Option<TransitGatewayAssociation>,
+        /// `ec2:DescribeTransitGatewayVpcAttachments`; empty where not read.
+        #[serde(deserialize_with = "lenient::list")]
+        subnet_ids: Vec<String>,
+        #[serde(with = "tags")]
+        tags: Tags,
+    }
+}
+object! { TransitGatewayAssociation { transit_gateway_route_table_id: String, transit_gateway_attachment_id: String, state: String } }
+
+object! {
+    /// `ec2:DescribeTransitGateways`
+    TransitGateway {
+        transit_gateway_id: String,
+        transit_gateway_arn: String,
+        owner_id: String,
+        state: String,
+        #[serde(deserialize_with = "lenient::maybe")]
+        options: Option<TransitGatewayOptions>,
+        #[serde(with = "tags")]
+        tags: Tags,
+    }
+}
+object! {
+    /// `security_group_referencing_support` is `enable` where groups of other VPCs may be named in rules.
+    TransitGatewayOptions { security_group_referencing_support: String, association_default_route_table_id: String }
+}
+
+object! {
+    /// `ec2:DescribeTransitGatewayRouteTables`, with what belongs to it; none where that was not read.
+    TransitGatewayRouteTable {
+        transit_gateway_route_table_id: String,
+        transit_gateway_id: String,
+        state: String,
+        /// `ec2:SearchTransitGatewayRoutes`: static routes, and propagated ones where the answer has them.
+        #[serde(deserialize_with = "lenient::maybe", skip_serializing_if = "Option::is_none")]
+        routes: Option<Vec<TransitGatewayRoute>>,
+        /// `ec2:GetTransitGatewayRouteTablePropagations`
+        #[serde(deserialize_with = "lenient::maybe", skip_serializing_if = "Option::is_none")]
+        propagations: Option<Vec<TransitGatewayPropagation>>,
+        /// `ec2:GetTransitGatewayRouteTableAssociations`
+        #[serde(deserialize_with = "lenient::maybe", skip_serializing_if = "Option::is_none")]
+        associations: Option<Vec<TransitGatewayAssociation>>,
+        #[serde(with = "tags")]
+        tags: Tags,
+    }
+}
+object! {
+    TransitGatewayRoute {
+        destination_cidr_block: String,
+        prefix_list_id: String,
+        /// `static` or `propagated`.
+        #[serde(rename = "Type")]
+        kind: String,
+        /// `active` or `blackhole`.
+        state: String,
+        #[serde(deserialize_with = "lenient::list")]
+        transit_gateway_attachments: Vec<TransitGatewayPropagation>,
+    }
+}
+object! {
+    TransitGatewayPropagation { transit_gateway_attachment_id: String, resource_id: String, resource_type: String, state: String }
+}
+
+object! {
+    /// `ec2:DescribeVpnGateways`: a virtual private gateway.
+    VpnGateway {
+        vpn_gateway_id: String,
+        state: String,
+        #[serde(deserialize_with = "lenient::list")]
+        vpc_attachments: Vec<GatewayAttachment>,
         #[serde(with = "tags")]
         tags: Tags,
     }
@@ -576,6 +653,37 @@ object! {
     }
 }
 object! { LoadBalancerZone { zone_name: String, subnet_id: String } }
+
+object! {
+    /// `elasticloadbalancing:DescribeTargetGroups`, with what belongs to it; none where that was not read.
+    TargetGroup {
+        target_group_arn: String,
+        target_group_name: String,
+        protocol: String,
+        #[serde(deserialize_with = "lenient::number")]
+        port: Option<i64>,
+        vpc_id: String,
+        /// `instance`, `ip`, `lambda`, `alb`.
+        target_type: String,
+        #[serde(deserialize_with = "lenient::list")]
+        load_balancer_arns: Vec<String>,
+        /// The `Target` of each row of `elasticloadbalancing:DescribeTargetHealth`.
+        #[serde(deserialize_with = "lenient::maybe", skip_serializing_if = "Option::is_none")]
+        targets: Option<Vec<Target>>,
+        /// `preserve_client_ip.enabled` of `elasticloadbalancing:DescribeTargetGroupAttributes`.
+        #[serde(deserialize_with = "lenient::maybe_flag", skip_serializing_if = "Option::is_none")]
+        preserve_client_ip: Option<bool>,
+    }
+}
+object! {
+    /// An instance id, an address, a function or a load balancer, and the port there.
+    Target {
+        id: String,
+        #[serde(deserialize_with = "lenient::number")]
+        port: Option<i64>,
+        availability_zone: String,
+    }
+}
 
 object! {
     /// `ec2:DescribeManagedPrefixLists` with the entries of `ec2:GetManagedPrefixListEntries`.

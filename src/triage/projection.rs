@@ -11,13 +11,65 @@ use crate::triage::state::State;
 /// All states. A clone shares the bulk: only what changed lately is copied.
 #[derive(Debug, Clone, Default)]
 pub struct Projection {
-    base: Arc<HashMap<Subject, State>>,
-    /// Newer than `base`, at most [`RECENT`].
+    base: Arc<States>,
+    /// Newer than `base`.
     recent: HashMap<Subject, State>,
     head: Head,
 }
 
-/// How many changed states stand beside the shared bulk before they are merged into it.
+/// States by subject, sorted, findings before all else: reading it back from a snapshot is one pass without hashing, and
+/// a search touches subjects only.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct States {
+    subjects: Vec<Subject>,
+    states: Vec<State>,
+}
+
+impl States {
+    pub(crate) fn with_capacity(n: usize) -> Self {
+        Self { subjects: Vec::with_capacity(n), states: Vec::with_capacity(n) }
+    }
+    /// Adds a subject behind the last; whether it belongs there.
+    pub(crate) fn push(&mut self, subject: Subject, state: State) -> bool {
+        let in_order = self.subjects.last().is_none_or(|last| *last < subject);
+        if in_order {
+            self.subjects.push(subject);
+            self.states.push(state);
+        }
+        in_order
+    }
+    fn get(&self, subject: &Subject) -> Option<&State> {
+        self.subjects.binary_search(subject).ok().and_then(|at| self.states.get(at))
+    }
+    fn iter(&self) -> impl Iterator<Item = (&Subject, &State)> {
+        self.subjects.iter().zip(&self.states)
+    }
+    /// Those that are no findings.
+    fn others(&self) -> impl Iterator<Item = (&Subject, &State)> {
+        let from = self.subjects.partition_point(|s| matches!(s, Subject::Finding(_)));
+        self.iter().skip(from)
+    }
+    /// With newer states, sorted by subject, in the place of older ones.
+    fn merged(self, newer: Vec<(Subject, State)>) -> Self {
+        let mut all = Self::with_capacity(self.subjects.len() + newer.len());
+        let mut newer = newer.into_iter().peekable();
+        for (subject, state) in self.subjects.into_iter().zip(self.states) {
+            while let Some((subject, state)) = newer.next_if(|(s, _)| *s < subject) {
+                all.push(subject, state);
+            }
+            match newer.next_if(|(s, _)| *s == subject) {
+                Some((subject, state)) => all.push(subject, state),
+                None => all.push(subject, state),
+            };
+        }
+        for (subject, state) in newer {
+            all.push(subject, state);
+        }
+        all
+    }
+}
+
+/// How many changed states stand beside the shared bulk before [`Projection::compact`] merges them into it.
 const RECENT: usize = 1024;
 
 /// What became of an entry that was handed to [`Projection::apply`].
@@ -31,7 +83,7 @@ pub enum Applied {
 }
 
 impl Projection {
-    pub(crate) fn from_parts(states: HashMap<Subject, State>, head: Head) -> Self {
+    pub(crate) fn from_parts(states: States, head: Head) -> Self {
         Self { base: Arc::new(states), recent: HashMap::new(), head }
     }
 
@@ -41,7 +93,10 @@ impl Projection {
         for entry in entries {
             by_subject.entry(&entry.subject).or_default().push(entry);
         }
-        let states = by_subject.into_iter().map(|(subject, of)| (subject.clone(), State::fold(of.iter().copied()))).collect();
+        let mut states = States::with_capacity(by_subject.len());
+        for (subject, of) in by_subject {
+            states.push(subject.clone(), State::fold(of.iter().copied()));
+        }
         let head = entries.last().map_or(Head::EMPTY, |e| Head { sequence: e.sequence, hash: e.hash });
         Self::from_parts(states, head)
     }
@@ -52,25 +107,34 @@ impl Projection {
     }
     /// How many subjects were ever decided on.
     pub fn len(&self) -> usize {
-        self.base.len() + self.recent.keys().filter(|s| !self.base.contains_key(s)).count()
+        self.base.subjects.len() + self.recent.keys().filter(|s| self.base.get(s).is_none()).count()
     }
     pub fn is_empty(&self) -> bool {
-        self.base.is_empty() && self.recent.is_empty()
+        self.base.subjects.is_empty() && self.recent.is_empty()
     }
     pub fn get(&self, subject: &Subject) -> Option<&State> {
-        self.recent.get(subject).or_else(|| self.base.get(subject))
+        let recent = if self.recent.is_empty() { None } else { self.recent.get(subject) };
+        recent.or_else(|| self.base.get(subject))
     }
     pub fn finding(&self, key: FindingKey) -> Option<&State> {
         self.get(&Subject::Finding(key))
     }
     /// Every subject and its state, in no order.
     pub fn iter(&self) -> impl Iterator<Item = (&Subject, &State)> {
-        self.recent.iter().chain(self.base.iter().filter(|(subject, _)| !self.recent.contains_key(subject)))
+        self.recent.iter().chain(self.base.iter().filter(|(subject, _)| !self.is_recent(subject)))
+    }
+    /// Every subject that is no finding, and its state, in no order.
+    pub fn others(&self) -> impl Iterator<Item = (&Subject, &State)> {
+        let recent = self.recent.iter().filter(|(s, _)| !matches!(s, Subject::Finding(_)));
+        recent.chain(self.base.others().filter(|(subject, _)| !self.is_recent(subject)))
+    }
+    fn is_recent(&self, subject: &Subject) -> bool {
+        !self.recent.is_empty() && self.recent.contains_key(subject)
     }
     /// Every subject and its state, by subject.
     pub fn sorted(&self) -> Vec<(&Subject, &State)> {
         let mut all: Vec<_> = self.iter().collect();
-        all.sort_unstable_by(|(a, _), (b, _)| a.cmp(b));
+        all.sort_unstable_by_key(|(subject, _)| *subject);
         all
     }
 
@@ -103,12 +167,26 @@ impl Projection {
         self.put(entry.subject.clone(), state);
     }
 
+    /// Merges what changed lately into the shared bulk where that is much: to be called once after many entries.
+    pub fn compact(&mut self) {
+        if self.recent.len() >= RECENT {
+            self.merge();
+        }
+    }
+
     fn put(&mut self, subject: Subject, state: State) {
         self.recent.insert(subject, state);
-        if self.recent.len() >= RECENT {
-            let base = Arc::make_mut(&mut self.base);
-            base.extend(self.recent.drain());
+        // While a whole ledger is read the bulk grows by half at a time, so that merging stays linear.
+        if self.recent.len() >= RECENT.max(self.base.subjects.len() / 2) {
+            self.merge();
         }
+    }
+
+    fn merge(&mut self) {
+        let mut newer: Vec<(Subject, State)> = self.recent.drain().collect();
+        newer.sort_unstable_by(|(a, _), (b, _)| a.cmp(b));
+        let base = std::mem::take(&mut self.base);
+        self.base = Arc::new(Arc::unwrap_or_clone(base).merged(newer));
     }
 }
 

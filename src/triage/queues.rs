@@ -1,7 +1,7 @@
 //! What stands in whose queue: counts by team and by person, times to claim and to resolve, ageing. One pass over the
 //! findings; it keeps none of them.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 
 use jiff::{SignedDuration, Timestamp};
 
@@ -17,7 +17,7 @@ use crate::triage::state::{HoldKind, Return, State};
 pub struct Item<'a> {
     pub facts: Facts<'a>,
     pub state: Option<&'a State>,
-    pub owned: &'a Owned,
+    pub owned: Owned<'a>,
 }
 
 /// Upper ends of the ageing histogram's bars, in days; the last bar has none.
@@ -75,18 +75,18 @@ struct Tally {
 
 /// Counts every finding into its team's and its assignee's queue.
 pub fn board<'a>(policy: &Policy, items: impl IntoIterator<Item = Item<'a>>, now: Timestamp) -> Board {
-    let mut teams: BTreeMap<&str, Tally> = BTreeMap::new();
-    let mut people: BTreeMap<&str, Tally> = BTreeMap::new();
+    let mut teams: HashMap<&str, Tally> = HashMap::new();
+    let mut people: HashMap<&str, Tally> = HashMap::new();
     let mut all = Tally::default();
     for item in items {
         let one = count(policy, &item, now);
         all.add(&one);
-        teams.entry(item.owned.owner.as_deref().unwrap_or_default()).or_default().add(&one);
+        teams.entry(item.owned.owner.unwrap_or_default()).or_default().add(&one);
         if let Some(person) = item.state.and_then(|s| s.assignee.as_deref()) {
             people.entry(person).or_default().add(&one);
         }
     }
-    let finish = |all: BTreeMap<&str, Tally>| all.into_iter().map(|(name, t)| (name.to_owned(), t.finish())).collect();
+    let finish = |all: HashMap<&str, Tally>| all.into_iter().map(|(name, t)| (name.to_owned(), t.finish())).collect();
     Board { teams: finish(teams), people: finish(people), all: all.finish() }
 }
 
@@ -123,8 +123,8 @@ fn count(policy: &Policy, item: &Item<'_>, now: Timestamp) -> One {
     one.pending = state.pending.is_some();
     if let Some(hold) = state.hold.as_ref().filter(|h| h.kind == HoldKind::Accepted) {
         one.accepted = true;
-        let soon = now.saturating_add(SignedDuration::from_hours(24 * i64::from(policy.expiring_days)));
-        one.expiring = hold.until <= soon.unwrap_or(Timestamp::MAX);
+        let left = hold.until.as_millisecond() - now.as_millisecond();
+        one.expiring = left <= i64::from(policy.expiring_days) * 86_400_000;
     }
     one.returned = one.open.is_some() && matches!(state.returned, Some((Return::Expired, _)));
     one.claim = state.first_claim.map(since);

@@ -1,11 +1,14 @@
 //! When a finding is due: its explicit date, else first seen plus the service level, moved by the time for which its
 //! risk was accepted.
 
-use jiff::{SignedDuration, Timestamp};
+use jiff::Timestamp;
 
 use crate::triage::policy::Policy;
 use crate::triage::rules::Facts;
 use crate::triage::state::{HoldKind, State};
+
+/// In milliseconds. Queues reckon with a million findings at a time, so with whole numbers.
+const HOUR: i64 = 3_600_000;
 
 /// A due date and how it came about.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -25,8 +28,8 @@ impl Due {
     }
     /// Whether it is due within so many hours, and not over yet.
     pub fn is_soon(&self, now: Timestamp, hours: u32) -> bool {
-        let soon = now.saturating_add(SignedDuration::from_hours(i64::from(hours))).unwrap_or(Timestamp::MAX);
-        !self.paused && self.at.is_some_and(|at| at >= now && at <= soon)
+        let soon = |at: Timestamp| at.as_millisecond() - now.as_millisecond() <= i64::from(hours) * HOUR;
+        !self.paused && self.at.is_some_and(|at| at >= now && soon(at))
     }
 }
 
@@ -38,9 +41,9 @@ pub fn due(policy: &Policy, facts: &Facts<'_>, state: Option<&State>, now: Times
     }
     let severity = state.and_then(|s| s.severity).unwrap_or(facts.severity);
     let at = policy.hours(severity, facts.environment).map(|hours| {
-        let wait = SignedDuration::from_hours(i64::from(hours))
-            .saturating_add(SignedDuration::from_millis(state.map_or(0, |s| s.paused_at(now))));
-        facts.first_seen.saturating_add(wait).unwrap_or(Timestamp::MAX)
+        let wait = (i64::from(hours) * HOUR).saturating_add(state.map_or(0, |s| s.paused_at(now)));
+        let at = facts.first_seen.as_millisecond().saturating_add(wait);
+        Timestamp::from_millisecond(at).unwrap_or(Timestamp::MAX)
     });
     Due { at, explicit: false, paused }
 }

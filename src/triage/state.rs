@@ -68,7 +68,6 @@ pub struct Decided {
     pub sequence: u64,
     /// The actor's ARN.
     pub by: Name,
-    pub at: Timestamp,
 }
 
 /// What the entries on one subject add up to. What is `None` was never decided: the source's own word stands.
@@ -84,8 +83,9 @@ pub struct State {
     pub severity: Option<Severity>,
     /// The explicit due date.
     pub due: Option<Timestamp>,
-    pub hold: Option<Hold>,
-    pub pending: Option<Hold>,
+    /// Boxed, as few have one and all take the room.
+    pub hold: Option<Box<Hold>>,
+    pub pending: Option<Box<Hold>>,
     /// Why and when it came back, until it is decided on again.
     pub returned: Option<(Return, Timestamp)>,
     pub first_claim: Option<Timestamp>,
@@ -131,7 +131,7 @@ impl State {
         self.last = entry.sequence;
         if entry.decision.changes_state() {
             let by = Name::from(entry.actor.arn.as_str());
-            self.decided = Some(Decided { sequence: entry.sequence, by, at: entry.at });
+            self.decided = Some(Decided { sequence: entry.sequence, by });
             self.returned = None;
         }
         match &entry.decision {
@@ -207,14 +207,14 @@ impl State {
 
     fn ask(&mut self, kind: HoldKind, until: Timestamp, pending: bool, entry: &Entry) {
         let (reason, by) = (entry.reason.as_str().into(), entry.actor.arn.as_str().into());
-        let hold = Hold { kind, until, reason, by, at: entry.at, sequence: entry.sequence };
+        let hold = Box::new(Hold { kind, until, reason, by, at: entry.at, sequence: entry.sequence });
         if pending {
             self.pending = Some(hold);
         } else {
             self.start(hold);
         }
     }
-    fn start(&mut self, hold: Hold) {
+    fn start(&mut self, hold: Box<Hold>) {
         self.end_hold(hold.at);
         self.hold = Some(hold);
         self.pending = None;

@@ -1,0 +1,307 @@
+//! `bartizan net`: what can be reached from where, why, and what would close it; on AWS, on an estate file, or on a folder
+//! of plain answers of the AWS CLI.
+
+use std::fs;
+use std::io::{self, Write as _};
+use std::path::Path;
+use std::sync::Arc;
+
+use clap::{Args, Subcommand, ValueEnum};
+use color_eyre::eyre::{Result, WrapErr as _, bail, eyre};
+use serde_json::json;
+
+use crate::cli::list::{table_width, unless_closed};
+use crate::cli::{Done, Global, setup};
+use crate::formats::aws_cli;
+use crate::model::estate::Estate;
+use crate::network::build::build;
+use crate::network::diagram::{dot, mermaid, organisation, svg, text as drawn, vpc};
+use crate::network::egress::egress;
+use crate::network::exposure::{NothingKnown, Source, closers, exposures, ladder};
+use crate::network::matrix::{cells, flows};
+use crate::network::net::Net;
+use crate::network::reach::{Path as Way, Verdict, can, resolve, service};
+use crate::network::unused::unused;
+use crate::text;
+use crate::work::sweep::Kind as Asked;
+
+/// Gaps in the estate that are told of at most; JSON has all.
+const MOST_GAPS: usize = 10;
+
+/// Options of net.
+#[derive(Debug, Args)]
+pub(super) struct NetCommand {
+    /// Print JSON
+    #[arg(long, global = true)]
+    json: bool,
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// What the internet reaches, the worst first
+    Exposures {
+        /// With each hop, and what would close it
+        #[arg(long)]
+        why: bool,
+    },
+    /// Can it be reached? Exit code 1 where it cannot or where that is not known
+    Can {
+        /// An address, a CIDR, `internet`, an id, a name or an ARN
+        source: String,
+        target: String,
+        /// 443, 53/udp, 1000-2000/tcp, icmp, all
+        port: String,
+    },
+    /// The same, hop by hop, with the rule that decides at each; where it is stopped, by what, and what would be next
+    Path { source: String, target: String, port: String },
+    /// What may flow between environments
+    Matrix {
+        /// Between accounts instead
+        #[arg(long)]
+        accounts: bool,
+    },
+    /// Draw the organisation's VPCs, or one
+    Diagram {
+        /// A VPC's id [default: all]
+        #[arg(value_name = "VPC")]
+        one: Option<String>,
+        #[arg(long, value_enum, default_value_t = Format::Text)]
+        format: Format,
+    },
+    /// Groups on nothing, rules that never match or that others cover, routes to what is gone
+    Unused,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum Format {
+    Text,
+    Svg,
+    Dot,
+    Mermaid,
+}
+
+impl NetCommand {
+    pub(super) fn run(&self, global: &Global) -> Result<Done> {
+        let estate = estate(global)?;
+        let net = build(&estate);
+        let mut out = String::new();
+        let mut done = Done::Whole;
+        match &self.command {
+            Command::Can { source, target, port } | Command::Path { source, target, port } => {
+                let (from, to) = (resolve(&net, source)?, resolve(&net, target)?);
+                let answer = can(&net, &from, &to, &service(port)?);
+                if answer.verdict != Verdict::Yes {
+                    done = Done::No;
+                }
+                if self.json {
+                    out = serde_json::to_string_pretty(&answer)?;
+                } else {
+                    out = format!("{}: {} to {}, {}\n", answer.verdict.word(), answer.from, answer.to, answer.service);
+                    if answer.pairs > 1 {
+                        out.push_str(&format!(
+                            "  {} of {} pairs of ends, {} not known\n",
+                            answer.reachable, answer.pairs, answer.not_known
+                        ));
+                    }
+                    if answer.left_out > 0 {
+                        out.push_str(&format!("  {} pairs were not looked at: name narrower ends\n", answer.left_out));
+                    }
+                    let whole = matches!(self.command, Command::Path { .. });
+                    for path in &answer.paths {
+                        tell(path, whole, &mut out);
+                    }
+                }
+            }
+            Command::Exposures { why } => {
+                let all = exposures(&net, &[Source::internet()], &NothingKnown);
+                let rows: Vec<_> = all
+                    .iter()
+                    .map(|e| {
+                        let mut row = json!({
+                            "id": e.id,
+                            "severity": e.severity.word(),
+                            "source": e.source,
+                            "target": net.id_of(e.target),
+                            "name": net.name_of(e.target),
+                            "account": net.homes[net.home_of(e.target)].label,
+                            "region": net.homes[net.home_of(e.target)].region,
+                            "service": e.service().to_string(),
+                            "verdict": e.verdict,
+                            "addresses": e.addresses,
+                            "score": e.score,
+                            "unknown": e.unknown,
+                            "inspected": e.inspected.iter().map(|o| net.id_of(*o)).collect::<Vec<_>>(),
+                        });
+                        if *why {
+                            row["path"] = json!(ladder(&net, e));
+                            row["would_close"] = json!(closers(&net, &all, e));
+                        }
+                        row
+                    })
+                    .collect();
+                if self.json {
+                    out = serde_json::to_string_pretty(&rows)?;
+                } else {
+                    for (e, row) in all.iter().zip(&rows) {
+                        let word = |field: &str| row[field].as_str().unwrap_or_default().to_owned();
+                        let sure = if e.verdict == Verdict::Yes { "" } else { "  (not known for certain)" };
+                        out.push_str(&format!(
+                            "{:<8}  {:<15}  {:<22}  {}  {}{sure}\n",
+                            word("severity"),
+                            word("account"),
+                            word("target"),
+                            word("service"),
+                            word("name")
+                        ));
+                        if *why {
+                            for path in ladder(&net, e) {
+                                tell(&path, true, &mut out);
+                            }
+                            for change in closers(&net, &all, e).iter().take(3) {
+                                let cuts = if change.also_cuts.is_empty() {
+                                    String::new()
+                                } else {
+                                    format!("; it would also cut {}", change.also_cuts.join(", "))
+                                };
+                                out.push_str(&format!("    closed by: {} on {}{cuts}\n", change.what, change.object));
+                            }
+                        }
+                    }
+                    if all.is_empty() {
+                        out.push_str("Nothing that was collected is reachable from the internet.\n");
+                    }
+                }
+            }
+            Command::Matrix { accounts } => {
+                let (all, ways) = (exposures(&net, &[Source::internet()], &NothingKnown), egress(&net));
+                let cells = cells(&net, &flows(&net), &all, &ways, *accounts);
+                if self.json {
+                    out = serde_json::to_string_pretty(&cells)?;
+                } else {
+                    let width = cells.iter().map(|c| text::width(&c.from).max(text::width(&c.to))).max().unwrap_or(0);
+                    for cell in &cells {
+                        let sure = if cell.verdict == Verdict::Yes { "" } else { "  (not known for certain)" };
+                        let (from, to) = (text::pad(&cell.from, width, false), text::pad(&cell.to, width, false));
+                        out.push_str(&format!("{from}  to  {to}  {}{sure}\n", cell.service));
+                    }
+                }
+            }
+            Command::Unused => {
+                let rows = unused(&net);
+                if self.json {
+                    out = serde_json::to_string_pretty(&rows)?;
+                } else {
+                    for row in &rows {
+                        let what = if row.rule.is_empty() { String::new() } else { format!("  {}", row.rule) };
+                        out.push_str(&format!("{:<24}  {}{what}: {}\n", row.id, row.name, row.why));
+                    }
+                }
+            }
+            Command::Diagram { one, format } => out = self.diagram(&net, one.as_deref(), *format, global)?,
+        }
+        for gap in net.gaps.iter().take(MOST_GAPS) {
+            eprintln!("{}", text::line(&format!("{}: {}", gap.object, gap.what)));
+        }
+        if net.gaps.len() > MOST_GAPS {
+            eprintln!("{} more parts of the network are not known", text::count((net.gaps.len() - MOST_GAPS) as u64));
+        }
+        // Foreign names are in it: line by line it is made safe.
+        let safe: Vec<_> = out.trim_end().lines().map(text::line).collect();
+        unless_closed(writeln!(io::stdout().lock(), "{}", safe.join("\n")))?;
+        Ok(done)
+    }
+
+    fn diagram(&self, net: &Net, one: Option<&str>, format: Format, global: &Global) -> Result<String> {
+        let all = exposures(net, &[Source::internet()], &NothingKnown);
+        let diagram = match one {
+            Some(id) => {
+                let at = net
+                    .vpcs
+                    .iter()
+                    .position(|v| v.id == id)
+                    .ok_or_else(|| eyre!("no VPC {id:?} is known; `bartizan list vpcs` shows what there is"))?;
+                vpc(net, at, &all, &[])
+            }
+            None => organisation(net, &all, &[]),
+        };
+        Ok(match format {
+            Format::Svg => svg(&diagram),
+            Format::Dot => dot(&diagram),
+            Format::Mermaid => mermaid(&diagram),
+            Format::Text => {
+                let lines = drawn(&diagram, table_width().min(160), global.ascii);
+                lines.into_iter().map(|line| line.text).collect::<Vec<_>>().join("\n")
+            }
+        })
+    }
+}
+
+/// The estate that is looked at: a folder of the AWS CLI's answers, a file, the demo, or AWS.
+fn estate(global: &Global) -> Result<Arc<Estate>> {
+    if let Some(folder) = global.from.as_deref().map(Path::new).filter(|path| path.is_dir()) {
+        let mut files = Vec::new();
+        read_folder(folder, folder, &mut files, 0)?;
+        files.sort();
+        let (estate, notes) = aws_cli::folder(files.iter().map(|(name, bytes)| (name.as_str(), bytes.as_slice())));
+        // A folder of an account's answers holds much else.
+        let (other, notes): (Vec<_>, Vec<_>) = notes.iter().partition(|note| note.ends_with("nothing in it is about networks"));
+        notes.iter().for_each(|note| eprintln!("{}", text::line(note)));
+        if !other.is_empty() {
+            eprintln!("{} files hold nothing about networks", other.len());
+        }
+        if estate.regions.is_empty() {
+            bail!("{} holds no answers about networks: aws ec2 describe-vpcs and its like, one or many a file", folder.display());
+        }
+        return Ok(Arc::new(estate));
+    }
+    let looked = setup::look(global, &[Asked::Accounts, Asked::Network])?;
+    Ok(Arc::clone(&looked.world.estate))
+}
+
+/// The JSON files below a folder, by their names in it.
+fn read_folder(root: &Path, folder: &Path, files: &mut Vec<(String, Vec<u8>)>, depth: usize) -> Result<()> {
+    if depth > 6 {
+        return Ok(());
+    }
+    let entries = fs::read_dir(folder).wrap_err_with(|| format!("could not read {}", folder.display()))?;
+    for entry in entries {
+        let path = entry.wrap_err_with(|| format!("could not read {}", folder.display()))?.path();
+        if path.is_dir() {
+            read_folder(root, &path, files, depth + 1)?;
+        } else if path.extension().is_some_and(|e| e == "json") {
+            let bytes = fs::read(&path).wrap_err_with(|| format!("could not read {}", path.display()))?;
+            let name = path.strip_prefix(root).unwrap_or(&path).display().to_string();
+            files.push((name, bytes));
+        }
+    }
+    Ok(())
+}
+
+/// One way, hop by hop.
+fn tell(path: &Way, whole: bool, out: &mut String) {
+    out.push_str(&format!(
+        "  {} to {}: {}\n",
+        path.from,
+        path.to,
+        if path.service.is_empty() { path.verdict.word() } else { &path.service }
+    ));
+    if whole {
+        for hop in &path.hops {
+            let way = if hop.request { " " } else { "back" };
+            let rules: Vec<&str> = hop.rules.iter().map(|r| r.text.as_str()).collect();
+            out.push_str(&format!("    {way:<4} {} {} {}  {}\n", hop.kind, hop.object, hop.name, rules.join("; ")));
+        }
+    }
+    for stop in &path.stops {
+        let way = if stop.request { "" } else { "on the way back, " };
+        out.push_str(&format!("    stopped {way}at {} {} {}: {}\n", stop.kind, stop.object, stop.name, stop.why));
+    }
+    for why in &path.unknown {
+        out.push_str(&format!("    not known: {why}\n"));
+    }
+    for by in &path.inspected {
+        out.push_str(&format!("    inspected by {by}, which is not evaluated\n"));
+    }
+}

@@ -1,0 +1,200 @@
+//! The way out: who can reach the internet and by what, which AWS services are reached privately, and why Session
+//! Manager does or does not reach an instance, as far as the network tells.
+
+use std::collections::BTreeMap;
+use std::net::IpAddr;
+
+use serde::Serialize;
+
+use crate::network::exposure::in_parallel;
+use crate::network::net::{Net, Object};
+use crate::network::packets::{Addresses, PacketSet, Ranges, Service, TCP};
+use crate::network::reach::{CLIENT_PORTS, Path, Verdict, path};
+use crate::network::walk::{Deed, End, Leg, packets_between, walk};
+
+/// Interfaces that get out to the internet the same way.
+#[derive(Debug, Clone)]
+pub struct Egress {
+    pub interfaces: Vec<usize>,
+    /// Gateways, appliances and endpoints on the way, in order.
+    pub by: Vec<Object>,
+    pub service: Service,
+    /// Where to.
+    pub destinations: Addresses,
+    /// Whether that is the whole internet of an address family.
+    pub whole: bool,
+    pub verdict: Verdict,
+    pub unknown: Vec<String>,
+    pub inspected: Vec<Object>,
+}
+
+/// Interfaces alike to every filter on the way out: same subnet, groups, and kind of address.
+type Alike<'n> = (usize, &'n [usize], &'n [String], bool, bool, bool);
+
+/// Every way to the internet, by subnet and groups.
+pub fn egress(net: &Net) -> Vec<Egress> {
+    let mut classes: BTreeMap<Alike<'_>, Vec<usize>> = BTreeMap::new();
+    for (ix, i) in net.interfaces.iter().enumerate().filter(|(_, i)| !i.takes_no_connections() && !i.assumed) {
+        let key =
+            (i.subnet, i.groups.as_slice(), i.lost_groups.as_slice(), i.is_public(), !i.v6.is_empty(), i.is_ungrouped_kind());
+        classes.entry(key).or_default().push(ix);
+    }
+    let classes: Vec<Vec<usize>> = classes.into_values().collect();
+    let found = in_parallel(&classes, |members| of_class(net, members));
+    found.into_iter().flatten().collect()
+}
+
+fn of_class(net: &Net, members: &[usize]) -> Vec<Egress> {
+    let Some(first) = members.first() else { return Vec::new() };
+    let i = &net.interfaces[*first];
+    let ports = Ranges::range(CLIENT_PORTS.0, CLIENT_PORTS.1);
+    let internet = Addresses::internet();
+    // A public address goes first: the address it belongs to is the one that gets out by a gateway.
+    let v4 = i.v4.iter().find(|(_, public)| public.is_some()).or(i.v4.first()).map(|(a, _)| *a);
+    let mut out = Vec::new();
+    for address in v4.into_iter().chain(i.v6.first().copied()) {
+        let client = End::Interface { ix: *first, address: Some(address), public: None };
+        let server = End::Internet(internet.clone());
+        let packets = packets_between(net, &client, &server, &Service::everything(), &ports);
+        for leg in walk(net, &client, &server, packets, false).arrived {
+            let (set, verdict) = if leg.sure().is_empty() { (&leg.may, Verdict::Unknown) } else { (leg.sure(), Verdict::Yes) };
+            out.push(row(members, &leg, set, verdict, matches!(address, IpAddr::V6(_)), &internet));
+        }
+    }
+    out
+}
+
+fn row(members: &[usize], leg: &Leg, set: &PacketSet, verdict: Verdict, v6: bool, internet: &Addresses) -> Egress {
+    let destinations = set.destinations();
+    let mut by: Vec<Object> = Vec::new();
+    for step in leg.steps.iter().filter(|s| s.way == crate::network::lift::Way::Request) {
+        if let Deed::Through(object) = step.deed
+            && !by.contains(&object)
+        {
+            by.push(object);
+        }
+    }
+    Egress {
+        interfaces: members.to_vec(),
+        by,
+        service: set.service(),
+        whole: if v6 { destinations.v6.covers(&internet.v6) } else { destinations.v4.covers(&internet.v4) },
+        destinations,
+        verdict,
+        unknown: leg.doubts.clone(),
+        inspected: leg.inspected.clone(),
+    }
+}
+
+/// Services that most workloads call; the names are those of their endpoints.
+pub const SERVICES: &[&str] = &[
+    "s3",
+    "dynamodb",
+    "ssm",
+    "ssmmessages",
+    "ec2messages",
+    "sts",
+    "kms",
+    "secretsmanager",
+    "logs",
+    "monitoring",
+    "ecr.api",
+    "ecr.dkr",
+    "sqs",
+    "sns",
+    "lambda",
+    "ec2",
+];
+
+/// How a VPC reaches an AWS service.
+#[derive(Debug, Clone, Serialize)]
+pub struct ServiceAccess {
+    pub vpc: String,
+    pub service: &'static str,
+    /// Endpoints in the VPC for it.
+    pub endpoints: Vec<String>,
+    /// Interfaces of the VPC that get to the internet on port 443, and so may call it there.
+    pub by_internet: usize,
+    pub interfaces: usize,
+}
+
+/// Which services each VPC reaches privately, and which only over the internet.
+pub fn service_access(net: &Net, egress: &[Egress]) -> Vec<ServiceAccess> {
+    let https = Service::ports(TCP, 443, 443);
+    let mut out_by_vpc: BTreeMap<usize, Vec<usize>> = BTreeMap::new();
+    for e in egress.iter().filter(|e| e.verdict != Verdict::No && e.service.meets(&https)) {
+        let only_endpoint = e.by.iter().any(|o| matches!(o, Object::Endpoint(x) if net.endpoints[*x].kind == "Gateway"));
+        for i in e.interfaces.iter().filter(|_| !only_endpoint) {
+            out_by_vpc.entry(net.interfaces[*i].vpc).or_default().push(*i);
+        }
+    }
+    let mut rows = Vec::new();
+    for (ix, vpc) in net.vpcs.iter().enumerate() {
+        let mut by_internet = out_by_vpc.remove(&ix).unwrap_or_default();
+        by_internet.sort_unstable();
+        by_internet.dedup();
+        let interfaces = vpc.subnets.iter().map(|s| net.subnets[*s].interfaces.len()).sum();
+        if interfaces == 0 {
+            continue;
+        }
+        for service in SERVICES {
+            let endpoints: Vec<String> =
+                endpoints_for(net, ix, service).into_iter().map(|e| net.endpoints[e].id.clone()).collect();
+            rows.push(ServiceAccess { vpc: vpc.id.clone(), service, endpoints, by_internet: by_internet.len(), interfaces });
+        }
+    }
+    rows
+}
+
+fn endpoints_for(net: &Net, vpc: usize, service: &str) -> Vec<usize> {
+    let fits = |e: &&usize| {
+        let name = &net.endpoints[**e].service;
+        name.strip_suffix(service).is_some_and(|front| front.ends_with('.') && front.matches('.').count() >= 2)
+    };
+    net.vpcs[vpc].endpoints.iter().filter(fits).copied().collect()
+}
+
+/// One service that Session Manager needs.
+#[derive(Debug, Clone, Serialize)]
+pub struct Need {
+    pub service: &'static str,
+    pub verdict: Verdict,
+    /// The endpoint's id, or `internet`.
+    pub by: String,
+    pub path: Path,
+}
+
+/// Whether an instance gets to the services Session Manager needs on port 443 ("Session Manager prerequisites":
+/// `ssm`, `ssmmessages`; `ec2messages` for old agents). The agent always calls; nothing has to come in.
+///
+/// None where the instance has no interface in the estate.
+pub fn session_manager(net: &Net, instance: usize) -> Option<Vec<Need>> {
+    let own = *net.instances[instance].interfaces.first()?;
+    let i = &net.interfaces[own];
+    let address = i.v4.first().map(|(a, _)| *a).or(i.v6.first().copied());
+    let client = End::Interface { ix: own, address, public: None };
+    let https = Service::ports(TCP, 443, 443);
+    let mut out = Vec::new();
+    for service in ["ssm", "ssmmessages", "ec2messages"] {
+        let private =
+            endpoints_for(net, i.vpc, service).into_iter().find(|e| net.endpoints[*e].private_dns && net.endpoints[*e].works);
+        let mut best: Option<Need> = None;
+        // With private DNS the service's name leads to the endpoint and nowhere else.
+        let servers: Vec<(String, End)> = match private {
+            Some(e) => {
+                let end =
+                    |x: &usize| End::Interface { ix: *x, address: net.interfaces[*x].v4.first().map(|(a, _)| *a), public: None };
+                net.endpoints[e].interfaces.iter().map(|x| (net.endpoints[e].id.clone(), end(x))).collect()
+            }
+            None => vec![("internet".to_owned(), End::Internet(Addresses::internet()))],
+        };
+        for (by, server) in servers {
+            let path = path(net, &client, &server, &https);
+            if best.as_ref().is_none_or(|b| path.verdict > b.verdict) {
+                best = Some(Need { service, verdict: path.verdict, by, path });
+            }
+        }
+        out.extend(best);
+    }
+    Some(out)
+}

@@ -1,0 +1,26 @@
+//! The network exposure engine: what can be reached from where, why, and what would close it. Pure judgement on an
+//! estate; it collects nothing and draws nothing but diagrams as text.
+//!
+//! ```text
+//! sets → packets → lift        packets as canonical sets, filters laid onto them
+//! net ← build (+ backends)     an estate, compiled; what is missing is named as a gap
+//! walk → words → reach         packets there and back, in words, between any two ends
+//! exposure, egress, matrix, unused → judge → findings
+//! diagram                      text, SVG, Graphviz, Mermaid
+//! ```
+
+pub mod backends;
+pub mod build;
+pub mod diagram;
+pub mod egress;
+pub mod exposure;
+pub mod judge;
+pub mod lift;
+pub mod matrix;
+pub mod net;
+pub mod packets;
+pub mod reach;
+pub mod sets;
+pub mod unused;
+pub mod walk;
+pub mod words;

@@ -1,0 +1,662 @@
+//! The compiled network: objects by number, rules as sets, routes as lines. [`build`](crate::network::build) makes it;
+//! nothing here reads an estate or judges.
+
+use std::collections::{BTreeMap, HashMap};
+use std::net::IpAddr;
+
+use crate::model::account::{Environment, Tags};
+use crate::network::packets::{Addresses, Allow, Number, Region, Service};
+
+/// One account and region.
+#[derive(Debug, Clone, Default)]
+pub struct Home {
+    pub account: String,
+    /// The account's name, else its id.
+    pub label: String,
+    pub region: String,
+    pub environment: Option<Environment>,
+    /// The account's owning team; empty where nobody is.
+    pub owner: String,
+}
+
+/// What an id names.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Object {
+    Vpc(usize),
+    Subnet(usize),
+    Table(usize),
+    Acl(usize),
+    Group(usize),
+    Interface(usize),
+    Instance(usize),
+    InternetGateway(usize),
+    EgressOnlyGateway(usize),
+    Nat(usize),
+    Peering(usize),
+    TransitGateway(usize),
+    Attachment(usize),
+    VpnGateway(usize),
+    Endpoint(usize),
+    LoadBalancer(usize),
+    PrefixList(usize),
+}
+
+/// What could not be understood, and what follows from it.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Gap {
+    /// The object that names what is missing or malformed.
+    pub object: String,
+    pub what: String,
+}
+
+#[derive(Debug, Clone, Default)]
+pub struct Vpc {
+    pub id: String,
+    pub name: String,
+    pub home: usize,
+    pub cidrs: Addresses,
+    pub cidr_texts: Vec<String>,
+    pub internet_gateway: Option<usize>,
+    pub egress_only: Option<usize>,
+    pub vpn_gateway: Option<usize>,
+    pub subnets: Vec<usize>,
+    pub peerings: Vec<usize>,
+    pub attachments: Vec<usize>,
+    pub endpoints: Vec<usize>,
+    /// The route table of its internet gateway or virtual private gateway (ingress routing).
+    pub edge_tables: BTreeMap<String, usize>,
+    pub is_default: bool,
+    /// Whether gateways may be attached that the estate does not have.
+    pub gateways_unknown: bool,
+    /// Whether the estate has it, or only something that names it.
+    pub seen: bool,
+}
+
+#[derive(Debug, Clone, Default)]
+pub struct Subnet {
+    pub id: String,
+    pub name: String,
+    pub home: usize,
+    pub vpc: usize,
+    pub zone: String,
+    pub cidrs: Addresses,
+    pub cidr_texts: Vec<String>,
+    /// None where no table is known for it.
+    pub table: Option<usize>,
+    /// None where no ACL is known for it.
+    pub acl: Option<usize>,
+    pub interfaces: Vec<usize>,
+}
+
+/// Where a route leads.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Target {
+    Local,
+    InternetGateway(usize),
+    EgressOnly(usize),
+    Nat(usize),
+    Peering(usize),
+    TransitGateway(usize),
+    VpnGateway(usize),
+    Endpoint(usize),
+    Interface(usize),
+    /// The route says so, or its target is known to be gone.
+    Blackhole(String),
+    /// Something the estate does not have, or that is not evaluated.
+    Unknown(String),
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Route {
+    /// As AWS writes it.
+    pub destination: String,
+    pub target: Target,
+    /// As AWS writes it.
+    pub target_text: String,
+}
+
+/// A line of addresses cut by longest prefix: first, last, index of what decides there; sorted and disjoint.
+#[derive(Debug, Clone, Default)]
+pub struct Line<A>(pub Vec<(A, A, usize)>);
+
+impl<A: Number> Line<A> {
+    /// Cuts the line by CIDRs: `(first, last, rank, index)`; the longest prefix decides, among equals the lowest rank.
+    pub fn longest(mut prefixes: Vec<(A, A, u8, usize)>) -> Self {
+        prefixes.sort_by(|a, b| a.0.cmp(&b.0).then(b.1.cmp(&a.1)).then(a.2.cmp(&b.2)).then(a.3.cmp(&b.3)));
+        prefixes.dedup_by(|later, kept| (later.0, later.1) == (kept.0, kept.1));
+        let mut out: Vec<(A, A, usize)> = Vec::with_capacity(prefixes.len());
+        // CIDRs nest or are disjoint: a stack of the open ones, the innermost on top.
+        let mut open: Vec<(A, usize)> = Vec::new();
+        let mut at = A::MIN;
+        let mut done = false;
+        let mut close = |open: &mut Vec<(A, usize)>, at: &mut A, done: &mut bool, before: Option<A>| {
+            while let Some(&(last, index)) = open.last() {
+                if before.is_some_and(|b| last >= b) {
+                    break;
+                }
+                if !*done && *at <= last {
+                    out.push((*at, last, index));
+                }
+                if last == A::MAX {
+                    *done = true;
+                } else if *at <= last {
+                    *at = last.next();
+                }
+                open.pop();
+            }
+            if let (Some(before), Some(&(_, index))) = (before, open.last())
+                && *at < before
+            {
+                out.push((*at, before.prev(), index));
+            }
+        };
+        for (first, last, _, index) in prefixes {
+            close(&mut open, &mut at, &mut done, Some(first));
+            at = first;
+            open.push((last, index));
+        }
+        close(&mut open, &mut at, &mut done, None);
+        Self(out)
+    }
+    pub fn at(&self, address: A) -> Option<usize> {
+        let after = self.0.partition_point(|(first, _, _)| *first <= address);
+        let (_, last, index) = self.0.get(after.checked_sub(1)?)?;
+        (*last >= address).then_some(*index)
+    }
+}
+
+#[derive(Debug, Clone, Default)]
+pub struct Table {
+    pub id: String,
+    pub name: String,
+    pub home: usize,
+    pub routes: Vec<Route>,
+    pub v4: Line<u32>,
+    pub v6: Line<u128>,
+    /// A route whose destination is not known: everything no other route takes may go there.
+    pub unsure: Option<String>,
+}
+
+impl Table {
+    pub fn at(&self, address: IpAddr) -> Option<usize> {
+        match address {
+            IpAddr::V4(a) => self.v4.at(a.to_bits()),
+            IpAddr::V6(a) => self.v6.at(a.to_bits()),
+        }
+    }
+}
+
+/// What is surely let through, and what may be: the two differ only where something is not known.
+#[derive(Debug, Clone, Default)]
+pub struct Both {
+    pub sure: Allow,
+    pub may: Allow,
+    /// Whether the two are the same.
+    pub exact: bool,
+    /// Whether all of IPv4 and all of IPv6 surely passes: then nothing needs to be asked.
+    pub all: (bool, bool),
+}
+
+impl Both {
+    pub fn new(sure: Allow, may: Allow) -> Self {
+        let all = (sure.v4 == Region::everything(), sure.v6 == Region::everything());
+        Self { exact: sure == may, all, sure, may }
+    }
+}
+
+#[derive(Debug, Clone)]
+pub struct AclEntry {
+    pub number: i64,
+    pub egress: bool,
+    pub allow: bool,
+    pub service: Service,
+    pub peers: Addresses,
+    pub peer_text: String,
+}
+
+#[derive(Debug, Clone, Default)]
+pub struct Acl {
+    pub id: String,
+    pub name: String,
+    pub home: usize,
+    pub vpc: String,
+    pub is_default: bool,
+    pub subnets: Vec<usize>,
+    /// By direction, then number.
+    pub entries: Vec<AclEntry>,
+    pub ingress: Both,
+    pub egress: Both,
+    pub tags: Tags,
+}
+
+/// Who a security group rule is about.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Peer {
+    Cidr(Addresses),
+    /// A prefix list; none where its entries are not known.
+    List(Option<Addresses>),
+    /// A security group; none where the estate does not have it.
+    Group(Option<usize>),
+    /// A peer that could not be read.
+    Unreadable,
+}
+
+#[derive(Debug, Clone)]
+pub struct Rule {
+    pub egress: bool,
+    pub service: Service,
+    pub peer: Peer,
+    /// The CIDR, prefix list or group as AWS writes it.
+    pub peer_text: String,
+    /// The rule's own description.
+    pub description: String,
+}
+
+#[derive(Debug, Clone, Default)]
+pub struct Group {
+    pub id: String,
+    pub name: String,
+    pub home: usize,
+    pub vpc: String,
+    pub rules: Vec<Rule>,
+    /// The rules with CIDRs and prefix lists as one set.
+    pub ingress: Both,
+    pub egress: Both,
+    /// Rules that name groups.
+    pub by_group: Vec<usize>,
+    pub members: Vec<usize>,
+    pub tags: Tags,
+}
+
+#[derive(Debug, Clone, Default)]
+pub struct Interface {
+    pub id: String,
+    /// What people call it: its Name tag, its instance's, its description, its id.
+    pub name: String,
+    pub kind: String,
+    pub description: String,
+    pub home: usize,
+    pub vpc: usize,
+    pub subnet: usize,
+    /// Sorted.
+    pub groups: Vec<usize>,
+    /// Groups it names that the estate does not have.
+    pub lost_groups: Vec<String>,
+    /// Private IPv4 addresses with their public ones.
+    pub v4: Vec<(IpAddr, Option<IpAddr>)>,
+    pub v6: Vec<IpAddr>,
+    pub instance: Option<usize>,
+    pub load_balancer: Option<usize>,
+    pub endpoint: Option<usize>,
+    pub source_dest_check: bool,
+    /// Made from a load balancer whose interfaces are not in the estate: its addresses are not known.
+    pub assumed: bool,
+    /// An assumed interface of an internet-facing load balancer.
+    pub assumed_public: bool,
+    pub tags: Tags,
+}
+
+impl Interface {
+    /// Kinds that AWS runs without security groups: they filter nothing themselves.
+    pub fn is_ungrouped_kind(&self) -> bool {
+        matches!(
+            self.kind.as_str(),
+            "nat_gateway"
+                | "natGateway"
+                | "network_load_balancer"
+                | "gateway_load_balancer"
+                | "gateway_load_balancer_endpoint"
+                | "transit_gateway"
+        )
+    }
+    /// Kinds that only carry packets of others and answer none.
+    pub fn takes_no_connections(&self) -> bool {
+        matches!(self.kind.as_str(), "nat_gateway" | "natGateway" | "gateway_load_balancer_endpoint" | "transit_gateway")
+    }
+    pub fn is_public(&self) -> bool {
+        self.assumed_public || self.v4.iter().any(|(_, public)| public.is_some())
+    }
+    /// Every private IPv4 address and every IPv6 address.
+    pub fn addresses(&self) -> impl Iterator<Item = IpAddr> {
+        self.v4.iter().map(|(private, _)| *private).chain(self.v6.iter().copied())
+    }
+}
+
+#[derive(Debug, Clone, Default)]
+pub struct Instance {
+    pub id: String,
+    pub name: String,
+    pub arn: String,
+    pub home: usize,
+    pub interfaces: Vec<usize>,
+    /// ARN of its instance profile; empty where none.
+    pub profile: String,
+    pub state: String,
+    pub tags: Tags,
+}
+
+#[derive(Debug, Clone, Default)]
+pub struct Gateway {
+    pub id: String,
+    pub name: String,
+    pub home: usize,
+    pub vpc: Option<usize>,
+}
+
+#[derive(Debug, Clone, Default)]
+pub struct Nat {
+    pub id: String,
+    pub name: String,
+    pub home: usize,
+    pub vpc: usize,
+    pub subnet: Option<usize>,
+    pub is_public: bool,
+    pub private: Vec<IpAddr>,
+    pub public: Vec<IpAddr>,
+    pub works: bool,
+}
+
+/// One side of a peering.
+#[derive(Debug, Clone, Default)]
+pub struct Side {
+    pub vpc_id: String,
+    /// None where the estate does not have the VPC.
+    pub vpc: Option<usize>,
+    pub cidrs: Addresses,
+    pub region: String,
+    pub account: String,
+}
+
+#[derive(Debug, Clone, Default)]
+pub struct Peering {
+    pub id: String,
+    pub name: String,
+    pub home: usize,
+    pub sides: [Side; 2],
+    pub active: bool,
+    pub status: String,
+}
+
+#[derive(Debug, Clone, Default)]
+pub struct TransitGateway {
+    pub id: String,
+    pub name: String,
+    pub home: usize,
+    /// None where its options are not known.
+    pub group_references: Option<bool>,
+    pub attachments: Vec<usize>,
+}
+
+/// The route table that serves a transit gateway attachment.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Served {
+    By(usize),
+    Nobody,
+    #[default]
+    Unknown,
+}
+
+#[derive(Debug, Clone, Default)]
+pub struct Attachment {
+    pub id: String,
+    pub gateway: usize,
+    /// `vpc`, `vpn`, `direct-connect-gateway`, `peering`, `connect`, …
+    pub kind: String,
+    pub resource: String,
+    pub vpc: Option<usize>,
+    /// Empty where not known.
+    pub subnets: Vec<usize>,
+    pub table: Served,
+    pub works: bool,
+}
+
+#[derive(Debug, Clone)]
+pub struct TransitRoute {
+    pub destination: String,
+    /// Empty for a blackhole.
+    pub attachments: Vec<usize>,
+    /// An attachment it names that the estate does not have.
+    pub lost: String,
+    pub propagated: bool,
+}
+
+#[derive(Debug, Clone, Default)]
+pub struct TransitTable {
+    pub id: String,
+    pub gateway: usize,
+    pub routes: Vec<TransitRoute>,
+    pub v4: Line<u32>,
+    pub v6: Line<u128>,
+    /// Whether all its routes are known.
+    pub complete: bool,
+}
+
+#[derive(Debug, Clone, Default)]
+pub struct Endpoint {
+    pub id: String,
+    pub name: String,
+    pub home: usize,
+    pub vpc: usize,
+    /// `Gateway`, `Interface`, `GatewayLoadBalancer`.
+    pub kind: String,
+    pub service: String,
+    pub subnets: Vec<usize>,
+    pub interfaces: Vec<usize>,
+    pub private_dns: bool,
+    pub works: bool,
+    /// Whether its policy is more than AWS's default "allow everything".
+    pub has_own_policy: bool,
+}
+
+/// What answers behind a port of a load balancer.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Backend {
+    /// Port at the load balancer; none where any of its listeners may lead there (rules are not read).
+    pub listener: Option<u16>,
+    pub group: String,
+    pub interface: usize,
+    pub protocol: u8,
+    pub port: u16,
+    pub preserves_client: bool,
+}
+
+#[derive(Debug, Clone, Default)]
+pub struct LoadBalancer {
+    pub arn: String,
+    pub name: String,
+    /// `application`, `network`, `gateway`, `classic`.
+    pub kind: String,
+    pub home: usize,
+    pub vpc: usize,
+    pub internet_facing: bool,
+    pub interfaces: Vec<usize>,
+    /// None where its listeners are not known.
+    pub listens: Option<Service>,
+    pub backends: Vec<Backend>,
+    /// Whether all its target groups with their targets are known.
+    pub backends_known: bool,
+}
+
+#[derive(Debug, Clone, Default)]
+pub struct PrefixList {
+    pub id: String,
+    pub name: String,
+    pub home: usize,
+    /// None where they were not read.
+    pub entries: Option<Addresses>,
+    pub texts: Vec<String>,
+}
+
+/// Every network of an estate, compiled.
+#[derive(Debug, Clone, Default)]
+pub struct Net {
+    pub homes: Vec<Home>,
+    pub vpcs: Vec<Vpc>,
+    pub subnets: Vec<Subnet>,
+    pub tables: Vec<Table>,
+    pub acls: Vec<Acl>,
+    pub groups: Vec<Group>,
+    pub interfaces: Vec<Interface>,
+    pub instances: Vec<Instance>,
+    pub internet_gateways: Vec<Gateway>,
+    pub egress_only_gateways: Vec<Gateway>,
+    pub nats: Vec<Nat>,
+    pub peerings: Vec<Peering>,
+    pub transit_gateways: Vec<TransitGateway>,
+    pub attachments: Vec<Attachment>,
+    pub transit_tables: Vec<TransitTable>,
+    pub vpn_gateways: Vec<Gateway>,
+    pub endpoints: Vec<Endpoint>,
+    pub load_balancers: Vec<LoadBalancer>,
+    pub prefix_lists: Vec<PrefixList>,
+    /// What was missing or malformed, sorted.
+    pub gaps: Vec<Gap>,
+    pub ids: HashMap<String, Object>,
+    /// Interfaces by each of their addresses, private and public.
+    pub by_address: HashMap<IpAddr, Vec<usize>>,
+}
+
+impl Net {
+    pub fn object(&self, id: &str) -> Option<Object> {
+        self.ids.get(id).copied()
+    }
+    /// Account and region an object stands in.
+    pub fn home_of(&self, object: Object) -> usize {
+        match object {
+            Object::Vpc(i) => self.vpcs[i].home,
+            Object::Subnet(i) => self.subnets[i].home,
+            Object::Table(i) => self.tables[i].home,
+            Object::Acl(i) => self.acls[i].home,
+            Object::Group(i) => self.groups[i].home,
+            Object::Interface(i) => self.interfaces[i].home,
+            Object::Instance(i) => self.instances[i].home,
+            Object::InternetGateway(i) => self.internet_gateways[i].home,
+            Object::EgressOnlyGateway(i) => self.egress_only_gateways[i].home,
+            Object::Nat(i) => self.nats[i].home,
+            Object::Peering(i) => self.peerings[i].home,
+            Object::TransitGateway(i) => self.transit_gateways[i].home,
+            Object::Attachment(i) => self.transit_gateways[self.attachments[i].gateway].home,
+            Object::VpnGateway(i) => self.vpn_gateways[i].home,
+            Object::Endpoint(i) => self.endpoints[i].home,
+            Object::LoadBalancer(i) => self.load_balancers[i].home,
+            Object::PrefixList(i) => self.prefix_lists[i].home,
+        }
+    }
+    /// AWS's id, or the ARN of a load balancer.
+    pub fn id_of(&self, object: Object) -> &str {
+        match object {
+            Object::Vpc(i) => &self.vpcs[i].id,
+            Object::Subnet(i) => &self.subnets[i].id,
+            Object::Table(i) => &self.tables[i].id,
+            Object::Acl(i) => &self.acls[i].id,
+            Object::Group(i) => &self.groups[i].id,
+            Object::Interface(i) => &self.interfaces[i].id,
+            Object::Instance(i) => &self.instances[i].id,
+            Object::InternetGateway(i) => &self.internet_gateways[i].id,
+            Object::EgressOnlyGateway(i) => &self.egress_only_gateways[i].id,
+            Object::Nat(i) => &self.nats[i].id,
+            Object::Peering(i) => &self.peerings[i].id,
+            Object::TransitGateway(i) => &self.transit_gateways[i].id,
+            Object::Attachment(i) => &self.attachments[i].id,
+            Object::VpnGateway(i) => &self.vpn_gateways[i].id,
+            Object::Endpoint(i) => &self.endpoints[i].id,
+            Object::LoadBalancer(i) => &self.load_balancers[i].arn,
+            Object::PrefixList(i) => &self.prefix_lists[i].id,
+        }
+    }
+    /// What people call it; the id where it has no name.
+    pub fn name_of(&self, object: Object) -> &str {
+        let name = match object {
+            Object::Vpc(i) => &self.vpcs[i].name,
+            Object::Subnet(i) => &self.subnets[i].name,
+            Object::Table(i) => &self.tables[i].name,
+            Object::Acl(i) => &self.acls[i].name,
+            Object::Group(i) => &self.groups[i].name,
+            Object::Interface(i) => &self.interfaces[i].name,
+            Object::Instance(i) => &self.instances[i].name,
+            Object::InternetGateway(i) => &self.internet_gateways[i].name,
+            Object::EgressOnlyGateway(i) => &self.egress_only_gateways[i].name,
+            Object::Nat(i) => &self.nats[i].name,
+            Object::Peering(i) => &self.peerings[i].name,
+            Object::TransitGateway(i) => &self.transit_gateways[i].name,
+            Object::Attachment(i) => &self.attachments[i].id,
+            Object::VpnGateway(i) => &self.vpn_gateways[i].name,
+            Object::Endpoint(i) => &self.endpoints[i].name,
+            Object::LoadBalancer(i) => &self.load_balancers[i].name,
+            Object::PrefixList(i) => &self.prefix_lists[i].name,
+        };
+        if name.is_empty() { self.id_of(object) } else { name }
+    }
+    /// The ARN AWS gives it.
+    pub fn arn_of(&self, object: Object) -> String {
+        let kind = match object {
+            Object::LoadBalancer(i) => return self.load_balancers[i].arn.clone(),
+            Object::Instance(i) => return self.instances[i].arn.clone(),
+            Object::Vpc(_) => "vpc",
+            Object::Subnet(_) => "subnet",
+            Object::Table(_) => "route-table",
+            Object::Acl(_) => "network-acl",
+            Object::Group(_) => "security-group",
+            Object::Interface(_) => "network-interface",
+            Object::InternetGateway(_) => "internet-gateway",
+            Object::EgressOnlyGateway(_) => "egress-only-internet-gateway",
+            Object::Nat(_) => "natgateway",
+            Object::Peering(_) => "vpc-peering-connection",
+            Object::TransitGateway(_) => "transit-gateway",
+            Object::Attachment(_) => "transit-gateway-attachment",
+            Object::VpnGateway(_) => "vpn-gateway",
+            Object::Endpoint(_) => "vpc-endpoint",
+            Object::PrefixList(_) => "prefix-list",
+        };
+        let home = &self.homes[self.home_of(object)];
+        let partition = partition(&home.region);
+        format!("arn:{partition}:ec2:{}:{}:{kind}/{}", home.region, home.account, self.id_of(object))
+    }
+    /// The team that answers for an object: its own tag, else its account's owner; empty where nobody does.
+    pub fn owner_of(&self, object: Object) -> &str {
+        let tags = match object {
+            Object::Group(i) => Some(&self.groups[i].tags),
+            Object::Acl(i) => Some(&self.acls[i].tags),
+            Object::Interface(i) => Some(&self.interfaces[i].tags),
+            Object::Instance(i) => Some(&self.instances[i].tags),
+            _ => None,
+        };
+        let keys = ["Owner", "owner", "Team", "team"];
+        let tagged = tags.and_then(|tags| keys.iter().find_map(|key| tags.get(*key)));
+        tagged.map_or(&self.homes[self.home_of(object)].owner, String::as_str)
+    }
+}
+
+/// `aws`, `aws-cn` or `aws-us-gov`, by the region's name.
+pub fn partition(region: &str) -> &'static str {
+    if region.starts_with("cn-") {
+        "aws-cn"
+    } else if region.starts_with("us-gov-") {
+        "aws-us-gov"
+    } else {
+        "aws"
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used, clippy::expect_used)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_longest_prefix_decides() {
+        let whole = (0u32, u32::MAX, 1, 0);
+        let ten = (0x0a00_0000, 0x0aff_ffff, 1, 1);
+        let inner = (0x0a01_0000, 0x0a01_ffff, 1, 2);
+        let host = (0x0a01_0005, 0x0a01_0005, 1, 3);
+        let worse = (0x0a01_0000, 0x0a01_ffff, 3, 9);
+        let line = Line::longest(vec![worse, host, whole, inner, ten]);
+        let at = |a| line.at(a).unwrap();
+        assert_eq!((at(0), at(0x0a00_0000), at(0x0a01_0004), at(0x0a01_0005), at(0x0a01_0006)), (0, 1, 2, 3, 2));
+        assert_eq!((at(0x0a02_0000), at(0x0b00_0000), at(u32::MAX)), (1, 0, 0));
+        assert!(line.0.windows(2).all(|w| w[0].1 < w[1].0));
+        let gaps = Line::longest(vec![ten, (u32::MAX, u32::MAX, 0, 4)]);
+        assert_eq!((gaps.at(1), gaps.at(0x0b00_0000), gaps.at(u32::MAX)), (None, None, Some(4)));
+        assert!(Line::<u32>::longest(Vec::new()).at(7).is_none());
+    }
+}

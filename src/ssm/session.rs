@@ -1,0 +1,140 @@
+//! Owns a session's handles: opening one, writing to it with [`Input`], reading it with [`Events`]. It does not own the task
+//! behind them (`driver`), what the bytes mean (`forward`, a terminal) nor the AWS calls ([`Service`], the caller's).
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use bytes::Bytes;
+use tokio::sync::{mpsc, watch};
+
+use crate::ssm::driver::{Command, Driver, Plugs, Wish};
+use crate::ssm::frame::{Flag, Size};
+use crate::ssm::service::{Service, StartRequest, Started};
+use crate::ssm::upgrade::StreamUrl;
+
+pub use crate::ssm::terms::{Abandoned, Connection, End, Event, HOLD, OpenError, SessionOptions, Status};
+
+/// The session is over; what was to be sent was not taken.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("the session is over")]
+pub struct Over;
+
+/// The writing half of a session. Clones write to the same session.
+#[derive(Debug, Clone)]
+pub struct Input {
+    commands: mpsc::Sender<Command>,
+    size: Arc<watch::Sender<Option<Size>>>,
+    wish: Arc<watch::Sender<Wish>>,
+    status: watch::Receiver<Status>,
+    idle: Arc<AtomicBool>,
+}
+
+impl Input {
+    /// Sends data. Waits while the node or a lost connection holds more than 256 KiB back. What is given at once (a key's bytes)
+    /// is not split, up to 1 KiB.
+    pub async fn send(&self, data: Bytes) -> Result<(), Over> {
+        self.commands.send(Command::Data(data)).await.map_err(|_| Over)
+    }
+
+    /// Sends data if there is room now; gives it back if there is none.
+    pub fn try_send(&self, data: Bytes) -> Result<(), Option<Bytes>> {
+        self.commands.try_send(Command::Data(data)).map_err(|error| match error {
+            mpsc::error::TrySendError::Full(Command::Data(data)) => Some(data),
+            _ => None,
+        })
+    }
+
+    /// Sends a flag, in order with the data.
+    pub async fn flag(&self, flag: Flag) -> Result<(), Over> {
+        self.commands.send(Command::Flag(flag)).await.map_err(|_| Over)
+    }
+
+    /// The terminal has another size.
+    pub fn resize(&self, size: Size) {
+        self.size.send_replace(Some(size));
+    }
+
+    /// Asks for the session's end on the node; [`Event::End`] follows within seconds.
+    pub fn terminate(&self) {
+        self.wish.send_replace(Wish::Terminate);
+    }
+
+    /// Whether the node has acknowledged all that was sent.
+    pub fn is_idle(&self) -> bool {
+        self.commands.capacity() == self.commands.max_capacity() && self.idle.load(Ordering::Acquire)
+    }
+
+    /// The session's state, for a status line.
+    pub fn status(&self) -> watch::Receiver<Status> {
+        self.status.clone()
+    }
+}
+
+/// The reading half of a session.
+#[derive(Debug)]
+pub struct Events {
+    events: mpsc::Receiver<Event>,
+}
+
+impl Events {
+    /// The next event; `None` after [`Event::End`].
+    pub async fn next(&mut self) -> Option<Event> {
+        self.events.recv().await
+    }
+
+    /// The next event if it is there already.
+    pub fn try_next(&mut self) -> Option<Event> {
+        self.events.try_recv().ok()
+    }
+}
+
+/// A running session.
+#[derive(Debug)]
+pub struct Session {
+    pub id: String,
+    pub input: Input,
+    pub events: Events,
+}
+
+impl Session {
+    /// Starts a session and opens its data channel. The answer comes as soon as AWS has started it; whether the node takes it
+    /// is told by the events.
+    pub async fn start(service: Arc<dyn Service>, request: &StartRequest, options: SessionOptions) -> Result<Self, OpenError> {
+        let started = service.start(request).await;
+        let started = started.map_err(|error| OpenError::Start { target: request.target.clone(), error })?;
+        Self::open(service, &request.target, started, options).await
+    }
+
+    /// Opens the data channel of a session that was started elsewhere, for example by `ecs:ExecuteCommand`. `target` is the one
+    /// the agent knows itself by.
+    pub async fn open(
+        service: Arc<dyn Service>,
+        target: &str,
+        started: Started,
+        options: SessionOptions,
+    ) -> Result<Self, OpenError> {
+        if let Err(error) = StreamUrl::check(&started.stream_url, &options.endpoints) {
+            // Nothing may be orphaned on the node; the reason to tell is the address, not how this went.
+            let _ = service.terminate(&started.session_id).await;
+            return Err(OpenError::Url { session_id: started.session_id, error });
+        }
+        let (commands, command_queue) = mpsc::channel(64);
+        let (event_sender, events) = mpsc::channel(32);
+        let (size, size_changes) = watch::channel(None);
+        let (wish, wishes) = watch::channel(Wish::Run);
+        let (status, status_reader) = watch::channel(Status::default());
+        let id = started.session_id.clone();
+        let idle = Arc::new(AtomicBool::new(true));
+        let plugs = Plugs {
+            commands: command_queue,
+            events: event_sender,
+            size: size_changes,
+            wish: wishes,
+            status,
+            idle: Arc::clone(&idle),
+        };
+        tokio::spawn(Driver::new(service, target, started, options, plugs).run());
+        let input = Input { commands, size: Arc::new(size), wish: Arc::new(wish), status: status_reader, idle };
+        Ok(Self { id, input, events: Events { events } })
+    }
+}

@@ -1,0 +1,173 @@
+//! Shells and commands through the loopback gateway: real sockets, real terminals.
+#![allow(clippy::unwrap_used, clippy::expect_used, reason = "tests")]
+
+mod ssm_support;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use bartizan::ssm::dial::{Network, Proxy};
+use bartizan::ssm::frame::Size;
+use bartizan::ssm::gateway::{Faults, Gateway, GatewayOptions};
+use bartizan::ssm::handshake::SessionType;
+use bartizan::ssm::link::Patience;
+use bartizan::ssm::service::StartRequest;
+use bartizan::ssm::session::{Connection, End, Event, Session, SessionOptions};
+use bytes::Bytes;
+use ssm_support::{drain, next, open, options, until};
+use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader};
+use tokio::net::{TcpListener, TcpStream};
+
+async fn gateway() -> Gateway {
+    Gateway::listen(GatewayOptions::default()).await.unwrap()
+}
+
+fn shell(gateway: &Gateway) -> SessionOptions {
+    SessionOptions { size: Some(Size { cols: 123, rows: 37 }), ..options(gateway, SessionType::Shell) }
+}
+
+#[tokio::test]
+async fn a_shell_has_its_size_from_the_first_byte_and_ends_with_exit() {
+    let gateway = gateway().await;
+    let mut session = open(&gateway, StartRequest::shell("i-1").because("ticket 7"), shell(&gateway)).await;
+    session.input.send(Bytes::from_static(b"stty size; echo $((40+2))\r")).await.unwrap();
+    let text = until(&mut session.events, "42\r\n").await;
+    assert!(text.contains("37 123"), "{text}");
+    session.input.resize(Size { cols: 80, rows: 24 });
+    tokio::time::timeout(Duration::from_secs(20), async {
+        loop {
+            session.input.send(Bytes::from_static(b"stty size; echo do''ne\r")).await.unwrap();
+            if until(&mut session.events, "done").await.contains("24 80") {
+                break;
+            }
+        }
+    })
+    .await
+    .unwrap();
+    session.input.send(Bytes::from_static(b"exit\r")).await.unwrap();
+    let (.., end) = drain(&mut session.events).await;
+    assert_eq!(end, End::Closed(String::new()));
+    assert_eq!(gateway.started()[0].reason.as_deref(), Some("ticket 7"));
+    assert_eq!(session.input.status().borrow().connection, Connection::Ended);
+}
+
+#[tokio::test]
+async fn a_silent_read_does_not_deadlock() {
+    let gateway = gateway().await;
+    let request = StartRequest::interactive_command("i-1", "read x; echo got $x");
+    let mut session =
+        open(&gateway, request, SessionOptions { session_type: SessionType::InteractiveCommand, ..shell(&gateway) }).await;
+    session.input.send(Bytes::from_static(b"bartizan\r")).await.unwrap();
+    until(&mut session.events, "got bartizan").await;
+    assert_eq!(drain(&mut session.events).await.4, End::Closed(String::new()));
+}
+
+#[tokio::test]
+async fn a_command_gives_its_streams_apart_and_its_exit_code() {
+    let gateway = gateway().await;
+    let request = StartRequest::command("i-1", "echo out; echo err >&2; exit 3");
+    let mut session = open(&gateway, request, options(&gateway, SessionType::NonInteractiveCommand)).await;
+    let (out, err, code, _, end) = drain(&mut session.events).await;
+    assert_eq!((out.as_slice(), err.as_slice(), code), (b"out\n".as_slice(), b"err\n".as_slice(), Some(3)));
+    assert_eq!(end, End::Closed(String::new()));
+}
+
+#[tokio::test]
+async fn an_encrypted_shell_works_and_a_denied_key_ends_it_with_the_reason() {
+    let kms = GatewayOptions { kms_key: Some("arn:aws:kms:eu-west-1:1:key/k".into()), ..GatewayOptions::default() };
+    let gateway = Gateway::listen(GatewayOptions { customer_message: "be careful".into(), ..kms }).await.unwrap();
+    let mut session = open(&gateway, StartRequest::shell("i-1"), shell(&gateway)).await;
+    session.input.send(Bytes::from_static(b"stty size; echo $((40+2))\r")).await.unwrap();
+    let mut notice = None;
+    let opened = loop {
+        match next(&mut session.events).await {
+            Event::Ready(opened) => break opened,
+            Event::Notice(text) => notice = Some(text),
+            other => panic!("{other:?}"),
+        }
+    };
+    assert!(opened.encrypted);
+    assert_eq!(notice.as_deref(), Some("be careful"));
+    assert!(until(&mut session.events, "42\r\n").await.contains("37 123"));
+    session.input.terminate();
+    assert_eq!(drain(&mut session.events).await.4, End::Terminated);
+
+    gateway.set_faults(Faults { deny_kms: true, ..Faults::default() });
+    let mut session = open(&gateway, StartRequest::shell("i-1"), shell(&gateway)).await;
+    let End::Closed(why) = drain(&mut session.events).await.4 else { panic!("not closed") };
+    assert!(why.contains("kms:GenerateDataKey"), "{why}");
+}
+
+#[tokio::test]
+async fn dropping_a_session_terminates_it() {
+    let gateway = gateway().await;
+    let session = open(&gateway, StartRequest::shell("i-1"), shell(&gateway)).await;
+    assert_eq!(gateway.open_sessions().len(), 1);
+    drop(session);
+    tokio::time::timeout(Duration::from_secs(20), async {
+        while !gateway.open_sessions().is_empty() {
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+    })
+    .await
+    .unwrap();
+}
+
+#[tokio::test]
+async fn starts_that_are_refused_say_why() {
+    let refuse = |options: GatewayOptions| async {
+        let gateway = Gateway::listen(options).await.unwrap();
+        let options = shell(&gateway);
+        Session::start(gateway.service(), &StartRequest::shell("i-2"), options).await.unwrap_err().to_string()
+    };
+    let default = GatewayOptions::default;
+    let denied = refuse(GatewayOptions { deny_start: true, ..default() }).await;
+    assert!(denied.contains("no session on i-2 was started") && denied.contains("ssm:StartSession"), "{denied}");
+    assert!(refuse(GatewayOptions { nodes: vec!["i-1".into()], ..default() }).await.contains("TargetNotConnected"));
+    assert!(refuse(GatewayOptions { offline: vec!["i-2".into()], ..default() }).await.contains("not connected"));
+}
+
+/// A proxy that takes one password and carries bytes.
+async fn proxy() -> u16 {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let port = listener.local_addr().unwrap().port();
+    tokio::spawn(async move {
+        while let Ok((tcp, _)) = listener.accept().await {
+            tokio::spawn(async move {
+                let mut tcp = BufReader::new(tcp);
+                let mut head = String::new();
+                while !head.ends_with("\r\n\r\n") {
+                    tcp.read_line(&mut head).await.unwrap();
+                }
+                if !head.contains("Proxy-Authorization: Basic am86cGFzcw==\r\n") {
+                    tcp.write_all(b"HTTP/1.1 407 Who are you\r\n\r\n").await.unwrap();
+                    return;
+                }
+                let target = head.strip_prefix("CONNECT ").unwrap().split(' ').next().unwrap();
+                let mut on = TcpStream::connect(target).await.unwrap();
+                tcp.write_all(b"HTTP/1.1 200 Established\r\n\r\n").await.unwrap();
+                let _ = tokio::io::copy_bidirectional(&mut tcp, &mut on).await;
+            });
+        }
+    });
+    port
+}
+
+#[tokio::test]
+async fn a_session_goes_through_a_proxy_and_says_when_the_proxy_refuses() {
+    let gateway = gateway().await;
+    let port = proxy().await;
+    let through = |user: &str| {
+        let proxy = Proxy::parse(&format!("http://{user}@127.0.0.1:{port}")).unwrap();
+        SessionOptions { dial: Arc::new(Network::new().through(proxy)), ..shell(&gateway) }
+    };
+    let mut session = open(&gateway, StartRequest::shell("i-1"), through("jo:pass")).await;
+    session.input.send(Bytes::from_static(b"exit\r")).await.unwrap();
+    assert_eq!(drain(&mut session.events).await.4, End::Closed(String::new()));
+
+    let patience = Patience { total: Duration::from_millis(300), ..Patience::default() };
+    let refused = SessionOptions { patience, ..through("jo:wrong") };
+    let mut session = open(&gateway, StartRequest::shell("i-1"), refused).await;
+    let End::Lost(why) = drain(&mut session.events).await.4 else { panic!("not lost") };
+    assert!(why.contains("407 Who are you"), "{why}");
+}
