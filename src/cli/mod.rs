@@ -10,6 +10,7 @@ mod import;
 mod ledger;
 mod list;
 mod permissions;
+mod push;
 mod setup;
 mod show;
 mod triage;
@@ -90,6 +91,8 @@ enum Command {
     Show(show::Show),
     /// Decide on findings: assign, claim, note, status, accept, …
     Triage(triage::Triage),
+    /// Send imported findings to Security Hub
+    Push(push::Push),
     /// The record of decisions: verify it, export it
     Ledger(ledger::Ledger),
     /// Print the IAM policy that bartizan needs, and templates for member accounts
@@ -131,6 +134,7 @@ pub fn main() -> Result<ExitCode> {
         Some(Command::List(list)) => list.run(&global)?,
         Some(Command::Show(show)) => show.run(&global)?,
         Some(Command::Triage(triage)) => triage.run(&global)?,
+        Some(Command::Push(push)) => push.run(&global)?,
         Some(Command::Ledger(ledger)) => ledger.run(&global)?,
         Some(Command::Permissions(permissions)) => permissions.run(&global)?,
         Some(Command::Completions(completions)) => completions.run()?,
