@@ -221,3 +221,32 @@ fn print(ready: &[Sending], refused: &[(String, String)]) -> Result<Done> {
         _ => Ok(Done::InPart),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, reason = "tests")]
+    use super::*;
+    use crate::formats::asff;
+
+    #[test]
+    fn findings_that_share_an_id_get_their_own() {
+        let record = |words: &str| {
+            json!({
+                "SchemaVersion": "2018-10-08", "Id": "twice", "GeneratorId": "prowler-iam_policy_attached_only_to_group_or_roles",
+                "ProductArn": "arn:aws:securityhub:eu-west-1::product/prowler/prowler", "AwsAccountId": "111122223333",
+                "CreatedAt": "2026-01-01T00:00:00Z", "UpdatedAt": "2026-01-01T00:00:00Z", "Severity": {"Label": "LOW"},
+                "Title": "t", "Description": words,
+                "Resources": [{"Id": "arn:aws:iam::111122223333:user/u", "Type": "AwsIamUser", "Region": "eu-west-1"}],
+            })
+        };
+        let findings: Vec<Finding> = ["policy a", "policy b"].map(|w| asff::finding(&record(w).to_string()).unwrap()).to_vec();
+        let (ready, refused) = prepare(&findings);
+        assert!(refused.is_empty(), "{refused:?}");
+        assert_eq!(ready[0].submission.id, "twice");
+        assert_eq!(ready[1].submission.id, format!("twice/{}", findings[1].key));
+        // They are the same findings again when they come back.
+        for (sending, finding) in ready.iter().zip(&findings) {
+            assert_eq!(asff::finding(&sending.text).unwrap().key, finding.key);
+        }
+    }
+}

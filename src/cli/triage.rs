@@ -251,15 +251,19 @@ fn print(staged: &Staged, settled: &[Settled]) -> Result<Done> {
 }
 
 impl setup::AtDesk {
+    pub(super) fn delivery(&self) -> Delivery {
+        let desk = &self.desk;
+        let hubs = Arc::new(Hubs::over(self.connections.clone()));
+        Delivery::new(desk.ledger().clone(), Arc::clone(desk.library()), hubs, desk.system())
+    }
+
     /// Delivers what is due to Security Hub, and says what did not arrive. What waits goes out with the next decision, or
     /// when a console runs.
-    async fn deliver(&self) -> Result<Done> {
+    pub(super) async fn deliver(&self) -> Result<Done> {
         if self.connections.is_empty() {
             return Ok(Done::Whole);
         }
-        let desk = &self.desk;
-        let hubs = Arc::new(Hubs::over(self.connections.clone()));
-        let delivery = Delivery::new(desk.ledger().clone(), Arc::clone(desk.library()), hubs, desk.system());
+        let delivery = self.delivery();
         let mut all = Pass::default();
         loop {
             let pass = delivery.pass(Timestamp::now()).await?;

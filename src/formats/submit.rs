@@ -68,10 +68,16 @@ pub fn submission(finding: &Finding) -> Result<Submission, String> {
     if region.is_empty() {
         return Err("its source does not say which region it is of".into());
     }
-    let kept: Option<Map<String, Value>> = serde_json::from_str(&finding.document).ok();
-    let mut document = match kept.filter(|d| d.get("SchemaVersion").is_some() && d.get("ProductArn").is_some()) {
-        Some(document) => document,
-        None => made(finding),
+    // Of a finding with several sources the documents stand in a list.
+    let records = match serde_json::from_str(&finding.document) {
+        Ok(Value::Array(records)) => records,
+        Ok(one) => vec![one],
+        Err(_) => Vec::new(),
+    };
+    let asff = |r: &Value| r["SchemaVersion"].is_string() && r["ProductArn"].is_string();
+    let mut document = match records.into_iter().find(asff) {
+        Some(Value::Object(document)) => document,
+        _ => made(finding),
     };
     for field in CUSTOMERS.iter().chain(&FILLED_IN) {
         document.remove(*field);
@@ -210,5 +216,78 @@ fn cut_text(document: &mut Map<String, Value>, field: &str, most: usize) {
 fn cut_list(document: &mut Map<String, Value>, field: &str, most: usize) {
     if let Some(Value::Array(list)) = document.get_mut(field) {
         list.truncate(most);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::formats;
+
+    fn all(bytes: &[u8]) -> Vec<Result<Submission, String>> {
+        formats::read(bytes).unwrap().findings.iter().map(submission).collect()
+    }
+
+    #[test]
+    fn prowlers_formats_are_one_finding_each_way() {
+        for (bytes, kind) in [
+            (&include_bytes!("../../tests/data/prowler.csv")[..], "CSV"),
+            (&include_bytes!("../../tests/data/prowler.ocsf.json")[..], "OCSF"),
+            (&include_bytes!("../../tests/data/prowler.asff.json")[..], "ASFF"),
+        ] {
+            let findings = formats::read(bytes).unwrap().findings;
+            let mut same = 0;
+            for finding in findings.iter().filter(|f| f.account.len() == 12 && !f.region.is_empty()) {
+                let Ok(made) = submission(finding) else { continue };
+                let back = formats::asff::finding(&made.text().unwrap()).unwrap();
+                assert_eq!((&back.account, &back.control), (&finding.account, &finding.control), "{kind}");
+                assert_eq!((back.severity, back.source.name.as_str()), (finding.severity, "Prowler"), "{kind}");
+                same += usize::from(back.key == finding.key);
+            }
+            assert!(same * 10 >= findings.len() * 6, "{kind}: only {same} of {} are the same finding again", findings.len());
+        }
+    }
+
+    #[test]
+    fn what_customers_set_and_what_is_too_long_does_not_go() {
+        let record = json!({
+            "SchemaVersion": "2018-10-08", "Id": "1", "GeneratorId": "g", "AwsAccountId": "111122223333",
+            "ProductArn": "arn:aws:securityhub:eu-west-1:111122223333:product/111122223333/default",
+            "Region": "eu-west-1", "CreatedAt": "2026-01-01T00:00:00Z", "UpdatedAt": "2026-01-01T00:00:00Z",
+            "FirstObservedAt": "2026-01-01T00:00:00Z",
+            "Severity": {"Label": "LOW"}, "Title": "t".repeat(300), "Description": "é".repeat(2000),
+            "Resources": (0..40).map(|n| json!({"Id": n.to_string(), "Type": "Other"})).collect::<Vec<_>>(),
+            "Types": vec!["a/b/c"; 60], "Note": {"Text": "n"}, "Workflow": {"Status": "RESOLVED"},
+            "UserDefinedFields": {"a": "b"}, "VerificationState": "UNKNOWN", "Own": {"stays": 1},
+            "ProductFields": {"long": "x".repeat(3000)},
+        });
+        let made = |change: &dyn Fn(&mut Value)| {
+            let mut record = record.clone();
+            change(&mut record);
+            all(record.to_string().as_bytes()).remove(0)
+        };
+        let good = made(&|_| {}).unwrap();
+        let document: Value = serde_json::from_str(&good.text().unwrap()).unwrap();
+        for field in CUSTOMERS {
+            assert!(document[field].is_null(), "{field}");
+        }
+        let long = |field: &str| document[field].as_str().unwrap().chars().count();
+        assert_eq!((long("Title"), long("Description"), document["Own"]["stays"].as_i64()), (256, 1024, Some(1)));
+        assert_eq!(document["Resources"].as_array().unwrap().len(), 32);
+        assert_eq!(document["Types"].as_array().unwrap().len(), 50);
+        assert_eq!(document["ProductFields"]["long"].as_str().unwrap().chars().count(), 2048);
+        for (change, why) in [
+            (&(|r: &mut Value| r["Id"] = "i".repeat(513).into()) as &dyn Fn(&mut Value), "its Id is empty or has more"),
+            (&|r: &mut Value| r["GeneratorId"] = "".into(), "its GeneratorId is empty"),
+            (&|r: &mut Value| r["AwsAccountId"] = "".into(), "does not say which account"),
+            (&|r: &mut Value| r["ProductArn"] = "arn:x".into(), "its ProductArn \"arn:x\" is none"),
+            (&|r: &mut Value| r["CreatedAt"] = "yesterday".into(), "its CreatedAt is no time"),
+            (&|r: &mut Value| r["Resources"] = json!([]), "it names no resource"),
+        ] {
+            let refused = made(change).unwrap_err();
+            assert!(refused.contains(why), "{refused}");
+        }
+        let large = made(&|r| r["Own"] = "x".repeat(LARGEST).into()).unwrap().text().unwrap_err();
+        assert!(large.contains("and Security Hub takes 245760"), "{large}");
     }
 }

@@ -38,7 +38,7 @@ const LEASE: SignedDuration = SignedDuration::from_secs(60);
 const SHOWN_WITHIN: SignedDuration = SignedDuration::from_mins(10);
 /// The first wait before a delivery is tried again, and the longest, in seconds.
 const FIRST_WAIT: u64 = 4;
-const LONGEST_WAIT: u64 = 900;
+const LONGEST_WAIT: u64 = 120;
 /// Between two looks for deliveries that another process of ours put in.
 const LOOK: Duration = Duration::from_secs(60);
 /// After the local side could not be read or written.
@@ -110,6 +110,12 @@ impl InHand {
     fn known(&self) -> Known<'_> {
         Known { entries: &self.entries, waiting: &self.waiting, first: &self.first }
     }
+}
+
+/// Parcels that set the same fields to the same values, with their findings as they were read.
+struct Group {
+    fields: Map<String, Value>,
+    members: Vec<(InHand, Value)>,
 }
 
 /// What is to be done with a parcel once its finding is read.
@@ -203,7 +209,7 @@ impl Delivery {
         let found = self.hubs.read(&places).await;
         let failed: HashMap<&Place, &Failure> = found.failed.iter().map(|(place, failure)| (place, failure)).collect();
         let mut noted = Vec::new();
-        let mut groups: BTreeMap<(Way, String), (Map<String, Value>, Vec<(InHand, Value)>)> = BTreeMap::new();
+        let mut groups: BTreeMap<(Way, String), Group> = BTreeMap::new();
         for hand in hands {
             let next = match (found.here.get(&hand.place), failed.get(&hand.place)) {
                 (Some((document, way)), _) => self.judge(&hand, document, way, now, &mut pass).await?,
@@ -213,14 +219,15 @@ impl Delivery {
             match next {
                 Next::Noted(sent) => noted.push((hand, sent)),
                 Next::Send { way, fields, document } => {
-                    let group = (way, Value::Object(fields.clone()).to_string());
-                    groups.entry(group).or_insert_with(|| (fields, Vec::new())).1.push((hand, document));
+                    let name = (way, Value::Object(fields.clone()).to_string());
+                    let group = groups.entry(name).or_insert_with(|| Group { fields, members: Vec::new() });
+                    group.members.push((hand, document));
                 }
             }
         }
         self.note(noted, now, &mut pass).await?;
         let mut shut: HashMap<Way, Failure> = HashMap::new();
-        for ((way, _), (fields, members)) in groups {
+        for ((way, _), Group { fields, members }) in groups {
             let names: Vec<Identifier> = members.iter().map(|(hand, _)| hand.place.name.clone()).collect();
             let answer = match shut.get(&way) {
                 Some(failure) => Err(failure.clone()),
@@ -244,6 +251,34 @@ impl Delivery {
             self.note(noted, now, &mut pass).await?;
         }
         Ok(pass)
+    }
+
+    /// A person's word on a delivery that failed or met someone else's triage: send it after all, over what stands there
+    /// now, or drop it. What waits behind it goes on.
+    ///
+    /// # Errors
+    /// In words: there is no such delivery, or the finding cannot be read to be sent to.
+    pub async fn resolve(&self, position: i64, send: bool) -> Result<(), String> {
+        let local = self.ledger.local();
+        let mut all = Vec::new();
+        for state in [Stands::Failed, Stands::Conflict] {
+            all.extend(local.deliveries(state, usize::MAX).await.map_err(|e| e.to_string())?);
+        }
+        let none = || format!("no delivery {position} failed or is in conflict; `bartizan ledger outbox` shows those that did");
+        let parcel = all.into_iter().find(|p| p.position == position).ok_or_else(none)?;
+        let mut now = None;
+        if send {
+            let place = Place::read(&parcel.target).ok_or("the outbox does not say which finding this is")?;
+            let found = self.hubs.read(std::slice::from_ref(&place)).await;
+            match (found.here.get(&place), found.failed.first()) {
+                (Some((document, _)), _) => now = Some(fields::before(document).to_string()),
+                (None, Some((_, failure))) => return Err(failure.to_string()),
+                (None, None) => return Err("Security Hub no longer has this finding".into()),
+            }
+        }
+        let done = local.resolve_delivery(position, send, now.as_deref()).await.map_err(|e| e.to_string())?;
+        self.library.wake();
+        if done { Ok(()) } else { Err(none()) }
     }
 
     /// Looks up what is known of a parcel's finding; else why it cannot be delivered.

@@ -53,7 +53,19 @@ impl Place {
 
 /// Where a finding stands in Security Hub; none where its document does not say.
 pub fn place(finding: &Finding) -> Option<Place> {
-    place_in(finding, &serde_json::from_str(&finding.document).ok()?)
+    place_in(finding, &record(finding)?)
+}
+
+/// Security Hub's own record of a finding; of one with several sources the documents stand in a list.
+fn record(finding: &Finding) -> Option<Value> {
+    let mut records = match serde_json::from_str(&finding.document).ok()? {
+        Value::Array(records) => records,
+        one => vec![one],
+    };
+    records.retain(|r| r["ProductArn"].is_string() && r["Id"].is_string());
+    // What it took in itself has the time of that; a file of the same product has not.
+    let own = records.iter().position(|r| r["ProcessedAt"].is_string() || r["Region"].is_string()).unwrap_or(0);
+    (own < records.len()).then(|| records.swap_remove(own))
 }
 
 fn place_in(finding: &Finding, document: &Value) -> Option<Place> {
@@ -64,7 +76,7 @@ fn place_in(finding: &Finding, document: &Value) -> Option<Place> {
 
 /// Where decisions on a finding of Security Hub are to be delivered; none where its document does not say.
 pub fn target(finding: &Finding) -> Option<Target> {
-    let document: Value = serde_json::from_str(&finding.document).ok()?;
+    let document = record(finding)?;
     let Place { name, account, region } = place_in(finding, &document)?;
     let finding = json!({ "Id": name.id, "ProductArn": name.product_arn, "Account": account, "Region": region });
     Some(Target { finding: finding.to_string(), before: before(&document).to_string() })

@@ -38,6 +38,17 @@ struct Learned {
     entered: HashMap<(usize, String), Access>,
 }
 
+/// A finding that is looked for.
+struct Search {
+    place: Place,
+    /// The ways left.
+    ways: std::vec::IntoIter<Way>,
+    /// A hub that would have it answered, and does not.
+    answered: bool,
+    /// What stood in the way.
+    failure: Option<Failure>,
+}
+
 /// What came of reading findings. Every one that was asked for is in one of them.
 #[derive(Debug, Default)]
 pub struct Found {
@@ -113,7 +124,7 @@ impl Hubs {
             return Ok(access.scope(&way.region));
         }
         let connection = self.connections.borrow().get(way.connection).cloned();
-        let connection = connection.ok_or_else(|| Failure::new(Kind::Unreachable, "", "there is no connection to AWS yet"))?;
+        let connection = connection.ok_or_else(unconnected)?;
         let answer = connection.enter(&way.account).await;
         match answer.value {
             Some(access) => {
@@ -139,25 +150,22 @@ impl Hubs {
     /// Reads findings as they are now.
     pub async fn read(&self, places: &[Place]) -> Found {
         let mut found = Found::default();
-        // By finding: the ways left, whether a hub that would have it answered, and what stood in the way.
-        let mut open: Vec<(Place, std::vec::IntoIter<Way>, bool, Option<Failure>)> = Vec::with_capacity(places.len());
+        let mut open: Vec<Search> = Vec::with_capacity(places.len());
         for place in places {
-            open.push((place.clone(), self.ways(place).await.into_iter(), false, None));
+            let ways = self.ways(place).await.into_iter();
+            open.push(Search { place: place.clone(), ways, answered: false, failure: None });
         }
         while !open.is_empty() {
-            let mut rounds: BTreeMap<Way, Vec<(Place, std::vec::IntoIter<Way>, bool, Option<Failure>)>> = BTreeMap::new();
-            for (place, mut ways, answered, failure) in open.drain(..) {
-                match ways.next() {
-                    Some(way) => rounds.entry(way).or_default().push((place, ways, answered, failure)),
-                    None if answered => found.gone.push(place),
-                    None => {
-                        let none = || Failure::new(Kind::Unreachable, "", "there is no connection to AWS yet");
-                        found.failed.push((place, failure.unwrap_or_else(none)));
-                    }
+            let mut rounds: BTreeMap<Way, Vec<Search>> = BTreeMap::new();
+            for mut search in open.drain(..) {
+                match search.ways.next() {
+                    Some(way) => rounds.entry(way).or_default().push(search),
+                    None if search.answered => found.gone.push(search.place),
+                    None => found.failed.push((search.place, search.failure.unwrap_or_else(unconnected))),
                 }
             }
             for (way, asked) in rounds {
-                let names: Vec<Identifier> = asked.iter().map(|(place, ..)| place.name.clone()).collect();
+                let names: Vec<Identifier> = asked.iter().map(|s| s.place.name.clone()).collect();
                 let answer = match self.scope(&way).await {
                     Ok(scope) => securityhub::some(&scope.once(), &names).await,
                     Err(failure) => Err(failure),
@@ -165,25 +173,22 @@ impl Hubs {
                 match answer {
                     Ok(texts) => {
                         let documents = by_name(&texts);
-                        for (place, ways, answered, failure) in asked {
-                            match documents.get(&place.name) {
-                                Some(document) => {
-                                    let home = (place.account.clone(), place.region.clone());
-                                    self.with(|l| l.ways.insert(home, way.clone()));
-                                    found.here.insert(place, (document.clone(), way.clone()));
-                                }
-                                None => {
-                                    let own = way.account == place.account;
-                                    open.push((place, ways, answered || own, failure));
-                                }
+                        for mut search in asked {
+                            if let Some(document) = documents.get(&search.place.name) {
+                                let home = (search.place.account.clone(), search.place.region.clone());
+                                self.with(|l| l.ways.insert(home, way.clone()));
+                                found.here.insert(search.place, (document.clone(), way.clone()));
+                            } else {
+                                search.answered |= way.account == search.place.account;
+                                open.push(search);
                             }
                         }
                     }
                     // Another way may be open where this one is shut for good; what passes is waited for.
                     Err(failure) if is_shut(&failure) => {
-                        open.extend(asked.into_iter().map(|(p, ways, a, _)| (p, ways, a, Some(failure.clone()))));
+                        open.extend(asked.into_iter().map(|s| Search { failure: Some(failure.clone()), ..s }));
                     }
-                    Err(failure) => found.failed.extend(asked.into_iter().map(|(place, ..)| (place, failure.clone()))),
+                    Err(failure) => found.failed.extend(asked.into_iter().map(|s| (s.place, failure.clone()))),
                 }
             }
         }
@@ -209,7 +214,7 @@ impl Hubs {
     /// # Errors
     /// Where no hub answers.
     pub async fn history(&self, place: &Place) -> Result<Vec<HubEvent>, Failure> {
-        let mut last = Err(Failure::new(Kind::Unreachable, "", "there is no connection to AWS yet"));
+        let mut last = Err(unconnected());
         for way in self.ways(place).await {
             let answer = match self.scope(&way).await {
                 Ok(scope) => securityhub::history(&scope.once(), &place.name).await,
@@ -224,6 +229,10 @@ impl Hubs {
         }
         last
     }
+}
+
+fn unconnected() -> Failure {
+    Failure::new(Kind::Unreachable, "", "there is no connection to AWS yet")
 }
 
 /// Whether this way will stay shut, so that another has to be tried.
