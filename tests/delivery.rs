@@ -727,38 +727,51 @@ fn the_history_has_both_on_one_time_line() {
     });
 }
 
-/// The console as a whole: a decision made in it arrives without anybody asking for it, and none does where it is read-only.
+/// The cache and the ledger where the program looks for them with this home, as the cloud's environment makes them.
+fn places(cloud: &Cloud, home: &Path) -> (std::path::PathBuf, LedgerOptions) {
+    let name: String = format!("key-test@{}", cloud.url());
+    let safe = |c: char| if c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.' | '+') { c } else { '_' };
+    let name: String = name.chars().map(|c| if c == '@' { '_' } else { safe(c) }).collect();
+    let data = home.join(".local/share/bartizan");
+    std::fs::create_dir_all(&data).unwrap();
+    (home.join(".cache/bartizan").join(name), ledger_in(&data))
+}
+
+fn live(cloud: &Cloud, cache: Option<std::path::PathBuf>) -> Source {
+    let keys = SharedCredentialsProvider::new(Credentials::new("test", "test", None, None, "delivery"));
+    let options = Options {
+        regions: vec![HERE.into()],
+        endpoint_url: Some(cloud.url().into()),
+        credentials: Some(keys),
+        ..Options::default()
+    };
+    Source::Live { options: Box::new(options), cache }
+}
+
+/// The console as a whole: a decision made in it arrives without anybody asking for it, and none goes out where it is
+/// read-only; the command line delivers what it decides, tells of conflicts, and takes a person's word on them.
 #[test]
-fn a_console_delivers_by_itself() {
+fn a_console_and_the_command_line_deliver_by_themselves() {
     run(async {
         let cloud = bare();
         let account = cloud.management();
         cloud.hub(|hub| hub.put(account, HERE, document(account, HERE, 0)));
-        let directory = tempfile::tempdir().unwrap();
-        let keys = SharedCredentialsProvider::new(Credentials::new("test", "test", None, None, "delivery"));
-        let options = Options {
-            regions: vec![HERE.into()],
-            endpoint_url: Some(cloud.url().into()),
-            credentials: Some(keys),
-            ..Options::default()
-        };
+        let home = tempfile::tempdir().unwrap();
+        let (cache, ledger) = places(&cloud, home.path());
         let config = Config::parse("").unwrap();
-        let keeping = Keeping { preferences: None, ledger: Some(ledger_in(directory.path())) };
-        let source = Source::Live { options: Box::new(options), cache: None };
-        let mut work = start(source, &config, keeping, Timestamp::now());
+        let keeping = Keeping { preferences: None, ledger: Some(ledger.clone()) };
+        let mut work = start(live(&cloud, Some(cache)), &config, keeping.clone(), Timestamp::now());
         let finding = asff::finding(&document(account, HERE, 0).to_string()).unwrap();
-        let proposal = Proposal {
-            on: On::Findings([finding.key.short()].into()),
-            decision: status(Status::Resolved),
-            reason: String::new(),
-        };
+        let on = On::Findings([finding.key.short()].into());
+        let proposal = Proposal { on, decision: status(Status::Resolved), reason: String::new() };
         let (mut estate, mut asked) = (Arc::new(Estate::default()), false);
+        let there = || cloud.hub(|hub| hub.findings(account, HERE)).remove(0);
         let done = async {
             while let Some(outcome) = work.outcomes.recv().await {
                 match outcome {
                     Outcome::World(world) => {
-                        let there = world.index(ListingId::Findings).find(finding.key.short()).is_some();
-                        if there && world.estate.caller.is_some() && !asked {
+                        let known = world.index(ListingId::Findings).find(finding.key.short()).is_some();
+                        if known && world.estate.caller.is_some() && !asked {
                             asked = true;
                             estate = Arc::clone(&world.estate);
                             let ticket = ticket(Slot::Decision);
@@ -779,11 +792,146 @@ fn a_console_delivers_by_itself() {
                     _ => {}
                 }
             }
-            while cloud.hub(|hub| hub.findings(account, HERE))[0]["Workflow"]["Status"] != "RESOLVED" {
+            let outbox = Ledger::open(&ledger).await.unwrap();
+            while outbox.local().delivery_counts().await.unwrap().pending > 0 {
                 tokio::time::sleep(Duration::from_millis(10)).await;
             }
         };
         tokio::time::timeout(Duration::from_secs(60), done).await.expect("the decision did not arrive");
+        assert_eq!(there()["Workflow"]["Status"], "RESOLVED");
+        // It ends with its receiver, and saves what it knows.
+        drop(work.effects);
+        while work.outcomes.recv().await.is_some() {}
+
+        // The command line: its decisions arrive before it ends.
+        let run = |args: &[&str]| {
+            let done = program(&cloud, home.path(), args);
+            let text = |bytes| String::from_utf8(bytes).unwrap();
+            (done.status.code().unwrap(), text(done.stdout), text(done.stderr))
+        };
+        let id = finding.source.id.as_str();
+        let (code, _, err) = run(&["triage", "note", id, "--reason", "by hand"]);
+        assert!(code == 0 && err == "1 delivered to Security Hub\n", "{code} {err}");
+        assert_eq!(there()["Note"]["Text"], "by hand");
+        // Someone else's word in between.
+        let key = key_of(&document(account, HERE, 0));
+        cloud.hub(|hub| hub.edit(account, HERE, &key, |doc| doc["VerificationState"] = "TRUE_POSITIVE".into()));
+        let (code, out, err) = run(&["triage", "assign", id, "--owner", "platform"]);
+        assert_eq!(code, 3, "decided and not delivered: {err}");
+        assert!(out.contains("\"done\": true") && err.contains("verdict TRUE_POSITIVE (it was verdict UNKNOWN)"), "{err}");
+        let rows: Vec<Value> = serde_json::from_str(&run(&["ledger", "outbox"]).1).unwrap();
+        assert_eq!((rows.len(), &rows[0]["state"]), (1, &json!("conflict")));
+        let position = rows[0]["position"].to_string();
+        let (code, _, err) = run(&["ledger", "outbox", "--send", &position, "--read-only"]);
+        assert!(code == 1 && err.contains("read-only"), "{err}");
+        let (code, _, err) = run(&["ledger", "outbox", "--send", &position]);
+        assert_eq!(code, 0, "{err}");
+        assert_eq!(there()["UserDefinedFields"], json!({ "bartizanOwner": "platform" }));
+        assert_eq!(there()["VerificationState"], "TRUE_POSITIVE", "what was not decided stays");
+        assert_eq!(run(&["ledger", "outbox"]).1.trim(), "[]");
+
+        // Read-only: what waits in the outbox stays there, however long the console looks.
+        let open = Ledger::open(&ledger).await.unwrap();
+        let by = Actor { arn: JO.into(), os_user: "jo".into(), host: "host".into() };
+        let subject = Subject::Finding(finding.key);
+        let draft = draft(Timestamp::now(), by, subject, note("not from here"), "").unwrap();
+        let ask = Ask { append: Append { draft, based_on: None }, target: fields::target(&finding) };
+        open.decide(vec![ask]).await.unwrap();
+        cloud.forget_calls();
+        let read_only = Config { read_only: true, ..config };
+        let mut work = start(live(&cloud, None), &read_only, keeping, Timestamp::now());
+        let looked = async {
+            while let Some(outcome) = work.outcomes.recv().await {
+                if let Outcome::World(world) = outcome
+                    && world.index(ListingId::Findings).rows() > 0
+                {
+                    break;
+                }
+            }
+            tokio::time::sleep(Duration::from_millis(500)).await;
+        };
+        tokio::time::timeout(Duration::from_secs(60), looked).await.expect("nothing was read");
+        assert!(cloud.calls().iter().all(|c| c.action != "BatchUpdateFindings"));
+        assert_eq!(open.local().delivery_counts().await.unwrap().pending, 1);
+    });
+}
+
+/// A process that decides and delivers is killed again and again: what it shows as saved is there, and arrives once.
+#[test]
+fn a_killed_command_line_loses_and_repeats_nothing() {
+    run(async {
+        const KILLS: u64 = 60;
+        let cloud = bare();
+        let account = cloud.management();
+        cloud.hub(|hub| hub.put(account, HERE, document(account, HERE, 0)));
+        let home = tempfile::tempdir().unwrap();
+        let (cache, options) = places(&cloud, home.path());
+        let finding = asff::finding(&document(account, HERE, 0).to_string()).unwrap();
+        // A console has been here: the cache knows the finding.
+        let config = Config::parse("").unwrap();
+        let mut work = start(live(&cloud, Some(cache)), &config, Keeping::default(), Timestamp::now());
+        let known = async {
+            while let Some(outcome) = work.outcomes.recv().await {
+                if let Outcome::World(world) = outcome
+                    && world.index(ListingId::Findings).rows() > 0
+                    && world.estate.caller.is_some()
+                {
+                    break;
+                }
+            }
+        };
+        tokio::time::timeout(Duration::from_secs(60), known).await.expect("nothing was read");
+        drop(work.effects);
+        while work.outcomes.recv().await.is_some() {}
+        let began = std::time::Instant::now();
+        let first = program(&cloud, home.path(), &["triage", "note", &finding.source.id, "--reason", "whole"]);
+        assert!(first.status.success(), "{}", String::from_utf8_lossy(&first.stderr));
+        let whole = u64::try_from(began.elapsed().as_millis()).unwrap();
+
+        let mut dice = fastrand::Rng::with_seed(7);
+        let mut shown = 0;
+        for n in 0..KILLS {
+            let mut command = Command::new(env!("CARGO_BIN_EXE_bartizan"));
+            command.env_clear().env("HOME", home.path()).envs(cloud.environment(HERE));
+            command.args(["triage", "note", &finding.source.id, "--reason", &format!("number {n}")]);
+            let pipe = std::process::Stdio::piped;
+            let mut child = command.stdout(pipe()).stderr(pipe()).spawn().unwrap();
+            tokio::time::sleep(Duration::from_millis(dice.u64(whole / 5..=whole + whole / 5))).await;
+            child.kill().unwrap();
+            let out = String::from_utf8(child.wait_with_output().unwrap().stdout).unwrap();
+            shown += usize::from(out.contains("\"done\": true"));
+        }
+        let ledger = Ledger::open(&options).await.unwrap();
+        assert_eq!(ledger.verify(Default::default(), |_| {}).await.unwrap().fault, None);
+        let connections = connections(&cloud).await;
+        let hubs = Arc::new(Hubs::over(connections));
+        let delivery = Delivery::new(ledger.clone(), library(), hubs, Actor::system("jo", "host"));
+        // Simulated time: the leases of the dead are over.
+        let mut now = Timestamp::now();
+        loop {
+            let pass = delivery.pass(now).await.unwrap();
+            assert!(pass.failed.is_empty() && pass.conflicts.is_empty(), "{pass:?}");
+            if pass.taken == 0 {
+                if ledger.local().delivery_counts().await.unwrap().pending == 0 {
+                    break;
+                }
+                now = now.checked_add(SignedDuration::from_secs(61)).unwrap();
+            }
+        }
+        let entries = ledger.history(&Subject::Finding(finding.key)).await.unwrap();
+        let notes =
+            entries.iter().filter_map(|e| if let Decision::Note { text } = &e.decision { Some(text.clone()) } else { None });
+        let notes: Vec<String> = notes.collect();
+        assert!(notes.len() > shown && shown < KILLS as usize, "{shown} were shown as saved, {} are", notes.len());
+        let key = key_of(&document(account, HERE, 0));
+        let records = cloud.hub(|hub| hub.history_of(account, HERE, &key));
+        let mut arrived: Vec<String> = records
+            .iter()
+            .flat_map(|r| r["Updates"].as_array().unwrap().clone())
+            .map(|u| serde_json::from_str::<Value>(u["NewValue"].as_str().unwrap()).unwrap()["Text"].as_str().unwrap().to_owned())
+            .collect();
+        arrived.reverse();
+        assert_eq!(arrived, notes, "each once, in their order");
     });
 }
 

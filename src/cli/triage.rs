@@ -268,7 +268,6 @@ impl setup::AtDesk {
         loop {
             let pass = delivery.pass(Timestamp::now()).await?;
             all.arrived += pass.arrived;
-            all.later += pass.later;
             all.failed.extend(pass.failed);
             all.conflicts.extend(pass.conflicts);
             if pass.taken == 0 {
@@ -278,8 +277,9 @@ impl setup::AtDesk {
         if all.arrived > 0 {
             eprintln!("{} delivered to Security Hub", text::count(all.arrived as u64));
         }
-        if all.later > 0 {
-            eprintln!("{} wait for Security Hub: they are tried again later", text::count(all.later as u64));
+        let waiting = self.desk.ledger().local().delivery_counts().await?.pending;
+        if waiting > 0 {
+            eprintln!("{} wait in the outbox: they are tried again by a console or the next command", text::count(waiting));
         }
         for (key, why) in all.failed.iter().chain(&all.conflicts) {
             eprintln!("not delivered, finding {key}: {}", text::line(why));
