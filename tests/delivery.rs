@@ -404,6 +404,36 @@ fn what_others_triaged_is_a_conflict_and_stays() {
     });
 }
 
+/// `BatchUpdateFindings` may take minutes to show: the cloud's finding is set back to what it was, as if it had not yet.
+#[test]
+fn what_does_not_show_yet_is_neither_a_conflict_nor_taken_for_done() {
+    run(async {
+        let mut bench = Bench::new(shared(), "sa-east-1", 2).await;
+        let delivery = bench.delivery();
+        for n in 0..2 {
+            bench.by_jo(n, status(Status::Resolved)).await;
+        }
+        assert_eq!(bench.drain(&delivery).await.arrived, 2);
+        let not_yet = |doc: &mut Value| doc["Workflow"]["Status"] = "NEW".into();
+        (0..2).for_each(|n| bench.edit(n, not_yet));
+        bench.by_jo(0, note("meanwhile")).await;
+        let pass = bench.drain(&delivery).await;
+        assert_eq!((pass.arrived, pass.conflicts.len()), (1, 0), "{pass:?}");
+        // NEW seems to stand there already, and will not for long.
+        let calls = bench.calls("BatchUpdateFindings");
+        bench.by_jo(1, Decision::Reopen).await;
+        assert_eq!(bench.drain(&delivery).await.arrived, 1);
+        assert_eq!(bench.calls("BatchUpdateFindings"), calls + 1);
+        // Much later it is someone's word.
+        bench.now = soon(bench.now, 1);
+        bench.read[0]["Workflow"]["Status"] = "RESOLVED".into();
+        bench.by_jo(0, Decision::Verdict { verdict: Verdict::TruePositive }).await;
+        let pass = bench.drain(&delivery).await;
+        assert_eq!((pass.arrived, pass.conflicts.len()), (0, 1), "{pass:?}");
+        assert!(pass.conflicts[0].1.ends_with("in Security Hub: status NEW (it was status RESOLVED)"), "{pass:?}");
+    });
+}
+
 #[test]
 fn an_older_decision_of_another_console_does_not_undo_a_newer_one() {
     run(async {

@@ -27,7 +27,7 @@ use crate::ledger::store::Append;
 use crate::model::decision::{Actor, Decision, Entry, Subject};
 use crate::model::finding::{FindingKey, RecordState, Status};
 use crate::text;
-use crate::work::delivery::fields::{Known, Place};
+use crate::work::delivery::fields::{Known, Latest, Place};
 use crate::work::delivery::hubs::{Hubs, Way};
 use crate::work::keeper::Change;
 use crate::work::perform::Library;
@@ -54,8 +54,8 @@ pub struct Delivery {
     hubs: Arc<Hubs>,
     /// The console itself, as author of conflicts and resets.
     system: Actor,
-    /// What stood there before our latest delivery, and when that was.
-    lately: Mutex<HashMap<FindingKey, (Timestamp, Value)>>,
+    /// Our latest deliveries, and when they were.
+    latest: Mutex<HashMap<FindingKey, (Timestamp, Latest)>>,
 }
 
 /// What one pass did.
@@ -126,7 +126,7 @@ enum Next {
 
 impl Delivery {
     pub fn new(ledger: Ledger, library: Arc<Library>, hubs: Arc<Hubs>, system: Actor) -> Self {
-        Self { ledger, library, hubs, system, lately: Mutex::default() }
+        Self { ledger, library, hubs, system, latest: Mutex::default() }
     }
 
     /// Delivers until nobody listens: woken by decisions ([`Library::wake`]), else when the next delivery is due.
@@ -167,6 +167,7 @@ impl Delivery {
 
     /// One pass over what is due, and over findings whose status Security Hub may have set back.
     async fn round(&self, now: Timestamp) -> Result<Pass, LedgerError> {
+        let _turn = self.library.turn().await;
         let mut pass = self.pass(now).await?;
         pass.resets.extend(self.resets(self.library.take_suspects(), now).await?);
         if pass.taken == 0 {
@@ -311,11 +312,12 @@ impl Delivery {
     ) -> Result<Next, LedgerError> {
         let known = hand.known();
         let fields = fields::changes(&hand.parcel.entry, &known, document);
-        if fields::stands(document, &fields) {
+        let latest = self.latest(hand.key, now);
+        let lags = latest.as_ref().is_some_and(|latest| fields::may_lag(document, latest, &fields));
+        if fields::stands(document, &fields) && !lags {
             return Ok(Next::Noted(Sent::Arrived { now: fields::before(document).to_string() }));
         }
-        let lately = self.lately(hand.key, now);
-        let mut foreign = fields::foreign(document, &hand.before, lately.as_ref(), &known, &fields);
+        let mut foreign = fields::foreign(document, &hand.before, latest.as_ref(), &known, &fields);
         let workflow = foreign.iter().position(|f| *f == "Workflow").filter(|_| !fields.contains_key("Workflow"));
         if let Some(at) = workflow
             && let Some(from) = closed(&hand.before)
@@ -340,10 +342,10 @@ impl Delivery {
         Ok(Next::Noted(Sent::Conflict { said: format!("here: {ours}; in Security Hub: {theirs}") }))
     }
 
-    fn lately(&self, key: FindingKey, now: Timestamp) -> Option<Value> {
-        let mut lately = self.lately.lock().unwrap_or_else(PoisonError::into_inner);
-        lately.retain(|_, (at, _)| now.duration_since(*at) < SHOWN_WITHIN);
-        lately.get(&key).map(|(_, before)| before.clone())
+    fn latest(&self, key: FindingKey, now: Timestamp) -> Option<Latest> {
+        let mut latest = self.latest.lock().unwrap_or_else(PoisonError::into_inner);
+        latest.retain(|_, (at, _)| now.duration_since(*at) < SHOWN_WITHIN);
+        latest.get(&key).map(|(_, latest)| latest.clone())
     }
 
     /// What an answered call did for one finding.
@@ -358,9 +360,11 @@ impl Delivery {
         let not = unprocessed.iter().find(|u| u.id == name.id && (u.product_arn.is_empty() || u.product_arn == name.product_arn));
         let sent = match not {
             None => {
-                let mut lately = self.lately.lock().unwrap_or_else(PoisonError::into_inner);
-                lately.insert(hand.key, (now, fields::before(&document)));
-                Sent::Arrived { now: fields::before(&fields::with(&document, fields)).to_string() }
+                let after = fields::before(&fields::with(&document, fields));
+                let sent = Sent::Arrived { now: after.to_string() };
+                let mut latest = self.latest.lock().unwrap_or_else(PoisonError::into_inner);
+                latest.insert(hand.key, (now, Latest { before: fields::before(&document), after }));
+                sent
             }
             Some(not) => {
                 let said = format!("{}: {}", not.code, not.message);

@@ -12,6 +12,7 @@ pub mod sweep;
 use std::collections::HashMap;
 use std::path::PathBuf;
 use std::sync::{Arc, OnceLock};
+use std::time::Duration;
 
 use jiff::Timestamp;
 use tokio::sync::{mpsc, watch};
@@ -33,6 +34,9 @@ use crate::world::World;
 
 /// Outcomes that may wait for the console before work waits too.
 const WAITING: usize = 256;
+
+/// How long the end waits for a delivery that is under way.
+const LAST_DELIVERY: Duration = Duration::from_secs(1);
 
 /// What keeps the console supplied.
 #[derive(Debug)]
@@ -199,8 +203,11 @@ async fn serve(
         }
     }
     sweeper.stop();
+    // What is being delivered is noted, or it would be sent again; the rest waits for the next start.
+    let turn = tokio::time::timeout(LAST_DELIVERY, library.turn()).await;
     // It ends where it waits; what it was writing is on the disk or comes back with the next start.
     follow.abort();
+    drop(turn);
     if let Some(Ok(desk)) = desk.get()
         && let Err(error) = desk.ledger().close().await
     {

@@ -41,6 +41,8 @@ pub struct Library {
     /// Findings whose status somebody may have set back.
     suspects: Mutex<BTreeMap<FindingKey, Place>>,
     delivery: Notify,
+    /// Held while decisions are delivered.
+    turn: tokio::sync::Mutex<()>,
 }
 
 impl Library {
@@ -54,6 +56,7 @@ impl Library {
             layer: Mutex::default(),
             suspects: Mutex::default(),
             delivery: Notify::new(),
+            turn: tokio::sync::Mutex::default(),
         }
     }
     /// The decisions known now: cheap.
@@ -71,6 +74,10 @@ impl Library {
     /// Waits for [`Library::wake`], since the last time. One may wait.
     pub fn woken(&self) -> Notified<'_> {
         self.delivery.notified()
+    }
+    /// Waits until no delivery is under way; none begins while the guard is held.
+    pub async fn turn(&self) -> tokio::sync::MutexGuard<'_, ()> {
+        self.turn.lock().await
     }
     /// Looks at findings as they come from Security Hub: those that were notified or resolved here, and reported as new
     /// again since, are kept for [`Library::take_suspects`].

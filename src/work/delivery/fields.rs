@@ -96,6 +96,13 @@ pub const fn delivers(decision: &Decision) -> bool {
     )
 }
 
+/// A delivery that was made lately: the fields before it, and after it.
+#[derive(Debug, Clone)]
+pub struct Latest {
+    pub before: Value,
+    pub after: Value,
+}
+
 /// What the ledger and the outbox know of a finding when one of its entries is delivered.
 #[derive(Debug, Clone, Copy)]
 pub struct Known<'a> {
@@ -165,14 +172,14 @@ pub fn with(document: &Value, changes: &Map<String, Value>) -> Value {
     document
 }
 
-/// The fields of a document that differ from what was read when it was decided, and that neither the ledger nor `lately`
-/// (what stood there before our own latest delivery, which may take minutes to show) explains: someone else's triage.
+/// The fields of a document that differ from what was read when it was decided, and that neither the ledger nor `latest`
+/// (our own latest delivery, which may take minutes to show) explains: someone else's triage.
 ///
 /// The severity counts only where the entry sets it, because whoever reports a finding may change it too.
 pub fn foreign(
     document: &Value,
     before: &Value,
-    lately: Option<&Value>,
+    latest: Option<&Latest>,
     known: &Known<'_>,
     changes: &Map<String, Value>,
 ) -> Vec<&'static str> {
@@ -185,7 +192,7 @@ pub fn foreign(
         let expected = unasked
             || stands == shown(before, field)
             || (changes.contains_key(field) && stands == shown(&wanted, field))
-            || lately.is_some_and(|lately| stands == shown(lately, field));
+            || latest.is_some_and(|latest| stands == shown(&latest.before, field));
         if expected {
             continue;
         }
@@ -201,6 +208,15 @@ pub fn foreign(
 pub fn stands(document: &Value, changes: &Map<String, Value>) -> bool {
     let wanted = with(document, changes);
     changes.keys().all(|field| shown(document, field) == shown(&wanted, field))
+}
+
+/// Whether a document may not show our own latest delivery yet: it holds what stood there before it, not what came of it,
+/// in a field that is to be set again. What seems to stand there then may be about to change.
+pub fn may_lag(document: &Value, latest: &Latest, changes: &Map<String, Value>) -> bool {
+    changes.keys().any(|field| {
+        let stands = shown(document, field);
+        stands == shown(&latest.before, field) && stands != shown(&latest.after, field)
+    })
 }
 
 /// Fields of a document in words: `status RESOLVED, note "…" by jo`.
