@@ -36,6 +36,8 @@ struct Learned {
     /// By connection: where it brings its findings together.
     aggregations: HashMap<usize, Option<Aggregation>>,
     entered: HashMap<(usize, String), Access>,
+    /// The callers of the connections that this was learned of, in their order.
+    callers: Vec<String>,
 }
 
 /// A finding that is looked for.
@@ -83,6 +85,13 @@ impl Hubs {
     /// The ways to try for findings of an account and region, the likeliest first.
     async fn ways(&self, place: &Place) -> Vec<Way> {
         let connections = self.connections.borrow().clone();
+        let callers: Vec<String> = connections.iter().map(|c| c.caller.arn.clone()).collect();
+        // Where a profile opened later, places in the list mean others than before.
+        self.with(|l| {
+            if l.callers != callers {
+                *l = Learned { callers, ..Learned::default() };
+            }
+        });
         let known = self.with(|l| l.ways.get(&(place.account.clone(), place.region.clone())).cloned());
         let mut ways: Vec<Way> = known.into_iter().filter(|way| way.connection < connections.len()).collect();
         for (n, connection) in connections.iter().enumerate() {
