@@ -119,12 +119,16 @@ fn every_listing_prints_in_every_format() {
         };
         let names: Vec<&str> = listing.schema.iter().map(|(_, f)| f.name).collect();
         let rows = list(&["-o", "json"]).json();
+        if listing.id == ListingId::Decisions {
+            assert!(rows.is_empty(), "nothing is decided in the demo");
+            continue;
+        }
         assert!(!rows.is_empty() && rows.len() <= 7, "{}", listing.name);
         for row in &rows {
             let fields: Vec<&str> = row.as_object().unwrap().keys().map(String::as_str).collect();
             assert_eq!(fields, names, "{}: the fields are the schema's", listing.name);
             assert!(row["id"].as_str().is_some_and(|id| !id.is_empty()), "{row}");
-            if listing.id != ListingId::Accounts {
+            if !matches!(listing.id, ListingId::Accounts | ListingId::Queues) {
                 assert!(row["account"].as_str().is_some_and(|a| !a.is_empty()), "{}: {row}", listing.name);
             }
             if let Some(region) = row.get("region").filter(|r| !r.is_null()) {
@@ -200,6 +204,10 @@ fn one_thing_of_each_listing_is_shown_in_full() {
     let home = Home::new();
     for listing in ListingId::ALL.map(ListingId::get) {
         let row = home.run(&["list", listing.name, "--from", "demo", "-o", "json", "--limit", "1", "--columns", "id"]).json();
+        if listing.id == ListingId::Decisions {
+            assert!(row.is_empty(), "nothing is decided in the demo");
+            continue;
+        }
         let id = row[0]["id"].as_str().unwrap().to_owned();
         let text = home.run(&["show", &id, "--from", "demo"]).done();
         assert!(text.lines().count() > 3 && !text.contains('\u{1b}'), "{}: {text}", listing.name);
@@ -254,7 +262,7 @@ fn permissions_name_exactly_what_is_called() {
 #[test]
 fn completions_and_the_manual_know_every_command() {
     let home = Home::new();
-    let commands = ["demo", "collect", "import", "list", "show", "permissions", "completions", "man"];
+    let commands = ["demo", "collect", "import", "list", "show", "triage", "report", "ledger", "push", "iam", "net", "permissions", "completions", "man"];
     let mut texts = vec![home.run(&["man"]).done()];
     texts.extend(["bash", "zsh", "fish"].map(|shell| home.run(&["completions", shell]).done()));
     for text in texts {

@@ -27,6 +27,8 @@ const PAUSE: Duration = Duration::from_millis(200);
 impl Patience {
     /// For collecting behind the screen.
     pub(super) const LONG: Self = Self { throttled: 12, broken: 4, time: Duration::from_secs(180), pause: PAUSE };
+    /// For whoever tries again by itself: one attempt.
+    pub(super) const NONE: Self = Self { throttled: 0, broken: 0, time: Duration::ZERO, pause: Duration::ZERO };
     /// For what a person waits for.
     pub(super) const SHORT: Self = Self { throttled: 5, broken: 2, time: Duration::from_secs(30), pause: PAUSE };
 }

@@ -7,9 +7,10 @@ use std::sync::{Arc, Mutex, PoisonError};
 use aws_smithy_runtime_api::box_error::BoxError;
 use aws_smithy_runtime_api::client::interceptors::Intercept;
 use aws_smithy_runtime_api::client::interceptors::context::{
-    AfterDeserializationInterceptorContextRef, BeforeDeserializationInterceptorContextRef,
+    AfterDeserializationInterceptorContextRef, BeforeDeserializationInterceptorContextRef, BeforeTransmitInterceptorContextMut,
 };
 use aws_smithy_runtime_api::client::runtime_components::RuntimeComponents;
+use aws_smithy_types::body::SdkBody;
 use aws_smithy_types::config_bag::ConfigBag;
 
 use crate::aws::error::Failure;
@@ -26,6 +27,8 @@ pub enum Reach {
     Global,
     /// Once, with the caller's own credentials.
     Management,
+    /// Where a hub holds findings, and it changes them: only when a person decided or pushes, never to collect.
+    Hub,
 }
 
 /// How often AWS lets an account call an action in one region.
@@ -57,7 +60,7 @@ pub struct Call {
     pub(super) wire: Wire,
 }
 
-/// A request that can be sent because its call is declared; only [`calls!`] implements it.
+/// A request that can be sent because its call is declared; only [`calls!`] implements it, and [`Raw`] for such a one.
 pub(super) trait Request: Clone + Send + Sync {
     const CALL: Call;
     /// Sends it once; the answer's body is in `capture` afterwards.
@@ -89,13 +92,38 @@ macro_rules! calls {
 }
 pub(super) use calls;
 
-/// Keeps the body of an answer as it came.
+/// A request whose body is given as text, for what the SDK's types cannot say: they cannot be read from JSON, and they
+/// drop fields that they do not know.
+#[derive(Clone)]
+pub(super) struct Raw<R> {
+    request: R,
+    body: Arc<[u8]>,
+}
+
+impl<R: Request> Raw<R> {
+    pub(super) fn new(request: R, body: String) -> Self {
+        Self { request, body: body.into_bytes().into() }
+    }
+}
+
+impl<R: Request> Request for Raw<R> {
+    const CALL: Call = R::CALL;
+    async fn once(self, capture: Capture) -> Result<(), Failure> {
+        self.request.once(Capture { body: Some(self.body), ..capture }).await
+    }
+}
+
+/// Keeps the body of an answer as it came, and sends a body as it is given.
 #[derive(Clone, Default)]
-pub(super) struct Capture(Arc<Mutex<Vec<u8>>>);
+pub(super) struct Capture {
+    answer: Arc<Mutex<Vec<u8>>>,
+    /// Instead of what the SDK wrote.
+    body: Option<Arc<[u8]>>,
+}
 
 impl Capture {
     pub(super) fn take(&self) -> Vec<u8> {
-        std::mem::take(&mut *self.0.lock().unwrap_or_else(PoisonError::into_inner))
+        std::mem::take(&mut *self.answer.lock().unwrap_or_else(PoisonError::into_inner))
     }
 }
 
@@ -108,6 +136,19 @@ impl std::fmt::Debug for Capture {
 impl Intercept for Capture {
     fn name(&self) -> &'static str {
         "capture the answer's body"
+    }
+    fn modify_before_signing(
+        &self,
+        context: &mut BeforeTransmitInterceptorContextMut<'_>,
+        _: &RuntimeComponents,
+        _: &mut ConfigBag,
+    ) -> Result<(), BoxError> {
+        if let Some(body) = &self.body {
+            let request = context.request_mut();
+            request.headers_mut().insert("content-length", body.len().to_string());
+            *request.body_mut() = SdkBody::from(body.to_vec());
+        }
+        Ok(())
     }
     fn read_before_deserialization(
         &self,
@@ -130,7 +171,7 @@ impl Intercept for Capture {
         _: &mut ConfigBag,
     ) -> Result<(), BoxError> {
         if let Some(bytes) = context.response().body().bytes() {
-            *self.0.lock().unwrap_or_else(PoisonError::into_inner) = bytes.to_vec();
+            *self.answer.lock().unwrap_or_else(PoisonError::into_inner) = bytes.to_vec();
         }
         Ok(())
     }

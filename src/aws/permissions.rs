@@ -25,14 +25,16 @@ pub struct RoleTemplate {
 }
 
 /// The least privilege that the caller needs, as an IAM policy: all that is read in its own account, the organisation,
-/// and becoming `role` in member accounts of the partition (`aws`, `aws-cn`, `aws-us-gov`). The actions have no resource-level permissions that would narrow them further,
+/// what changes findings where a hub holds them (a statement of its own, to be left out for who only reads), and becoming `role` in member accounts of the partition (`aws`, `aws-cn`, `aws-us-gov`). The actions have no resource-level permissions that would narrow them further,
 /// but for `sts:AssumeRole`.
 pub fn caller_policy(partition: &str, role: &str) -> String {
-    let reads: Vec<&str> = actions(|call| call.action != sts::ASSUME_ROLE.action);
+    let reads: Vec<&str> = actions(|call| call.action != sts::ASSUME_ROLE.action && call.reach != Reach::Hub);
+    let writes: Vec<&str> = actions(|call| call.reach == Reach::Hub);
     pretty(&json!({
         "Version": "2012-10-17",
         "Statement": [
             {"Sid": "BartizanReads", "Effect": "Allow", "Action": reads, "Resource": "*"},
+            {"Sid": "BartizanDeliversDecisions", "Effect": "Allow", "Action": writes, "Resource": "*"},
             {"Sid": "BartizanEntersMemberAccounts", "Effect": "Allow", "Action": sts::ASSUME_ROLE.action, "Resource": format!("arn:{partition}:iam::*:role/{role}")},
         ]
     }))
@@ -46,8 +48,13 @@ pub fn member_policy() -> String {
 fn member() -> Value {
     json!({
         "Version": "2012-10-17",
-        "Statement": [{"Sid": "BartizanReads", "Effect": "Allow", "Action": actions(|call| call.reach != Reach::Management), "Resource": "*"}]
+        "Statement": [{"Sid": "BartizanReads", "Effect": "Allow", "Action": actions(in_members), "Resource": "*"}]
     })
+}
+
+/// Members are read only: decisions go out from the account that holds the hub.
+fn in_members(call: &Call) -> bool {
+    !matches!(call.reach, Reach::Management | Reach::Hub)
 }
 
 fn actions(wanted: impl Fn(&Call) -> bool) -> Vec<&'static str> {
@@ -69,10 +76,7 @@ impl RoleTemplate {
         let condition = self.external_id.as_ref().map_or_else(String::new, |id| {
             format!("            Condition:\n              StringEquals:\n                sts:ExternalId: {}\n", quoted(id))
         });
-        let actions: String = actions(|call| call.reach != Reach::Management)
-            .iter()
-            .map(|action| format!("                  - {action}\n"))
-            .collect();
+        let actions: String = actions(in_members).iter().map(|action| format!("                  - {action}\n")).collect();
         format!(
             "AWSTemplateFormatVersion: \"2010-09-09\"\n\
              Description: Read-only role for bartizan, made by `bartizan permissions`\n\
@@ -112,8 +116,7 @@ impl RoleTemplate {
         let condition = self.external_id.as_ref().map_or_else(String::new, |id| {
             format!("      Condition = {{ StringEquals = {{ \"sts:ExternalId\" = {} }} }}\n", hcl(id))
         });
-        let actions: String =
-            actions(|call| call.reach != Reach::Management).iter().map(|action| format!("        \"{action}\",\n")).collect();
+        let actions: String = actions(in_members).iter().map(|action| format!("        \"{action}\",\n")).collect();
         format!(
             "# Read-only role for bartizan, made by `bartizan permissions`\n\
              resource \"aws_iam_role\" \"bartizan\" {{\n\
@@ -173,20 +176,23 @@ mod tests {
     }
 
     #[test]
-    fn every_call_is_allowed_and_nothing_writes() {
+    fn every_call_is_allowed_and_what_writes_stands_alone() {
         let calls = calls();
         let policy: Value = serde_json::from_str(&caller_policy("aws", "Audit")).unwrap();
         let allowed: Vec<&str> = policy["Statement"][0]["Action"].as_array().unwrap().iter().filter_map(Value::as_str).collect();
-        assert_eq!(allowed.len() + 1, calls.len());
+        let writes: Vec<&str> = policy["Statement"][1]["Action"].as_array().unwrap().iter().filter_map(Value::as_str).collect();
+        assert_eq!(writes, ["securityhub:BatchImportFindings", "securityhub:BatchUpdateFindings"]);
+        assert_eq!(allowed.len() + writes.len() + 1, calls.len());
+        assert!(!member_policy().contains("Batch"), "members are read only");
         for call in &calls {
             let (service, verb) = call.action.split_once(':').unwrap();
             assert!(["ec2", "elasticloadbalancing", "iam", "organizations", "securityhub", "ssm", "sts"].contains(&service));
             // GenerateCredentialReport makes a report and changes nothing.
             let reads = ["Describe", "Get", "List", "GenerateCredentialReport", "AssumeRole"].iter().any(|v| verb.starts_with(v));
-            assert!(reads, "{} does not read", call.action);
-            assert!(allowed.contains(&call.action) || call.action == "sts:AssumeRole");
+            assert_ne!(reads, writes.contains(&call.action), "{} in the wrong statement", call.action);
+            assert!(writes.contains(&call.action) || allowed.contains(&call.action) || call.action == "sts:AssumeRole");
         }
-        assert_eq!(policy["Statement"][1]["Resource"], "arn:aws:iam::*:role/Audit");
+        assert_eq!(policy["Statement"][2]["Resource"], "arn:aws:iam::*:role/Audit");
         let mut once = allowed.clone();
         once.dedup();
         assert_eq!(once, allowed, "an action is declared twice");

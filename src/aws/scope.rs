@@ -41,7 +41,7 @@ impl<T> Answer<T> {
 
 /// One account and region, with credentials. Cheap to clone.
 #[derive(Clone)]
-pub struct Scope(Arc<Inner>);
+pub struct Scope(Arc<Inner>, Patience);
 
 struct Inner {
     account: String,
@@ -78,13 +78,18 @@ impl fmt::Debug for Scope {
 
 impl Scope {
     pub(super) fn new(account: String, region: String, sdk: SdkConfig, keys: Arc<Keys>, limiter: Arc<Limiter>) -> Self {
-        Self(Arc::new(Inner { account, region, sdk, keys, limiter, clients: Clients::default() }))
+        Self(Arc::new(Inner { account, region, sdk, keys, limiter, clients: Clients::default() }), Patience::LONG)
     }
     pub fn account(&self) -> &str {
         &self.0.account
     }
     pub fn region(&self) -> &str {
         &self.0.region
+    }
+    /// The same, asking once: for whoever tries again by itself.
+    #[must_use]
+    pub fn once(&self) -> Self {
+        Self(Arc::clone(&self.0), Patience::NONE)
     }
 
     clients! {
@@ -97,12 +102,12 @@ impl Scope {
         let inner = &*self.0;
         let (_, turn) = inner.keys.current().await?;
         let region = self.region_of(&R::CALL);
-        let asked = Box::pin(ask(&inner.limiter, &inner.account, region, Patience::LONG, request)).await;
+        let asked = Box::pin(ask(&inner.limiter, &inner.account, region, self.1, request)).await;
         match asked {
             Err(failure) if failure.kind == Kind::Expired => {
                 inner.keys.expired(turn).await;
                 inner.keys.current().await?;
-                Box::pin(ask(&inner.limiter, &inner.account, region, Patience::LONG, request)).await
+                Box::pin(ask(&inner.limiter, &inner.account, region, self.1, request)).await
             }
             other => other,
         }
@@ -191,7 +196,7 @@ impl Scope {
     }
 
     fn region_of(&self, call: &Call) -> &str {
-        if call.reach == Reach::PerRegion { &self.0.region } else { "" }
+        if matches!(call.reach, Reach::PerRegion | Reach::Hub) { &self.0.region } else { "" }
     }
 }
 

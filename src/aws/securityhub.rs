@@ -1,23 +1,28 @@
 //! Security Hub: findings as raw texts, page by page, and where they are brought together. What a finding says is read
-//! by the formats.
+//! by the formats. And the two calls that change findings there: what people decided, and findings of other tools.
 
 use std::future::Future;
 
 use aws_sdk_securityhub::operation::{
-    describe_hub::builders::DescribeHubFluentBuilder, get_finding_aggregator::builders::GetFindingAggregatorFluentBuilder,
-    get_findings::builders::GetFindingsFluentBuilder, list_finding_aggregators::builders::ListFindingAggregatorsFluentBuilder,
+    batch_import_findings::builders::BatchImportFindingsFluentBuilder,
+    batch_update_findings::builders::BatchUpdateFindingsFluentBuilder, describe_hub::builders::DescribeHubFluentBuilder,
+    get_finding_aggregator::builders::GetFindingAggregatorFluentBuilder,
+    get_finding_history::builders::GetFindingHistoryFluentBuilder, get_findings::builders::GetFindingsFluentBuilder,
+    list_finding_aggregators::builders::ListFindingAggregatorsFluentBuilder,
 };
-use aws_sdk_securityhub::types::{AwsSecurityFindingFilters, DateFilter, StringFilter, StringFilterComparison};
+use aws_sdk_securityhub::types::{
+    AwsSecurityFindingFilters, AwsSecurityFindingIdentifier, DateFilter, StringFilter, StringFilterComparison,
+};
 use jiff::{SignedDuration, Timestamp};
-use serde::Deserialize;
-use serde_json::Value;
+use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
+use serde_json::{Map, Value};
 
-use crate::aws::call::{Rate, calls};
+use crate::aws::call::{Rate, Raw, calls};
 use crate::aws::error::Failure;
 use crate::aws::scope::{Answer, Scope, Tally};
 use crate::model::Extra;
-use crate::model::finding::{RecordState, Severity};
+use crate::model::finding::{HubChange, HubEvent, RecordState, Severity};
 
 // GetFindings 3 a second, burst 6; others 10 a second, burst 30
 // (https://docs.aws.amazon.com/securityhub/latest/userguide/securityhub_limits.html).
@@ -30,6 +35,9 @@ calls! {
     DESCRIBE_HUB = "securityhub:DescribeHub", PerRegion, Json, OTHER, None, "whether Security Hub is on", DescribeHubFluentBuilder;
     LIST_AGGREGATORS = "securityhub:ListFindingAggregators", PerRegion, Json, OTHER, NEXT, "finding aggregators", ListFindingAggregatorsFluentBuilder;
     GET_AGGREGATOR = "securityhub:GetFindingAggregator", PerRegion, Json, OTHER, None, "the aggregation region", GetFindingAggregatorFluentBuilder;
+    GET_HISTORY = "securityhub:GetFindingHistory", PerRegion, Json, OTHER, NEXT, "a finding's history", GetFindingHistoryFluentBuilder;
+    UPDATE = "securityhub:BatchUpdateFindings", Hub, Json, OTHER, None, "delivery of decisions", BatchUpdateFindingsFluentBuilder;
+    IMPORT = "securityhub:BatchImportFindings", Hub, Json, OTHER, None, "`bartizan push` of imported findings", BatchImportFindingsFluentBuilder;
 }
 
 /// Which findings. Filters on one field are OR-ed, fields are AND-ed; AWS allows 20 values a field.
@@ -121,6 +129,151 @@ where
         }
     }
     Answer { value: tally.count, coverage: vec![scope.covered(&tally)] }
+}
+
+/// The most findings of one call that changes them.
+pub const BATCH: usize = 100;
+/// The most values a filter takes in one field.
+const VALUES: usize = 20;
+/// The most pages of one finding's history that are read: 90 days of a busy one.
+const HISTORY_PAGES: usize = 10;
+
+/// A finding by the names that Security Hub knows it by.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "PascalCase")]
+pub struct Identifier {
+    pub id: String,
+    pub product_arn: String,
+}
+
+/// Reads these findings as they are now: raw JSON texts (ASFF), in no order; those that the hub does not have are left
+/// out.
+///
+/// # Errors
+/// The first call's that failed.
+pub async fn some(scope: &Scope, wanted: &[Identifier]) -> Result<Vec<String>, Failure> {
+    let mut all = Vec::with_capacity(wanted.len());
+    for part in wanted.chunks(VALUES) {
+        let equals = |value: &str| StringFilter::builder().value(value).comparison(StringFilterComparison::Equals).build();
+        let mut products: Vec<&str> = part.iter().map(|i| i.product_arn.as_str()).collect();
+        products.sort_unstable();
+        products.dedup();
+        let filters = AwsSecurityFindingFilters::builder()
+            .set_id(Some(part.iter().map(|i| equals(&i.id)).collect()))
+            .set_product_arn(Some(products.into_iter().map(equals).collect()))
+            .build();
+        let mut token: Option<String> = None;
+        loop {
+            let hub = scope.securityhub();
+            let request = hub.get_findings().max_results(100).filters(filters.clone()).set_next_token(token.clone());
+            let body = scope.body(&request).await?;
+            let page: Page<'_> = serde_json::from_slice(&body)
+                .map_err(|e| Failure::unreadable(format!("securityhub:GetFindings: the answer is not what it should be: {e}")))?;
+            all.extend(page.findings.iter().map(|f| f.get().to_owned()));
+            match page.next_token.filter(|next| !next.is_empty()) {
+                None => break,
+                next if next == token => {
+                    return Err(Failure::unreadable("securityhub:GetFindings gave the same page's token twice"));
+                }
+                next => token = next,
+            }
+        }
+    }
+    Ok(all)
+}
+
+/// A finding that a call did not change, and why.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Unprocessed {
+    /// The finding's `Id`.
+    pub id: String,
+    /// Empty where AWS does not name it.
+    pub product_arn: String,
+    /// AWS's code: `FindingNotFound`, `ConcurrentUpdateError`, …
+    pub code: String,
+    /// AWS's own words.
+    pub message: String,
+}
+
+impl Unprocessed {
+    /// Whether the same call may work later (`BatchUpdateFindingsUnprocessedFinding`, `ErrorCode`): someone else's call was
+    /// in the way, or the service failed.
+    pub fn may_pass(&self) -> bool {
+        let code = self.code.as_str();
+        matches!(code, "ConcurrentUpdateError" | "InternalFailure" | "InternalException" | "LimitExceeded")
+            || code.contains("Throttl")
+            || code.contains("TooManyRequests")
+    }
+    fn read(value: &Value, id: &Value) -> Self {
+        let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
+        Self {
+            id: text(&id["Id"]),
+            product_arn: text(&id["ProductArn"]),
+            code: text(&value["ErrorCode"]),
+            message: text(&value["ErrorMessage"]),
+        }
+    }
+}
+
+/// Sets the same fields of findings, at most [`BATCH`] of them (`BatchUpdateFindings`). `fields` are the request's own:
+/// `Workflow`, `Note`, … The findings that were not changed; the others were.
+///
+/// # Errors
+/// Where none was changed, or nobody knows.
+pub async fn update(scope: &Scope, findings: &[Identifier], fields: &Map<String, Value>) -> Result<Vec<Unprocessed>, Failure> {
+    let mut body = fields.clone();
+    body.insert("FindingIdentifiers".into(), serde_json::to_value(findings).unwrap_or_default());
+    let request = Raw::new(scope.securityhub().batch_update_findings(), Value::Object(body).to_string());
+    let answer = scope.value(&request).await?;
+    let list = answer["UnprocessedFindings"].as_array().map(Vec::as_slice).unwrap_or_default();
+    Ok(list.iter().map(|u| Unprocessed::read(u, &u["FindingIdentifier"])).collect())
+}
+
+/// Brings findings in, at most [`BATCH`] of them, each a JSON text (ASFF) (`BatchImportFindings`). Those that were not
+/// taken; the others were.
+///
+/// # Errors
+/// Where none was taken, or nobody knows.
+pub async fn import(scope: &Scope, findings: &[String]) -> Result<Vec<Unprocessed>, Failure> {
+    let body = format!("{{\"Findings\":[{}]}}", findings.join(","));
+    let request = Raw::new(scope.securityhub().batch_import_findings(), body);
+    let answer = scope.value(&request).await?;
+    let list = answer["FailedFindings"].as_array().map(Vec::as_slice).unwrap_or_default();
+    Ok(list.iter().map(|f| Unprocessed::read(f, f)).collect())
+}
+
+/// What happened to a finding there in the last 90 days, as Security Hub tells it, the newest first.
+///
+/// # Errors
+/// The call's.
+pub async fn history(scope: &Scope, finding: &Identifier) -> Result<Vec<HubEvent>, Failure> {
+    let name = AwsSecurityFindingIdentifier::builder().id(&finding.id).product_arn(&finding.product_arn).build();
+    let mut all = Vec::new();
+    let mut token: Option<String> = None;
+    for _ in 0..HISTORY_PAGES {
+        let request = scope.securityhub().get_finding_history().finding_identifier(name.clone());
+        let answer = scope.value(&request.set_next_token(token.clone()).max_results(100)).await?;
+        all.extend(answer["Records"].as_array().into_iter().flatten().filter_map(read_event));
+        let next = answer["NextToken"].as_str().filter(|t| !t.is_empty()).map(str::to_owned);
+        if next.is_none() || next == token {
+            break;
+        }
+        token = next;
+    }
+    Ok(all)
+}
+
+/// None where it has no time.
+fn read_event(record: &Value) -> Option<HubEvent> {
+    let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
+    let change = |c: &Value| HubChange { field: text(&c["UpdatedField"]), old: text(&c["OldValue"]), new: text(&c["NewValue"]) };
+    Some(HubEvent {
+        at: record["UpdateTime"].as_str()?.parse().ok()?,
+        created: record["FindingCreated"].as_bool().unwrap_or_default(),
+        source: text(&record["UpdateSource"]["Type"]),
+        by: text(&record["UpdateSource"]["Identity"]),
+        changes: record["Updates"].as_array().into_iter().flatten().map(change).collect(),
+    })
 }
 
 /// The hub of an account and region as AWS describes it; none where Security Hub is off (coverage: not asked).

@@ -9,14 +9,15 @@ use serde::Serialize;
 
 use crate::catalog::decided::{self, Decisions};
 use crate::catalog::identity::{Principal, Provider, principals};
-use crate::catalog::{ListingId, decisions, nodes};
+use crate::catalog::{Column, Listing, ListingId, decisions, nodes};
+use crate::listing::index::{Index, RowId};
 use crate::listing::filter::{exactly, quote};
 use crate::model::account::Account;
 use crate::model::arn::{self, Arn, ResourceRef};
 use crate::model::coverage::Coverage;
 use crate::model::decision::{Entry, Subject, person};
 use crate::model::estate::{Estate, RegionEstate};
-use crate::model::finding::Finding;
+use crate::model::finding::{Finding, HubEvent};
 use crate::model::network::{Interface, LoadBalancer, RouteTable, SecurityGroup, Subnet, Vpc};
 use crate::model::node::{Node, Session};
 use crate::model::principal::{AccessKey, Identity, ManagedPolicy};
@@ -355,14 +356,44 @@ pub fn of_finding(finding: &Finding, estate: &Estate, decisions: &Decisions, now
     w.finish()
 }
 
-/// The ledger's entries on something, newest first.
-pub fn history(entries: &[Entry]) -> Section {
+/// The heading of a history.
+pub const HISTORY: &str = "History";
+
+/// The ledger's entries on something and, of a finding, what Security Hub tells of it, on one time line, newest first.
+pub fn history(entries: &[Entry], hub: &[HubEvent]) -> Section {
     let head = ["at (UTC)", "who", "kind", "content", "reason"].map(str::to_owned).into();
-    let row = |e: &Entry| {
-        let at = e.at.strftime("%Y-%m-%d %H:%M").to_string();
-        vec![at, person(&e.actor.arn).to_owned(), e.decision.word().to_owned(), decisions::content(&e.decision), e.reason.clone()]
+    let at = |at: Timestamp| at.strftime("%Y-%m-%d %H:%M").to_string();
+    let ours = entries.iter().rev().map(|e| {
+        let (who, kind) = (person(&e.actor.arn).to_owned(), e.decision.word().to_owned());
+        (e.at, vec![at(e.at), who, kind, decisions::content(&e.decision), e.reason.clone()])
+    });
+    let theirs = hub.iter().map(|e| {
+        let kind = if e.is_triage() { "Security Hub" } else { "reported" };
+        (e.at, vec![at(e.at), person(&e.by).to_owned(), kind.to_owned(), happened(e), String::new()])
+    });
+    let mut rows: Vec<(Timestamp, Vec<String>)> = ours.chain(theirs).collect();
+    // Stable: what happened at one moment stays in its source's order.
+    rows.sort_by_key(|(at, _)| std::cmp::Reverse(*at));
+    Section { heading: HISTORY.into(), body: Body::Table { head, rows: rows.into_iter().map(|(_, row)| row).collect() } }
+}
+
+/// What an event of Security Hub's history changed: `Workflow NEW to RESOLVED; …`.
+fn happened(event: &HubEvent) -> String {
+    // Security Hub writes objects as JSON texts; of one with one member that member says all.
+    let short = |value: &str| {
+        let object: Option<serde_json::Map<String, serde_json::Value>> = serde_json::from_str(value).ok();
+        match object.as_ref().and_then(|o| o.values().next().filter(|_| o.len() == 1)?.as_str()) {
+            Some(only) => only.to_owned(),
+            None => value.chars().take(200).collect(),
+        }
     };
-    Section { heading: "History".into(), body: Body::Table { head, rows: entries.iter().rev().map(row).collect() } }
+    let change = |c: &crate::model::finding::HubChange| match (c.old.is_empty(), c.new.is_empty()) {
+        (true, _) => format!("{} {}", c.field, short(&c.new)),
+        (_, true) => format!("{} {} taken away", c.field, short(&c.old)),
+        _ => format!("{} {} to {}", c.field, short(&c.old), short(&c.new)),
+    };
+    let created = event.created.then(|| "created".to_owned());
+    created.into_iter().chain(event.changes.iter().map(change)).collect::<Vec<_>>().join("; ")
 }
 
 /// An entry of the ledger in full.
@@ -421,6 +452,19 @@ fn due_words(due: &Due, now: Timestamp) -> String {
         _ => format!("{} overdue", text::span(-seconds)),
     };
     format!("{day} ({when}{})", if due.explicit { "" } else { ", by service level" })
+}
+
+/// A row that stands for nothing but its fields.
+pub fn of_cells(listing: &Listing, index: &Index, row: RowId, now: Timestamp) -> Detail {
+    let name = listing.field("name").map(|field| index.cell(row, field));
+    let title = name.and_then(|cell| cell.members().next().map(str::to_owned)).unwrap_or_default();
+    let mut w = Writer::new(title, now);
+    let fact = |column: &Column| {
+        let field = listing.schema.get(column.field);
+        (field.help, column.show(&index.cell(row, column.field), &field.kind, now))
+    };
+    w.facts("", &listing.columns.iter().map(fact).collect::<Vec<_>>());
+    w.finish()
 }
 
 fn decided(value: &str, by: &str) -> String {

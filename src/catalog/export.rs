@@ -44,7 +44,8 @@ impl Rows<'_> {
         }
     }
 
-    fn object(&self, row: RowId) -> Map<String, Json> {
+    /// One row as data, whichever rows are chosen.
+    pub fn object(&self, row: RowId) -> Map<String, Json> {
         let value = |field: FieldId| (self.name(field).to_owned(), json(&self.index.cell(row, field)));
         self.fields.iter().map(|field| value(*field)).collect()
     }

@@ -4,7 +4,9 @@ use std::io::{self, BufWriter, Write as _};
 use std::path::PathBuf;
 
 use clap::{Args, Subcommand};
-use color_eyre::eyre::{Result, WrapErr as _, bail};
+use color_eyre::eyre::{Result, WrapErr as _, bail, eyre};
+use jiff::Timestamp;
+use serde_json::{Value, json};
 
 use crate::cli::list::unless_closed;
 use crate::cli::{Done, Global, setup};
@@ -13,6 +15,7 @@ use crate::ledger::export::{export, verify_export};
 use crate::ledger::handle::Ledger as Open;
 use crate::ledger::local::Local;
 use crate::ledger::store::Store as _;
+use crate::ledger::outbox::Delivery;
 use crate::ledger::verify::{Against, Report};
 use crate::text;
 
@@ -48,11 +51,23 @@ enum Command {
         #[arg(long, short, value_name = "FILE")]
         out: Option<PathBuf>,
     },
+    /// Print what has not arrived in Security Hub, and decide on what waits for a person
+    Outbox {
+        /// Send a failed or conflicting delivery after all, over what stands there now
+        #[arg(long, value_name = "POSITION", conflicts_with = "drop")]
+        send: Option<i64>,
+        /// Do not send it
+        #[arg(long, value_name = "POSITION")]
+        drop: Option<i64>,
+    },
 }
 
 impl Ledger {
     pub(super) fn run(&self, global: &Global) -> Result<Done> {
         let config = setup::config(global)?;
+        if let Command::Outbox { send, drop } = self.command {
+            return outbox(global, send.map(|n| (n, true)).or_else(|| drop.map(|n| (n, false))));
+        }
         if let Command::Verify { file: Some(file) } = &self.command {
             let name = file.display();
             let text = io::BufReader::new(std::fs::File::open(file).wrap_err_with(|| format!("could not read {name}"))?);
@@ -140,6 +155,7 @@ impl Ledger {
                     eprintln!("{} entries; the last has hash {}", text::count(head.sequence), head.hash);
                     Ok(Done::Whole)
                 }
+                Command::Outbox { .. } => Ok(Done::Whole),
             }
         })
     }
@@ -152,6 +168,47 @@ fn create(path: &std::path::Path) -> Result<std::fs::File> {
     #[cfg(unix)]
     std::os::unix::fs::OpenOptionsExt::mode(&mut create, 0o600);
     create.open(path).wrap_err_with(|| format!("could not write {}", path.display()))
+}
+
+/// The outbox as data, or a person's word on one delivery: its position, and whether to send it.
+fn outbox(global: &Global, chosen: Option<(i64, bool)>) -> Result<Done> {
+    let config = setup::config(global)?;
+    let runtime = setup::runtime()?;
+    if let Some((position, send)) = chosen {
+        if config.read_only {
+            bail!("this is read-only: nothing is sent to Security Hub, and nothing is dropped");
+        }
+        return runtime.block_on(Box::pin(async {
+            let desk = setup::desk(global, Timestamp::now()).await?;
+            desk.delivery().resolve(position, send).await.map_err(|e| eyre!(e))?;
+            let done = desk.deliver().await?;
+            desk.desk.ledger().close().await?;
+            Ok(done)
+        }));
+    }
+    let options = setup::ledger(global, &config)?;
+    runtime.block_on(async {
+        let ledger = Open::open(&options).await?;
+        let mut rows = Vec::new();
+        for state in [Delivery::Conflict, Delivery::Failed, Delivery::Pending] {
+            for parcel in ledger.local().deliveries(state, usize::MAX).await? {
+                rows.push(json!({
+                    "position": parcel.position,
+                    "state": state.word(),
+                    "subject": parcel.entry.subject,
+                    "finding": serde_json::from_str::<Value>(&parcel.target.finding).unwrap_or_default(),
+                    "entry": parcel.entry.sequence,
+                    "decision": parcel.entry.decision,
+                    "tries": parcel.attempts,
+                    "said": parcel.said,
+                }));
+            }
+        }
+        ledger.close().await?;
+        let text = format!("{}\n", serde_json::to_string_pretty(&rows)?);
+        unless_closed(io::stdout().lock().write_all(text.as_bytes()))?;
+        Ok(Done::Whole)
+    })
 }
 
 /// Says what verifying found; a fault is a failure.

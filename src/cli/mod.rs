@@ -13,6 +13,7 @@ mod list;
 mod net;
 mod permissions;
 mod report;
+mod push;
 mod setup;
 mod show;
 mod triage;
@@ -99,6 +100,8 @@ enum Command {
     Triage(triage::Triage),
     /// Hand-over from one shift to the next
     Report(report::Report),
+    /// Send imported findings to Security Hub
+    Push(push::Push),
     /// The record of decisions: verify it, export it
     Ledger(ledger::Ledger),
     /// Print the IAM policy that bartizan needs, and templates for member accounts
@@ -145,6 +148,7 @@ pub fn main() -> Result<ExitCode> {
         Some(Command::Net(net)) => net.run(&global)?,
         Some(Command::Triage(triage)) => triage.run(&global)?,
         Some(Command::Report(report)) => report.run(&global)?,
+        Some(Command::Push(push)) => push.run(&global)?,
         Some(Command::Ledger(ledger)) => ledger.run(&global)?,
         Some(Command::Permissions(permissions)) => permissions.run(&global)?,
         Some(Command::Completions(completions)) => completions.run()?,

@@ -11,7 +11,8 @@ use directories::ProjectDirs;
 use jiff::Timestamp;
 use tokio::sync::mpsc;
 
-use crate::aws::{MfaRequest, Options, Prompt};
+use crate::aws::{Connection, MfaRequest, Options, Prompt};
+use crate::catalog::decided::Changed;
 use crate::cli::{Done, Global};
 use crate::config::Config;
 use crate::demo;
@@ -196,13 +197,47 @@ pub struct Looked {
 pub struct AtDesk {
     pub world: Arc<World>,
     pub desk: Desk,
+    /// The ways to AWS; none in the demo, or where there is none now.
+    pub connections: Vec<Connection>,
     _scratch: Option<Scratch>,
+}
+
+/// What is known here of AWS: the cache, and who is signed in now, or without a way to AWS who was signed in last. AWS is
+/// asked for nothing else.
+pub async fn known(global: &Global, config: &Config, now: Timestamp) -> Result<(Opened, Vec<Connection>)> {
+    let options = options(global, config, ask_on_terminal());
+    let cache = cache_dir(global, &options);
+    let mut door = Door::default();
+    let (changes, mut heard) = mpsc::channel(64);
+    let source = Source::Live { options: Box::new(options.clone()), cache };
+    let mut opened = source::open(source, config, now);
+    let errors = door.open(&options, &changes).await;
+    heard.close();
+    if let Some(connection) = door.connections.first() {
+        let mut estate = (*opened.world.estate).clone();
+        if estate.caller.as_ref().is_some_and(|known| known.account != connection.caller.account) {
+            bail!(
+                "what is kept here is of account {}: run the console once as {}",
+                estate.caller.map_or_else(String::new, |c| c.account),
+                connection.caller.arn
+            );
+        }
+        estate.caller = Some(connection.caller.clone());
+        opened.estate(estate, now);
+    } else if opened.world.estate.caller.is_none() {
+        let mut errors = errors.into_iter();
+        let first = errors.next().map_or_else(|| eyre!("there is no way to AWS"), Into::into);
+        return Err(errors.fold(first, |all, e| all.wrap_err(e.to_string())));
+    }
+    opened.load(now);
+    Ok((opened, door.connections))
 }
 
 /// Opens the ledger over what is known here: the cache, or the demo. AWS is asked for nothing but who the caller is.
 pub async fn desk(global: &Global, now: Timestamp) -> Result<AtDesk> {
     let config = config(global)?;
     let mut scratch = None;
+    let mut connections = Vec::new();
     let (opened, ledger) = match from(global)? {
         Some(source @ Source::Demo { .. }) => {
             let ledger = scratch.insert(Scratch::new()?).ledger();
@@ -210,32 +245,8 @@ pub async fn desk(global: &Global, now: Timestamp) -> Result<AtDesk> {
         }
         Some(_) => bail!("decisions are made live, or in the demo: this is a file"),
         None => {
-            let options = options(global, &config, ask_on_terminal());
-            let cache = cache_dir(global, &options);
-            let mut door = Door::default();
-            let (changes, mut heard) = mpsc::channel(64);
-            let source = Source::Live { options: Box::new(options.clone()), cache };
-            let mut opened = source::open(source, &config, now);
-            // Who is signed in now decides; without a way to AWS it is who was signed in last.
-            let errors = door.open(&options, &changes).await;
-            heard.close();
-            if let Some(connection) = door.connections.first() {
-                let mut estate = (*opened.world.estate).clone();
-                if estate.caller.as_ref().is_some_and(|known| known.account != connection.caller.account) {
-                    bail!(
-                        "what is kept here is of account {}: run the console once as {}",
-                        estate.caller.map_or_else(String::new, |c| c.account),
-                        connection.caller.arn
-                    );
-                }
-                estate.caller = Some(connection.caller.clone());
-                opened.estate(estate, now);
-            } else if opened.world.estate.caller.is_none() {
-                let mut errors = errors.into_iter();
-                let first = errors.next().map_or_else(|| eyre!("there is no way to AWS"), Into::into);
-                return Err(errors.fold(first, |all, e| all.wrap_err(e.to_string())));
-            }
-            opened.load(now);
+            let (opened, ways) = known(global, &config, now).await?;
+            connections = ways;
             (opened, self::ledger(global, &config)?)
         }
     };
@@ -244,7 +255,7 @@ pub async fn desk(global: &Global, now: Timestamp) -> Result<AtDesk> {
     desk.expire(now).await?;
     let mut opened = opened;
     opened.relay(now);
-    Ok(AtDesk { world: opened.world, desk, _scratch: scratch })
+    Ok(AtDesk { world: opened.world, desk, connections, _scratch: scratch })
 }
 
 /// Opens what to look at and, where that is AWS, asks for these kinds first.
@@ -258,7 +269,34 @@ pub fn look(global: &Global, kinds: &[Kind]) -> Result<Looked> {
     }
     let options = options(global, &config, ask_on_terminal());
     let runtime = runtime()?;
-    runtime.block_on(Box::pin(collect(options, &config, kinds, now)))
+    runtime.block_on(Box::pin(async {
+        let mut looked = if kinds.is_empty() {
+            // Nothing of AWS is asked for: the ledger alone answers.
+            let live = Source::Live { options: Box::new(options), cache: None };
+            let Opened { world, library, .. } = source::open(live, &config, now);
+            Looked { world, library, done: Done::Whole }
+        } else {
+            collect(options, &config, kinds, now).await?
+        };
+        lay_decisions(global, &config, &mut looked, now).await?;
+        Ok(looked)
+    }))
+}
+
+/// Lays what is decided over the rows, where anything ever was.
+async fn lay_decisions(global: &Global, config: &Config, looked: &mut Looked, now: Timestamp) -> Result<()> {
+    let options = ledger(global, config)?;
+    if let Address::File(path) = &options.address
+        && !path.exists()
+    {
+        return Ok(());
+    }
+    let desk = Desk::open(&options, Arc::clone(&looked.library), true).await?;
+    desk.log(&mut 0).await?;
+    let facts = source::facts(&looked.library, Arc::clone(&looked.world.estate), &Changed::Everything, now);
+    Arc::make_mut(&mut looked.world).rebuild(&facts);
+    desk.ledger().close().await?;
+    Ok(())
 }
 
 async fn collect(options: Options, config: &Config, kinds: &[Kind], now: Timestamp) -> Result<Looked> {

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::io::{self, IsTerminal as _};
+use std::sync::Arc;
 
 use clap::{Args, Subcommand};
 use color_eyre::eyre::{Result, bail, eyre};
@@ -17,6 +18,8 @@ use crate::model::decision::{Decision, Subject};
 use crate::model::finding::{Severity, Status, Verdict};
 use crate::text;
 use crate::triage::until;
+use crate::work::delivery::hubs::Hubs;
+use crate::work::delivery::{Delivery, Pass};
 
 /// Options of triage.
 #[derive(Debug, Args)]
@@ -195,8 +198,12 @@ impl Triage {
         if bar {
             eprint!("\r\x1b[K");
         }
+        let delivered = runtime.block_on(Box::pin(desk.deliver()));
         runtime.block_on(desk.desk.ledger().close())?;
-        print(&staged, &settled)
+        match (print(&staged, &settled)?, delivered?) {
+            (Done::Whole, Done::Whole) => Ok(Done::Whole),
+            _ => Ok(Done::InPart),
+        }
     }
 }
 
@@ -244,6 +251,42 @@ fn print(staged: &Staged, settled: &[Settled]) -> Result<Done> {
 }
 
 impl setup::AtDesk {
+    pub(super) fn delivery(&self) -> Delivery {
+        let desk = &self.desk;
+        let hubs = Arc::new(Hubs::over(self.connections.clone()));
+        Delivery::new(desk.ledger().clone(), Arc::clone(desk.library()), hubs, desk.system())
+    }
+
+    /// Delivers what is due to Security Hub, and says what did not arrive. What waits goes out with the next decision, or
+    /// when a console runs.
+    pub(super) async fn deliver(&self) -> Result<Done> {
+        if self.connections.is_empty() {
+            return Ok(Done::Whole);
+        }
+        let delivery = self.delivery();
+        let mut all = Pass::default();
+        loop {
+            let pass = delivery.pass(Timestamp::now()).await?;
+            all.arrived += pass.arrived;
+            all.failed.extend(pass.failed);
+            all.conflicts.extend(pass.conflicts);
+            if pass.taken == 0 {
+                break;
+            }
+        }
+        if all.arrived > 0 {
+            eprintln!("{} delivered to Security Hub", text::count(all.arrived as u64));
+        }
+        let waiting = self.desk.ledger().local().delivery_counts().await?.pending;
+        if waiting > 0 {
+            eprintln!("{} wait in the outbox: they are tried again by a console or the next command", text::count(waiting));
+        }
+        for (key, why) in all.failed.iter().chain(&all.conflicts) {
+            eprintln!("not delivered, finding {key}: {}", text::line(why));
+        }
+        Ok(if all.failed.is_empty() && all.conflicts.is_empty() { Done::Whole } else { Done::InPart })
+    }
+
     /// The rows that ids or a filter name.
     fn keys(&self, what: &What, now: Timestamp) -> Result<Vec<u64>> {
         let index = self.world.index(ListingId::Findings);

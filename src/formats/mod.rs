@@ -13,6 +13,7 @@ mod ocsf;
 mod prowler;
 mod sniff;
 mod split;
+pub mod submit;
 mod value;
 
 use std::borrow::Cow;

@@ -115,6 +115,36 @@ impl<'de> Deserialize<'de> for FindingKey {
     }
 }
 
+/// One event of Security Hub's own history of a finding (`GetFindingHistory`).
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct HubEvent {
+    pub at: Timestamp,
+    /// The finding came into being.
+    pub created: bool,
+    /// `BATCH_UPDATE_FINDINGS`: people and their tools; `BATCH_IMPORT_FINDINGS`: whoever reports the finding.
+    pub source: String,
+    /// The ARN of the identity or product behind it.
+    pub by: String,
+    pub changes: Vec<HubChange>,
+}
+
+/// One field that such an event changed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct HubChange {
+    /// As ASFF names it.
+    pub field: String,
+    /// Empty where there was nothing.
+    pub old: String,
+    pub new: String,
+}
+
+impl HubEvent {
+    /// Whether it is a person's triage or that of a tool for them, not the reporter's word.
+    pub fn is_triage(&self) -> bool {
+        self.source == "BATCH_UPDATE_FINDINGS"
+    }
+}
+
 /// One finding, whichever source it came from; `document` holds all the source said.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Finding {

@@ -12,7 +12,7 @@ use crate::triage::projection::{Projection, States};
 use crate::triage::state::{Claim, Decided, Hold, HoldKind, Name, Return, State};
 
 /// Changes with the format or with the meaning of the fold: a snapshot of another version is not read.
-const MAGIC: &[u8; 8] = b"BZSTATE2";
+const MAGIC: &[u8; 8] = b"BZSTATE3";
 
 /// A snapshot that is damaged or of another version: rebuild it from entries.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -189,6 +189,7 @@ impl<'a> Writer<'a> {
         if let Some(decided) = &s.decided {
             self.number(decided.sequence);
             self.name(&decided.by);
+            self.time(decided.at);
         }
     }
 }
@@ -321,7 +322,7 @@ impl<'a> Reader<'a> {
             s.last_note = self.number()?;
         }
         if has(14) {
-            s.decided = Some(Decided { sequence: self.number()?, by: self.name()? });
+            s.decided = Some(Decided { sequence: self.number()?, by: self.name()?, at: self.time()? });
         }
         Ok(s)
     }

@@ -68,6 +68,8 @@ pub struct Decided {
     pub sequence: u64,
     /// The actor's ARN.
     pub by: Name,
+    /// By the author's clock: what Security Hub changed since is told by it.
+    pub at: Timestamp,
 }
 
 /// What the entries on one subject add up to. What is `None` was never decided: the source's own word stands.
@@ -131,7 +133,7 @@ impl State {
         self.last = entry.sequence;
         if entry.decision.changes_state() {
             let by = Name::from(entry.actor.arn.as_str());
-            self.decided = Some(Decided { sequence: entry.sequence, by });
+            self.decided = Some(Decided { sequence: entry.sequence, by, at: entry.at });
             self.returned = None;
         }
         match &entry.decision {

@@ -8,24 +8,26 @@ use std::time::Duration;
 use jiff::Timestamp;
 use tokio::sync::mpsc;
 
+use crate::aws::Failure;
 use crate::catalog::ListingId;
 use crate::catalog::decided::{self, Changed};
 use crate::catalog::detail::{self, Body, Section};
 use crate::ledger::error::LedgerError;
 use crate::ledger::handle::{Decided, Ledger, Options, draft};
 use crate::ledger::local::{Ask, Target};
+use crate::ledger::outbox::{Delivery, Parcel};
 use crate::ledger::store::Append;
 use crate::listing::index::RowId;
 use crate::message::{On, Opened, Proposal, Settled, Staged, Step};
 use crate::model::account::Caller;
 use crate::model::decision::{Actor, Decision, Draft, Entry, Subject, person};
 use crate::model::estate::Estate;
-use crate::model::finding::{Finding, FindingKey};
+use crate::model::finding::{Finding, FindingKey, HubEvent};
 use crate::text;
 use crate::triage::plan::{addressed, plan};
 use crate::triage::rules::{Asked, expired, judge};
 use crate::triage::state::State;
-use crate::work::delivery;
+use crate::work::delivery::fields::{self, Place};
 use crate::work::keeper::Change;
 use crate::work::perform::{self, Library};
 use crate::world::World;
@@ -180,6 +182,7 @@ impl Desk {
             each(settled.len());
         }
         self.library.take_states(self.ledger.projection());
+        self.library.wake();
         settled
     }
 
@@ -191,7 +194,7 @@ impl Desk {
         let read = tokio::task::spawn_blocking(move || {
             let found = library.read().some(&keys);
             let live = found.unwrap_or_default().into_iter().filter(|(_, live)| *live);
-            live.filter_map(|(finding, _)| Some((finding.key, delivery::target(&finding)?))).collect()
+            live.filter_map(|(finding, _)| Some((finding.key, fields::target(&finding)?))).collect()
         });
         match read.await {
             Ok(targets) => targets,
@@ -211,6 +214,7 @@ impl Desk {
         }
         let decided = self.ledger.decide(asks).await?;
         self.library.take_states(self.ledger.projection());
+        self.library.wake();
         Ok(decided)
     }
 
@@ -295,6 +299,7 @@ impl Desk {
             };
             told = None;
             self.library.take_states(self.ledger.projection());
+            self.library.wake();
             if !news.is_empty() {
                 let _ = changes.send(Change::Decided(changed(&news.into_iter().collect()))).await;
             }
@@ -340,7 +345,10 @@ impl Desk {
 fn ask(draft: Draft, based_on: u64, targets: &mut HashMap<FindingKey, Target>) -> Ask {
     // What changes no state goes in whatever others decided meanwhile.
     let based_on = draft.decision.changes_state().then_some(based_on);
-    let target = if let Subject::Finding(key) = &draft.subject { targets.remove(key) } else { None };
+    let target = match &draft.subject {
+        Subject::Finding(key) if fields::delivers(&draft.decision) => targets.remove(key),
+        _ => None,
+    };
     Ask { append: Append { draft, based_on }, target }
 }
 
@@ -358,6 +366,33 @@ pub fn changed(subjects: &HashSet<Subject>) -> Changed {
 }
 
 /// A finding or an entry in full, with what the ledger knows of it.
+#[derive(Debug)]
+pub struct Shown {
+    pub opened: Opened,
+    entries: Vec<Entry>,
+    /// Where Security Hub holds it, whose own history can be had from there.
+    pub place: Option<Place>,
+}
+
+impl Shown {
+    /// With Security Hub's own history on the ledger's time line, or why it cannot be had.
+    pub fn with_hub(self, events: Result<Vec<HubEvent>, Failure>) -> Opened {
+        let Self { mut opened, entries, .. } = self;
+        let (events, refused) = match events {
+            Ok(events) => (events, None),
+            Err(failure) => (Vec::new(), Some(format!("Security Hub's own history cannot be had: {failure}"))),
+        };
+        let sections = &mut opened.detail.sections;
+        sections.retain(|s| s.heading != detail::HISTORY);
+        if !entries.is_empty() || !events.is_empty() {
+            sections.push(detail::history(&entries, &events));
+        }
+        sections.extend(refused.map(|why| Section { heading: "Security Hub".into(), body: Body::Prose(why) }));
+        opened
+    }
+}
+
+/// Opens a row in full.
 ///
 /// # Errors
 /// In words for the screen: the row or its document is gone.
@@ -368,7 +403,7 @@ pub async fn open(
     listing: ListingId,
     row: RowId,
     now: Timestamp,
-) -> Result<Opened, String> {
+) -> Result<Shown, String> {
     if listing == ListingId::Decisions {
         let gone = || "This entry is gone.".to_owned();
         let sequence = world.index(listing).payload(row).ok_or_else(gone)?;
@@ -383,29 +418,50 @@ pub async fn open(
         let id = id.map(|(row, field)| findings.cell(row, field)).and_then(|cell| cell.members().next().map(str::to_owned));
         let document = entry.canonical().map_err(|e| e.to_string())?;
         let detail = detail::of_entry(&entry, id.as_deref(), now);
-        return Ok(Opened { id: entry.id.to_string(), detail, document });
+        return Ok(Shown { opened: Opened { id: entry.id.to_string(), detail, document }, entries: Vec::new(), place: None });
     }
     let (kept, all) = (Arc::clone(library), Arc::clone(world));
     let opened = tokio::task::spawn_blocking(move || {
         let key = all.index(listing).key(row).unwrap_or_default();
-        let found = kept.read().finding(key).ok().flatten().map(|f| f.key);
-        perform::open(&all, &kept, listing, row, now).map(|opened| (opened, found))
+        let found = kept.read().some(&[key]).ok().and_then(|mut f| f.pop());
+        let place = found.as_ref().filter(|(_, live)| *live).and_then(|(finding, _)| fields::place(finding));
+        perform::open(&all, &kept, listing, row, now).map(|opened| (opened, found.map(|(f, _)| f.key), place))
     });
-    let (mut opened, key) = match opened.await {
+    let (mut opened, key, place) = match opened.await {
         Ok(opened) => opened?,
         Err(error) => std::panic::resume_unwind(error.into_panic()),
     };
+    let mut entries = Vec::new();
     if let (Some(desk), Some(key)) = (desk, key)
         && library.decisions().states.finding(key).is_some()
     {
+        let sections = &mut opened.detail.sections;
+        match desk.ledger.local().deliveries_of(key).await {
+            Ok(parcels) => sections.extend(deliveries(&parcels)),
+            Err(error) => sections.push(Section { heading: "Delivery".into(), body: Body::Prose(error.to_string()) }),
+        }
         match desk.history(&Subject::Finding(key)).await {
-            Ok(entries) => opened.detail.sections.push(detail::history(&entries)),
-            Err(error) => {
-                opened.detail.sections.push(Section { heading: "History".into(), body: Body::Prose(error.to_string()) })
+            Ok(all) => {
+                sections.push(detail::history(&all, &[]));
+                entries = all;
             }
+            Err(error) => sections.push(Section { heading: detail::HISTORY.into(), body: Body::Prose(error.to_string()) }),
         }
     }
-    Ok(opened)
+    Ok(Shown { opened, entries, place })
+}
+
+/// The deliveries to Security Hub that have not arrived; none where all have.
+fn deliveries(parcels: &[Parcel]) -> Option<Section> {
+    let rows: Vec<Vec<String>> = (parcels.iter().filter(|p| p.state != Delivery::Sent))
+        .map(|p| {
+            let tries = if p.attempts == 0 { String::new() } else { text::count(p.attempts.into()) };
+            let what = format!("{} (entry {})", p.entry.decision.word(), p.entry.sequence);
+            vec![what, p.state.word().to_owned(), tries, p.said.clone()]
+        })
+        .collect();
+    let head = ["decision", "state", "tries", "what was said"].map(str::to_owned).into();
+    (!rows.is_empty()).then(|| Section { heading: "Delivery to Security Hub".into(), body: Body::Table { head, rows } })
 }
 
 /// What became of a decision, in words.

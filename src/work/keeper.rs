@@ -336,6 +336,9 @@ impl Keeper {
         let mut store = library.write();
         match change {
             Change::Findings { findings, origin } => {
+                if origin == Origin::Live {
+                    library.suspect(&findings);
+                }
                 let accounts = |id: &str| self.estate.account(id).map(Arc::clone);
                 let put = store.put_all(findings, origin, &accounts);
                 match put {

@@ -13,24 +13,31 @@ pub mod sweep;
 use std::collections::HashMap;
 use std::path::PathBuf;
 use std::sync::{Arc, OnceLock};
+use std::time::Duration;
 
 use jiff::Timestamp;
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, watch};
+use tokio::task::AbortHandle;
 
 use crate::catalog::ListingId;
 use crate::config::{Config, Refresh};
 use crate::ledger;
 use crate::listing::query::Cancel;
 use crate::message::{Answer, Effect, Outcome, Settled, Slot};
+use crate::work::delivery::Delivery;
+use crate::work::delivery::hubs::Hubs;
 use crate::work::desk::Desk;
 use crate::work::keeper::{Change, Keeper};
 use crate::work::perform::Library;
 use crate::work::source::{Opened, Source};
-use crate::work::sweep::Sweeper;
+use crate::work::sweep::{Supply, Sweeper};
 use crate::world::World;
 
 /// Outcomes that may wait for the console before work waits too.
 const WAITING: usize = 256;
+
+/// How long the end waits for a delivery that is under way.
+const LAST_DELIVERY: Duration = Duration::from_secs(1);
 
 /// What keeps the console supplied.
 #[derive(Debug)]
@@ -65,16 +72,17 @@ fn at(desk: &OnceLock<Result<Arc<Desk>, String>>) -> Result<Arc<Desk>, String> {
     desk.get().cloned().unwrap_or_else(|| Err("The ledger is still being opened: try again in a moment.".into()))
 }
 
-/// Opens the ledger and follows it.
+/// Opens the ledger and follows it; delivers its decisions where there are hubs to deliver them to.
 async fn open_desk(
     ledger: Option<ledger::handle::Options>,
     library: Arc<Library>,
     read_only: bool,
     desk: Arc<OnceLock<Result<Arc<Desk>, String>>>,
+    hubs: Option<Arc<Hubs>>,
     changes: mpsc::Sender<Change>,
 ) {
     let opened = match &ledger {
-        Some(options) => Desk::open(options, library, read_only).await.map_err(|e| e.to_string()),
+        Some(options) => Desk::open(options, Arc::clone(&library), read_only).await.map_err(|e| e.to_string()),
         None => Err("This is a file: decisions are made live, or in the demo.".into()),
     };
     let opened = opened.map(Arc::new);
@@ -84,7 +92,12 @@ async fn open_desk(
     // Nobody else sets it.
     let _ = desk.set(opened.clone());
     if let Ok(desk) = opened {
-        desk.follow(changes).await;
+        let deliver = async {
+            if let Some(hubs) = hubs.filter(|_| !read_only) {
+                Delivery::new(desk.ledger().clone(), library, hubs, desk.system()).run(changes.clone()).await;
+            }
+        };
+        tokio::join!(Arc::clone(&desk).follow(changes.clone()), deliver);
     }
 }
 
@@ -98,11 +111,20 @@ async fn serve(
 ) {
     let Opened { world, library, supply, .. } = opened;
     let (changes, keeper) = Keeper::start(&world, Arc::clone(&library), outcomes.clone());
-    let mut sweeper = Sweeper::start(supply, pace, Arc::clone(&library), changes.clone());
+    let (connected, connections) = watch::channel(Vec::new());
+    let hubs = matches!(supply, Supply::Live { .. }).then(|| Arc::new(Hubs::new(connections)));
+    let mut sweeper = Sweeper::start(supply, pace, Arc::clone(&library), changes.clone(), connected);
+    let mut details: HashMap<Slot, AbortHandle> = HashMap::new();
     let mut running: HashMap<Slot, Cancel> = HashMap::new();
     let desk: Arc<OnceLock<Result<Arc<Desk>, String>>> = Arc::default();
-    let follow =
-        tokio::spawn(open_desk(keeping.ledger.clone(), Arc::clone(&library), read_only, Arc::clone(&desk), changes.clone()));
+    let follow = tokio::spawn(open_desk(
+        keeping.ledger.clone(),
+        Arc::clone(&library),
+        read_only,
+        Arc::clone(&desk),
+        hubs.clone(),
+        changes.clone(),
+    ));
     loop {
         let effect = tokio::select! {
             effect = asked.recv() => effect,
@@ -167,10 +189,23 @@ async fn serve(
             }
             Effect::Detail { ticket, world, listing: listing @ (ListingId::Findings | ListingId::Decisions), row } => {
                 let (desk, library, outcomes) = (at(&desk).ok(), Arc::clone(&library), outcomes.clone());
-                tokio::spawn(async move {
-                    let opened = desk::open(desk.as_deref(), &library, &world, listing, row, Timestamp::now()).await;
-                    let _ = outcomes.send(Outcome::Answer { ticket, answer: Answer::Detail(opened) }).await;
+                let hubs = hubs.clone();
+                let opening = tokio::spawn(async move {
+                    let shown = desk::open(desk.as_deref(), &library, &world, listing, row, Timestamp::now()).await;
+                    let told = |opened| Outcome::Answer { ticket, answer: Answer::Detail(opened) };
+                    let _ = outcomes.send(told(shown.as_ref().map(|s| s.opened.clone()).map_err(Clone::clone))).await;
+                    // Security Hub's own history comes when it comes.
+                    if let (Some(hubs), Ok(shown)) = (hubs, shown)
+                        && let Some(place) = shown.place.clone()
+                        && hubs.connected().await
+                    {
+                        let events = hubs.history(&place).await;
+                        let _ = outcomes.send(told(Ok(shown.with_hub(events)))).await;
+                    }
                 });
+                if let Some(older) = details.insert(ticket.slot, opening.abort_handle()) {
+                    older.abort();
+                }
             }
             asking => {
                 let Some(slot) = perform::slot(&asking) else { continue };
@@ -188,8 +223,11 @@ async fn serve(
         }
     }
     sweeper.stop();
+    // What is being delivered is noted, or it would be sent again; the rest waits for the next start.
+    let turn = tokio::time::timeout(LAST_DELIVERY, library.turn()).await;
     // It ends where it waits; what it was writing is on the disk or comes back with the next start.
     follow.abort();
+    drop(turn);
     if let Some(Ok(desk)) = desk.get()
         && let Err(error) = desk.ledger().close().await
     {

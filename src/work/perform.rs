@@ -1,12 +1,14 @@
 //! Answers single askings: rows, details, the overview's figures, exports. Synchronous; the caller finds it a thread.
 
-use std::collections::HashSet;
+use std::collections::{BTreeMap, HashSet};
 use std::fs::{self, OpenOptions};
 use std::io::{BufWriter, Write as _};
 use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 
 use jiff::{SignedDuration, Timestamp};
+use tokio::sync::Notify;
+use tokio::sync::futures::Notified;
 
 use crate::catalog::decided::{self, Changed, Decisions, Layer};
 use crate::catalog::export::{Format, Rows as Export};
@@ -14,14 +16,16 @@ use crate::catalog::{ListingId, decisions, detail};
 use crate::listing::filter;
 use crate::listing::index::{Index, RowId};
 use crate::listing::query::{Cancel, GroupBy, Query, count, run};
+use crate::listing::schema::FieldId;
 use crate::listing::segment::Cell;
 use crate::message::{Answer, Effect, Need, Opened, Outcome, Overview, Slot};
 use crate::model::attribution::Rules;
 use crate::model::decision::Entry;
-use crate::model::finding::Severity;
+use crate::model::finding::{Finding, FindingKey, RecordState, Severity, Status};
 use crate::triage::policy::Policy;
 use crate::triage::projection::Projection;
 use crate::triage::queues::Board;
+use crate::work::delivery::fields::{Place, place};
 use crate::work::store::Store;
 use crate::world::World;
 
@@ -35,6 +39,11 @@ pub struct Library {
     /// The rows of the ledger's entries.
     log: RwLock<Index>,
     layer: Mutex<Layer>,
+    /// Findings whose status somebody may have set back.
+    suspects: Mutex<BTreeMap<FindingKey, Place>>,
+    delivery: Notify,
+    /// Held while decisions are delivered.
+    turn: tokio::sync::Mutex<()>,
 }
 
 impl Library {
@@ -46,6 +55,9 @@ impl Library {
             decisions: RwLock::new(Decisions { policy: Arc::new(policy), ..Decisions::default() }),
             log: RwLock::new(Index::new(Arc::clone(&ListingId::Decisions.get().schema))),
             layer: Mutex::default(),
+            suspects: Mutex::default(),
+            delivery: Notify::new(),
+            turn: tokio::sync::Mutex::default(),
         }
     }
     /// The decisions known now: cheap.
@@ -55,6 +67,40 @@ impl Library {
     /// Takes what the ledger says now.
     pub fn take_states(&self, states: Arc<Projection>) {
         self.decisions.write().unwrap_or_else(PoisonError::into_inner).states = states;
+    }
+    /// Something may be there to deliver.
+    pub fn wake(&self) {
+        self.delivery.notify_one();
+    }
+    /// Waits for [`Library::wake`], since the last time. One may wait.
+    pub fn woken(&self) -> Notified<'_> {
+        self.delivery.notified()
+    }
+    /// Waits until no delivery is under way; none begins while the guard is held.
+    pub async fn turn(&self) -> tokio::sync::MutexGuard<'_, ()> {
+        self.turn.lock().await
+    }
+    /// Looks at findings as they come from Security Hub: those that were notified or resolved here, and reported as new
+    /// again since, are kept for [`Library::take_suspects`].
+    pub fn suspect(&self, findings: &[Finding]) {
+        let states = self.decisions().states;
+        let new = findings.iter().filter(|f| f.status == Status::New && f.record == RecordState::Active);
+        let suspects: Vec<_> = new
+            .filter_map(|f| {
+                let state = states.finding(f.key).filter(|s| s.hold.is_none())?;
+                let closed = matches!(state.status, Some(Status::Notified | Status::Resolved));
+                let since = state.decided.as_ref().is_some_and(|d| d.at < f.updated);
+                if closed && since { Some((f.key, place(f)?)) } else { None }
+            })
+            .collect();
+        if !suspects.is_empty() {
+            self.suspects.lock().unwrap_or_else(PoisonError::into_inner).extend(suspects);
+            self.wake();
+        }
+    }
+    /// The findings that [`Library::suspect`] kept.
+    pub fn take_suspects(&self) -> Vec<(FindingKey, Place)> {
+        std::mem::take(&mut *self.suspects.lock().unwrap_or_else(PoisonError::into_inner)).into_iter().collect()
     }
     /// The rows of the ledger's entries.
     pub fn log(&self) -> Index {
@@ -151,6 +197,13 @@ pub fn open(world: &World, library: &Library, listing: ListingId, row: RowId, no
         let finding = found.ok_or_else(|| "This finding is gone: it went away with the last refresh.".to_owned())?;
         let detail = detail::of_finding(&finding, &world.estate, &library.decisions(), now);
         return Ok(Opened { id, detail, document: pretty(&finding.document) });
+    }
+    if listing == ListingId::Queues {
+        // A queue is nothing but its figures.
+        let fields: Vec<FieldId> = declared.columns.iter().map(|column| column.field).collect();
+        let rows = Export { listing: declared, index, ids: &[], fields: &fields, now };
+        let document = serde_json::to_string_pretty(&rows.object(row)).unwrap_or_default();
+        return Ok(Opened { id, detail: detail::of_cells(declared, index, row, now), document });
     }
     let object = detail::object(&world.estate, listing, &object_id(world, listing, row, &id));
     let object = object.ok_or_else(|| format!("This {} is gone: it went away with the last refresh.", declared.one))?;

@@ -493,8 +493,22 @@ impl Store {
     /// # Errors
     /// When a document cannot be read.
     pub fn some(&self, keys: &[u64]) -> Result<Vec<(Finding, bool)>, StoreError> {
+        let all = self.flagged(keys)?;
+        Ok(all.into_iter().map(|(finding, flags)| (finding, flags & Origin::Live.flag() != 0)).collect())
+    }
+
+    /// Of these rows those that came from a file, with their documents, in the keys' order.
+    ///
+    /// # Errors
+    /// When a document cannot be read.
+    pub fn imported(&self, keys: &[u64]) -> Result<Vec<Finding>, StoreError> {
+        let all = self.flagged(keys)?;
+        Ok(all.into_iter().filter(|(_, flags)| flags & Origin::File.flag() != 0).map(|(finding, _)| finding).collect())
+    }
+
+    fn flagged(&self, keys: &[u64]) -> Result<Vec<(Finding, u8)>, StoreError> {
         let wanted: HashMap<u64, usize> = keys.iter().copied().zip(0..).collect();
-        let mut found: Vec<Option<(Finding, bool)>> = keys.iter().map(|_| None).collect();
+        let mut found: Vec<Option<(Finding, u8)>> = keys.iter().map(|_| None).collect();
         let mut reader = self.reader();
         for (name, segment) in self.index.segments() {
             let place = place_of(name);
@@ -502,7 +516,7 @@ impl Store {
                 if let Some(n) = wanted.get(&key) {
                     let payload = segment.payload(row).unwrap_or_default();
                     let (finding, _) = self.read(&mut reader, &place, key, payload)?;
-                    found[*n] = Some((finding, flags(payload) == Origin::Live.flag()));
+                    found[*n] = Some((finding, flags(payload)));
                 }
             }
         }

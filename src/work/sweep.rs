@@ -93,14 +93,21 @@ pub struct Sweeper {
 
 impl Sweeper {
     /// Starts supplying changes; it ends when the changes' receiver or this handle is gone.
-    pub fn start(supply: Supply, pace: Refresh, library: Arc<Library>, changes: mpsc::Sender<Change>) -> Self {
+    /// `connected` learns the ways into AWS as they open.
+    pub fn start(
+        supply: Supply,
+        pace: Refresh,
+        library: Arc<Library>,
+        changes: mpsc::Sender<Change>,
+        connected: watch::Sender<Vec<Connection>>,
+    ) -> Self {
         let (orders, listen) = watch::channel(Order::Run(0));
         match supply {
             Supply::None => {}
             Supply::Demo(organization) => drop(tokio::spawn(ticks(organization, changes, listen))),
             Supply::Live { options, cache, single } => {
                 let marks = Arc::new(Marks::new(cache.clone()));
-                let live = Live { options: *options, cache, single, marks, pace, library, changes };
+                let live = Live { options: *options, cache, single, marks, pace, library, changes, connected };
                 drop(tokio::spawn(live.run(listen)));
             }
         }
@@ -157,6 +164,7 @@ struct Live {
     pace: Refresh,
     library: Arc<Library>,
     changes: mpsc::Sender<Change>,
+    connected: watch::Sender<Vec<Connection>>,
 }
 
 impl Live {
@@ -179,6 +187,7 @@ impl Live {
                     let sweep = Sweep::new(self.single, Arc::clone(&self.marks), self.changes.clone());
                     let asking = async {
                         door.open(&self.options, &self.changes).await;
+                        self.connected.send_replace(door.connections.clone());
                         sweep.run(&door.connections, &kinds).await;
                     };
                     tokio::select! {

@@ -232,7 +232,7 @@ impl Driver {
             Effect::Detail { ticket, world, listing, row } => {
                 let opened = desk::open(Some(desk), &self.scene.library, &world, listing, row, self.now);
                 let opened = runtime().block_on(opened);
-                answer(self, ticket, Answer::Detail(opened))
+                answer(self, ticket, Answer::Detail(opened.map(|shown| shown.opened)))
             }
             Effect::Handover { ticket, world, since } => {
                 let entries = runtime().block_on(desk.since(self.now.saturating_sub(since).unwrap())).unwrap();

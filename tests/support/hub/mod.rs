@@ -59,6 +59,8 @@ pub struct Hub {
     oldest: VecDeque<String>,
     issued: u64,
     now: Option<Timestamp>,
+    /// Updates of these findings that are yet to be refused: code, and how often.
+    refusals: HashMap<Key, (&'static str, u32)>,
 }
 
 /// AWS's refusal of a bad request.
@@ -118,6 +120,17 @@ impl Hub {
     /// Fixes the service's clock, for `DateRange` filters and the times it writes.
     pub fn set_now(&mut self, now: Timestamp) {
         self.now = Some(now);
+    }
+
+    /// Has the next `times` updates of a finding end among the unprocessed ones, with one of the API reference's codes.
+    pub fn refuse_updates(&mut self, key: Key, code: &'static str, times: u32) {
+        self.refusals.insert(key, (code, times));
+    }
+
+    /// `GetFindingHistory`'s records of a finding, newest first.
+    pub fn history_of(&self, account: &str, region: &str, key: &Key) -> Vec<Value> {
+        let hub = self.hubs.get(&(account.to_owned(), region.to_owned()));
+        hub.and_then(|hub| hub.findings.get(key)).map(|r| r.history.iter().cloned().collect()).unwrap_or_default()
     }
 
     /// Makes every page token handed out so far invalid.

@@ -97,7 +97,17 @@ impl Hub {
             let key = key_of(identifier);
             let refused = |code: &str, message: &str| json!({ "FindingIdentifier": identifier, "ErrorCode": code, "ErrorMessage": message });
             if !seen.insert(key.clone()) {
-                unprocessed.push(refused("DuplicatedFindingIdentifier", "The finding identifier is used more than once"));
+                unprocessed.push(refused("DuplicatedFindingIdentifier", "Finding Identifier is duplicated"));
+                continue;
+            }
+            if let Some((code, times)) = self.refusals.get_mut(&key).filter(|(_, times)| *times > 0) {
+                *times -= 1;
+                let message = match *code {
+                    "ConcurrentUpdateError" => "Concurrent finding updates detected",
+                    "InternalFailure" => "Internal service failure",
+                    _ => "Invalid Input",
+                };
+                unprocessed.push(refused(code, message));
                 continue;
             }
             let home = visible.iter().find(|at| self.hubs.get(*at).is_some_and(|hub| hub.findings.contains_key(&key))).cloned();
@@ -105,7 +115,7 @@ impl Hub {
                 None => unprocessed.push(refused("FindingNotFound", "Finding Not Found")),
                 Some(record) => match apply(record, &key, &changes, &now, &place.0) {
                     Ok(()) => processed.push(identifier.clone()),
-                    Err(message) => unprocessed.push(refused("FindingTooLarge", &message)),
+                    Err(message) => unprocessed.push(refused("FindingSizeExceeded", &message)),
                 },
             }
         }
@@ -377,7 +387,7 @@ fn apply(record: &mut Record, key: &Key, changes: &[(&'static str, Value)], now:
         doc[*field] = value;
     }
     if doc.to_string().len() > FINDING_BYTES {
-        return Err("The finding would be larger than 240 KB".to_owned());
+        return Err("Finding size exceeded 240 KB".to_owned());
     }
     record.customer.extend(changes.iter().map(|(field, _)| *field));
     record.doc = doc;
