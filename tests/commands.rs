@@ -262,7 +262,22 @@ fn permissions_name_exactly_what_is_called() {
 #[test]
 fn completions_and_the_manual_know_every_command() {
     let home = Home::new();
-    let commands = ["demo", "collect", "import", "list", "show", "triage", "report", "ledger", "push", "iam", "net", "permissions", "completions", "man"];
+    let commands = [
+        "demo",
+        "collect",
+        "import",
+        "list",
+        "show",
+        "triage",
+        "report",
+        "ledger",
+        "push",
+        "iam",
+        "net",
+        "permissions",
+        "completions",
+        "man",
+    ];
     let mut texts = vec![home.run(&["man"]).done()];
     texts.extend(["bash", "zsh", "fish"].map(|shell| home.run(&["completions", shell]).done()));
     for text in texts {

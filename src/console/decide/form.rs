@@ -263,7 +263,7 @@ impl Form {
                 KeyCode::Up | KeyCode::Left | KeyCode::Char('k' | 'h') => *at = (*at + words.len() - 1) % words.len(),
                 KeyCode::Char(c) => {
                     let begins = |w: &&str| w.to_lowercase().starts_with(c.to_ascii_lowercase());
-                    if let Some(found) = words.iter().position(|w| begins(&w)) {
+                    if let Some(found) = words.iter().position(begins) {
                         *at = found;
                     }
                 }

@@ -215,7 +215,7 @@ impl Browse {
                 (On::Findings(keys.into()), count, self.text_of(index, row, "title"))
             }
             ListingId::Accounts => (On::Subject(Subject::Account(id.clone())), 1, world.estate.account_label(&id).to_owned()),
-            ListingId::Principals => (On::Subject(Subject::Principal(id.clone())), 1, self.text_of(index, row, "name")),
+            ListingId::Principals => (On::Subject(Subject::Principal(id)), 1, self.text_of(index, row, "name")),
             _ => return None,
         };
         let findings = world.index(ListingId::Findings);
