@@ -431,8 +431,12 @@ impl Store {
     /// segments changed.
     pub fn reattribute(&mut self, account: &Account) -> usize {
         let schema = Arc::clone(self.index.schema());
-        let values =
-            [("account_name", account.label()), ("owner", account.owner_word()), ("environment", account.environment_word())];
+        let values = [
+            ("account_name", account.label()),
+            ("owner", account.owner_word()),
+            ("owner_by", account.owner.decided_by.as_str()),
+            ("environment", account.environment_word()),
+        ];
         let values: Vec<(FieldId, &str)> = values.iter().filter_map(|(name, v)| Some((schema.field(name)?, *v))).collect();
         let Some(id) = schema.field("account") else { return 0 };
         let is = |segment: &Segment, row: usize, field: FieldId, value: &str| match segment.cell(row, field) {
