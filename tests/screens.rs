@@ -169,6 +169,10 @@ const STATES: &[(&str, &[&str])] = &[
     ("decide-note", &["2", "n"]),
     ("decide-status", &["2", "s", "right"]),
     ("decide-accept", &["2", "t", "'accept", "enter"]),
+    ("network-diagram", &["6", "d"]),
+    ("network-diagram-organisation", &["6", "d", "-", "-"]),
+    ("network-matrix", &["6", "x"]),
+    ("network-way", &["6", "p", "'internet", "tab", "'1.1.1.1", "tab", "'443", "enter"]),
     ("iam-role-document", &["5", "/", "'kind:role ci-deploy", "enter", "enter", "y"]),
 ];
 

@@ -9,6 +9,7 @@ pub mod decided;
 pub mod decisions;
 pub mod detail;
 pub mod export;
+pub mod exposures;
 pub mod findings;
 pub mod identity;
 pub mod network;
@@ -25,6 +26,7 @@ use crate::listing::schema::{Field, FieldId, Kind, Schema};
 use crate::listing::segment::{Cell, Segment, SegmentBuilder};
 use crate::model::estate::Estate;
 use crate::model::finding::FindingKey;
+use crate::network::picture::Picture;
 use crate::text;
 use crate::triage::queues::Board;
 
@@ -39,6 +41,7 @@ pub enum ListingId {
     AccessKeys,
     Policies,
     Providers,
+    Exposures,
     Vpcs,
     Subnets,
     RouteTables,
@@ -46,13 +49,14 @@ pub enum ListingId {
     Interfaces,
     LoadBalancers,
     Nodes,
+    Instances,
     Sessions,
     Coverage,
 }
 
 impl ListingId {
     /// Every listing, in the order help shows them.
-    pub const ALL: [Self; 17] = [
+    pub const ALL: [Self; 19] = [
         Self::Findings,
         Self::Queues,
         Self::Decisions,
@@ -61,6 +65,7 @@ impl ListingId {
         Self::AccessKeys,
         Self::Policies,
         Self::Providers,
+        Self::Exposures,
         Self::Vpcs,
         Self::Subnets,
         Self::RouteTables,
@@ -68,6 +73,7 @@ impl ListingId {
         Self::Interfaces,
         Self::LoadBalancers,
         Self::Nodes,
+        Self::Instances,
         Self::Sessions,
         Self::Coverage,
     ];
@@ -88,6 +94,7 @@ impl ListingId {
             Self::AccessKeys => Listing::of::<identity::AccessKeys>(self),
             Self::Policies => Listing::of::<identity::Policies>(self),
             Self::Providers => Listing::of::<identity::Providers>(self),
+            Self::Exposures => Listing::of::<exposures::Exposures>(self),
             Self::Vpcs => Listing::of::<network::Vpcs>(self),
             Self::Subnets => Listing::of::<network::Subnets>(self),
             Self::RouteTables => Listing::of::<network::RouteTables>(self),
@@ -95,6 +102,7 @@ impl ListingId {
             Self::Interfaces => Listing::of::<network::Interfaces>(self),
             Self::LoadBalancers => Listing::of::<network::LoadBalancers>(self),
             Self::Nodes => Listing::of::<nodes::Nodes>(self),
+            Self::Instances => Listing::of::<nodes::Instances>(self),
             Self::Sessions => Listing::of::<nodes::Sessions>(self),
             Self::Coverage => Listing::of::<coverage::CoverageRows>(self),
         }
@@ -116,6 +124,8 @@ pub struct Facts {
     pub board: Arc<Board>,
     /// The rows of the ledger's entries.
     pub decisions: Index,
+    /// What the network engine says; none until it has.
+    pub network: Option<Arc<Picture>>,
     pub now: Timestamp,
 }
 

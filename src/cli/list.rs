@@ -58,7 +58,10 @@ impl List {
         let filter = filter::parse(&self.filter, &listing.schema, now.as_second()).map_err(|e| pointed(&self.filter, &e))?;
         let sort = parse_sort(listing, self.sort.as_deref().unwrap_or(listing.sort)).map_err(|e| eyre!(e))?;
         let fields = self.fields(listing)?;
-        let looked = setup::look(global, kinds(id))?;
+        let mut looked = setup::look(global, kinds(id))?;
+        if matches!(id, ListingId::Exposures | ListingId::Instances) {
+            looked.paint(now);
+        }
         let index = looked.world.index(id);
         let query = Query { filter, sort, group: None, now: now.as_second() };
         let mut ids = run(index, &query, &Cancel::new()).map(|rows| rows.ids).unwrap_or_default();
@@ -105,13 +108,15 @@ fn kinds(listing: ListingId) -> &'static [Kind] {
         ListingId::Principals | ListingId::AccessKeys | ListingId::Policies | ListingId::Providers => {
             &[Kind::Accounts, Kind::Iam]
         }
+        // Roles behind machines rank them; a full read of all findings, which does too, takes far longer.
+        ListingId::Exposures => &[Kind::Accounts, Kind::Network, Kind::Iam],
         ListingId::Vpcs
         | ListingId::Subnets
         | ListingId::RouteTables
         | ListingId::SecurityGroups
         | ListingId::Interfaces
         | ListingId::LoadBalancers => &[Kind::Accounts, Kind::Network],
-        ListingId::Nodes => &[Kind::Accounts, Kind::Nodes, Kind::Network],
+        ListingId::Nodes | ListingId::Instances => &[Kind::Accounts, Kind::Nodes, Kind::Network],
         ListingId::Sessions => &[Kind::Accounts, Kind::Nodes],
         ListingId::Coverage => &Kind::ALL,
     }

@@ -7,8 +7,8 @@ use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 
 use jiff::{SignedDuration, Timestamp};
-use tokio::sync::Notify;
 use tokio::sync::futures::Notified;
+use tokio::sync::{Notify, watch};
 
 use crate::catalog::decided::{self, Changed, Decisions, Layer};
 use crate::catalog::export::{Format, Rows as Export};
@@ -22,10 +22,14 @@ use crate::message::{Answer, Effect, Need, Opened, Outcome, Overview, Slot};
 use crate::model::attribution::Rules;
 use crate::model::decision::Entry;
 use crate::model::finding::{Finding, FindingKey, RecordState, Severity, Status};
+use crate::network::picture::{Picture, Terms};
 use crate::triage::policy::Policy;
 use crate::triage::projection::Projection;
 use crate::triage::queues::Board;
+use crate::work::behind::Roles;
 use crate::work::delivery::fields::{Place, place};
+use crate::work::network;
+use crate::work::picture::Seen;
 use crate::work::store::Store;
 use crate::world::World;
 
@@ -44,6 +48,12 @@ pub struct Library {
     delivery: Notify,
     /// Held while decisions are delivered.
     turn: tokio::sync::Mutex<()>,
+    /// What people say about their networks.
+    pub terms: Terms,
+    /// The powers of roles, as far as they were asked for.
+    pub roles: Roles,
+    network: RwLock<Option<Arc<Picture>>>,
+    seen: watch::Sender<Option<Seen>>,
 }
 
 impl Library {
@@ -58,7 +68,34 @@ impl Library {
             suspects: Mutex::default(),
             delivery: Notify::new(),
             turn: tokio::sync::Mutex::default(),
+            terms: Terms::default(),
+            roles: Roles::default(),
+            network: RwLock::default(),
+            seen: watch::Sender::new(None),
         }
+    }
+    /// The same, with what people say about their networks.
+    #[must_use]
+    pub fn with_terms(self, terms: Terms) -> Self {
+        Self { terms, ..self }
+    }
+    /// The network engine's picture; none before the first is made.
+    pub fn network(&self) -> Option<Arc<Picture>> {
+        self.network.read().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+    /// Takes a new picture.
+    pub fn take_network(&self, picture: Arc<Picture>) {
+        *self.network.write().unwrap_or_else(PoisonError::into_inner) = Some(picture);
+    }
+    /// Shows whoever paints what there is now.
+    pub fn show(&self, seen: Seen) {
+        self.seen.send_replace(Some(seen));
+    }
+    /// What was shown last, and what is shown from here on.
+    pub fn seen(&self) -> watch::Receiver<Option<Seen>> {
+        let mut seen = self.seen.subscribe();
+        seen.mark_changed();
+        seen
     }
     /// The decisions known now: cheap.
     pub fn decisions(&self) -> Decisions {
@@ -144,7 +181,9 @@ pub fn slot(effect: &Effect) -> Option<Slot> {
         Effect::Query { ticket, .. }
         | Effect::Detail { ticket, .. }
         | Effect::Overview { ticket, .. }
-        | Effect::Export { ticket, .. } => Some(ticket.slot),
+        | Effect::Export { ticket, .. }
+        | Effect::Network { ticket, .. }
+        | Effect::Draw { ticket, .. } => Some(ticket.slot),
         Effect::Stage { .. }
         | Effect::Decide { .. }
         | Effect::Handover { .. }
@@ -168,6 +207,8 @@ pub fn perform(effect: Effect, library: &Library, now: Timestamp, cancel: &Cance
             let written = write_file(&export, &path).map(|()| (rows.len(), path));
             (ticket, Answer::Exported(written))
         }
+        Effect::Network { ticket, world, ask } => (ticket, Answer::Network(network::answer(&world, &ask))),
+        Effect::Draw { ticket, diagram, path } => (ticket, Answer::Written(network::draw(&diagram, &path).map(|()| path))),
         Effect::Stage { .. }
         | Effect::Decide { .. }
         | Effect::Handover { .. }
@@ -198,6 +239,9 @@ pub fn open(world: &World, library: &Library, listing: ListingId, row: RowId, no
         let detail = detail::of_finding(&finding, &world.estate, &library.decisions(), now);
         return Ok(Opened { id, detail, document: pretty(&finding.document) });
     }
+    if listing == ListingId::Exposures {
+        return network::exposure(world, &id);
+    }
     if listing == ListingId::Queues {
         // A queue is nothing but its figures.
         let fields: Vec<FieldId> = declared.columns.iter().map(|column| column.field).collect();
@@ -207,7 +251,11 @@ pub fn open(world: &World, library: &Library, listing: ListingId, row: RowId, no
     }
     let object = detail::object(&world.estate, listing, &object_id(world, listing, row, &id));
     let object = object.ok_or_else(|| format!("This {} is gone: it went away with the last refresh.", declared.one))?;
-    Ok(Opened { id, detail: detail::of_object(object, &world.estate, now), document: detail::document(object) })
+    let mut detail = detail::of_object(object, &world.estate, now);
+    if let (ListingId::Nodes | ListingId::Instances, Some(picture)) = (listing, &world.network) {
+        detail.sections.extend(detail::agent_sections(&picture.net, &id));
+    }
+    Ok(Opened { id, detail, document: detail::document(object) })
 }
 
 /// The id an object is looked up by: AWS's own policies carry the account they were read in.

@@ -1,5 +1,6 @@
 //! Opens what the program looks at: AWS with its cache, an estate file, or the demo.
 
+use std::collections::HashSet;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -16,7 +17,9 @@ use crate::model::attribution::Rules;
 use crate::model::estate::Estate;
 use crate::model::finding::Finding;
 use crate::triage::policy::Policy;
+use crate::network::picture::Terms;
 use crate::work::perform::Library;
+use crate::work::picture::{self, Seen};
 use crate::work::store::{Origin, Store};
 use crate::work::sweep::Supply;
 use crate::world::{Loading, Origin as WorldOrigin, World};
@@ -55,6 +58,11 @@ impl Opened {
         self.estate((*self.world.estate).clone(), now);
     }
 
+    /// Works out the network engine's picture now, for those who cannot wait for it.
+    pub fn paint(&mut self, now: Timestamp) {
+        paint(&self.library, &mut self.world, now);
+    }
+
     /// Reads the cache's findings now, for those who cannot wait for them.
     pub fn load(&mut self, now: Timestamp) {
         let Supply::Live { cache: Some(cache), .. } = &self.supply else { return };
@@ -70,15 +78,15 @@ impl Opened {
 /// Opens a source as of `now`. Files of the cache are read later, behind the first frame.
 pub fn open(source: Source, config: &Config, now: Timestamp) -> Opened {
     let rules = config.rules();
-    let policy = config.triage.clone();
+    let said = (rules.clone(), config.triage.clone(), config.network.terms());
     match source {
-        Source::Demo { findings, still } => demo(findings, still, (rules, policy), now),
+        Source::Demo { findings, still } => demo(findings, still, said, now),
         Source::File { path, mut estate, findings } => {
             attribute(&mut estate, &rules);
             let mut store = Store::in_memory();
             let accounts = |id: &str| estate.account(id).map(Arc::clone);
             let problems = store.put_all(findings, Origin::File, &accounts).err().map(|e| e.to_string()).into_iter().collect();
-            finish(WorldOrigin::File(path), *estate, store, (rules, policy), Supply::None, problems, now)
+            finish(WorldOrigin::File(path), *estate, store, said, Supply::None, problems, now)
         }
         Source::Live { options, cache } => {
             let origin = WorldOrigin::Live(options.profiles.clone());
@@ -103,7 +111,7 @@ pub fn open(source: Source, config: &Config, now: Timestamp) -> Opened {
             }
             attribute(&mut estate, &rules);
             let supply = Supply::Live { options, cache, single: config.aws.single_account };
-            let mut opened = finish(origin, estate, Store::in_memory(), (rules, policy), supply, problems, now);
+            let mut opened = finish(origin, estate, Store::in_memory(), said, supply, problems, now);
             if let Some(world) = Arc::get_mut(&mut opened.world) {
                 world.loading = Loading::Partial;
             }
@@ -120,10 +128,10 @@ pub fn open_cache(dir: &Path) -> Result<Cache, CacheError> {
     Cache::open(dir, Arc::clone(&ListingId::Findings.get().schema))
 }
 
-fn demo(findings: usize, still: bool, (rules, policy): (Rules, Policy), now: Timestamp) -> Opened {
+fn demo(findings: usize, still: bool, said: Said, now: Timestamp) -> Opened {
     let organization = Arc::new(Organization::new(now, findings));
     let mut estate = (**organization.estate()).clone();
-    attribute(&mut estate, &rules);
+    attribute(&mut estate, &said.0);
     let document = Arc::clone(&organization);
     let whole = move |n: u64| {
         let n = usize::try_from(n).unwrap_or(usize::MAX);
@@ -140,8 +148,11 @@ fn demo(findings: usize, still: bool, (rules, policy): (Rules, Policy), now: Tim
         Arc::new(whole),
     );
     let supply = if still { Supply::None } else { Supply::Demo(Arc::clone(&organization)) };
-    finish(WorldOrigin::Demo, estate, store, (rules, policy), supply, Vec::new(), now)
+    finish(WorldOrigin::Demo, estate, store, said, supply, Vec::new(), now)
 }
+
+/// What the configuration says: who owns what, who decides what, and of networks.
+type Said = (Rules, Policy, Terms);
 
 fn attribute(estate: &mut Estate, rules: &Rules) {
     let accounts: Vec<Account> = estate.accounts.iter().map(|a| (**a).clone()).collect();
@@ -155,13 +166,13 @@ fn finish(
     origin: WorldOrigin,
     estate: Estate,
     store: Store,
-    (rules, policy): (Rules, Policy),
+    (rules, policy, terms): Said,
     supply: Supply,
     problems: Vec<String>,
     now: Timestamp,
 ) -> Opened {
     let mut world = World::empty(origin);
-    let library = Arc::new(Library::new(store, rules, policy));
+    let library = Arc::new(Library::new(store, rules, policy).with_terms(terms));
     world.policy = library.decisions().policy;
     world.rebuild(&facts(&library, Arc::new(estate), &Changed::Everything, now));
     world.loading = Loading::Complete;
@@ -172,5 +183,13 @@ fn finish(
 /// What rows are made from now.
 pub fn facts(library: &Library, estate: Arc<Estate>, changed: &Changed, now: Timestamp) -> Facts {
     let findings = library.rows(changed);
-    Facts { estate, findings, board: Arc::new(library.board(now)), decisions: library.log(), now }
+    Facts { estate, findings, board: Arc::new(library.board(now)), decisions: library.log(), network: library.network(), now }
+}
+
+/// Works out the network engine's picture of a world, and makes the rows it brings.
+pub fn paint(library: &Library, world: &mut Arc<World>, now: Timestamp) {
+    let seen = Seen { estate: Arc::clone(&world.estate), findings: world.index(ListingId::Findings).clone() };
+    library.take_network(Arc::new(picture::paint(library, &seen, now)));
+    let facts = facts(library, Arc::clone(&world.estate), &Changed::Findings(HashSet::new()), now);
+    Arc::make_mut(world).repaint(&facts);
 }
