@@ -73,7 +73,7 @@ impl Subject for Exposures {
                 Value::Rank(r.exposure.severity.rank())
             })
             .alias(&["sev"]),
-            spec("score", "SCORE", Kind::Number, 5, "What the severity comes from; the open row shows its parts", |r| {
+            spec("score", "SCORE", Kind::Number, 7, "What the severity comes from; the open row shows its parts", |r| {
                 Value::Number(i64::from(r.exposure.points()))
             }),
             spec("account_name", "ACCOUNT", Kind::Keyword, 15, "The account's name", |r| Value::text(&*r.home().label)),

@@ -316,6 +316,9 @@ const STRONG: Frame = Frame { corners: ['┏', '┓', '┗', '┛'], across: '�
 const ASCII: Frame = Frame { corners: ['+', '+', '+', '+'], across: '-', down: '|' };
 const ASCII_STRONG: Frame = Frame { corners: ['#', '#', '#', '#'], across: '=', down: '#' };
 
+/// Cells inside a box that are asked for at most.
+const WIDEST: usize = 34;
+
 /// A line of a drawn diagram, and where boxes are on it.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct DrawnLine {
@@ -343,8 +346,8 @@ pub fn text(diagram: &Diagram, width: usize, ascii: bool) -> Vec<DrawnLine> {
     for band in &diagram.bands {
         out.push(DrawnLine::default());
         out.push(plain(&text::fit(&band.title, width)));
-        // As many columns as fit with boxes of at least 30 cells.
-        let longest = band.items.iter().map(content_width).max().unwrap_or(20).clamp(20, width - 4);
+        // As many columns as fit; a long name is cut rather than given a row of its own.
+        let longest = band.items.iter().map(content_width).max().unwrap_or(20).clamp(20, WIDEST.min(width - 4));
         let columns = ((width + 1) / (longest + 5)).clamp(1, band.items.len().max(1));
         let cell = (width + 1) / columns - 1;
         for row in band.items.chunks(columns) {

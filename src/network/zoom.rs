@@ -172,6 +172,9 @@ pub fn accounts(net: &Net, exposures: &[Exposure], focus: &[String]) -> Diagram 
         links.extend(joined.into_iter().map(|a| Link { from: a, to: t.id.clone(), label: String::new(), focus: false }));
     }
     let mut bands: Vec<Band> = bands.into_values().collect();
+    for band in &mut bands {
+        band.items.sort_by(|a, b| b.heat.cmp(&a.heat).then_with(|| a.title.cmp(&b.title)));
+    }
     if !hubs.is_empty() {
         bands.push(Band { title: "transit gateways".into(), items: hubs });
     }

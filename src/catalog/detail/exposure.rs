@@ -69,7 +69,7 @@ pub fn of_exposure(picture: &Picture, e: &Exposure) -> Detail {
     let facts = [
         ("severity", e.severity.to_string()),
         ("score", e.points().to_string()),
-        ("reached from", format!("{} ({})", e.opening.peers, e.source)),
+        ("reached from", if e.source == "internet" { e.opening.peers.to_string() } else { format!("{}: {}", e.source, e.opening.peers) }),
         ("on", format!("{} ({})", e.service(), kind_of(&e.opening))),
         ("port behind", e.behind_port.map_or_else(String::new, |p| p.to_string())),
         ("certain", if e.verdict == Verdict::Yes { "yes" } else { "no: something on the way is not known" }.to_owned()),

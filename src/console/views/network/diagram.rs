@@ -273,7 +273,8 @@ impl DiagramPane {
         };
         let ascii = theme.glyphs == ASCII;
         let foot = FOOT.min(area.height / 4);
-        self.body = Rect { height: area.height - foot, ..inner };
+        // The last line above the foot tells how much there is below.
+        self.body = Rect { height: area.height - foot - 1, ..inner };
         if self.laid.as_ref().is_none_or(|(of, _)| *of != (inner.width, ascii)) {
             let lines = text(&diagram, usize::from(inner.width), ascii);
             self.laid = Some(((inner.width, ascii), lines));
@@ -305,10 +306,10 @@ impl DiagramPane {
             if below > 0 {
                 let word = format!(" {below} more {}", theme.glyphs.down);
                 let width = u16::try_from(words::width(&word)).unwrap_or(0).min(inner.width);
-                put(canvas.buffer, inner.right() - width, self.body.bottom() - 1, width, &word, theme.style("ui.muted"));
+                put(canvas.buffer, inner.right() - width, self.body.bottom(), width, &word, theme.style("ui.muted"));
             }
         }
-        self.draw_foot(&diagram, Rect { y: self.body.bottom(), height: foot, ..inner }, canvas);
+        self.draw_foot(&diagram, Rect { y: self.body.bottom() + 1, height: foot, ..inner }, canvas);
     }
 
     /// What the chosen box is joined to, or the name of the file to write.

@@ -233,15 +233,15 @@ impl MatrixPane {
         }
         lines.push(Vec::new());
         let heading = match (matrix.boundaries, matrix.crossings.len()) {
-            (0, _) => "No boundaries are to hold".to_owned(),
+            (0, _) => "No trust boundaries are configured".to_owned(),
             (n, 0) => format!("{n} boundaries hold"),
             (_, n) => format!("{n} flows cross boundaries"),
         };
         let bad = !matrix.crossings.is_empty();
         lines.push(vec![(heading, theme.style(if bad { "ui.warning" } else { "ui.heading" }))]);
         if matrix.boundaries == 0 {
-            let how = "[[network.boundary]] in the configuration says what must not reach what, such as non-production \
-                       production; a flow that crosses one is a finding.";
+            let how = "[[network.boundary]] in the configuration says what must not reach what, such as \"non-production must \
+                       not reach production\"; what crosses one is told here.";
             lines.extend(prose(how, theme.style("ui.muted")));
         }
         lines.extend(matrix.notes.iter().flat_map(|n| prose(n, theme.style("ui.warning"))));
