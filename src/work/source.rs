@@ -78,7 +78,7 @@ impl Opened {
 /// Opens a source as of `now`. Files of the cache are read later, behind the first frame.
 pub fn open(source: Source, config: &Config, now: Timestamp) -> Opened {
     let rules = config.rules();
-    let said = (rules.clone(), config.triage.clone(), config.network.terms());
+    let said = (rules.clone(), config.policy(), config.network.terms());
     match source {
         Source::Demo { findings, still } => demo(findings, still, said, now),
         Source::File { path, mut estate, findings } => {
