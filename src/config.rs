@@ -153,10 +153,7 @@ impl Network {
             to: Selector { any_of: b.to.clone(), except: b.to_except.clone() },
             service: b.ports.iter().map(|p| p.0.clone()).reduce(|all, one| all.or(&one)),
         };
-        Terms {
-            sources: self.sources.iter().map(source).collect(),
-            boundaries: self.boundaries.iter().map(boundary).collect(),
-        }
+        Terms { sources: self.sources.iter().map(source).collect(), boundaries: self.boundaries.iter().map(boundary).collect() }
     }
 }
 

@@ -220,9 +220,10 @@ fn a_named_source_tells_what_only_it_reaches_and_repeats_nothing() {
     let still = with.exposures.iter().filter(|e| e.source == "internet" && e.opening.peers.count() > 1 << 31).count();
     assert_eq!(open_to_all, still, "what all the internet reaches is told as before");
     for e in with.exposures.iter().filter(|e| e.source == "office") {
-        let twice = with.exposures.iter().filter(|o| {
-            o.source == "internet" && (o.target, o.via) == (e.target, e.via) && o.opening.ports == e.opening.ports
-        });
+        let twice = with
+            .exposures
+            .iter()
+            .filter(|o| o.source == "internet" && (o.target, o.via) == (e.target, e.via) && o.opening.ports == e.opening.ports);
         assert!(twice.clone().all(|o| !o.opening.peers.covers(&e.opening.peers)), "{} is told twice", e.id);
     }
     assert!(with.exposures.len() <= all.exposures.len() + with.exposures.iter().filter(|e| e.source == "office").count());
@@ -264,12 +265,7 @@ fn an_answer_to_an_older_question_is_dropped() {
     driver.release();
     let shown = driver.screen();
     assert!(matches!(older, Effect::Network { .. }));
-    let outcome = bartizan::work::perform::perform(
-        older,
-        &driver.scene.library,
-        now(),
-        &bartizan::listing::query::Cancel::new(),
-    );
+    let outcome = bartizan::work::perform::perform(older, &driver.scene.library, now(), &bartizan::listing::query::Cancel::new());
     driver.outcome(outcome.unwrap());
     assert_eq!(driver.screen(), shown, "the older diagram came later and changed the screen");
 }

@@ -83,7 +83,8 @@ pub async fn target_groups(scope: &Scope) -> Answer<Vec<TargetGroup>> {
         .map(|(arn, of_network)| async move {
             let mut targets: Vec<Health> = Vec::new();
             let request = elb.describe_target_health().target_group_arn(&arn);
-            let tally = scope.pages(|_| request.clone(), |mut page| objects(&mut page, "TargetHealthDescriptions", &mut targets)).await;
+            let tally =
+                scope.pages(|_| request.clone(), |mut page| objects(&mut page, "TargetHealthDescriptions", &mut targets)).await;
             let mut attributes: Vec<Attribute> = Vec::new();
             let asked = if of_network {
                 let request = elb.describe_target_group_attributes().target_group_arn(&arn);

@@ -8,16 +8,8 @@ use crate::aws::{ec2, elbv2, iam, organizations, securityhub, ssm, sts, transit}
 
 /// Every API action this build calls, by name.
 pub fn calls() -> Vec<Call> {
-    let all = [
-        sts::CALLS,
-        organizations::CALLS,
-        iam::CALLS,
-        ec2::CALLS,
-        transit::CALLS,
-        elbv2::CALLS,
-        ssm::CALLS,
-        securityhub::CALLS,
-    ];
+    let all =
+        [sts::CALLS, organizations::CALLS, iam::CALLS, ec2::CALLS, transit::CALLS, elbv2::CALLS, ssm::CALLS, securityhub::CALLS];
     let mut calls: Vec<Call> = all.concat();
     calls.sort_by_key(|call| call.action);
     calls
@@ -197,7 +189,9 @@ mod tests {
             let (service, verb) = call.action.split_once(':').unwrap();
             assert!(["ec2", "elasticloadbalancing", "iam", "organizations", "securityhub", "ssm", "sts"].contains(&service));
             // GenerateCredentialReport makes a report and changes nothing.
-            let reads = ["Describe", "Get", "List", "Search", "GenerateCredentialReport", "AssumeRole"].iter().any(|v| verb.starts_with(v));
+            let reads = ["Describe", "Get", "List", "Search", "GenerateCredentialReport", "AssumeRole"]
+                .iter()
+                .any(|v| verb.starts_with(v));
             assert_ne!(reads, writes.contains(&call.action), "{} in the wrong statement", call.action);
             assert!(writes.contains(&call.action) || allowed.contains(&call.action) || call.action == "sts:AssumeRole");
         }

@@ -103,8 +103,10 @@ impl Subject for Exposures {
                 Value::number(r.exposure.behind.open_findings)
             })
             .hidden(),
-            spec("role", "ROLE", Kind::Text, 20, "The role that runs on the machine", |r| Value::text(short(&r.exposure.behind.role)))
-                .hidden(),
+            spec("role", "ROLE", Kind::Text, 20, "The role that runs on the machine", |r| {
+                Value::text(short(&r.exposure.behind.role))
+            })
+            .hidden(),
             spec("administrator", "ADMIN", YES_NO, 5, "Whether that role is an administrator, or can become one", |r| {
                 Value::flag(r.exposure.behind.administrator || r.exposure.behind.becomes_administrator)
             })

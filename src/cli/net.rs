@@ -17,9 +17,9 @@ use crate::cli::{Done, Global, setup};
 use crate::formats::aws_cli;
 use crate::model::estate::Estate;
 use crate::network::build::build;
-use crate::network::picture::{Picture, Terms};
 use crate::network::diagram::{Zoom, dot, mermaid, organisation, svg, text as drawn};
 use crate::network::exposure::{Behind, NothingKnown, closers, ladder};
+use crate::network::picture::{Picture, Terms};
 use crate::network::reach::{Path as Way, Verdict, can, resolve, service};
 use crate::network::unused::unused;
 use crate::network::zoom::{accounts, place_of, zoomed};
@@ -256,21 +256,17 @@ impl NetCommand {
         Ok(done)
     }
 
-    fn diagram(
-        &self,
-        picture: &Picture,
-        one: Option<&str>,
-        by_account: bool,
-        format: Format,
-        global: &Global,
-    ) -> Result<String> {
+    fn diagram(&self, picture: &Picture, one: Option<&str>, by_account: bool, format: Format, global: &Global) -> Result<String> {
         let (net, all) = (&*picture.net, &*picture.exposures);
         let diagram = match one {
             Some(id) => {
-                let account = net.homes.iter().find(|h| h.account == id || h.label == id).map(|h| Zoom::Account(h.account.clone()));
+                let account =
+                    net.homes.iter().find(|h| h.account == id || h.label == id).map(|h| Zoom::Account(h.account.clone()));
                 let zoom = account.or_else(|| place_of(net, id));
                 let diagram = zoom.and_then(|zoom| zoomed(net, all, &zoom, &[id.to_owned()]));
-                diagram.ok_or_else(|| eyre!("nothing with a place in a network is called {id:?}; `bartizan list vpcs` shows what there is"))?
+                diagram.ok_or_else(|| {
+                    eyre!("nothing with a place in a network is called {id:?}; `bartizan list vpcs` shows what there is")
+                })?
             }
             None if by_account => accounts(net, all, &[]),
             None => organisation(net, all, &[]),

@@ -254,7 +254,13 @@ pub fn vpc(net: &Net, vpc: usize, exposures: &[Exposure], focus: &[String]) -> D
         let mut here: Vec<(bool, Heat, &str)> = subnet
             .interfaces
             .iter()
-            .map(|i| (focus.contains(&net.interfaces[*i].id), heat.get(i).copied().unwrap_or_default(), net.interfaces[*i].name.as_str()))
+            .map(|i| {
+                (
+                    focus.contains(&net.interfaces[*i].id),
+                    heat.get(i).copied().unwrap_or_default(),
+                    net.interfaces[*i].name.as_str(),
+                )
+            })
             .collect();
         // What is on the path stands first, whatever its heat.
         here.sort_by(|a, b| b.0.cmp(&a.0).then(b.1.cmp(&a.1)).then(a.2.cmp(b.2)));

@@ -91,13 +91,11 @@ impl Picture {
 /// told once.
 fn without_repeats(found: Vec<Exposure>, sources: &[Source]) -> Vec<Exposure> {
     let internet = sources.first().map_or("", |s| s.name.as_str()).to_owned();
-    let named = sources.iter().skip(1).fold(Default::default(), |all: crate::network::packets::Addresses, s| all.or(&s.addresses));
+    let named =
+        sources.iter().skip(1).fold(Default::default(), |all: crate::network::packets::Addresses, s| all.or(&s.addresses));
     let only_named = |e: &Exposure| e.source == internet && named.covers(&e.opening.peers);
-    let by_all: Vec<(crate::network::net::Object, Option<usize>, crate::network::packets::Opening)> = found
-        .iter()
-        .filter(|e| e.source == internet && !only_named(e))
-        .map(|e| (e.target, e.via, e.opening.clone()))
-        .collect();
+    let by_all: Vec<(crate::network::net::Object, Option<usize>, crate::network::packets::Opening)> =
+        found.iter().filter(|e| e.source == internet && !only_named(e)).map(|e| (e.target, e.via, e.opening.clone())).collect();
     let repeats = |e: &Exposure| {
         by_all.iter().any(|(target, via, wide)| {
             (*target, *via) == (e.target, e.via)

@@ -147,7 +147,13 @@ mod tests {
     fn exploits_are_read_from_both_schemas() {
         assert!(exploited(r#"{"Vulnerabilities":[{"ExploitAvailable":"NO"},{"ExploitAvailable":"YES"}]}"#));
         assert!(exploited(r#"{"vulnerabilities":[{"is_exploit_available":true}]}"#));
-        for none in [r#"{"Vulnerabilities":[{"ExploitAvailable":"NO"}]}"#, "", "{", r#"{"Title":"exploit"}"#, r#"{"Vulnerabilities":"exploit"}"#] {
+        for none in [
+            r#"{"Vulnerabilities":[{"ExploitAvailable":"NO"}]}"#,
+            "",
+            "{",
+            r#"{"Title":"exploit"}"#,
+            r#"{"Vulnerabilities":"exploit"}"#,
+        ] {
             assert!(!exploited(none), "{none}");
         }
     }

@@ -48,9 +48,8 @@ pub fn answer(world: &World, ask: &NetworkAsk) -> Result<NetworkSays, String> {
 }
 
 fn matrix(picture: &Picture) -> Matrix {
-    let environment_of: BTreeMap<String, &'static str> = (picture.net.homes.iter())
-        .map(|h| (h.label.clone(), h.environment.map_or(UNCLASSIFIED, Environment::word)))
-        .collect();
+    let environment_of: BTreeMap<String, &'static str> =
+        (picture.net.homes.iter()).map(|h| (h.label.clone(), h.environment.map_or(UNCLASSIFIED, Environment::word))).collect();
     let crossing = |c: &crate::network::matrix::Crossing| {
         let sure = if c.flow.verdict == crate::network::reach::Verdict::Yes { "" } else { " (not known for certain)" };
         (c.boundary.clone(), format!("{} to {} on {}{sure}", c.path.from, c.path.to, c.service))

@@ -33,7 +33,10 @@ pub fn rungs(path: &Path) -> Vec<Rung> {
             place: place(hop.kind, &hop.object, &hop.name),
             stops: !stops.is_empty(),
             rules: if stops.is_empty() {
-                hop.rules.iter().map(|r| if r.object == hop.object { r.text.clone() } else { format!("{}: {}", r.object, r.text) }).collect()
+                hop.rules
+                    .iter()
+                    .map(|r| if r.object == hop.object { r.text.clone() } else { format!("{}: {}", r.object, r.text) })
+                    .collect()
             } else {
                 stops
             },
@@ -69,7 +72,10 @@ pub fn of_exposure(picture: &Picture, e: &Exposure) -> Detail {
     let facts = [
         ("severity", e.severity.to_string()),
         ("score", e.points().to_string()),
-        ("reached from", if e.source == "internet" { e.opening.peers.to_string() } else { format!("{}: {}", e.source, e.opening.peers) }),
+        (
+            "reached from",
+            if e.source == "internet" { e.opening.peers.to_string() } else { format!("{}: {}", e.source, e.opening.peers) },
+        ),
         ("on", format!("{} ({})", e.service(), kind_of(&e.opening))),
         ("port behind", e.behind_port.map_or_else(String::new, |p| p.to_string())),
         ("certain", if e.verdict == Verdict::Yes { "yes" } else { "no: something on the way is not known" }.to_owned()),

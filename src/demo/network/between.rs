@@ -46,8 +46,7 @@ pub(super) fn add(ground: &mut Ground, yards: &[Yard]) {
         ground.network(yard).transit_gateway_attachments.push(attachment);
     }
     for region in 0..REGIONS.len() {
-        let joined: Vec<&Yard> =
-            yards.iter().filter(|y| y.site.region == region && transit_gateway(y.site).is_some()).collect();
+        let joined: Vec<&Yard> = yards.iter().filter(|y| y.site.region == region && transit_gateway(y.site).is_some()).collect();
         if let Some(tgw) = joined.first().and_then(|y| transit_gateway(y.site)) {
             tables(ground, hub, region, &tgw, &joined);
         }

@@ -2,8 +2,8 @@
 
 use aws_sdk_ec2::Client;
 use aws_sdk_ec2::types::{
-    AddPrefixListEntry, DomainType, GatewayType, IamInstanceProfileSpecification, InstanceType, IpPermission, IpRange, Ipv6Range, PortRange,
-    PrefixListId, ResourceType, RuleAction, Tag, TagSpecification, UserIdGroupPair, VpcEndpointType,
+    AddPrefixListEntry, DomainType, GatewayType, IamInstanceProfileSpecification, InstanceType, IpPermission, IpRange, Ipv6Range,
+    PortRange, PrefixListId, ResourceType, RuleAction, Tag, TagSpecification, UserIdGroupPair, VpcEndpointType,
 };
 use aws_sdk_elasticloadbalancingv2 as elb;
 use aws_types::SdkConfig;

@@ -350,7 +350,8 @@ impl DiagramPane {
         let room = usize::from(area.height - 2);
         for (n, (y, line)) in (area.y + 2..area.bottom()).zip(&lines).enumerate() {
             let cut = n + 1 == room && lines.len() > room;
-            let line = if cut { format!("{} …", words::fit(line, usize::from(area.width).saturating_sub(2))) } else { line.clone() };
+            let line =
+                if cut { format!("{} …", words::fit(line, usize::from(area.width).saturating_sub(2))) } else { line.clone() };
             put(canvas.buffer, area.x, y, area.width, &line, theme.style("ui.muted"));
         }
     }

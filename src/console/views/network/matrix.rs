@@ -190,7 +190,8 @@ impl MatrixPane {
             let x = area.x + LABEL + u16::try_from(n).unwrap_or(0) * width;
             put(canvas.buffer, x, area.y + 2, width - 1, &short(to, usize::from(width) - 1), theme.style("ui.column"));
         }
-        self.grid = Rect { y: area.y + 3, height: u16::try_from(rows.len()).unwrap_or(0).min(area.height.saturating_sub(6)), ..area };
+        self.grid =
+            Rect { y: area.y + 3, height: u16::try_from(rows.len()).unwrap_or(0).min(area.height.saturating_sub(6)), ..area };
         for (row, (y, from)) in (self.grid.y..self.grid.bottom()).zip(&rows).enumerate() {
             put(canvas.buffer, area.x, y, LABEL - 1, &short(from, usize::from(LABEL) - 1), theme.style("ui.column"));
             for (column, to) in columns.iter().enumerate().skip(first).take(fitting) {

@@ -181,11 +181,12 @@ impl WayPane {
         let Some(Ok(answer)) = &self.shown else {
             return vec![Request::Notice("Ask first: the diagram shows the way that was found.".into(), false)].into();
         };
-        let mut path: Vec<String> =
-            answer.paths.iter().take(1).flat_map(|p| &p.hops).map(|h| h.object.clone()).collect();
+        let mut path: Vec<String> = answer.paths.iter().take(1).flat_map(|p| &p.hops).map(|h| h.object.clone()).collect();
         path.dedup();
         let vpcs: Vec<Zoom> = match &cx.world.network {
-            Some(picture) => path.iter().filter_map(|id| place_of(&picture.net, id)).filter(|z| matches!(z, Zoom::Vpc(_))).collect(),
+            Some(picture) => {
+                path.iter().filter_map(|id| place_of(&picture.net, id)).filter(|z| matches!(z, Zoom::Vpc(_))).collect()
+            }
             None => Vec::new(),
         };
         let zoom = match vpcs.split_first() {
@@ -231,7 +232,9 @@ impl WayPane {
             Some(Err(why)) => {
                 wrap(why, usize::from(inner.width)).into_iter().map(|l| vec![(l, theme.style("ui.error"))]).collect()
             }
-            None if self.asked.is_some() && self.typing.is_none() => vec![vec![("Walking …".to_owned(), theme.style("ui.muted"))]],
+            None if self.asked.is_some() && self.typing.is_none() => {
+                vec![vec![("Walking …".to_owned(), theme.style("ui.muted"))]]
+            }
             None => Vec::new(),
         };
         self.seen = (lines.len(), usize::from(rest.height));
@@ -248,8 +251,7 @@ fn answer_lines(answer: &Reach, cells: usize, theme: &Theme) -> Vec<Line> {
         Verdict::No => ("No", "severity.high"),
     };
     let prose = |what: String, style: Style| wrap(&what, cells).into_iter().map(move |l| vec![(l, style)]).collect::<Vec<Line>>();
-    let mut lines: Vec<Line> =
-        prose(format!("{word}: {} to {}, {}", answer.from, answer.to, answer.service), theme.style(role));
+    let mut lines: Vec<Line> = prose(format!("{word}: {} to {}, {}", answer.from, answer.to, answer.service), theme.style(role));
     if answer.pairs > 1 {
         let many = text::count(answer.pairs as u64);
         let words = format!("{} of {many} pairs of ends are reachable, {} not known", answer.reachable, answer.not_known);
