@@ -106,6 +106,9 @@ impl NetCommand {
                     out = serde_json::to_string_pretty(&answer)?;
                 } else {
                     out = format!("{}: {} to {}, {}\n", answer.verdict.word(), answer.from, answer.to, answer.service);
+                    if answer.paths.is_empty() {
+                        out.push_str("  nothing that was collected is between these two ends\n");
+                    }
                     if answer.pairs > 1 {
                         out.push_str(&format!(
                             "  {} of {} pairs of ends, {} not known\n",

@@ -21,7 +21,7 @@ use crate::network::zoom::farther;
 use crate::text as words;
 
 /// Lines at the foot that tell of the chosen box.
-const FOOT: u16 = 5;
+const FOOT: u16 = 4;
 
 /// A diagram on screen.
 pub(super) struct DiagramPane {
@@ -273,10 +273,12 @@ impl DiagramPane {
         };
         let ascii = theme.glyphs == ASCII;
         let foot = FOOT.min(area.height / 4);
-        // The last line above the foot tells how much there is below.
-        self.body = Rect { height: area.height - foot - 1, ..inner };
+        // The title stays; the last line above the foot tells how much there is below.
+        self.body = Rect { y: inner.y + 1, height: area.height.saturating_sub(foot + 2), ..inner };
+        put(canvas.buffer, inner.x, inner.y, inner.width, &diagram.title, theme.style("ui.title"));
         if self.laid.as_ref().is_none_or(|(of, _)| *of != (inner.width, ascii)) {
-            let lines = text(&diagram, usize::from(inner.width), ascii);
+            let mut lines = text(&diagram, usize::from(inner.width), ascii);
+            lines.drain(..1);
             self.laid = Some(((inner.width, ascii), lines));
             self.show();
         }

@@ -252,6 +252,10 @@ fn answer_lines(answer: &Reach, cells: usize, theme: &Theme) -> Vec<Line> {
     };
     let prose = |what: String, style: Style| wrap(&what, cells).into_iter().map(move |l| vec![(l, style)]).collect::<Vec<Line>>();
     let mut lines: Vec<Line> = prose(format!("{word}: {} to {}, {}", answer.from, answer.to, answer.service), theme.style(role));
+    if answer.paths.is_empty() {
+        let words = "Nothing that was collected is between these two ends.";
+        lines.extend(prose(words.to_owned(), theme.style("ui.muted")));
+    }
     if answer.pairs > 1 {
         let many = text::count(answer.pairs as u64);
         let words = format!("{} of {many} pairs of ends are reachable, {} not known", answer.reachable, answer.not_known);
