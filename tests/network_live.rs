@@ -6,7 +6,6 @@
 #[path = "network/dsl.rs"]
 #[allow(dead_code, reason = "the other tests use the rest")]
 mod dsl;
-#[allow(dead_code, reason = "the other tests use the rest")]
 mod support;
 
 use std::collections::BTreeMap;

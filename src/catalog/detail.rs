@@ -92,7 +92,7 @@ fn listing_name<S: serde::Serializer>(id: &ListingId, s: S) -> Result<S::Ok, S::
     s.serialize_str(id.get().name)
 }
 
-pub use exposure::{agent_sections, of_exposure, rungs};
+pub use exposure::{agent_sections, of_exposure, rungs, way_out, way_out_sections};
 
 /// An object of the estate.
 #[derive(Clone, Copy)]

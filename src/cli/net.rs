@@ -12,12 +12,14 @@ use jiff::Timestamp;
 use serde_json::json;
 
 use crate::catalog::ListingId;
+use crate::catalog::detail::way_out;
 use crate::cli::list::{table_width, unless_closed};
 use crate::cli::{Done, Global, setup};
 use crate::formats::aws_cli;
 use crate::model::estate::Estate;
 use crate::network::build::build;
 use crate::network::diagram::{Zoom, dot, mermaid, organisation, svg, text as drawn};
+use crate::network::egress::service_access;
 use crate::network::exposure::{Behind, NothingKnown, closers, ladder};
 use crate::network::picture::{Picture, Terms};
 use crate::network::reach::{Path as Way, Verdict, can, resolve, service};
@@ -77,6 +79,8 @@ enum Command {
         #[arg(long, value_enum, default_value_t = Format::Text)]
         format: Format,
     },
+    /// Who reaches the internet and by what, and which AWS services each VPC reaches privately
+    Egress,
     /// Groups on nothing, rules that never match or that others cover, routes to what is gone
     Unused,
 }
@@ -215,6 +219,44 @@ impl NetCommand {
                     for row in &rows {
                         let what = if row.rule.is_empty() { String::new() } else { format!("  {}", row.rule) };
                         out.push_str(&format!("{:<24}  {}{what}: {}\n", row.id, row.name, row.why));
+                    }
+                }
+            }
+            Command::Egress => {
+                let picture = looked.picture();
+                let net = &*picture.net;
+                let services = service_access(net, &picture.egress);
+                if self.json {
+                    let ways: Vec<_> = (picture.egress.iter())
+                        .map(|e| {
+                            json!({
+                                "interfaces": e.interfaces.iter().map(|i| net.interfaces[*i].id.as_str()).collect::<Vec<_>>(),
+                                "by": e.by.iter().map(|o| net.id_of(*o)).collect::<Vec<_>>(),
+                                "service": e.service.to_string(),
+                                "to": e.destinations.to_string(),
+                                "wholeInternet": e.whole,
+                                "verdict": e.verdict,
+                                "unknown": e.unknown,
+                                "inspected": e.inspected.iter().map(|o| net.id_of(*o)).collect::<Vec<_>>(),
+                            })
+                        })
+                        .collect();
+                    out = serde_json::to_string_pretty(&json!({"ways": ways, "services": services}))?;
+                } else {
+                    for e in picture.egress.iter() {
+                        let words = way_out(net, e);
+                        out.push_str(&format!(
+                            "{} interfaces of {} by {}: {} to {}\n",
+                            words[0], words[1], words[2], words[3], words[4]
+                        ));
+                    }
+                    for a in services.iter().filter(|a| !a.endpoints.is_empty() || a.by_internet > 0) {
+                        let by =
+                            if a.endpoints.is_empty() { "over the internet only".to_owned() } else { a.endpoints.join(", ") };
+                        out.push_str(&format!(
+                            "{}  {}: {by} ({} of {} interfaces get to the internet)\n",
+                            a.vpc, a.service, a.by_internet, a.interfaces
+                        ));
                     }
                 }
             }

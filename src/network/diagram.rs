@@ -439,7 +439,9 @@ fn xml(text: &str) -> String {
 
 /// As a standalone SVG document, without scripts, fonts or links of its own.
 pub fn svg(diagram: &Diagram) -> String {
-    const W: i64 = 260;
+    const W: i64 = 290;
+    /// Characters of 12 pixels' monospace that a box holds.
+    const FIT: usize = 37;
     const LINE: i64 = 16;
     const GAP: i64 = 24;
     const LEFT: i64 = 40;
@@ -470,11 +472,11 @@ pub fn svg(diagram: &Diagram) -> String {
                     body,
                     r##"<text x="{}" y="{line}" class="title">{}</text>"##,
                     x + 8,
-                    xml(&text::fit(title.trim(), 36))
+                    xml(&text::fit(title.trim(), FIT))
                 );
                 for text in &item.lines {
                     line += LINE;
-                    let _ = write!(body, r##"<text x="{}" y="{line}">{}</text>"##, x + 8, xml(&text::fit(text, 40)));
+                    let _ = write!(body, r##"<text x="{}" y="{line}">{}</text>"##, x + 8, xml(&text::fit(text, FIT)));
                 }
                 body.push_str("</g>");
             }

@@ -255,6 +255,9 @@ pub fn open(world: &World, library: &Library, listing: ListingId, row: RowId, no
     if let (ListingId::Nodes | ListingId::Instances, Some(picture)) = (listing, &world.network) {
         detail.sections.extend(detail::agent_sections(&picture.net, &id));
     }
+    if let (ListingId::Vpcs, Some(picture)) = (listing, &world.network) {
+        detail.sections.extend(detail::way_out_sections(picture, &id));
+    }
     Ok(Opened { id, detail, document: detail::document(object) })
 }
 

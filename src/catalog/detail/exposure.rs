@@ -1,10 +1,11 @@
-//! Exposures in full, ways through the network as ladders, and why an agent does or does not get to Session Manager.
+//! Exposures in full, ways through the network as ladders, ways out of a VPC, and why an agent does or does not get to
+//! Session Manager.
 
 use crate::catalog::ListingId;
 use crate::catalog::detail::{Body, Detail, Link, Rung, Section};
 use crate::listing::filter::{exactly, quote};
 use crate::model::arn::short;
-use crate::network::egress::session_manager;
+use crate::network::egress::{Egress, ServiceAccess, service_access, session_manager};
 use crate::network::exposure::{Change, Exposure, closers, kind_of, ladder};
 use crate::network::net::{Net, Object};
 use crate::network::picture::Picture;
@@ -188,4 +189,49 @@ pub fn agent_sections(net: &Net, instance: &str) -> Vec<Section> {
         out.push(Section { heading: "What to do".into(), body: Body::Prose(advice.into()) });
     }
     out
+}
+
+/// The ways out of a VPC to the internet, and how it reaches AWS's services; empty where it has no interfaces.
+pub fn way_out_sections(picture: &Picture, vpc: &str) -> Vec<Section> {
+    let net = &*picture.net;
+    let Some(Object::Vpc(ix)) = net.object(vpc) else { return Vec::new() };
+    let of = |e: &&Egress| e.interfaces.first().is_some_and(|i| net.interfaces[*i].vpc == ix);
+    let rows: Vec<Vec<String>> = picture.egress.iter().filter(of).map(|e| way_out(net, e)).collect();
+    let mut out = Vec::new();
+    if !rows.is_empty() {
+        let head = ["interfaces", "subnet", "by", "on", "to"].map(str::to_owned).into();
+        out.push(Section { heading: "Ways out to the internet".into(), body: Body::Table { head, rows } });
+    }
+    let rows: Vec<Vec<String>> = (service_access(net, &picture.egress).iter())
+        .filter(|a| a.vpc == vpc)
+        .map(|a| vec![a.service.to_owned(), a.endpoints.join(", "), by_internet(a)])
+        .collect();
+    if !rows.is_empty() {
+        let head = ["service", "privately, by", "over the internet"].map(str::to_owned).into();
+        out.push(Section { heading: "AWS services".into(), body: Body::Table { head, rows } });
+    }
+    out
+}
+
+/// One way out as words: how many interfaces, of which subnet, by what, on which ports, where to.
+pub fn way_out(net: &Net, e: &Egress) -> Vec<String> {
+    let subnet = e.interfaces.first().map_or("", |i| net.name_of(Object::Subnet(net.interfaces[*i].subnet)));
+    let by: Vec<&str> = e.by.iter().map(|o| net.id_of(*o)).collect();
+    let sure = if e.verdict == Verdict::Yes { "" } else { " (not known for certain)" };
+    vec![
+        e.interfaces.len().to_string(),
+        subnet.to_owned(),
+        by.join(", "),
+        e.service.to_string(),
+        format!("{}{sure}", e.destinations),
+    ]
+}
+
+fn by_internet(a: &ServiceAccess) -> String {
+    match a.by_internet {
+        0 => "no".to_owned(),
+        // With an endpoint's private DNS the name leads there; what could go out still could.
+        n if n == a.interfaces => "every interface can".to_owned(),
+        n => format!("{n} of {} interfaces can", a.interfaces),
+    }
 }
