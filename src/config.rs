@@ -338,13 +338,13 @@ mod tests {
         for (cidrs, says) in [("10.0.0.0/8", "not on the internet"), ("8.8.8.8/33", "8.8.8.8/33"), ("office", "office")] {
             let text = format!("[[network.source]]\nname = \"a\"\ncidrs = [\"{cidrs}\"]\n");
             let error = Config::parse(&text).unwrap_err();
-            assert_eq!((error.line, error.column), (3, 10), "{error}");
+            assert_eq!((error.line, error.column), (3, 9), "{error}");
             assert!(error.message.contains(says), "{error}");
         }
         let error = Config::parse("[[network.source]]\nname = \"Internet\"\ncidrs = []\n").unwrap_err();
         assert_eq!((error.line, error.column), (2, 8));
         let error = Config::parse("[[network.boundary]]\nname = \"a\"\nports = [\"ssh\"]\n").unwrap_err();
-        assert_eq!((error.line, error.column), (3, 10));
+        assert_eq!((error.line, error.column), (3, 9));
         assert!(error.message.contains("write 443"), "{error}");
         let error = Config::parse("[[network.boundary]]\nname = \"a\"\nform = []\n").unwrap_err();
         assert!(error.message.contains("did you mean \"from\"?"), "{error}");
