@@ -191,15 +191,15 @@ fn boundaries_of_the_configuration_are_held_against_the_networks() {
     let picture = opened.world.network.clone().unwrap();
     let cells = picture.cells(false);
     let flows = cells.iter().any(|c| c.from == "non-production" && c.to == "production");
-    let crossed = picture.crossings.iter().any(|c| c.boundary.starts_with("non-production"));
+    let crossed = picture.crossings().iter().any(|c| c.boundary.starts_with("non-production"));
     assert_eq!(flows, crossed, "what the matrix shows and what crosses agree");
-    assert!(picture.crossings.iter().all(|c| !c.path.hops.is_empty() && c.path.verdict != Verdict::No));
+    assert!(picture.crossings().iter().all(|c| !c.path.hops.is_empty() && c.path.verdict != Verdict::No));
     assert_eq!(picture.notes.len(), 1);
     let scene = Scene { world: opened.world, library: opened.library, desk: None };
     let mut driver = Driver::new(scene, (120, 44), Begin::default());
     driver.keys(&["6", "x"]);
     assert!(driver.shows("prodction"), "{}", driver.screen());
-    assert_eq!(driver.shows("cross boundaries"), !picture.crossings.is_empty(), "{}", driver.screen());
+    assert_eq!(driver.shows("cross boundaries"), !picture.crossings().is_empty(), "{}", driver.screen());
 }
 
 #[test]

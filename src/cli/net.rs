@@ -263,24 +263,24 @@ impl NetCommand {
             Command::Boundaries => {
                 let picture = looked.picture();
                 picture.notes.iter().for_each(|note| eprintln!("{}", text::line(note)));
-                if picture.boundaries == 0 {
+                if picture.boundaries.is_empty() {
                     bail!("the configuration names no boundaries: [[network.boundary]] says what must not reach what");
                 }
-                if !picture.crossings.is_empty() {
+                if !picture.crossings().is_empty() {
                     done = Done::No;
                 }
                 if self.json {
-                    let rows: Vec<_> = (picture.crossings.iter())
+                    let rows: Vec<_> = (picture.crossings().iter())
                         .map(|c| json!({"boundary": c.boundary, "service": c.service.to_string(), "verdict": c.flow.verdict, "path": c.path}))
                         .collect();
                     out = serde_json::to_string_pretty(&rows)?;
                 } else {
-                    for c in picture.crossings.iter() {
+                    for c in picture.crossings().iter() {
                         let sure = if c.flow.verdict == Verdict::Yes { "" } else { "  (not known for certain)" };
                         out.push_str(&format!("{}: {}{sure}\n", c.boundary, c.service));
                         tell(&c.path, true, &mut out);
                     }
-                    if picture.crossings.is_empty() {
+                    if picture.crossings().is_empty() {
                         out.push_str("Nothing crosses a boundary, as far as is known.\n");
                     }
                 }

@@ -1,8 +1,10 @@
 //! All answers about one estate, worked out once and kept: what listings, screens, findings and the command line read.
 //! It puts the parts of this room together; it decides nothing itself.
+//!
+//! What takes longest, the flows between VPCs, is worked out when it is first asked for: whoever asks must not be a screen.
 
 use std::collections::BTreeSet;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use crate::model::account::Environment;
 use crate::model::estate::Estate;
@@ -29,15 +31,15 @@ pub struct Picture {
     /// The worst first.
     pub exposures: Arc<Vec<Exposure>>,
     pub egress: Arc<Vec<Egress>>,
-    pub flows: Arc<Vec<Flow>>,
-    pub crossings: Arc<Vec<Crossing>>,
     pub unused: Arc<Vec<Unused>>,
     /// For each instance of the net, whether its agent gets to Session Manager.
     pub agents: Arc<Vec<Option<Agent>>>,
-    /// How many boundaries are to hold.
-    pub boundaries: usize,
+    /// What is to hold.
+    pub boundaries: Arc<Vec<Boundary>>,
     /// What in the terms means nothing in this estate.
     pub notes: Arc<Vec<String>>,
+    flows: Arc<OnceLock<Vec<Flow>>>,
+    crossings: Arc<OnceLock<Vec<Crossing>>>,
 }
 
 impl Picture {
@@ -50,17 +52,15 @@ impl Picture {
         if sources.len() > 1 {
             found = without_repeats(found, &sources);
         }
-        let flows = flows(&net);
-        let crossings = crossings(&net, &flows, &terms.boundaries);
         Self {
             egress: Arc::new(egress(&net)),
             unused: Arc::new(unused(&net)),
             agents: Arc::new(agents(&net)),
             notes: Arc::new(meaningless(&net, &terms.boundaries)),
-            boundaries: terms.boundaries.len(),
+            boundaries: Arc::new(terms.boundaries.clone()),
             exposures: Arc::new(found),
-            flows: Arc::new(flows),
-            crossings: Arc::new(crossings),
+            flows: Arc::default(),
+            crossings: Arc::default(),
             net: Arc::new(net),
         }
     }
@@ -76,14 +76,27 @@ impl Picture {
         self.exposures.iter().find(|e| e.id.to_string() == id)
     }
 
+    /// What may flow between VPCs.
+    pub fn flows(&self) -> &[Flow] {
+        self.flows.get_or_init(|| flows(&self.net))
+    }
+
+    /// What crosses a boundary.
+    pub fn crossings(&self) -> &[Crossing] {
+        if self.boundaries.is_empty() {
+            return &[];
+        }
+        self.crossings.get_or_init(|| crossings(&self.net, self.flows(), &self.boundaries))
+    }
+
     /// The trust matrix, by environments or by accounts.
     pub fn cells(&self, by_account: bool) -> Vec<Cell> {
-        cells(&self.net, &self.flows, &self.exposures, &self.egress, by_account)
+        cells(&self.net, self.flows(), &self.exposures, &self.egress, by_account)
     }
 
     /// All that deserves a finding.
     pub fn judged(&self) -> Vec<Row> {
-        judge(&self.net, &self.exposures, &self.crossings, &self.unused, &self.egress)
+        judge(&self.net, &self.exposures, self.crossings(), &self.unused, &self.egress)
     }
 }
 

@@ -58,9 +58,9 @@ fn matrix(picture: &Picture) -> Matrix {
         environments: picture.cells(false),
         accounts: picture.cells(true),
         environment_of,
-        crossings: picture.crossings.iter().map(crossing).collect(),
+        crossings: picture.crossings().iter().map(crossing).collect(),
         notes: (*picture.notes).clone(),
-        boundaries: picture.boundaries,
+        boundaries: picture.boundaries.len(),
     }
 }
 

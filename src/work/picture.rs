@@ -89,8 +89,9 @@ pub async fn follow(library: Arc<Library>, mut seen: watch::Receiver<Option<Seen
                     return;
                 }
                 last = Some(made);
-                tokio::time::sleep(REST.max(began.elapsed() * 3)).await;
             }
+            // While findings pour in, looking at them all again is a small part of the work.
+            tokio::time::sleep(REST.max(began.elapsed() * 5)).await;
         }
         if seen.changed().await.is_err() {
             return;
