@@ -33,6 +33,8 @@ pub enum Slot {
     Rows(ListingId),
     /// The row that is open in full.
     Detail(ListingId),
+    /// The row that is likely to be opened next.
+    Ahead(ListingId),
     /// The figures of the overview.
     Overview,
     Export,

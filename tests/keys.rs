@@ -124,6 +124,7 @@ fn proof(name: &str) -> (&'static [&'static str], Holds) {
         "status" => (&["2"], |d, _| d.shows("Status: ") && d.shows("[NEW]")),
         "triage" => (&["2"], |d, _| d.shows("Decide") && d.shows("accept risk")),
         "again" => (&["2"], |d, _| d.foot().contains("Nothing was decided yet")),
+        "stopped" => (&["2"], |d, _| matches!(d.effects.last(), Some(Effect::Stopped { .. }))),
         "mine" => (&["2"], |d, _| d.title().contains("0 of 5,000") && d.title().contains("assignee")),
         "my-teams" => (&["2"], |d, _| d.foot().contains("You are in no team")),
         "unowned" => (&["2"], |d, _| d.title().contains("owner:unowned")),

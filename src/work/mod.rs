@@ -225,7 +225,7 @@ async fn serve(
                     let told = |opened| Outcome::Answer { ticket, answer: Answer::Detail(opened) };
                     let _ = outcomes.send(told(shown.as_ref().map(|s| s.opened.clone()).map_err(Clone::clone))).await;
                     // Security Hub's own history comes when it comes.
-                    if let (Some(hubs), Ok(shown)) = (hubs, shown)
+                    if let (Some(hubs), Ok(shown), Slot::Detail(_)) = (hubs, shown, ticket.slot)
                         && let Some(place) = shown.place.clone()
                         && hubs.connected().await
                     {
