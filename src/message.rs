@@ -38,6 +38,8 @@ pub enum Slot {
     /// The decision that is being made.
     Decision,
     Report,
+    /// The question about identities.
+    Question,
 }
 
 /// What is to be decided on.
@@ -119,6 +121,8 @@ pub enum Effect {
     Decide { ticket: Ticket, estate: Arc<Estate>, staged: Arc<Staged> },
     /// What came in, was decided, is overdue; answered by [`Answer::Report`].
     Handover { ticket: Ticket, world: Arc<World>, since: SignedDuration },
+    /// Answer a question about identities, as typed; answered by [`Answer::Detail`].
+    Question { ticket: Ticket, estate: Arc<Estate>, text: String },
     /// Ask AWS again, now.
     Refresh,
     /// Stop asking AWS until the next refresh.
