@@ -207,6 +207,7 @@ impl Subject for Principals {
             }),
             spec("used", "USED", Kind::Age, 5, "How long since it was last used", |r| Value::time(r.last_used())),
             spec("key_age", "KEY AGE", Kind::Age, 7, "Age of its oldest active access key", |r| Value::time(r.oldest_key())),
+            spec("mfa", "MFA", YES_NO, 4, "Whether the user has a second factor", |r| r.report_flag("mfa_active")),
             spec(
                 "foreign",
                 "FOREIGN",
@@ -225,7 +226,6 @@ impl Subject for Principals {
             spec("policies", "POLICIES", Kind::Number, 8, "Attached and inline policies", |r| {
                 Value::number(r.principal.attached().len() + r.principal.inline().len())
             }),
-            spec("mfa", "MFA", YES_NO, 4, "Whether the user has a second factor", |r| r.report_flag("mfa_active")),
             spec("console", "CONSOLE", YES_NO, 7, "Whether the user has a password", |r| r.report_flag("password_enabled"))
                 .hidden(),
             spec("created", "CREATED", Kind::Age, 7, "How long since it was made", |r| Value::time(r.principal.created()))
@@ -303,7 +303,7 @@ impl Subject for Pipelines {
                 |r| Value::Rank(r.pipeline.power.rank()),
             )
             .alias(&["admin"]),
-            spec("open", "OPEN", YES_NO, 4, "Whether strangers' pipelines are let in", |r| Value::flag(r.pipeline.open)),
+            spec("open", "OPEN", YES_NO, 5, "Whether strangers' pipelines are let in", |r| Value::flag(r.pipeline.open)),
             spec("subjects", "SUBJECTS", Kind::Set, 28, "Whose tokens are let in, by their subject", |r| {
                 if r.pipeline.subjects.is_empty() { Value::set(["everyone's"]) } else { Value::set(&r.pipeline.subjects) }
             })

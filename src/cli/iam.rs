@@ -14,7 +14,7 @@ use serde_json::{Value, json};
 use crate::cli::list::unless_closed;
 use crate::cli::{Done, Global, setup};
 use crate::iam::account::Account;
-use crate::iam::evaluate::{Answer, Context, Decision};
+use crate::iam::evaluate::{Answer, Context, Decision, Layer};
 use crate::iam::facts::Level;
 use crate::iam::graph::{Graph, Path, Source, Target, To, pipelines};
 use crate::iam::lint::{Kind, Weight, lint};
@@ -169,6 +169,9 @@ impl Iam {
                         rows.push((account.principals[at].arn.clone(), answer));
                     }
                 }
+                if resource.starts_with("arn:") && resource.split(':').nth(4) == Some("") && accounts.len() > 1 {
+                    eprintln!("The ARN names no account: each account answers as if the resource stood in it.");
+                }
                 self.who_can(&rows)
             }
             Command::Paths { who: from, to } => {
@@ -316,7 +319,9 @@ impl Iam {
         } else {
             let width = rows.iter().map(|(arn, _)| text::width(arn)).max().unwrap_or(0);
             let line = |(arn, answer): &(String, Answer)| {
-                let by = answer.because.first().map_or_else(String::new, |b| format!("{}, {}", b.policy, b.statement));
+                // The grant is worth more than the guardrails that let it through.
+                let granted = answer.because.iter().find(|b| b.layer == Layer::Identity).or(answer.because.first());
+                let by = granted.map_or_else(String::new, |b| format!("{}, {}", b.policy, b.statement));
                 format!("{}  {:<8}  {by}", text::pad(arn, width, false), word(answer.decision))
             };
             let lines: Vec<String> = rows.iter().map(line).collect();

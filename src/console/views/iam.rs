@@ -95,6 +95,8 @@ impl View for Iam {
     fn scopes(&self) -> &'static [Scope] {
         match &self.asking {
             None => self.lists.scopes(),
+            // Keys are what is typed.
+            Some(Asking { typing: true, .. } | Asking { answer: None, .. }) => &[Scope::Global],
             Some(Asking { answer: Some((open, _)), .. }) if open.layer == Layer::Document => {
                 &[Scope::Document, Scope::Moving, Scope::Global]
             }

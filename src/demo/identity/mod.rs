@@ -2,6 +2,7 @@
 
 mod policies;
 mod roles;
+mod used;
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -92,6 +93,7 @@ pub(super) fn build(now: Timestamp, instance_roles: &BTreeSet<(usize, String)>) 
         providers(&mut identity, account, now);
         managed(&mut identity, account, now);
         settings(&mut identity, account);
+        used::add(&mut identity, now);
         all.push(identity);
     }
     all

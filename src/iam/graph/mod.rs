@@ -20,7 +20,7 @@ pub use permit::StatementId;
 pub use trust::{Pipeline, Source, Trust, Weakness, pipelines, trusts};
 
 use super::account::Account;
-use crate::model::arn::short;
+use crate::model::arn::{principal, short};
 pub use crate::model::standing::Power;
 
 /// The principal graph of an account.
@@ -187,7 +187,7 @@ impl<'a> Graph<'a> {
 
     /// What an edge says, in one sentence.
     pub fn sentence(&self, edge: &Edge) -> String {
-        let name = |i: usize| short(&self.account.principals[i].arn).to_owned();
+        let name = |i: usize| principal(&self.account.principals[i].arn);
         let from = name(edge.from);
         let to = match edge.to {
             To::Principal(i) => name(i),
@@ -201,7 +201,7 @@ impl<'a> Graph<'a> {
 
     /// What an edge's holder can do, `to` being whom it leads to: `assume role/x`, `assume it`.
     pub fn way(&self, edge: &Edge, to: &str) -> String {
-        let name = |i: usize| short(&self.account.principals[i].arn).to_owned();
+        let name = |i: usize| principal(&self.account.principals[i].arn);
         match edge.way {
             Way::Assume => format!("assume {to}"),
             Way::Credential(row) => format!("{} {to}", ways::CREDENTIALS[usize::from(row)].sentence),

@@ -15,7 +15,7 @@ use crate::listing::filter::exactly;
 use crate::message::Opened;
 use crate::model;
 use crate::model::account::Organization;
-use crate::model::arn::short;
+use crate::model::arn::principal as named;
 use crate::model::estate::{Estate, RegionEstate};
 use crate::model::principal::Identity;
 
@@ -139,7 +139,6 @@ impl Engine {
         if estate.identities.is_empty() {
             return Err("No IAM is known yet: press ! for what AWS refused.".into());
         }
-        let title = text.trim().to_owned();
         let detail = match &question {
             Question::WhoCan { action, resource, context } => {
                 let context = context_of(context);
@@ -148,7 +147,7 @@ impl Engine {
                     let found = ready.account.who_can(action, resource, &context).map_err(|e| e.to_string())?;
                     rows.extend(found.into_iter().map(|(at, answer)| (ready.account.principals[at].arn.clone(), answer)));
                 }
-                tell::who_can(estate, title, &rows)
+                tell::who_can(estate, resource, &rows)
             }
             Question::Can { principal, action, resource, context } => {
                 let (ready, at) = self.holder(estate, principal)?;
@@ -157,14 +156,14 @@ impl Engine {
                 // Of a session its role is asked: what it was given by whom is not known.
                 let asked = if principal.contains(":assumed-role/") { principal } else { &arn };
                 let answer = ready.account.can(asked, action, &named, &context_of(context)).map_err(|e| e.to_string())?;
-                tell::can(title, &arn, &named, &answer)
+                tell::can(&arn, &named, &answer)
             }
             Question::WhoBecomes { target } => {
                 let (ready, to) = match target {
                     Some(principal) => self.holder(estate, principal).map(|(ready, at)| (vec![ready], Some(at)))?,
                     None => (self.accounts(estate).collect(), None),
                 };
-                tell::who_becomes(estate, title, &ready, to)
+                tell::who_becomes(estate, &ready, to)
             }
             Question::Become { principal, target } => {
                 let (ready, from) = self.holder(estate, principal)?;
@@ -174,14 +173,15 @@ impl Engine {
                 };
                 let graph = ready.graph();
                 let (paths, more) = graph.paths(Some(from), &to, MOST_PATHS);
-                tell::becomes(title, &graph, from, &to, &paths, more)
+                tell::becomes(&graph, from, &to, &paths, more)
             }
             Question::Blast { principal } => {
                 let (ready, at) = self.holder(estate, principal)?;
-                tell::blast(title, &ready, at)
+                tell::blast(&ready, at)
             }
         };
-        let document = serde_json::to_string_pretty(&detail).map_err(|e| e.to_string())?;
+        let document = serde_json::json!({"question": text.trim(), "answer": detail});
+        let document = serde_json::to_string_pretty(&document).map_err(|e| e.to_string())?;
         Ok(Opened { id: text.trim().to_owned(), detail, document })
     }
 
@@ -267,5 +267,5 @@ fn word(decision: Decision) -> &'static str {
 
 /// The way to a principal's own row.
 fn link(arn: &str) -> Link {
-    Link::to(short(arn), ListingId::Principals, exactly("id", arn))
+    Link::to(named(arn), ListingId::Principals, exactly("id", arn))
 }

@@ -5,19 +5,19 @@ use std::collections::{BTreeSet, HashSet};
 use super::{Ready, link, word};
 use crate::catalog::ListingId;
 use crate::catalog::detail::{Body, Detail, Link, Section};
-use crate::iam::evaluate::{Answer, Decision};
+use crate::iam::evaluate::{Answer, Decision, Layer};
 use crate::iam::facts::Level;
 use crate::iam::grants;
-use crate::iam::graph::{Blast, Edge, Graph, Path, Power, Target, To, trusts};
+use crate::iam::graph::{Blast, Edge, Graph, Path, Power, Target, To, Way, trusts};
 use crate::iam::nature::natures;
 use crate::iam::unused::{Use, unused};
 use crate::listing::filter::quote;
-use crate::model::arn::short;
+use crate::model::arn::{principal as named, short};
 use crate::model::estate::Estate;
 use crate::text::count;
 
 /// Services that bars are drawn for; the others are summed up.
-const MOST_BARS: usize = 14;
+const MOST_BARS: usize = 8;
 /// Lines of a drawing.
 const MOST_LINES: usize = 24;
 /// Steps that a drawing goes.
@@ -52,7 +52,8 @@ pub(super) fn principal(estate: &Estate, ready: &Ready, at: usize, detail: &mut 
     let graph = ready.graph();
     let arn = &ready.account.principals[at].arn;
     let mut sections = vec![section("In effect", in_effect(estate, ready, &graph, at))];
-    sections.push(section("What it can do, actions by service and access level", bars(&graph, at)));
+    let (heading, bars) = bars(&graph, at);
+    sections.push(section(&heading, bars));
     if let Some(path) = graph.shortest(at, &Target::Administrator).filter(|p| !p.steps.is_empty()) {
         sections.push(section("How it becomes an administrator", Body::Code(drawn(&graph, &path))));
         sections.push(section("By these statements", rests(&graph, &path)));
@@ -110,7 +111,7 @@ fn in_effect(estate: &Estate, ready: &Ready, graph: &Graph<'_>, at: usize) -> Bo
     ])
 }
 
-fn bars(graph: &Graph<'_>, at: usize) -> Body {
+fn bars(graph: &Graph<'_>, at: usize) -> (String, Body) {
     let parts = Level::ALL.iter().map(|l| l.word().to_owned()).collect();
     let granted = grants::of_principal(graph.account, at);
     let mut rows: Vec<(String, Vec<u64>)> = granted
@@ -121,22 +122,24 @@ fn bars(graph: &Graph<'_>, at: usize) -> Body {
     // What can change most stands first.
     let weight = |row: &(String, Vec<u64>)| (row.1[4], row.1[3], row.1.iter().sum::<u64>());
     rows.sort_by(|a, b| weight(b).cmp(&weight(a)).then_with(|| a.0.cmp(&b.0)));
+    let mut heading = "What it can do, actions by service and access level".to_owned();
     if rows.len() > MOST_BARS + 1 {
         let rest = rows.split_off(MOST_BARS);
-        let sums = (0..Level::ALL.len()).map(|n| rest.iter().map(|r| r.1[n]).sum()).collect();
-        rows.push((format!("{} more services", rest.len()), sums));
+        let actions: u64 = rest.iter().flat_map(|r| &r.1).sum();
+        heading = format!("{heading}; {} more actions of {} services", count(actions), rest.len());
     }
-    Body::Bars { parts, rows }
+    (heading, Body::Bars { parts, rows })
 }
 
 fn name(graph: &Graph<'_>, at: usize) -> String {
     let arn = &graph.account.principals[at].arn;
     let star = if graph.administrators[at] { "  (administrator)" } else { "" };
-    format!("{}{star}", short(arn))
+    format!("{}{star}", named(arn))
 }
 
 fn told(graph: &Graph<'_>, edge: &Edge) -> String {
-    let sure = if edge.certain { "" } else { "  (under conditions)" };
+    // What may run as the role says so itself.
+    let sure = if edge.certain || matches!(edge.way, Way::MayTakeOver(_)) { "" } else { "  (under conditions)" };
     format!("can {}{sure}", graph.way(edge, if edge.to == To::Administrator { "administrator" } else { "it" }))
 }
 
@@ -145,7 +148,10 @@ fn drawn(graph: &Graph<'_>, path: &Path) -> String {
     let mut lines = vec![format!("● {}", name(graph, path.from))];
     for step in &path.steps {
         let edge = step.edges.first().and_then(|e| graph.edges().get(*e));
-        let ways = if step.edges.len() > 1 { format!("  (and {} more ways)", step.edges.len() - 1) } else { String::new() };
+        let ways = match step.edges.len() {
+            0 | 1 => String::new(),
+            n => format!("  (or in {})", many(n - 1, "other way")),
+        };
         lines.push(format!("│   {}{ways}", edge.map_or_else(String::new, |e| told(graph, e))));
         lines.push("▼".to_owned());
         lines.push(match step.to {
@@ -217,10 +223,6 @@ fn tree(graph: &Graph<'_>, root: usize, inwards: bool) -> Tree {
     }
     let mut left = MOST_LINES;
     branch(graph, root, "", &children, &mut lines, &mut left);
-    let hidden = children.len().saturating_sub(MOST_LINES - left);
-    if hidden > 0 {
-        lines.push(format!("… and {} more", count(hidden as u64)));
-    }
     if graph.administrators[root] && !inwards {
         lines = vec!["Anyone: it is an administrator.".to_owned()];
     }
@@ -235,6 +237,7 @@ fn tree(graph: &Graph<'_>, root: usize, inwards: bool) -> Tree {
     Tree { lines: lines.join("\n"), reached: children.into_iter().map(|(_, other, _)| other).collect() }
 }
 
+/// One line for each child; many that are become in one way share a line.
 fn branch(
     graph: &Graph<'_>,
     at: usize,
@@ -243,16 +246,39 @@ fn branch(
     lines: &mut Vec<String>,
     left: &mut usize,
 ) {
-    let own: Vec<&(usize, usize, &Edge)> = children.iter().filter(|(parent, ..)| *parent == at).collect();
-    for (n, (_, other, edge)) in own.iter().enumerate() {
+    let mut groups: Vec<(String, Vec<usize>)> = Vec::new();
+    for (_, other, edge) in children.iter().filter(|(parent, ..)| *parent == at) {
+        let words = told(graph, edge);
+        match groups.iter_mut().find(|(known, _)| *known == words) {
+            Some((_, all)) => all.push(*other),
+            None => groups.push((words, vec![*other])),
+        }
+    }
+    // Whoever leads on has a line to lead on from.
+    let leads = |other: &usize| children.iter().any(|(parent, ..)| parent == other);
+    let mut shown: Vec<(String, Option<usize>)> = Vec::new();
+    for (words, all) in groups {
+        let (on, ends): (Vec<usize>, Vec<usize>) = all.into_iter().partition(leads);
+        shown.extend(on.into_iter().map(|other| (format!("{}  {words}", name(graph, other)), Some(other))));
+        if ends.len() > 3 {
+            let some: Vec<String> = ends.iter().take(3).map(|other| name(graph, *other)).collect();
+            shown.push((format!("{} and {} more  {words}", some.join(", "), count(ends.len() as u64 - 3)), None));
+        } else {
+            shown.extend(ends.into_iter().map(|other| (format!("{}  {words}", name(graph, other)), None)));
+        }
+    }
+    let total = shown.len();
+    for (n, (words, on)) in shown.into_iter().enumerate() {
         if *left == 0 {
+            lines.push(format!("{indent}… and {}", many(total - n, "more line")));
             return;
         }
         *left -= 1;
-        let last = n + 1 == own.len();
-        let (fork, bar) = if last { ("└─", "   ") } else { ("├─", "│  ") };
-        lines.push(format!("{indent}{fork} {}  {}", name(graph, *other), told(graph, edge)));
-        branch(graph, *other, &format!("{indent}{bar}"), children, lines, left);
+        let (fork, bar) = if n + 1 == total { ("└─", "   ") } else { ("├─", "│  ") };
+        lines.push(format!("{indent}{fork} {words}"));
+        if let Some(other) = on {
+            branch(graph, other, &format!("{indent}{bar}"), children, lines, left);
+        }
     }
 }
 
@@ -293,7 +319,7 @@ fn lost(graph: &Graph<'_>, blast: &Blast) -> Vec<Section> {
 }
 
 /// The answer to `who can ACTION on RESOURCE`.
-pub(super) fn who_can(estate: &Estate, title: String, rows: &[(String, Answer)]) -> Detail {
+pub(super) fn who_can(estate: &Estate, resource: &str, rows: &[(String, Answer)]) -> Detail {
     let of = |decision: Decision| rows.iter().filter(|(_, a)| a.decision == decision).count();
     let (allowed, depends) = (of(Decision::Allowed), of(Decision::Depends));
     let words = match (allowed, depends) {
@@ -304,20 +330,28 @@ pub(super) fn who_can(estate: &Estate, title: String, rows: &[(String, Answer)])
     let mut sorted: Vec<&(String, Answer)> = rows.iter().collect();
     sorted.sort_by_key(|(_, a)| a.decision == Decision::Depends);
     let line = |(arn, answer): &&(String, Answer)| {
-        let by = answer.because.first().map_or_else(String::new, |b| format!("{}, {}", b.policy, b.statement));
+        // The grant is worth more than the guardrails that let it through.
+        let granted = answer.because.iter().find(|b| b.layer == Layer::Identity).or(answer.because.first());
+        let by = granted.map_or_else(String::new, |b| format!("{}, {}", b.policy, b.statement));
         let unless = answer.depends.first().map_or_else(String::new, |d| format!("{} if {}", d.effect, d.condition));
         let account = arn.split(':').nth(4).unwrap_or_default();
         let account = estate.account_label(account).to_owned();
-        vec![short(arn).to_owned(), account, word(answer.decision).to_owned(), if unless.is_empty() { by } else { unless }]
+        vec![named(arn), account, word(answer.decision).to_owned(), if unless.is_empty() { by } else { unless }]
     };
     let table = table(&["principal", "account", "answer", "by"], sorted.iter().map(line).collect());
     let links = sorted.iter().take(MOST_LINKS * 2).map(|(arn, _)| link(arn)).collect();
+    let nowhere = resource.starts_with("arn:") && resource.split(':').nth(4) == Some("") && estate.identities.len() > 1;
+    let words = if nowhere {
+        format!("{words} The ARN names no account: each account answers as if the resource stood in it.")
+    } else {
+        words
+    };
     let sections = [section("", Body::Prose(words)), section("Who", table)];
-    Detail { title, sections: sections.into_iter().flatten().collect(), links }
+    Detail { title: String::new(), sections: sections.into_iter().flatten().collect(), links }
 }
 
 /// The answer to `can PRINCIPAL ACTION on RESOURCE`.
-pub(super) fn can(title: String, arn: &str, resource: &str, answer: &Answer) -> Detail {
+pub(super) fn can(arn: &str, resource: &str, answer: &Answer) -> Detail {
     let words = match answer.decision {
         Decision::Allowed => "Yes: allowed.",
         Decision::Denied { explicit: true } => "No: denied by a statement that says so.",
@@ -341,11 +375,11 @@ pub(super) fn can(title: String, arn: &str, resource: &str, answer: &Answer) -> 
     ];
     let links =
         std::iter::once(link(arn)).chain((resource.contains(":role/") || resource.contains(":user/")).then(|| link(resource)));
-    Detail { title, sections: sections.into_iter().flatten().collect(), links: links.collect() }
+    Detail { title: String::new(), sections: sections.into_iter().flatten().collect(), links: links.collect() }
 }
 
 /// The answer to `who can become PRINCIPAL`, or an administrator.
-pub(super) fn who_becomes(estate: &Estate, title: String, ready: &[std::sync::Arc<Ready>], to: Option<usize>) -> Detail {
+pub(super) fn who_becomes(estate: &Estate, ready: &[std::sync::Arc<Ready>], to: Option<usize>) -> Detail {
     let mut links = Vec::new();
     let mut sections = Vec::new();
     if let (Some(at), [only]) = (to, ready) {
@@ -367,7 +401,7 @@ pub(super) fn who_becomes(estate: &Estate, title: String, ready: &[std::sync::Ar
                 let how = first.map_or_else(|| "by its own policies".to_owned(), |e| told(&graph, e));
                 let arn = &ready.account.principals[at].arn;
                 let account = estate.account_label(&ready.account.id).to_owned();
-                let row = vec![short(arn).to_owned(), account, powers[at].word().to_owned(), path.steps.len().to_string(), how];
+                let row = vec![named(arn), account, powers[at].word().to_owned(), path.steps.len().to_string(), how];
                 rows.push((powers[at], arn.clone(), row));
             }
         }
@@ -393,11 +427,11 @@ pub(super) fn who_becomes(estate: &Estate, title: String, ready: &[std::sync::Ar
         let rows = rows.into_iter().map(|r| r.2).collect();
         sections.push(section("Who", table(&["principal", "account", "administrator", "steps", "first step"], rows)));
     }
-    Detail { title, sections: sections.into_iter().flatten().collect(), links }
+    Detail { title: String::new(), sections: sections.into_iter().flatten().collect(), links }
 }
 
 /// The answer to `can PRINCIPAL become PRINCIPAL`.
-pub(super) fn becomes(title: String, graph: &Graph<'_>, from: usize, to: &Target, paths: &[Path], more: bool) -> Detail {
+pub(super) fn becomes(graph: &Graph<'_>, from: usize, to: &Target, paths: &[Path], more: bool) -> Detail {
     let mut links = vec![link(&graph.account.principals[from].arn)];
     let already = *to == Target::Administrator && graph.administrators[from] || *to == Target::Principals(vec![from]);
     let words = match paths {
@@ -427,11 +461,11 @@ pub(super) fn becomes(title: String, graph: &Graph<'_>, from: usize, to: &Target
         }
     }
     links.truncate(MOST_LINKS * 2);
-    Detail { title, sections: sections.into_iter().flatten().collect(), links }
+    Detail { title: String::new(), sections: sections.into_iter().flatten().collect(), links }
 }
 
 /// The answer to `blast PRINCIPAL`.
-pub(super) fn blast(title: String, ready: &Ready, at: usize) -> Detail {
+pub(super) fn blast(ready: &Ready, at: usize) -> Detail {
     let graph = ready.graph();
     let arn = &ready.account.principals[at].arn;
     let blast = graph.blast(at, true);
@@ -439,5 +473,5 @@ pub(super) fn blast(title: String, ready: &Ready, at: usize) -> Detail {
     sections.extend(section("What it becomes", Body::Code(tree(&graph, at, false).lines)));
     let links = std::iter::once(link(arn));
     let links = links.chain(blast.reached.iter().take(MOST_LINKS * 2).map(|r| link(&ready.account.principals[r.principal].arn)));
-    Detail { title, sections, links: links.collect() }
+    Detail { title: String::new(), sections, links: links.collect() }
 }
