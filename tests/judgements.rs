@@ -224,7 +224,7 @@ async fn principals_show_what_they_are_in_effect() {
     assert!(!standings.pipelines.is_empty());
     // Judged findings are counted beside the others, by account.
     let judged = judged(&estate).findings.len();
-    assert_eq!(rows(&world, ListingId::Findings, "source:bartizan"), judged);
+    assert_eq!(rows(&world, ListingId::Findings, "source:bartizan open:yes"), judged);
 }
 
 #[test]

@@ -129,6 +129,7 @@ impl Judgement {
             remediation: rule.remedy.to_owned(),
             remediation_url: String::new(),
             document: json!({
+                "id": key.to_string(),
                 "control": {"id": rule.id, "title": rule.title, "requirements": rule.refs},
                 "resource": self.resource,
                 "evidence": self.evidence,

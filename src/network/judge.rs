@@ -267,6 +267,7 @@ impl Row {
             remediation: self.remediation.clone(),
             remediation_url: String::new(),
             document: json!({
+                "id": self.key.to_string(),
                 "control": CONTROLS
                     .iter()
                     .find(|c| c.id == self.control)
