@@ -21,6 +21,8 @@ use crate::console::widgets::chooser::{Chooser, Chosen, Item};
 use crate::console::widgets::input::Input;
 use crate::console::widgets::scroller::Offset;
 use crate::message::{Answer, Effect, Outcome, Proposal, Question, Slot};
+use crate::model::account::Account;
+use crate::model::guard::{Act, Guarded};
 use crate::text;
 use crate::world::World;
 
@@ -316,6 +318,13 @@ impl App {
             effects.extend(self.with_view(|view, cx| view.act(Action::NextRow, cx).unwrap_or_default()));
         }
         effects
+    }
+
+    /// What stands before an act on the account of the row here; none where there is no row.
+    fn before(&self, act: Act) -> Option<Guarded> {
+        let id = self.views[self.current].account()?;
+        let account = self.world.estate.account(&id).map_or_else(|| Account::bare(&id), |a| (**a).clone());
+        Some(self.world.policy.guardrails.before(&account, act))
     }
 
     /// Opens the dialog of a decision.

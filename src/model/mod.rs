@@ -11,6 +11,7 @@ pub mod decision;
 pub mod document;
 pub mod estate;
 pub mod finding;
+pub mod guard;
 pub mod lenient;
 pub mod network;
 pub mod node;

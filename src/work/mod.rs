@@ -31,7 +31,7 @@ use crate::work::delivery::hubs::Hubs;
 use crate::work::desk::Desk;
 use crate::work::keeper::{Change, Keeper};
 use crate::work::perform::Library;
-use crate::work::source::{Opened, Source};
+use crate::work::source::Opened;
 use crate::work::sweep::{Supply, Sweeper};
 use crate::world::World;
 
@@ -60,10 +60,9 @@ pub struct Keeping {
 }
 
 /// Starts the tasks behind a console. Must run inside a tokio runtime; everything ends when the receiver is dropped.
-pub fn start(source: Source, config: &Config, keeping: Keeping, now: Timestamp) -> Work {
+pub fn start(opened: Opened, config: &Config, keeping: Keeping) -> Work {
     let (effects, asked) = mpsc::unbounded_channel();
     let (outcomes, received) = mpsc::channel(WAITING);
-    let opened = source::open(source, config, now);
     let world = Arc::clone(&opened.world);
     tokio::spawn(serve(opened, config.aws.refresh.clone(), config.read_only, keeping, asked, outcomes));
     Work { world, effects, outcomes: received }

@@ -82,7 +82,7 @@ impl Opened {
 /// Opens a source as of `now`. Files of the cache are read later, behind the first frame.
 pub fn open(source: Source, config: &Config, now: Timestamp) -> Opened {
     let rules = config.rules();
-    let policy = (config.triage.clone(), Settings::of(config));
+    let policy = (config.policy(), Settings::of(config));
     match source {
         Source::Demo { findings, still } => demo(findings, still, (rules, policy), now),
         Source::File { path, mut estate, findings } => {

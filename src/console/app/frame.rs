@@ -12,6 +12,7 @@ use crate::console::theme::{ASCII, Theme};
 use crate::console::views::{Canvas, VIEWS};
 use crate::console::widgets::scroller::{self, Line};
 use crate::console::widgets::{clear, frame, put, put_parts};
+use crate::model::guard::{self, Act};
 use crate::text;
 use crate::world::Origin;
 
@@ -279,7 +280,10 @@ impl App {
         // The overview has no rows to mark, group or export.
         let wanted = wanted.filter(|row| !overview || matches!(row.name, "open"));
         let decides = |scope: Scope| matches!(scope, Scope::Finding | Scope::Owned);
-        let wanted = wanted.filter(|row| !self.read_only || !decides(row.scope) || row.name == "mine");
+        // What is refused here anyway is not offered.
+        let refused = self.before(Act::Triage).filter(|before| before.ask == guard::Ask::Refuse);
+        let closed = self.read_only || refused.is_some();
+        let wanted = wanted.filter(|row| !closed || !decides(row.scope) || row.name == "mine");
         let mut wanted: Vec<_> = wanted.collect();
         // The way back stands early, where a narrow screen still shows it.
         if let Some(at) = wanted.iter().position(|row| row.name == "back") {
@@ -293,6 +297,8 @@ impl App {
         }
         if self.read_only && scopes.iter().any(|scope| decides(*scope)) {
             hints.insert(1.min(hints.len()), ("read-only".into(), "nothing is decided"));
+        } else if refused.is_some() && scopes.iter().any(|scope| decides(*scope)) {
+            hints.insert(1.min(hints.len()), ("guarded".into(), "nothing is decided here"));
         }
         hints.push((self.keymap.keys_of("palette").unwrap_or(":").to_owned(), "command"));
         hints
