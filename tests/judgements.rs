@@ -185,7 +185,8 @@ fn changes(estate: &Estate) -> Vec<Change> {
         network: Box::new(r.network.clone()),
         whole: true,
     });
-    std::iter::once(accounts).chain(identities).chain(networks).collect()
+    let asked = Change::Coverage(estate.coverage.clone());
+    [accounts, asked].into_iter().chain(identities).chain(networks).collect()
 }
 
 fn rows(world: &World, listing: ListingId, expression: &str) -> usize {
@@ -223,7 +224,9 @@ async fn principals_show_what_they_are_in_effect() {
     assert_eq!(rows(&world, ListingId::Pipelines, ""), standings.pipelines.len());
     assert!(!standings.pipelines.is_empty());
     // Judged findings are counted beside the others, by account.
-    let judged = judged(&estate).findings.len();
+    // The keeper goes by the clock.
+    let judged = judge(&estate, &Engine::default(), &Settings::default(), Timestamp::now(), &Cancel::new()).unwrap();
+    let judged = judged.findings.len();
     assert_eq!(rows(&world, ListingId::Findings, "source:bartizan open:yes"), judged);
 }
 

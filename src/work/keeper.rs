@@ -33,6 +33,8 @@ use crate::world::{Loading, Progress, World};
 const PUBLISH: Duration = Duration::from_millis(250);
 /// The least time between two saves.
 const SAVE: Duration = Duration::from_secs(5);
+/// The least time between two judgements.
+const JUDGE: Duration = Duration::from_millis(500);
 /// Changes that may wait before a sweep waits too.
 const WAITING: usize = 64;
 
@@ -131,6 +133,8 @@ pub struct Keeper {
     /// The estate differs from what was judged last.
     unjudged: bool,
     judging: Option<Judging>,
+    /// Not before this: the first frame comes first, and changes come in crowds.
+    judge_at: Instant,
 }
 
 /// A judgement that is under way. Where nobody waits for it any more it ends early.
@@ -178,6 +182,7 @@ impl Keeper {
             shut: Vec::new(),
             unjudged: !world.estate.identities.is_empty() || !world.estate.regions.is_empty(),
             judging: None,
+            judge_at: Instant::now() + JUDGE,
         };
         (changes, tokio::spawn(keeper.run(received)))
     }
@@ -188,9 +193,7 @@ impl Keeper {
         loop {
             let dirty = self.estate_dirty || self.findings_dirty || self.state_dirty;
             // Half a sweep would judge what is not there yet as missing.
-            if self.unjudged && self.judging.is_none() && self.world.progress.is_none() {
-                self.judge();
-            }
+            let to_judge = self.unjudged && self.judging.is_none() && self.world.progress.is_none();
             let change = tokio::select! {
                 biased;
                 () = tokio::time::sleep_until(publish_at), if dirty => {
@@ -201,6 +204,10 @@ impl Keeper {
                 () = tokio::time::sleep_until(save_at), if self.unsaved => {
                     self = self.save().await;
                     save_at = Instant::now() + SAVE;
+                    continue;
+                }
+                () = tokio::time::sleep_until(self.judge_at), if to_judge => {
+                    self.judge();
                     continue;
                 }
                 found = judged(&mut self.judging) => {
@@ -231,6 +238,7 @@ impl Keeper {
     /// Has the estate judged as it stands now.
     fn judge(&mut self) {
         self.unjudged = false;
+        self.judge_at = Instant::now() + JUDGE;
         let (estate, library, cancel) = (self.estate.clone(), Arc::clone(&self.library), Cancel::new());
         let ends = cancel.clone();
         let task = tokio::task::spawn_blocking(move || {
