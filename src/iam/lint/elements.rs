@@ -5,7 +5,6 @@ use std::collections::{HashMap, HashSet};
 use super::{Kind, Linter, Weight};
 use crate::iam::facts::{Action, Service, facts};
 use crate::iam::policy::{Compare, Effect, Element, Piece, Quantifier, Spanned, Statement, Template};
-use crate::iam::sets::Set;
 use crate::iam::sets::glob::{ArnPattern, Glob};
 
 /// Keys that every request may carry (AWS: "AWS global condition context keys").
@@ -174,7 +173,7 @@ impl Linter<'_> {
             for r in action.resources.iter().map(|(r, _)| *r) {
                 // Many actions take the same type; each is compared with each pattern once.
                 let fits = compared.entry((service.prefix, r)).or_insert_with(|| {
-                    let fits = |own: &ArnPattern| service.resources.get(r).is_some_and(|r| overlap(own, r.pattern()));
+                    let fits = |own: &ArnPattern| service.resources.get(r).is_some_and(|r| own.overlaps(r.pattern()));
                     sets.iter().map(|(_, own)| fits(own)).collect::<Vec<bool>>()
                 });
                 for (used, fits) in used.iter_mut().zip(fits.iter()) {
@@ -275,9 +274,4 @@ fn distance(a: &str, b: &str) -> usize {
         }
     }
     row[b.len()]
-}
-
-/// Whether two patterns have an ARN in common; where that is too much to work out, they are taken to.
-fn overlap(a: &ArnPattern, b: &ArnPattern) -> bool {
-    a.overlaps(b).unwrap_or_else(|| Set::arns(a).overlaps(&Set::arns(b)).unwrap_or(true))
 }
