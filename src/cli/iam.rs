@@ -110,7 +110,8 @@ enum Command {
     },
     /// Say what is wrong with a policy document. Exit code 1 where AWS would refuse it or it does not do what it says
     Lint {
-        file: PathBuf,
+        #[arg(required = true, value_name = "FILE")]
+        files: Vec<PathBuf>,
         /// What it is attached to
         #[arg(long, value_enum, default_value_t = Attached::Managed)]
         kind: Attached,
@@ -133,7 +134,7 @@ enum Attached {
 impl Iam {
     pub(super) fn run(&self, global: &Global) -> Result<Done> {
         match &self.command {
-            Command::Lint { file, kind } => return self.lint(file, *kind),
+            Command::Lint { files, kind } => return self.lint(files, *kind),
             Command::Policy { list, read, write, tagging, permissions, action, without } => {
                 let asked = [
                     (Level::List, list),
@@ -512,10 +513,7 @@ impl Iam {
         Ok(Done::Whole)
     }
 
-    fn lint(&self, file: &std::path::Path, kind: Attached) -> Result<Done> {
-        let name = file.display();
-        let bytes = fs::read(file).wrap_err_with(|| format!("could not read {name}"))?;
-        let document = String::from_utf8(bytes).wrap_err_with(|| format!("{name} is not UTF-8 text"))?;
+    fn lint(&self, files: &[PathBuf], kind: Attached) -> Result<Done> {
         let kind = match kind {
             Attached::Managed => Kind::Managed,
             Attached::User => Kind::InlineUser,
@@ -525,21 +523,32 @@ impl Iam {
             Attached::Scp => Kind::Scp,
             Attached::Resource => Kind::Resource,
         };
-        let found = lint(&document, kind);
-        let mut out = io::stdout().lock();
-        if self.json {
-            let rows: Vec<Value> = found
-                .iter()
-                .map(|l| json!({"id": l.id, "weight": l.weight.word(), "line": l.line, "column": l.column, "message": l.message}))
-                .collect();
-            unless_closed(writeln!(out, "{}", serde_json::to_string_pretty(&rows)?))?;
-        } else {
-            for l in &found {
-                let line = format!("{name}:{}:{}: {}: {} [{}]", l.line, l.column, l.weight.word(), l.message, l.id);
-                unless_closed(writeln!(out, "{}", text::line(&line)))?;
+        let mut out = io::BufWriter::new(io::stdout().lock());
+        let (mut rows, mut done) = (Vec::new(), Done::Whole);
+        for file in files {
+            let name = file.display();
+            let bytes = fs::read(file).wrap_err_with(|| format!("could not read {name}"))?;
+            let document = String::from_utf8(bytes).wrap_err_with(|| format!("{name} is not UTF-8 text"))?;
+            for l in lint(&document, kind) {
+                if l.weight == Weight::Error {
+                    done = Done::No;
+                }
+                if self.json {
+                    rows.push(json!({
+                        "file": file, "id": l.id, "weight": l.weight.word(), "line": l.line, "column": l.column,
+                        "message": l.message,
+                    }));
+                } else {
+                    let line = format!("{name}:{}:{}: {}: {} [{}]", l.line, l.column, l.weight.word(), l.message, l.id);
+                    unless_closed(writeln!(out, "{}", text::line(&line)))?;
+                }
             }
         }
-        Ok(if found.iter().any(|l| l.weight == Weight::Error) { Done::No } else { Done::Whole })
+        if self.json {
+            unless_closed(writeln!(out, "{}", serde_json::to_string_pretty(&rows)?))?;
+        }
+        unless_closed(out.flush())?;
+        Ok(done)
     }
 }
 
