@@ -24,6 +24,7 @@ mod limit;
 pub mod organizations;
 pub mod permissions;
 mod profiles;
+pub mod rds;
 pub mod regions;
 mod scope;
 pub mod securityhub;

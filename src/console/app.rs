@@ -20,7 +20,7 @@ use crate::console::views::{Context, Location, Request, Tickets, VIEWS, View};
 use crate::console::widgets::chooser::{Chooser, Chosen, Item};
 use crate::console::widgets::input::Input;
 use crate::console::widgets::scroller::Offset;
-use crate::message::{Answer, Effect, Outcome, Proposal, Question, Slot};
+use crate::message::{Answer, Effect, On, Outcome, Proposal, Question, Slot, Stopped, Ticket};
 use crate::model::account::Account;
 use crate::model::guard::{Act, Guarded};
 use crate::text;
@@ -72,6 +72,8 @@ enum Command {
     View(usize),
     Listing(ListingId),
     Theme(&'static str),
+    /// A stopped delivery: its place in the outbox, and whether to send it.
+    Resolve(i64, bool),
 }
 
 /// The console's state.
@@ -91,6 +93,8 @@ pub struct App {
     notice: Option<(String, bool)>,
     /// The decision made last, to be made again.
     said: Option<Proposal>,
+    /// What was asked about stopped deliveries, until another key is pressed.
+    stopped: Option<Ticket>,
     tickets: Tickets,
     back: Vec<(usize, Option<Location>)>,
     forward: Vec<(usize, Option<Location>)>,
@@ -125,6 +129,7 @@ impl App {
             over: None,
             notice: None,
             said: None,
+            stopped: None,
             tickets: Tickets::default(),
             back: Vec::new(),
             forward: Vec::new(),
@@ -210,6 +215,12 @@ impl App {
                 }
                 Vec::new()
             }
+            Outcome::Answer { ticket, answer: Answer::Stopped(stopped) } => {
+                if self.stopped.take() == Some(ticket) && self.over.is_none() {
+                    self.offer_stopped(stopped);
+                }
+                Vec::new()
+            }
             Outcome::Answer { ticket, answer } if ticket.slot == Slot::Decision => {
                 let Some(Over::Decide(dialog)) = &mut self.over else { return Vec::new() };
                 let came = dialog.answer(ticket, answer, &mut self.tickets);
@@ -221,6 +232,7 @@ impl App {
 
     fn key(&mut self, key: KeyEvent) -> Vec<Effect> {
         self.notice = None;
+        self.stopped = None;
         if self.over.is_some() {
             return self.key_over(key);
         }
@@ -327,6 +339,31 @@ impl App {
         Some(self.world.policy.guardrails.before(&account, act))
     }
 
+    /// What was stopped on its way to Security Hub, with both sides, to be sent or dropped.
+    fn offer_stopped(&mut self, stopped: Result<Vec<Stopped>, String>) {
+        let stopped = match stopped {
+            Ok(stopped) if stopped.is_empty() => {
+                self.notice = Some(("Nothing of this finding was stopped on its way to Security Hub.".to_owned(), false));
+                return;
+            }
+            Ok(stopped) => stopped,
+            Err(why) => {
+                self.notice = Some((why, true));
+                return;
+            }
+        };
+        let (mut items, mut commands) = (Vec::new(), Vec::new());
+        for one in &stopped {
+            for (word, send) in [("Send", true), ("Drop", false)] {
+                let help = if send { "over what stands there now" } else { "what stands there stays" };
+                items.push(Item { text: format!("{word} {}", one.what), help: help.to_owned(), on: None });
+                commands.push(Command::Resolve(one.position, send));
+            }
+        }
+        let about = stopped.iter().map(|one| format!("{}: {}", one.what, one.said)).collect();
+        self.over = Some(Over::Palette(Chooser::new("Stopped on the way to Security Hub", items).about(about), commands));
+    }
+
     /// Opens the dialog of a decision.
     fn decide(&mut self, action: Action) -> Vec<Effect> {
         if self.read_only {
@@ -360,6 +397,7 @@ impl App {
         match command {
             Command::Action(action) => self.act(action),
             Command::View(n) => self.open_view(n),
+            Command::Resolve(position, send) => vec![Effect::Resolve { position, send }],
             Command::Listing(listing) => self.go(&Location { listing, filter: String::new(), row: None }),
             Command::Theme(name) => {
                 match Theme::named(name, self.depth, self.glyphs) {
@@ -406,6 +444,25 @@ impl App {
                 Some(n) => self.open_view(n),
                 None => Vec::new(),
             },
+            Action::Stopped => {
+                if self.read_only {
+                    self.notice = Some(("This is a read-only console: nothing is sent to Security Hub.".to_owned(), true));
+                    return Vec::new();
+                }
+                let target = self.views[self.current].target(&self.world);
+                match target.map(|target| target.on) {
+                    Some(On::Findings(keys)) if keys.len() == 1 => {
+                        let ticket = self.tickets.take(Slot::Decision);
+                        self.stopped = Some(ticket);
+                        vec![Effect::Stopped { ticket, key: keys[0] }]
+                    }
+                    Some(On::Findings(keys)) if !keys.is_empty() => {
+                        self.notice = Some(("One finding at a time: take the marks off first.".to_owned(), true));
+                        Vec::new()
+                    }
+                    _ => Vec::new(),
+                }
+            }
             Action::Assign | Action::AssignNext | Action::Note | Action::Status | Action::Triage | Action::Again => {
                 self.decide(action)
             }

@@ -191,6 +191,8 @@ pub fn slot(effect: &Effect) -> Option<Slot> {
         Effect::Stage { .. }
         | Effect::Decide { .. }
         | Effect::Handover { .. }
+        | Effect::Stopped { .. }
+        | Effect::Resolve { .. }
         | Effect::Refresh
         | Effect::CancelSweep
         | Effect::Remember(_) => None,
@@ -215,6 +217,8 @@ pub fn perform(effect: Effect, library: &Library, now: Timestamp, cancel: &Cance
         Effect::Stage { .. }
         | Effect::Decide { .. }
         | Effect::Handover { .. }
+        | Effect::Stopped { .. }
+        | Effect::Resolve { .. }
         | Effect::Refresh
         | Effect::CancelSweep
         | Effect::Remember(_) => {

@@ -267,6 +267,10 @@ impl Driver {
             self.effects.push(asking);
             return Vec::new();
         }
+        if matches!(asking, Effect::Stopped { .. } | Effect::Resolve { .. }) {
+            self.effects.push(asking);
+            return Vec::new();
+        }
         let outcome = perform(asking, &self.scene.library, self.now, &Cancel::new());
         outcome.map_or_else(Vec::new, |outcome| self.app.outcome(outcome, self.now))
     }

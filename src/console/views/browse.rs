@@ -326,6 +326,7 @@ impl Browse {
             | Answer::Staged(_)
             | Answer::Deciding(_)
             | Answer::Decided(_)
+            | Answer::Stopped(_)
             | Answer::Report(_) => {}
         }
     }
