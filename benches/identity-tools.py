@@ -30,7 +30,12 @@ setuptools==80.9.0 six==1.17.0 soupsieve==4.1.2 typing_extensions==4.16.0 urllib
 
 # principalmapper asks AWS through a client: this one answers from the file, as AWS would.
 GRAPH = '''
-import json, sys, time
+import collections, collections.abc, json, sys
+
+# It was written for a Python before 3.10.
+for name in ("Mapping", "MutableMapping"):
+    setattr(collections, name, getattr(collections.abc, name))
+
 from principalmapper.graphing import gathering, edge_identification
 
 details = json.load(open(sys.argv[1]))
@@ -48,8 +53,8 @@ class Client:
 
 nodes = gathering.get_nodes_groups_and_policies(Client())["nodes"]
 gathering.update_admin_status(nodes)
-# Those that ask AWS for running instances and functions have nobody to ask.
-checkers = ["iam", "sts"]
+# Without a session nobody is asked for running instances and functions.
+checkers = ["autoscaling", "cloudformation", "codebuild", "ec2", "iam", "lambda", "sagemaker", "ssm", "sts"]
 edges = edge_identification.obtain_edges(None, checkers, nodes)
 admins = [n.arn for n in nodes if n.is_admin]
 print(json.dumps({"admins": admins, "edges": [[e.source.arn, e.destination.arn, e.short_reason] for e in edges]}))
@@ -67,14 +72,11 @@ print(count)
 
 # Differences that are understood: what the other says, and why it is or is not so by AWS's documentation.
 WHY = [
-    "principalmapper has no edge for a permission under a condition whose key it does not know; bartizan has one that is "
-    "marked as depending on it (IAM User Guide, \"IAM JSON policy elements: Condition\": an absent key does not match, a key "
-    "that the caller chooses may).",
-    "principalmapper counts changing a role's trust only together with assuming it; bartizan counts the change alone, since "
-    "whoever writes the trust names himself in it and needs no permission in the same account where the trust names his own "
-    "ARN (IAM User Guide, \"Policy evaluation logic\", resource-based policies that name the principal).",
-    "cloudsplaining reads each policy alone: it reports an action that a boundary, a deny in another policy or a service "
-    "control policy takes away, and none that two policies make together.",
+    "bartizan also tells of ways whose last link is not in the file: who may change functions or enter containers becomes "
+    "whatever runs there, and what runs as which role is known for machines only where an estate was collected. They are "
+    "under conditions; principalmapper leaves them out where it is not told what runs.",
+    "cloudsplaining reads each policy on its own: boundaries, denies in another policy and what two policies make together "
+    "are not in its report.",
 ]
 
 
@@ -97,7 +99,7 @@ def tools(home):
     return str(python)
 
 
-def timed(label, command, limit=None):
+def timed(label, command, limit=None, codes=(0,)):
     """Runs a command and prints how long it took; its output, or None where it failed or was given up."""
     begun = time.monotonic()
     try:
@@ -106,8 +108,9 @@ def timed(label, command, limit=None):
         print(f"{label:<58} given up after {limit:.0f} s")
         return None, limit
     took = time.monotonic() - begun
-    if ran.returncode not in (0, 1):
-        print(f"{label:<58} FAILED: {ran.stderr.decode(errors='replace').strip().splitlines()[-1:]}")
+    if ran.returncode not in codes:
+        said = ran.stderr.decode(errors="replace").strip().splitlines()
+        print(f"{label:<58} FAILED: {said[-1] if said else ran.returncode}")
         return None, took
     print(f"{label:<58} {took:10.2f} s")
     return ran.stdout, took
@@ -147,14 +150,14 @@ def main():
                     path.write_text(json.dumps(version["Document"]))
                     documents.append(str(path))
         ours, graph_time = timed("bartizan: graph and every shortest escalation", [asked.bartizan, "--from", str(asked.file), "iam", "paths", "--json"])
-        _, lint_time = timed(f"bartizan: lint of {len(documents)} policies", [asked.bartizan, "iam", "lint", *documents])
+        _, lint_time = timed(f"bartizan: lint of {len(documents)} policies", [asked.bartizan, "iam", "lint", *documents], codes=(0, 1))
         python = tools(home)
         if python is None:
             return
         _, their_lint = timed(f"parliament 1.6.4: lint of {len(documents)} policies", [python, "-c", LINT, str(asked.file)])
         scan = [str(pathlib.Path(python).parent / "cloudsplaining"), "scan", "--input-file", str(asked.file), "--output", str(scratch), "--skip-open-report"]
         _, scan_time = timed("cloudsplaining 0.9.1: scan", scan)
-        theirs, their_graph = timed("principalmapper-0ca 1.1.5: graph alone, IAM and STS edges", [python, "-c", GRAPH, str(asked.file)], asked.graph_limit)
+        theirs, their_graph = timed("principalmapper-0ca 1.1.5: graph alone", [python, "-c", GRAPH, str(asked.file)], asked.graph_limit)
         print(f"\nlint: {their_lint / lint_time:.0f} times ahead of parliament")
         print(f"graph with escalations: {scan_time / graph_time:.0f} times ahead of cloudsplaining's scan, "
               f"{'more than ' if theirs is None else ''}{their_graph / graph_time:.0f} times of principalmapper-0ca's graph")
@@ -170,6 +173,15 @@ def main():
         for label, names in [("only principalmapper", escalate - all_ours - admins), ("only bartizan", sure - escalate - admins)]:
             for arn in sorted(names)[:20]:
                 print(f"  {label}: {arn}")
+        pairs = sorted({(source, target) for source, target, _ in theirs["edges"]})[:60]
+        missing = []
+        for source, target in pairs:
+            way = [asked.bartizan, "--from", str(asked.file), "iam", "paths", "--json", "--who", source, "--to", target]
+            if json.loads(subprocess.run(way, capture_output=True, check=True).stdout) == []:
+                missing.append((source, target))
+        print(f"of {len(pairs)} edges of principalmapper bartizan has a way for {len(pairs) - len(missing)}")
+        for source, target in missing:
+            print(f"  only principalmapper: {source} to {target}")
         print("\nwhat is known to differ:")
         for why in WHY:
             print(f"  - {why}")
