@@ -27,8 +27,8 @@ const ROOMS: &[(&str, &[&str])] = &[
     (
         "work",
         &[
-            "model", "listing", "text", "triage", "config", "catalog", "world", "message", "formats", "aws", "cache", "ledger",
-            "demo",
+            "model", "listing", "text", "triage", "iam", "network", "config", "catalog", "world", "message", "formats", "aws",
+            "cache", "ledger", "demo",
         ],
     ),
     ("console", &["model", "listing", "text", "triage", "catalog", "world", "message"]),
