@@ -70,6 +70,7 @@ impl World {
             findings: Index::new(Arc::clone(&ListingId::Findings.get().schema)),
             board: Arc::default(),
             decisions: Index::new(Arc::clone(&ListingId::Decisions.get().schema)),
+            standings: Arc::default(),
             network: None,
             now: Timestamp::UNIX_EPOCH,
         };

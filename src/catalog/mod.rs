@@ -26,6 +26,7 @@ use crate::listing::schema::{Field, FieldId, Kind, Schema};
 use crate::listing::segment::{Cell, Segment, SegmentBuilder};
 use crate::model::estate::Estate;
 use crate::model::finding::FindingKey;
+use crate::model::standing::Standings;
 use crate::network::picture::Picture;
 use crate::text;
 use crate::triage::queues::Board;
@@ -41,6 +42,7 @@ pub enum ListingId {
     AccessKeys,
     Policies,
     Providers,
+    Pipelines,
     Exposures,
     Vpcs,
     Subnets,
@@ -56,7 +58,7 @@ pub enum ListingId {
 
 impl ListingId {
     /// Every listing, in the order help shows them.
-    pub const ALL: [Self; 19] = [
+    pub const ALL: [Self; 20] = [
         Self::Findings,
         Self::Queues,
         Self::Decisions,
@@ -65,6 +67,7 @@ impl ListingId {
         Self::AccessKeys,
         Self::Policies,
         Self::Providers,
+        Self::Pipelines,
         Self::Exposures,
         Self::Vpcs,
         Self::Subnets,
@@ -94,6 +97,7 @@ impl ListingId {
             Self::AccessKeys => Listing::of::<identity::AccessKeys>(self),
             Self::Policies => Listing::of::<identity::Policies>(self),
             Self::Providers => Listing::of::<identity::Providers>(self),
+            Self::Pipelines => Listing::of::<identity::Pipelines>(self),
             Self::Exposures => Listing::of::<exposures::Exposures>(self),
             Self::Vpcs => Listing::of::<network::Vpcs>(self),
             Self::Subnets => Listing::of::<network::Subnets>(self),
@@ -124,6 +128,8 @@ pub struct Facts {
     pub board: Arc<Board>,
     /// The rows of the ledger's entries.
     pub decisions: Index,
+    /// What was judged of principals.
+    pub standings: Arc<Standings>,
     /// What the network engine says; none until it has.
     pub network: Option<Arc<Picture>>,
     pub now: Timestamp,

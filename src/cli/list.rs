@@ -58,7 +58,12 @@ impl List {
         let filter = filter::parse(&self.filter, &listing.schema, now.as_second()).map_err(|e| pointed(&self.filter, &e))?;
         let sort = parse_sort(listing, self.sort.as_deref().unwrap_or(listing.sort)).map_err(|e| eyre!(e))?;
         let fields = self.fields(listing)?;
-        let mut looked = setup::look(global, kinds(id))?;
+        let judged = matches!(
+            id,
+            ListingId::Findings | ListingId::Queues | ListingId::Accounts | ListingId::Principals | ListingId::Pipelines
+        );
+        let look = if judged { setup::look_judged } else { setup::look };
+        let mut looked = look(global, kinds(id))?;
         if matches!(id, ListingId::Exposures | ListingId::Instances) {
             looked.paint(now);
         }
@@ -103,11 +108,12 @@ fn kinds(listing: ListingId) -> &'static [Kind] {
     match listing {
         // Accounts carry counts of findings and principals.
         ListingId::Accounts => &[Kind::Accounts, Kind::Findings, Kind::Iam],
-        ListingId::Findings | ListingId::Queues => &[Kind::Accounts, Kind::Findings],
+        // Findings are judged here, too.
+        ListingId::Findings | ListingId::Queues => &[Kind::Accounts, Kind::Findings, Kind::Iam, Kind::Network],
         ListingId::Decisions => &[],
-        ListingId::Principals | ListingId::AccessKeys | ListingId::Policies | ListingId::Providers => {
-            &[Kind::Accounts, Kind::Iam]
-        }
+        // Who runs on a machine can be taken over with it.
+        ListingId::Principals | ListingId::Pipelines => &[Kind::Accounts, Kind::Iam, Kind::Network],
+        ListingId::AccessKeys | ListingId::Policies | ListingId::Providers => &[Kind::Accounts, Kind::Iam],
         // Roles behind machines rank them; a full read of all findings, which does too, takes far longer.
         ListingId::Exposures => &[Kind::Accounts, Kind::Network, Kind::Iam],
         ListingId::Vpcs

@@ -26,7 +26,7 @@ use crate::network::reach::{Path as Way, Verdict, can, resolve, service};
 use crate::network::unused::unused;
 use crate::network::zoom::{accounts, place_of, zoomed};
 use crate::text;
-use crate::work::behind::{Roles, machines};
+use crate::work::behind::machines;
 use crate::work::sweep::Kind as Asked;
 
 /// Gaps in the estate that are told of at most; JSON has all.
@@ -363,7 +363,8 @@ fn estate(global: &Global) -> Result<Looked> {
     let looked = setup::look(global, &[Asked::Accounts, Asked::Network, Asked::Iam])?;
     let estate = Arc::clone(&looked.world.estate);
     let findings = looked.world.index(ListingId::Findings);
-    let behind = machines(&estate, findings, &looked.library, &Roles::default(), Timestamp::now());
+    let document = |key| looked.library.read().finding(key).ok().flatten().map(|f| f.document).unwrap_or_default();
+    let behind = machines(&estate, findings, &document, (&looked.library.roles, &looked.library.engine), Timestamp::now());
     Ok(Looked { estate, terms, behind: Box::new(behind) })
 }
 

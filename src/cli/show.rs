@@ -36,7 +36,7 @@ enum Output {
 
 impl Show {
     pub(super) fn run(&self, global: &Global) -> Result<Done> {
-        let mut looked = setup::look(global, &Kind::ALL)?;
+        let mut looked = setup::look_judged(global, &Kind::ALL)?;
         let now = Timestamp::now();
         looked.paint(now);
         let mut found: Vec<Opened> = Vec::new();
@@ -91,6 +91,21 @@ fn print(detail: &Detail, width: usize, out: &mut impl Write) -> io::Result<()> 
                     let back = if rung.back { "back: " } else { "" };
                     writeln!(out, "  {mark} {back}{}", text::line(&rung.place))?;
                     rung.rules.iter().try_for_each(|rule| writeln!(out, "      {}", text::line(rule)))?;
+                }
+            }
+            Body::Bars { parts, rows } => {
+                let labels = rows.iter().map(|(label, _)| text::width(label)).max().unwrap_or(0);
+                let most = rows.iter().map(|(_, v)| v.iter().sum::<u64>()).max().unwrap_or(0).max(1);
+                for (label, values) in rows {
+                    let bar = "#".repeat(usize::try_from(values.iter().sum::<u64>() * 24 / most).unwrap_or(0).max(1));
+                    let figures = values.iter().zip(parts).filter(|(n, _)| **n > 0).map(|(n, part)| format!("{n} {part}"));
+                    let figures = figures.collect::<Vec<_>>().join(", ");
+                    writeln!(
+                        out,
+                        "  {}  {}  {figures}",
+                        text::pad(&text::line(label), labels, false),
+                        text::pad(&bar, 24, false)
+                    )?;
                 }
             }
             Body::Table { head, rows } => {

@@ -7,8 +7,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use jiff::Timestamp;
 
 use crate::catalog::ListingId;
-use crate::iam::account::Account;
-use crate::iam::graph::{Graph, Power};
+use crate::iam::graph::Power;
 use crate::listing::filter;
 use crate::listing::index::Index;
 use crate::listing::query::{Cancel, Query, run};
@@ -18,10 +17,17 @@ use crate::model::finding::Severity;
 use crate::model::principal::Identity;
 use crate::network::exposure::{Behind, Facts};
 use crate::network::net::Net;
-use crate::work::perform::Library;
+use crate::work::identity::Engine;
 
 /// Documents of findings that are read at most to learn of exploits; the worst findings come first.
 const MOST_READ: usize = 2_000;
+
+/// What is looked at.
+#[derive(Debug, Clone)]
+pub struct Seen {
+    pub estate: Arc<Estate>,
+    pub findings: Index,
+}
 
 /// What is known of each machine, by instance id.
 #[derive(Debug, Clone, Default, PartialEq)]
@@ -42,7 +48,7 @@ pub struct Roles(Mutex<HashMap<String, Known>>);
 type Known = (Arc<Identity>, Arc<HashMap<String, Power>>);
 
 impl Roles {
-    fn of(&self, estate: &Estate, account: &str) -> Option<Arc<HashMap<String, Power>>> {
+    fn of(&self, estate: &Estate, engine: &Engine, account: &str) -> Option<Arc<HashMap<String, Power>>> {
         let identity = estate.identity(account)?;
         let mut known = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some((of, powers)) = known.get(account)
@@ -50,21 +56,28 @@ impl Roles {
         {
             return Some(Arc::clone(powers));
         }
-        let read = Account::of_estate(estate, account)?;
-        let powers = Graph::new(&read).powers();
-        let powers: HashMap<String, Power> = read.principals.iter().map(|p| p.arn.clone()).zip(powers).collect();
+        let ready = engine.account(estate, account)?;
+        let powers = ready.graph().powers();
+        let powers: HashMap<String, Power> = ready.account.principals.iter().map(|p| p.arn.clone()).zip(powers).collect();
         let powers = Arc::new(powers);
         known.insert(account.to_owned(), (Arc::clone(identity), Arc::clone(&powers)));
         Some(powers)
     }
 }
 
-/// Learns what is behind every instance of an estate.
-pub fn machines(estate: &Estate, findings: &Index, library: &Library, roles: &Roles, now: Timestamp) -> Machines {
+/// Learns what is behind every instance of an estate; `document` reads a finding's by its key, and is empty where it is
+/// gone.
+pub fn machines(
+    estate: &Estate,
+    findings: &Index,
+    document: &dyn Fn(u64) -> String,
+    (roles, engine): (&Roles, &Engine),
+    now: Timestamp,
+) -> Machines {
     let mut all: HashMap<String, Facts> = HashMap::new();
     for region in &estate.regions {
         let profiled = || region.network.instances.iter().filter_map(|i| Some((i, i.iam_instance_profile.as_ref()?)));
-        let powers = if profiled().next().is_some() { roles.of(estate, &region.account) } else { None };
+        let powers = if profiled().next().is_some() { roles.of(estate, engine, &region.account) } else { None };
         let identity = estate.identity(&region.account);
         for instance in &region.network.instances {
             all.entry(instance.instance_id.clone()).or_default();
@@ -80,13 +93,13 @@ pub fn machines(estate: &Estate, findings: &Index, library: &Library, roles: &Ro
         }
     }
     if !all.is_empty() {
-        open_findings(&mut all, findings, library, now);
+        open_findings(&mut all, findings, document, now);
     }
     Machines(all)
 }
 
 /// Counts open findings on instances, but for our own, which come of the exposures; of the critical and high ones, learns whether an exploit is known.
-fn open_findings(all: &mut HashMap<String, Facts>, findings: &Index, library: &Library, now: Timestamp) {
+fn open_findings(all: &mut HashMap<String, Facts>, findings: &Index, document: &dyn Fn(u64) -> String, now: Timestamp) {
     let schema = &ListingId::Findings.get().schema;
     let Ok(open) = filter::parse("open:yes !source:bartizan", schema, now.as_second()) else { return };
     let (Some(resource), Some(severity)) = (schema.field("resource"), schema.field("severity")) else { return };
@@ -117,8 +130,7 @@ fn open_findings(all: &mut HashMap<String, Facts>, findings: &Index, library: &L
             continue;
         }
         // A finding whose document is gone or broken says nothing of exploits.
-        let document = library.read().finding(key).ok().flatten().map(|f| f.document).unwrap_or_default();
-        if exploited(&document)
+        if exploited(&document(key))
             && let Some(facts) = all.get_mut(&id)
         {
             facts.known_exploited = true;

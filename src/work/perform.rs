@@ -11,6 +11,7 @@ use tokio::sync::futures::Notified;
 use tokio::sync::{Notify, watch};
 
 use crate::catalog::decided::{self, Changed, Decisions, Layer};
+use crate::catalog::detail::{Body, Section};
 use crate::catalog::export::{Format, Rows as Export};
 use crate::catalog::{ListingId, decisions, detail};
 use crate::listing::filter;
@@ -21,16 +22,19 @@ use crate::listing::segment::Cell;
 use crate::message::{Answer, Effect, Need, Opened, Outcome, Overview, Slot};
 use crate::model::attribution::Rules;
 use crate::model::decision::Entry;
+use crate::model::estate::Estate;
 use crate::model::finding::{Finding, FindingKey, RecordState, Severity, Status};
-use crate::network::picture::{Picture, Terms};
+use crate::model::standing::Standings;
+use crate::network::picture::Picture;
 use crate::triage::policy::Policy;
 use crate::triage::projection::Projection;
 use crate::triage::queues::Board;
-use crate::work::behind::Roles;
+use crate::work::behind::{Roles, Seen};
 use crate::work::delivery::fields::{Place, place};
+use crate::work::identity::Engine;
+use crate::work::judge::{self, Judged, Settings};
 use crate::work::network;
-use crate::work::picture::Seen;
-use crate::work::store::Store;
+use crate::work::store::{Store, StoreError};
 use crate::world::World;
 
 /// What answers need beside the world: the documents of findings, the rules that give accounts owners, and what was
@@ -48,11 +52,15 @@ pub struct Library {
     delivery: Notify,
     /// Held while decisions are delivered.
     turn: tokio::sync::Mutex<()>,
-    /// What people say about their networks.
-    pub terms: Terms,
+    /// What the IAM engine answers from.
+    pub engine: Engine,
+    /// What judgement is held against.
+    pub settings: Settings,
+    /// What was judged of principals last.
+    standings: RwLock<Arc<Standings>>,
     /// The powers of roles, as far as they were asked for.
     pub roles: Roles,
-    network: RwLock<Option<Arc<Picture>>>,
+    network: RwLock<Option<(Arc<Estate>, Arc<Picture>)>>,
     seen: watch::Sender<Option<Seen>>,
 }
 
@@ -68,24 +76,30 @@ impl Library {
             suspects: Mutex::default(),
             delivery: Notify::new(),
             turn: tokio::sync::Mutex::default(),
-            terms: Terms::default(),
             roles: Roles::default(),
             network: RwLock::default(),
             seen: watch::Sender::new(None),
+            engine: Engine::default(),
+            settings: Settings::default(),
+            standings: RwLock::default(),
         }
     }
-    /// The same, with what people say about their networks.
+    /// Holds judgement against these.
     #[must_use]
-    pub fn with_terms(self, terms: Terms) -> Self {
-        Self { terms, ..self }
+    pub fn judging(self, settings: Settings) -> Self {
+        Self { settings, ..self }
     }
     /// The network engine's picture; none before the first is made.
     pub fn network(&self) -> Option<Arc<Picture>> {
+        self.network.read().unwrap_or_else(PoisonError::into_inner).as_ref().map(|(_, picture)| Arc::clone(picture))
+    }
+    /// The estate of the picture, and the picture.
+    pub fn painted(&self) -> Option<(Arc<Estate>, Arc<Picture>)> {
         self.network.read().unwrap_or_else(PoisonError::into_inner).clone()
     }
-    /// Takes a new picture.
-    pub fn take_network(&self, picture: Arc<Picture>) {
-        *self.network.write().unwrap_or_else(PoisonError::into_inner) = Some(picture);
+    /// Takes a new picture of an estate.
+    pub fn take_network(&self, estate: Arc<Estate>, picture: Arc<Picture>) {
+        *self.network.write().unwrap_or_else(PoisonError::into_inner) = Some((estate, picture));
     }
     /// Shows whoever paints what there is now.
     pub fn show(&self, seen: Seen) {
@@ -96,6 +110,29 @@ impl Library {
         let mut seen = self.seen.subscribe();
         seen.mark_changed();
         seen
+    }
+    /// What was judged of principals last: cheap.
+    pub fn standings(&self) -> Arc<Standings> {
+        Arc::clone(&self.standings.read().unwrap_or_else(PoisonError::into_inner))
+    }
+    /// Takes what was judged of principals; whether it differs from what was known.
+    pub fn take_standings(&self, standings: Standings) -> bool {
+        let mut known = self.standings.write().unwrap_or_else(PoisonError::into_inner);
+        let other = **known != standings;
+        if other {
+            *known = Arc::new(standings);
+        }
+        other
+    }
+    /// Takes what was judged: the findings into the store, the rest beside them. Whether any row changed.
+    ///
+    /// # Errors
+    /// Where a finding cannot be read or packed.
+    pub fn take_judged(&self, judged: Judged, estate: &Estate) -> Result<bool, StoreError> {
+        let Judged { findings, standings, seen } = judged;
+        let other = self.take_standings(standings);
+        let put = judge::settle(&mut self.write(), findings, seen, estate)?;
+        Ok(other || put.added + put.changed > 0)
     }
     /// The decisions known now: cheap.
     pub fn decisions(&self) -> Decisions {
@@ -182,6 +219,7 @@ pub fn slot(effect: &Effect) -> Option<Slot> {
         | Effect::Detail { ticket, .. }
         | Effect::Overview { ticket, .. }
         | Effect::Export { ticket, .. }
+        | Effect::Question { ticket, .. } 
         | Effect::Network { ticket, .. }
         | Effect::Draw { ticket, .. } => Some(ticket.slot),
         Effect::Stage { .. }
@@ -203,6 +241,7 @@ pub fn perform(effect: Effect, library: &Library, now: Timestamp, cancel: &Cance
             (ticket, Answer::Rows { index, rows })
         }
         Effect::Detail { ticket, world, listing, row } => (ticket, Answer::Detail(open(&world, library, listing, row, now))),
+        Effect::Question { ticket, estate, text } => (ticket, Answer::Detail(library.engine.ask(&estate, &text))),
         Effect::Overview { ticket, world } => (ticket, Answer::Overview(Box::new(overview(&world, now, cancel)?))),
         Effect::Export { ticket, listing, index, rows, fields, path } => {
             let export = Export { listing: listing.get(), index: &index, ids: &rows, fields: &fields, now };
@@ -253,6 +292,15 @@ pub fn open(world: &World, library: &Library, listing: ListingId, row: RowId, no
         let document = serde_json::to_string_pretty(&rows.object(row)).unwrap_or_default();
         return Ok(Opened { id, detail: detail::of_cells(declared, index, row, now), document });
     }
+    if listing == ListingId::Pipelines {
+        let standings = library.standings();
+        let found = standings.pipelines.iter().find(|p| p.id() == id);
+        let found = found.ok_or_else(|| "This pipeline is gone: it went away with the last refresh.".to_owned())?;
+        let fields: Vec<FieldId> = declared.columns.iter().map(|column| column.field).collect();
+        let rows = Export { listing: declared, index, ids: &[], fields: &fields, now };
+        let document = serde_json::to_string_pretty(&rows.object(row)).unwrap_or_default();
+        return Ok(Opened { id, detail: detail::of_pipeline(found, &world.estate, now), document });
+    }
     let object = detail::object(&world.estate, listing, &object_id(world, listing, row, &id));
     let object = object.ok_or_else(|| format!("This {} is gone: it went away with the last refresh.", declared.one))?;
     let mut detail = detail::of_object(object, &world.estate, now);
@@ -262,7 +310,26 @@ pub fn open(world: &World, library: &Library, listing: ListingId, row: RowId, no
     if let (ListingId::Vpcs, Some(picture)) = (listing, &world.network) {
         detail.sections.extend(detail::way_out_sections(picture, &id));
     }
+    if listing == ListingId::Principals {
+        library.engine.tell(&world.estate, &id, &mut detail);
+    }
     Ok(Opened { id, detail, document: detail::document(object) })
+}
+
+/// A principal at once, without what the engine has to work out first; none where [`open`] tells all as fast.
+pub fn open_first(world: &World, library: &Library, row: RowId, now: Timestamp) -> Option<Opened> {
+    let id = match ListingId::Principals.get().field("id").map(|f| world.index(ListingId::Principals).cell(row, f)) {
+        Some(Cell::Text(id)) => id.into_owned(),
+        _ => return None,
+    };
+    if library.engine.is_warm(&world.estate, &id) {
+        return None;
+    }
+    let object = detail::object(&world.estate, ListingId::Principals, &id)?;
+    let mut detail = detail::of_object(object, &world.estate, now);
+    let words = "Working out what it can do and become …".to_owned();
+    detail.sections.insert(detail.sections.len().min(1), Section { heading: String::new(), body: Body::Prose(words) });
+    Some(Opened { id, detail, document: detail::document(object) })
 }
 
 /// The id an object is looked up by: AWS's own policies carry the account they were read in.

@@ -1,29 +1,24 @@
 //! Keeps the network engine's picture of the estate: works it out anew when networks change, ranks it anew when what is
 //! behind machines does, and never on the screen's thread. What it says is the engine's.
 
+use std::collections::HashSet;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use jiff::Timestamp;
 use tokio::sync::{mpsc, watch};
 
+use crate::catalog::decided::Changed;
 use crate::listing::index::Index;
 use crate::model::coverage::Outcome;
 use crate::model::estate::Estate;
 use crate::network::picture::Picture;
-use crate::work::behind::{Machines, machines};
+use crate::work::behind::{Machines, Seen, machines};
 use crate::work::keeper::Change;
 use crate::work::perform::Library;
 
 /// The least time between two pictures; a long one is followed by a longer rest.
 const REST: Duration = Duration::from_secs(1);
-
-/// What a picture is made from.
-#[derive(Debug, Clone)]
-pub struct Seen {
-    pub estate: Arc<Estate>,
-    pub findings: Index,
-}
 
 /// A picture and what it was made from.
 #[derive(Debug, Clone)]
@@ -33,15 +28,27 @@ struct Painted {
     machines: Machines,
 }
 
+fn look(library: &Library, estate: &Estate, findings: &Index, now: Timestamp) -> Machines {
+    let document = |key| library.read().finding(key).ok().flatten().map(|f| f.document).unwrap_or_default();
+    machines(estate, findings, &document, (&library.roles, &library.engine), now)
+}
+
 /// The picture of an estate, now.
-pub fn paint(library: &Library, seen: &Seen, now: Timestamp) -> Picture {
-    let machines = machines(&seen.estate, &seen.findings, library, &library.roles, now);
-    Picture::of(&seen.estate, &library.terms, &machines)
+pub fn paint(library: &Library, estate: &Estate, findings: &Index, now: Timestamp) -> Picture {
+    Picture::of(estate, &library.settings.terms, &look(library, estate, findings, now))
+}
+
+/// The picture that is kept, where it is of these networks; else one that is made now.
+pub fn of(library: &Library, estate: &Estate, now: Timestamp) -> Arc<Picture> {
+    match library.painted() {
+        Some((kept, picture)) if same_networks(&kept, estate) => picture,
+        _ => Arc::new(paint(library, estate, &library.rows(&Changed::Findings(HashSet::new())), now)),
+    }
 }
 
 /// The next picture after `last`; none where nothing in it would be another.
 fn next(library: &Library, seen: &Seen, last: Option<&Painted>, now: Timestamp) -> Option<Painted> {
-    let machines = machines(&seen.estate, &seen.findings, library, &library.roles, now);
+    let machines = look(library, &seen.estate, &seen.findings, now);
     let estate = Arc::clone(&seen.estate);
     match last {
         Some(last) if same_networks(&last.estate, &estate) => {
@@ -52,7 +59,7 @@ fn next(library: &Library, seen: &Seen, last: Option<&Painted>, now: Timestamp) 
             picture.rank(&machines);
             Some(Painted { picture, estate, machines })
         }
-        _ => Some(Painted { picture: Picture::of(&estate, &library.terms, &machines), estate, machines }),
+        _ => Some(Painted { picture: Picture::of(&estate, &library.settings.terms, &machines), estate, machines }),
     }
 }
 
@@ -85,7 +92,7 @@ pub async fn follow(library: Arc<Library>, mut seen: watch::Receiver<Option<Seen
             };
             if let Some(made) = made {
                 let made = Arc::new(made);
-                if changes.send(Change::Painted(Arc::new(made.picture.clone()))).await.is_err() {
+                if changes.send(Change::Painted(Arc::clone(&made.estate), Arc::new(made.picture.clone()))).await.is_err() {
                     return;
                 }
                 last = Some(made);

@@ -12,14 +12,15 @@ use crate::catalog::decided::Changed;
 use crate::catalog::{Facts, ListingId};
 use crate::config::Config;
 use crate::demo::Organization;
+use crate::listing::query::Cancel;
 use crate::model::account::Account;
 use crate::model::attribution::Rules;
 use crate::model::estate::Estate;
 use crate::model::finding::Finding;
-use crate::network::picture::Terms;
 use crate::triage::policy::Policy;
+use crate::work::judge::{self, Settings};
 use crate::work::perform::Library;
-use crate::work::picture::{self, Seen};
+use crate::work::picture;
 use crate::work::store::{Origin, Store};
 use crate::work::sweep::Supply;
 use crate::world::{Loading, Origin as WorldOrigin, World};
@@ -53,6 +54,23 @@ impl Opened {
         Arc::make_mut(&mut self.world).rebuild(&facts);
     }
 
+    /// Judges the estate now, for those who cannot wait for it.
+    pub fn judge(&mut self, now: Timestamp) {
+        let estate = Arc::clone(&self.world.estate);
+        let judged = judge::judge(
+            &estate,
+            &self.library.engine,
+            &self.library.settings,
+            || picture::of(&self.library, &estate, now),
+            now,
+            &Cancel::new(),
+        );
+        if let Some(Err(error)) = judged.map(|judged| self.library.take_judged(judged, &estate)) {
+            self.problems.push(error.to_string());
+        }
+        self.relay(now);
+    }
+
     /// Lays what was decided meanwhile over the rows.
     pub fn relay(&mut self, now: Timestamp) {
         self.estate((*self.world.estate).clone(), now);
@@ -78,15 +96,19 @@ impl Opened {
 /// Opens a source as of `now`. Files of the cache are read later, behind the first frame.
 pub fn open(source: Source, config: &Config, now: Timestamp) -> Opened {
     let rules = config.rules();
-    let said = (rules.clone(), config.policy(), config.network.terms());
+    let policy = (config.policy(), Settings::of(config));
     match source {
-        Source::Demo { findings, still } => demo(findings, still, said, now),
+        Source::Demo { findings, still } => demo(findings, still, (rules, policy), now),
         Source::File { path, mut estate, findings } => {
             attribute(&mut estate, &rules);
             let mut store = Store::in_memory();
             let accounts = |id: &str| estate.account(id).map(Arc::clone);
-            let problems = store.put_all(findings, Origin::File, &accounts).err().map(|e| e.to_string()).into_iter().collect();
-            finish(WorldOrigin::File(path), *estate, store, said, Supply::None, problems, now)
+            // What was judged where the file was written is judged anew here.
+            let (judged, findings) = findings.into_iter().partition::<Vec<_>, _>(|f| f.source.name == judge::SOURCE);
+            let put = store.put_all(findings, Origin::File, &accounts);
+            let put = put.and_then(|_| store.put_all(judged, Origin::Judged, &accounts));
+            let problems = put.err().map(|e| e.to_string()).into_iter().collect();
+            finish(WorldOrigin::File(path), *estate, store, (rules, policy), Supply::None, problems, now)
         }
         Source::Live { options, cache } => {
             let origin = WorldOrigin::Live(options.profiles.clone());
@@ -111,7 +133,7 @@ pub fn open(source: Source, config: &Config, now: Timestamp) -> Opened {
             }
             attribute(&mut estate, &rules);
             let supply = Supply::Live { options, cache, single: config.aws.single_account };
-            let mut opened = finish(origin, estate, Store::in_memory(), said, supply, problems, now);
+            let mut opened = finish(origin, estate, Store::in_memory(), (rules, policy), supply, problems, now);
             if let Some(world) = Arc::get_mut(&mut opened.world) {
                 world.loading = Loading::Partial;
             }
@@ -128,10 +150,10 @@ pub fn open_cache(dir: &Path) -> Result<Cache, CacheError> {
     Cache::open(dir, Arc::clone(&ListingId::Findings.get().schema))
 }
 
-fn demo(findings: usize, still: bool, said: Said, now: Timestamp) -> Opened {
+fn demo(findings: usize, still: bool, (rules, (policy, settings)): (Rules, (Policy, Settings)), now: Timestamp) -> Opened {
     let organization = Arc::new(Organization::new(now, findings));
     let mut estate = (**organization.estate()).clone();
-    attribute(&mut estate, &said.0);
+    attribute(&mut estate, &rules);
     let document = Arc::clone(&organization);
     let whole = move |n: u64| {
         let n = usize::try_from(n).unwrap_or(usize::MAX);
@@ -148,11 +170,8 @@ fn demo(findings: usize, still: bool, said: Said, now: Timestamp) -> Opened {
         Arc::new(whole),
     );
     let supply = if still { Supply::None } else { Supply::Demo(Arc::clone(&organization)) };
-    finish(WorldOrigin::Demo, estate, store, said, supply, Vec::new(), now)
+    finish(WorldOrigin::Demo, estate, store, (rules, (policy, settings)), supply, Vec::new(), now)
 }
-
-/// What the configuration says: who owns what, who decides what, and of networks.
-type Said = (Rules, Policy, Terms);
 
 fn attribute(estate: &mut Estate, rules: &Rules) {
     let accounts: Vec<Account> = estate.accounts.iter().map(|a| (**a).clone()).collect();
@@ -166,13 +185,13 @@ fn finish(
     origin: WorldOrigin,
     estate: Estate,
     store: Store,
-    (rules, policy, terms): Said,
+    (rules, (policy, settings)): (Rules, (Policy, Settings)),
     supply: Supply,
     problems: Vec<String>,
     now: Timestamp,
 ) -> Opened {
     let mut world = World::empty(origin);
-    let library = Arc::new(Library::new(store, rules, policy).with_terms(terms));
+    let library = Arc::new(Library::new(store, rules, policy).judging(settings));
     world.policy = library.decisions().policy;
     world.rebuild(&facts(&library, Arc::new(estate), &Changed::Everything, now));
     world.loading = Loading::Complete;
@@ -183,13 +202,14 @@ fn finish(
 /// What rows are made from now.
 pub fn facts(library: &Library, estate: Arc<Estate>, changed: &Changed, now: Timestamp) -> Facts {
     let findings = library.rows(changed);
-    Facts { estate, findings, board: Arc::new(library.board(now)), decisions: library.log(), network: library.network(), now }
+    let (board, standings) = (Arc::new(library.board(now)), library.standings());
+    Facts { estate, findings, board, decisions: library.log(), standings, network: library.network(), now }
 }
 
 /// Works out the network engine's picture of a world, and makes the rows it brings.
 pub fn paint(library: &Library, world: &mut Arc<World>, now: Timestamp) {
-    let seen = Seen { estate: Arc::clone(&world.estate), findings: world.index(ListingId::Findings).clone() };
-    library.take_network(Arc::new(picture::paint(library, &seen, now)));
+    let picture = picture::paint(library, &world.estate, world.index(ListingId::Findings), now);
+    library.take_network(Arc::clone(&world.estate), Arc::new(picture));
     let facts = facts(library, Arc::clone(&world.estate), &Changed::Findings(HashSet::new()), now);
     Arc::make_mut(world).repaint(&facts);
 }

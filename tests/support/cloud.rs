@@ -1,5 +1,6 @@
 //! The cloud a test holds: starts moto and the front, hands out SDK configurations, and reaches into the state behind.
 
+use super::accessed::Accessed;
 use super::calls::{self, Call};
 use super::faults::{Rule, RuleId};
 use super::front::{MANAGEMENT, State, lock};
@@ -121,6 +122,11 @@ impl Cloud {
     /// Session Manager's state, to seed and to look at.
     pub fn nodes<T>(&self, work: impl FnOnce(&mut Nodes) -> T) -> T {
         work(&mut lock(&self.state.nodes))
+    }
+
+    /// What principals used, to seed.
+    pub fn accessed<T>(&self, work: impl FnOnce(&mut Accessed) -> T) -> T {
+        work(&mut lock(&self.state.accessed))
     }
 
     /// Puts a fault rule in force. Rules may come and go while calls run; the earliest that applies wins.
