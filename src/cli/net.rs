@@ -245,8 +245,9 @@ impl NetCommand {
                 } else {
                     for e in picture.egress.iter() {
                         let words = way_out(net, e);
+                        let interfaces = if e.interfaces.len() == 1 { "interface" } else { "interfaces" };
                         out.push_str(&format!(
-                            "{} interfaces of {} by {}: {} to {}\n",
+                            "{} {interfaces} of {} by {}: {} to {}\n",
                             words[0], words[1], words[2], words[3], words[4]
                         ));
                     }
