@@ -930,7 +930,7 @@ fn a_console_and_the_command_line_deliver_by_themselves() {
 #[test]
 fn a_killed_command_line_loses_and_repeats_nothing() {
     run(async {
-        const KILLS: u64 = 60;
+        const KILLS: u64 = 200;
         let cloud = bare();
         let account = cloud.management();
         cloud.hub(|hub| hub.put(account, HERE, document(account, HERE, 0)));

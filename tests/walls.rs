@@ -15,10 +15,10 @@ const ROOMS: &[(&str, &[&str])] = &[
     ("network", &["model", "text"]),
     ("ssm", &[]),
     ("terminal", &[]),
-    ("config", &["model", "triage"]),
-    ("catalog", &["model", "listing", "text", "triage"]),
-    ("world", &["model", "listing", "catalog", "triage"]),
-    ("message", &["model", "listing", "catalog", "world", "triage"]),
+    ("config", &["model", "triage", "network"]),
+    ("catalog", &["model", "listing", "text", "triage", "network"]),
+    ("world", &["model", "listing", "catalog", "triage", "network"]),
+    ("message", &["model", "listing", "catalog", "world", "triage", "network"]),
     ("formats", &["model", "text"]),
     ("aws", &["model", "text"]),
     ("cache", &["model", "listing", "text"]),
@@ -31,7 +31,7 @@ const ROOMS: &[(&str, &[&str])] = &[
             "cache", "ledger", "demo",
         ],
     ),
-    ("console", &["model", "listing", "text", "triage", "catalog", "world", "message"]),
+    ("console", &["model", "listing", "text", "triage", "network", "catalog", "world", "message"]),
     (
         "cli",
         &[

@@ -4,11 +4,12 @@
 use serde_json::{Value, json};
 
 use crate::aws::call::{Call, Reach};
-use crate::aws::{ec2, elbv2, iam, organizations, securityhub, ssm, sts};
+use crate::aws::{ec2, elbv2, iam, organizations, securityhub, ssm, sts, transit};
 
 /// Every API action this build calls, by name.
 pub fn calls() -> Vec<Call> {
-    let all = [sts::CALLS, organizations::CALLS, iam::CALLS, ec2::CALLS, elbv2::CALLS, ssm::CALLS, securityhub::CALLS];
+    let all =
+        [sts::CALLS, organizations::CALLS, iam::CALLS, ec2::CALLS, transit::CALLS, elbv2::CALLS, ssm::CALLS, securityhub::CALLS];
     let mut calls: Vec<Call> = all.concat();
     calls.sort_by_key(|call| call.action);
     calls
@@ -189,7 +190,7 @@ mod tests {
             assert!(["ec2", "elasticloadbalancing", "iam", "organizations", "securityhub", "ssm", "sts"].contains(&service));
             // These two make reports and change nothing.
             let reports = ["GenerateCredentialReport", "GenerateServiceLastAccessedDetails"];
-            let reads = ["Describe", "Get", "List", reports[0], reports[1], "AssumeRole"].iter().any(|v| verb.starts_with(v));
+            let reads = ["Describe", "Get", "List", "Search", reports[0], reports[1], "AssumeRole"].iter().any(|v| verb.starts_with(v));
             assert_ne!(reads, writes.contains(&call.action), "{} in the wrong statement", call.action);
             assert!(writes.contains(&call.action) || allowed.contains(&call.action) || call.action == "sts:AssumeRole");
         }

@@ -9,6 +9,7 @@ pub mod decided;
 pub mod decisions;
 pub mod detail;
 pub mod export;
+pub mod exposures;
 pub mod findings;
 pub mod identity;
 pub mod network;
@@ -26,6 +27,7 @@ use crate::listing::segment::{Cell, Segment, SegmentBuilder};
 use crate::model::estate::Estate;
 use crate::model::finding::FindingKey;
 use crate::model::standing::Standings;
+use crate::network::picture::Picture;
 use crate::text;
 use crate::triage::queues::Board;
 
@@ -41,6 +43,7 @@ pub enum ListingId {
     Policies,
     Providers,
     Pipelines,
+    Exposures,
     Vpcs,
     Subnets,
     RouteTables,
@@ -48,13 +51,14 @@ pub enum ListingId {
     Interfaces,
     LoadBalancers,
     Nodes,
+    Instances,
     Sessions,
     Coverage,
 }
 
 impl ListingId {
     /// Every listing, in the order help shows them.
-    pub const ALL: [Self; 18] = [
+    pub const ALL: [Self; 20] = [
         Self::Findings,
         Self::Queues,
         Self::Decisions,
@@ -64,6 +68,7 @@ impl ListingId {
         Self::Policies,
         Self::Providers,
         Self::Pipelines,
+        Self::Exposures,
         Self::Vpcs,
         Self::Subnets,
         Self::RouteTables,
@@ -71,6 +76,7 @@ impl ListingId {
         Self::Interfaces,
         Self::LoadBalancers,
         Self::Nodes,
+        Self::Instances,
         Self::Sessions,
         Self::Coverage,
     ];
@@ -92,6 +98,7 @@ impl ListingId {
             Self::Policies => Listing::of::<identity::Policies>(self),
             Self::Providers => Listing::of::<identity::Providers>(self),
             Self::Pipelines => Listing::of::<identity::Pipelines>(self),
+            Self::Exposures => Listing::of::<exposures::Exposures>(self),
             Self::Vpcs => Listing::of::<network::Vpcs>(self),
             Self::Subnets => Listing::of::<network::Subnets>(self),
             Self::RouteTables => Listing::of::<network::RouteTables>(self),
@@ -99,6 +106,7 @@ impl ListingId {
             Self::Interfaces => Listing::of::<network::Interfaces>(self),
             Self::LoadBalancers => Listing::of::<network::LoadBalancers>(self),
             Self::Nodes => Listing::of::<nodes::Nodes>(self),
+            Self::Instances => Listing::of::<nodes::Instances>(self),
             Self::Sessions => Listing::of::<nodes::Sessions>(self),
             Self::Coverage => Listing::of::<coverage::CoverageRows>(self),
         }
@@ -122,6 +130,8 @@ pub struct Facts {
     pub decisions: Index,
     /// What was judged of principals.
     pub standings: Arc<Standings>,
+    /// What the network engine says; none until it has.
+    pub network: Option<Arc<Picture>>,
     pub now: Timestamp,
 }
 

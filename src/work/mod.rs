@@ -1,13 +1,16 @@
 //! Performs what the console and the command line ask: queries off the UI's thread, sweeps over AWS, files. It owns
 //! tasks, their cancelling and their reports; it draws nothing and decides nothing about findings.
 
+pub mod behind;
 pub mod delivery;
 pub mod desk;
 pub mod handover;
 pub mod identity;
 pub mod judge;
 pub mod keeper;
+pub mod network;
 pub mod perform;
+pub mod picture;
 pub mod source;
 pub mod store;
 pub mod sweep;
@@ -31,6 +34,7 @@ use crate::work::delivery::hubs::Hubs;
 use crate::work::desk::Desk;
 use crate::work::keeper::{Change, Keeper};
 use crate::work::perform::Library;
+use crate::work::behind::Seen;
 use crate::work::source::Opened;
 use crate::work::sweep::{Supply, Sweeper};
 use crate::world::World;
@@ -114,6 +118,8 @@ async fn serve(
     let (changes, keeper) = Keeper::start(&world, Arc::clone(&library), outcomes.clone());
     let (connected, connections) = watch::channel(Vec::new());
     let hubs = matches!(supply, Supply::Live { .. }).then(|| Arc::new(Hubs::new(connections)));
+    library.show(Seen { estate: Arc::clone(&world.estate), findings: world.index(ListingId::Findings).clone() });
+    let painter = tokio::spawn(picture::follow(Arc::clone(&library), library.seen(), changes.clone()));
     let mut sweeper = Sweeper::start(supply, pace, Arc::clone(&library), changes.clone(), connected);
     let mut details: HashMap<Slot, AbortHandle> = HashMap::new();
     let mut running: HashMap<Slot, Cancel> = HashMap::new();
@@ -227,7 +233,7 @@ async fn serve(
                     let told = |opened| Outcome::Answer { ticket, answer: Answer::Detail(opened) };
                     let _ = outcomes.send(told(shown.as_ref().map(|s| s.opened.clone()).map_err(Clone::clone))).await;
                     // Security Hub's own history comes when it comes.
-                    if let (Some(hubs), Ok(shown)) = (hubs, shown)
+                    if let (Some(hubs), Ok(shown), Slot::Detail(_)) = (hubs, shown, ticket.slot)
                         && let Some(place) = shown.place.clone()
                         && hubs.connected().await
                     {
@@ -271,6 +277,7 @@ async fn serve(
     let turn = tokio::time::timeout(LAST_DELIVERY, library.turn()).await;
     // It ends where it waits; what it was writing is on the disk or comes back with the next start.
     follow.abort();
+    painter.abort();
     drop(turn);
     if let Some(Ok(desk)) = desk.get()
         && let Err(error) = desk.ledger().close().await

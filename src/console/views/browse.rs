@@ -7,12 +7,13 @@ mod prompts;
 use std::collections::HashSet;
 use std::hash::{BuildHasherDefault, Hasher};
 use std::path::PathBuf;
+use std::sync::Arc;
 
 use ratatui::layout::{Position, Rect};
 use serde_json::{Value as Json, json};
 
 use crate::catalog::detail::{self, Link};
-use crate::catalog::{Listing, ListingId, parse_sort};
+use crate::catalog::{Listing, ListingId, exposures, parse_sort};
 use crate::console::action::Action;
 use crate::console::action::Scope;
 use crate::console::decide::Target;
@@ -27,8 +28,8 @@ use crate::listing::index::{Index, RowId};
 use crate::listing::query::{GroupBy, Query, Rows, Sort, distinct};
 use crate::listing::schema::{FieldId, Kind};
 use crate::listing::segment::Cell;
-use crate::message::{Answer, Effect, On, Slot, Ticket};
-use crate::model::arn::ResourceRef;
+use crate::message::{Answer, Effect, On, Opened, Slot, Ticket};
+use crate::model::arn::{Arn, ResourceRef};
 use crate::model::decision::{Subject, person};
 use crate::text;
 use crate::world::World;
@@ -74,6 +75,8 @@ pub struct Browse {
     /// Whether the next answer leaves the cursor on its row.
     stay: bool,
     open: Option<(Open, Option<Ticket>)>,
+    /// The row after the open one, by key, read while the open one is.
+    ahead: Option<(u64, Ticket, Option<Opened>)>,
     prompt: Option<Prompt>,
     choosing: Option<(Choice, Chooser)>,
     /// Groups that were drilled into: the filter and the group's field before, and where the cursor was.
@@ -153,6 +156,7 @@ impl Browse {
             stand_on: None,
             stay: true,
             open: None,
+            ahead: None,
             prompt: None,
             choosing: None,
             drilled: Vec::new(),
@@ -318,6 +322,10 @@ impl Browse {
                     && *asked == Some(ticket)
                 {
                     open.content = Some(content);
+                } else if let (Some((_, asked, ahead)), Ok(content)) = (&mut self.ahead, content)
+                    && *asked == ticket
+                {
+                    *ahead = Some(content);
                 }
             }
             Answer::Rows { .. }
@@ -327,7 +335,9 @@ impl Browse {
             | Answer::Deciding(_)
             | Answer::Decided(_)
             | Answer::Stopped(_)
-            | Answer::Report(_) => {}
+            | Answer::Report(_)
+            | Answer::Network(_)
+            | Answer::Written(_) => {}
         }
     }
 
@@ -392,6 +402,12 @@ impl Browse {
             return None;
         }
         Some((&answered.index, answered.row(self.place.cursor)?))
+    }
+
+    /// The id of the chosen row.
+    pub fn id_here(&self) -> Option<String> {
+        let (index, row) = self.row_here()?;
+        Some(self.text_of(index, row, "id"))
     }
 
     fn key_here(&self) -> Option<u64> {
@@ -499,6 +515,7 @@ impl Browse {
             Action::HopResource | Action::HopIdentity | Action::HopAccount | Action::HopFindings => {
                 Some(self.hop(action, cx.world))
             }
+            Action::HopExposures => Some(self.hop_exposures(cx.world)),
             _ => None,
         }
     }
@@ -599,8 +616,19 @@ impl Browse {
         let straight = self.open.as_ref().is_none_or(|(open, _)| open.straight);
         let mut open = Open::new(key, layer);
         open.straight &= straight;
+        // Shown at once where it was read ahead; what changed since comes with the answer.
+        open.content = self.ahead.take().filter(|(of, ..)| *of == key).and_then(|(_, _, content)| content).map(Ok);
         self.open = Some((open, Some(ticket)));
-        vec![Request::Effect(Effect::Detail { ticket, world: cx.world.clone(), listing: self.listing.id, row })]
+        let world = &cx.world;
+        let detail = |ticket, row| Effect::Detail { ticket, world: Arc::clone(world), listing: self.listing.id, row };
+        let mut requests = vec![Request::Effect(detail(ticket, row))];
+        let after = self.answered.as_ref().and_then(|a| a.index.key(a.row(self.place.cursor + 1)?));
+        if let Some((key, row)) = after.and_then(|key| Some((key, world.index(self.listing.id).find(key)?))) {
+            let ticket = cx.tickets.take(Slot::Ahead(self.listing.id));
+            requests.push(Request::Effect(detail(ticket, row)));
+            self.ahead = Some((key, ticket, None));
+        }
+        requests
     }
 
     fn document(&mut self, cx: &mut Context<'_>) -> Vec<Request> {
@@ -712,6 +740,34 @@ impl Browse {
             Some(link) => vec![go(&link)],
             None => vec![Request::Notice(missing.to_owned(), true)],
         }
+    }
+
+    /// The exposures that what the row is about is on.
+    fn hop_exposures(&self, world: &World) -> Vec<Request> {
+        let Some((index, row)) = self.row_here() else { return Vec::new() };
+        let Some(picture) = &world.network else {
+            return vec![Request::Notice("The networks are still being worked out: try again in a moment.".into(), false)];
+        };
+        let id = match self.listing.id {
+            ListingId::Findings | ListingId::Exposures => self.text_of(index, row, "resource"),
+            _ => self.text_of(index, row, "id"),
+        };
+        let filter = match self.listing.id {
+            ListingId::Accounts if picture.exposures.iter().any(|e| exposures::account_of(picture, e) == id) => {
+                exactly("account", &id)
+            }
+            ListingId::Accounts => String::new(),
+            _ => {
+                // Load balancers go by ARN, all else by the id at its end.
+                let last = id.parse::<Arn>().map_or_else(|_| id.clone(), |arn| arn.name().to_owned());
+                let found = [id, last].into_iter().find(|id| exposures::is_exposed(picture, id));
+                found.map_or_else(String::new, |id| exactly("on", &id))
+            }
+        };
+        if filter.is_empty() {
+            return vec![Request::Notice("Nothing from outside reaches it, as far as is known.".into(), false)];
+        }
+        vec![Request::Go(Location { listing: ListingId::Exposures, filter, row: None })]
     }
 
     fn export(&mut self, path: PathBuf, cx: &mut Context<'_>) -> Vec<Request> {

@@ -1,4 +1,4 @@
-//! Managed nodes and the sessions on them.
+//! Managed nodes, instances whether managed or not, and the sessions on them.
 
 use crate::catalog::ListingId;
 use crate::console::views::Declared;
@@ -8,6 +8,6 @@ pub const DECLARED: Declared = Declared {
     digit: Some(7),
     name: "nodes",
     title: "Nodes",
-    listings: &[ListingId::Nodes, ListingId::Sessions],
+    listings: &[ListingId::Nodes, ListingId::Instances, ListingId::Sessions],
     make: || Box::new(Lists::new(DECLARED.listings, &[])),
 };
