@@ -190,7 +190,8 @@ mod tests {
             assert!(["ec2", "elasticloadbalancing", "iam", "organizations", "securityhub", "ssm", "sts"].contains(&service));
             // These two make reports and change nothing.
             let reports = ["GenerateCredentialReport", "GenerateServiceLastAccessedDetails"];
-            let reads = ["Describe", "Get", "List", "Search", reports[0], reports[1], "AssumeRole"].iter().any(|v| verb.starts_with(v));
+            let reads =
+                ["Describe", "Get", "List", "Search", reports[0], reports[1], "AssumeRole"].iter().any(|v| verb.starts_with(v));
             assert_ne!(reads, writes.contains(&call.action), "{} in the wrong statement", call.action);
             assert!(writes.contains(&call.action) || allowed.contains(&call.action) || call.action == "sts:AssumeRole");
         }

@@ -7,11 +7,13 @@ use std::sync::Arc;
 
 use jiff::{SignedDuration, Timestamp};
 
+use crate::catalog::ListingId;
 use crate::config::Config;
 use crate::iam::graph::{Source as Trusted, pipelines, trusts};
 use crate::iam::judge as identity;
 use crate::iam::nature::natures;
 use crate::iam::unused::{Use, unused};
+use crate::listing::index::Index;
 use crate::listing::query::Cancel;
 use crate::model::arn::short;
 use crate::model::coverage::Outcome;
@@ -19,6 +21,7 @@ use crate::model::estate::Estate;
 use crate::model::finding::{Compliance, Finding, FindingKey, RecordState};
 use crate::model::standing::{Pipeline, Standing, Standings};
 use crate::network::picture::{Picture, Terms};
+use crate::work::behind::{Roles, machines};
 use crate::work::identity::{Engine, Ready};
 use crate::work::store::{Origin, Put, Store, StoreError};
 
@@ -41,11 +44,7 @@ pub struct Settings {
 impl Default for Settings {
     fn default() -> Self {
         let options = identity::Options::new(Timestamp::UNIX_EPOCH);
-        Self {
-            key_max_days: options.key_max_days,
-            boundary_required: options.boundary_required,
-            terms: Terms::default(),
-        }
+        Self { key_max_days: options.key_max_days, boundary_required: options.boundary_required, terms: Terms::default() }
     }
 }
 
@@ -70,9 +69,19 @@ pub struct Judged {
     pub seen: Timestamp,
 }
 
-/// Judges an estate as of `now`; none where it was cancelled. `picture` gives the network engine's, so that a finding and
-/// the exposure it tells of are the same.
-pub fn judge(
+/// Judges an estate as of `now` by itself: what stands behind machines is known by their roles alone. None where it was
+/// cancelled.
+pub fn judge(estate: &Estate, engine: &Engine, settings: &Settings, now: Timestamp, cancel: &Cancel) -> Option<Judged> {
+    let paint = || {
+        let none = Index::new(Arc::clone(&ListingId::Findings.get().schema));
+        let behind = machines(estate, &none, &|_| String::new(), (&Roles::default(), engine), now);
+        Arc::new(Picture::of(estate, &settings.terms, &behind))
+    };
+    judge_by(estate, engine, settings, paint, now, cancel)
+}
+
+/// As [`judge`]; `picture` gives the network engine's, so that a finding and the exposure it tells of are the same.
+pub fn judge_by(
     estate: &Estate,
     engine: &Engine,
     settings: &Settings,

@@ -24,9 +24,9 @@ use crate::model::network::Network;
 use crate::model::node::{Node, Session};
 use crate::model::principal::Identity;
 use crate::network::picture::Picture;
+use crate::work::behind::Seen;
 use crate::work::judge::{self, Judged};
 use crate::work::perform::Library;
-use crate::work::behind::Seen;
 use crate::work::picture;
 use crate::work::source;
 use crate::work::store::{Documents, Origin};
@@ -250,7 +250,7 @@ impl Keeper {
         let ends = cancel.clone();
         let task = tokio::task::spawn_blocking(move || {
             let (now, painted) = (Timestamp::now(), || picture::of(&library, &estate, Timestamp::now()));
-            judge::judge(&estate, &library.engine, &library.settings, painted, now, &ends)
+            judge::judge_by(&estate, &library.engine, &library.settings, painted, now, &ends)
         });
         self.judging = Some(Judging { task, cancel });
     }

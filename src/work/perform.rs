@@ -219,7 +219,7 @@ pub fn slot(effect: &Effect) -> Option<Slot> {
         | Effect::Detail { ticket, .. }
         | Effect::Overview { ticket, .. }
         | Effect::Export { ticket, .. }
-        | Effect::Question { ticket, .. } 
+        | Effect::Question { ticket, .. }
         | Effect::Network { ticket, .. }
         | Effect::Draw { ticket, .. } => Some(ticket.slot),
         Effect::Stage { .. }

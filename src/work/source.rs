@@ -57,7 +57,7 @@ impl Opened {
     /// Judges the estate now, for those who cannot wait for it.
     pub fn judge(&mut self, now: Timestamp) {
         let estate = Arc::clone(&self.world.estate);
-        let judged = judge::judge(
+        let judged = judge::judge_by(
             &estate,
             &self.library.engine,
             &self.library.settings,

@@ -75,6 +75,7 @@ impl Scene {
             let judged = judge(&opened.world.estate, &opened.library.engine, &judge::Settings::default(), now(), &Cancel::new());
             opened.library.take_standings(judged.unwrap().standings);
             opened.relay(now());
+            opened.paint(now());
             Self { world: opened.world, library: opened.library, desk: None }
         };
         DEMO.get_or_init(make).clone()
