@@ -81,7 +81,7 @@ fn service_control_policies_are_collected_and_decide() {
         assert!(service.whole, "{said}");
         let guard = service.policies.iter().find(|p| p.name == "guard").unwrap();
         let unit = organization.units.iter().find(|u| u.path == "Workloads").unwrap();
-        assert_eq!(guard.targets, [unit.id.clone()]);
+        assert_eq!(guard.targets, std::slice::from_ref(&unit.id));
         assert!(guard.document.0.contains("KeepTheTrail"));
         assert!(service.policies.iter().any(|p| p.name == "FullAWSAccess"));
         let account = estate.account(&member).unwrap();

@@ -131,6 +131,9 @@ enum Attached {
     Resource,
 }
 
+/// Accounts compiled, and as they were read; the ids of all accounts that are known.
+type Looked = (Vec<Account>, Vec<Arc<Identity>>, BTreeSet<String>);
+
 impl Iam {
     pub(super) fn run(&self, global: &Global) -> Result<Done> {
         match &self.command {
@@ -258,7 +261,7 @@ impl Iam {
     }
 
     /// The accounts that are looked at, compiled and as they were read, and the ids that are known in the organisation.
-    fn accounts(&self, global: &Global, used: Used) -> Result<(Vec<Account>, Vec<Arc<Identity>>, BTreeSet<String>)> {
+    fn accounts(&self, global: &Global, used: Used) -> Result<Looked> {
         if let Some(from) = global.from.as_deref().filter(|from| *from != "demo") {
             // A plain answer of the AWS CLI will do.
             let text = fs::read(from).wrap_err_with(|| format!("could not read {from}"))?;

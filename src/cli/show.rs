@@ -36,21 +36,15 @@ enum Output {
 
 impl Show {
     pub(super) fn run(&self, global: &Global) -> Result<Done> {
-        let mut looked = setup::look_judged(global, &Kind::ALL)?;
         let now = Timestamp::now();
+        let mut looked = setup::look(global, &Kind::ALL)?;
         looked.paint(now);
-        let mut found: Vec<Opened> = Vec::new();
-        for listing in ListingId::ALL {
-            let schema = &listing.get().schema;
-            let Ok(filter) = filter::parse(&filter::exactly("id", &self.id), schema, now.as_second()) else { continue };
-            let index = looked.world.index(listing);
-            let rows = run(index, &Query { filter, ..Query::default() }, &Cancel::new()).map(|r| r.ids).unwrap_or_default();
-            for row in rows {
-                match open(&looked.world, &looked.library, listing, row, now) {
-                    Ok(opened) => found.push(opened),
-                    Err(why) => eprintln!("{why}"),
-                }
-            }
+        let mut found = self.find(&looked, now);
+        // What is judged of a file takes longest, and is seldom what is asked for.
+        if found.is_empty() && global.from.is_some() {
+            looked = setup::look_judged(global, &Kind::ALL)?;
+            looked.paint(now);
+            found = self.find(&looked, now);
         }
         if found.is_empty() {
             bail!(
@@ -66,6 +60,26 @@ impl Show {
         });
         unless_closed(written.and_then(|()| out.flush()))?;
         Ok(looked.done)
+    }
+}
+
+impl Show {
+    /// Everything that has the id.
+    fn find(&self, looked: &setup::Looked, now: Timestamp) -> Vec<Opened> {
+        let mut found = Vec::new();
+        for listing in ListingId::ALL {
+            let schema = &listing.get().schema;
+            let Ok(filter) = filter::parse(&filter::exactly("id", &self.id), schema, now.as_second()) else { continue };
+            let index = looked.world.index(listing);
+            let rows = run(index, &Query { filter, ..Query::default() }, &Cancel::new()).map(|r| r.ids).unwrap_or_default();
+            for row in rows {
+                match open(&looked.world, &looked.library, listing, row, now) {
+                    Ok(opened) => found.push(opened),
+                    Err(why) => eprintln!("{why}"),
+                }
+            }
+        }
+        found
     }
 }
 

@@ -167,8 +167,13 @@ pub fn detail_lines(detail: &Detail, cells: usize, theme: &Theme) -> Vec<Line> {
     let plain = theme.style("ui");
     let (label_style, heading) = (theme.style("ui.label"), theme.style("ui.heading"));
     let mut lines: Vec<Line> = wrap(&detail.title, cells).into_iter().map(|l| vec![(l, theme.style("ui.title"))]).collect();
+    if detail.title.is_empty() {
+        lines.clear();
+    }
     for section in &detail.sections {
-        lines.push(Vec::new());
+        if !lines.is_empty() {
+            lines.push(Vec::new());
+        }
         if !section.heading.is_empty() {
             lines.push(vec![(section.heading.clone(), heading)]);
         }

@@ -299,7 +299,8 @@ fn lost(graph: &Graph<'_>, blast: &Blast) -> Vec<Section> {
         let shown: Vec<&str> = d.resources.iter().take(4).map(String::as_str).collect();
         let more = if d.resources.len() > 4 { format!(" and {} more", d.resources.len() - 4) } else { String::new() };
         let figures = [d.read, d.write, d.destroy].map(|n| if n == 0 { String::new() } else { n.to_string() });
-        vec![vec![d.service.to_owned()], figures.to_vec(), vec![format!("{}{more}", shown.join(" "))]].concat()
+        let [read, write, destroy] = figures;
+        vec![d.service.to_owned(), read, write, destroy, format!("{}{more}", shown.join(" "))]
     };
     let mut data: Vec<&crate::iam::graph::Data> = blast.data.iter().collect();
     data.sort_by_key(|d| (std::cmp::Reverse(d.destroy + d.write), d.service));
@@ -362,7 +363,7 @@ pub(super) fn can(arn: &str, resource: &str, answer: &Answer) -> Detail {
     };
     let because = answer.because.iter().map(|b| {
         let effect = format!("{:?}", b.effect);
-        vec![effect, b.layer.word().to_string(), b.policy.clone(), b.statement.clone()]
+        vec![effect, b.layer.word(), b.policy.clone(), b.statement.clone()]
     });
     let missing: Vec<String> = answer.missing.iter().map(|l| format!("Not allowed by {}.", l.word())).collect();
     let depends =
