@@ -136,7 +136,7 @@ fn proof(name: &str) -> (&'static [&'static str], Holds) {
         "accounts" => (&[], |d, _| d.app.view_name() == "accounts"),
         "iam" => (&[], |d, _| d.app.view_name() == "iam"),
         "network" => (&[], |d, _| d.app.view_name() == "network"),
-        "nodes" => (&[], |d, _| d.app.view_name() == "nodes"),
+        "sessions" => (&[], |d, _| d.app.view_name() == "sessions"),
         other => panic!("the action {other:?} has no proof here: add one"),
     }
 }

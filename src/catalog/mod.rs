@@ -11,6 +11,7 @@ pub mod detail;
 pub mod export;
 pub mod findings;
 pub mod identity;
+pub mod machines;
 pub mod network;
 pub mod nodes;
 pub mod queues;

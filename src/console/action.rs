@@ -13,6 +13,12 @@ pub enum Scope {
     Finding,
     /// An account or a principal: what can be decided of it.
     Owned,
+    /// A node: what can be opened on it.
+    Node,
+    /// Whatever may have a machine behind it.
+    Machine,
+    /// The list of what is open here.
+    Live,
     /// Whatever stands for one row: lists and details.
     Row,
     /// Whatever scrolls.
@@ -21,8 +27,19 @@ pub enum Scope {
 }
 
 impl Scope {
-    pub const ALL: [Self; 8] =
-        [Self::List, Self::Detail, Self::Document, Self::Finding, Self::Owned, Self::Row, Self::Moving, Self::Global];
+    pub const ALL: [Self; 11] = [
+        Self::List,
+        Self::Detail,
+        Self::Document,
+        Self::Finding,
+        Self::Owned,
+        Self::Node,
+        Self::Machine,
+        Self::Live,
+        Self::Row,
+        Self::Moving,
+        Self::Global,
+    ];
 
     /// As config and help call it.
     pub const fn word(self) -> &'static str {
@@ -32,6 +49,9 @@ impl Scope {
             Self::Document => "document",
             Self::Finding => "finding",
             Self::Owned => "owned",
+            Self::Node => "node",
+            Self::Machine => "machine",
+            Self::Live => "live",
             Self::Row => "row",
             Self::Moving => "moving",
             Self::Global => "global",
@@ -97,6 +117,15 @@ pub enum Action {
     MyTeams,
     Unowned,
     Handover,
+    /// A session on the machine behind it.
+    Session,
+    /// A port forward to it.
+    Forward,
+    /// What is open here.
+    OpenHere,
+    EndSession,
+    Restart,
+    Forget,
 }
 
 /// One row of the table.
@@ -158,6 +187,14 @@ pub const ACTIONS: &[Row] = &[
     row(Action::Unowned, "unowned", Scope::Finding, &["U"], "", "Only what nobody owns"),
     row(Action::Assign, "own", Scope::Owned, &["a"], "own", "Give it an owner, whose findings on it then are"),
     row(Action::Note, "note-on", Scope::Owned, &["n"], "note", "Write a note"),
+    row(Action::Session, "session", Scope::Machine, &["o"], "session", "Open a session on the machine behind it"),
+    row(Action::Forward, "forward", Scope::Node, &["f"], "forward", "Forward a port of it, or of a host behind it, to this machine"),
+    row(Action::Open, "attach", Scope::Live, &["enter"], "attach", "Show the session and give it the keyboard"),
+    row(Action::EndSession, "end", Scope::Live, &["delete", "ctrl-t"], "end", "End the session or the forward"),
+    row(Action::Restart, "restart", Scope::Live, &["R"], "restart", "Start a forward again that has ended"),
+    row(Action::Forget, "forget", Scope::Live, &["backspace"], "forget", "Take what has ended off the list"),
+    row(Action::NextTab, "next-tab-live", Scope::Live, &["tab"], "", "The next list of this view"),
+    row(Action::PreviousTab, "previous-tab-live", Scope::Live, &["shift-tab"], "", "The previous list of this view"),
     row(Action::HopResource, "to-resource", Scope::Row, &["r"], "resource", "Go to the resource behind it"),
     row(Action::HopIdentity, "to-identity", Scope::Row, &["i"], "identity", "Go to the role or user behind it"),
     row(Action::HopAccount, "to-account", Scope::Row, &["w"], "account", "Go to the account it stands in"),
@@ -205,7 +242,8 @@ pub const ACTIONS: &[Row] = &[
     row(Action::View(4), "accounts", Scope::Global, &["4"], "", "Accounts"),
     row(Action::View(5), "iam", Scope::Global, &["5"], "", "IAM: principals, access keys, policies, providers"),
     row(Action::View(6), "network", Scope::Global, &["6"], "", "Network: VPCs, subnets, groups, interfaces"),
-    row(Action::View(7), "nodes", Scope::Global, &["7"], "", "Nodes and sessions"),
+    row(Action::View(7), "sessions", Scope::Global, &["7"], "", "Nodes and sessions"),
+    row(Action::OpenHere, "forwards", Scope::Global, &["F"], "", "Sessions and forwards that are open here"),
     row(Action::Handover, "handover", Scope::Global, &["H"], "", "Hand-over: what came in, was decided, is overdue in 12 hours"),
     row(Action::Redraw, "redraw", Scope::Global, &["ctrl-l"], "", "Draw the whole screen again"),
     row(Action::Suspend, "suspend", Scope::Global, &["ctrl-z"], "", "Back to the shell; `fg` returns"),

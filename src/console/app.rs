@@ -11,15 +11,17 @@ use jiff::{SignedDuration, Timestamp};
 use ratatui::layout::{Position, Rect};
 use serde_json::{Map, Value as Json};
 
-use crate::catalog::ListingId;
+use crate::catalog::{ListingId, machines};
 use crate::console::action::{ACTIONS, Action};
 use crate::console::decide::{Came, Decide, Kind};
 use crate::console::keymap::{Key, Keymap, Press};
+use crate::console::opener::{Opener, Wanted, guard};
 use crate::console::theme::{BUILT_IN, Depth, Glyphs, Theme};
-use crate::console::views::{Context, Location, Request, Tickets, VIEWS, View};
+use crate::console::views::{Context, Location, Request, Tickets, VIEWS, View, inside_frame};
 use crate::console::widgets::chooser::{Chooser, Chosen, Item};
 use crate::console::widgets::input::Input;
 use crate::console::widgets::scroller::Offset;
+use crate::message::session::{Ask, Forwarding, Live, LiveId, Opening, Saved, State};
 use crate::message::{Answer, Effect, Outcome, Proposal, Question, Slot};
 use crate::text;
 use crate::world::World;
@@ -39,6 +41,12 @@ pub struct Settings {
     pub glyphs: Glyphs,
     pub keys: BTreeMap<String, BTreeMap<String, String>>,
     pub read_only: bool,
+    /// Forwards that have a name.
+    pub forwards: Vec<Saved>,
+    /// Sessions are left running when the console ends.
+    pub leaves: bool,
+    /// One session that is all there is; the console ends with it.
+    pub only: Option<Opening>,
     /// What was remembered of an earlier run.
     pub remembered: Json,
 }
@@ -62,6 +70,10 @@ enum Over {
     Report(Option<String>, Offset),
     /// A question, what is typed, and whether it is still open.
     Question(Input, Option<Question>),
+    /// A session or a forward that is about to be opened.
+    Opener(Box<Opener>),
+    /// Whether to leave although sessions are open.
+    Leaving,
 }
 
 #[derive(Clone, Copy)]
@@ -70,6 +82,8 @@ enum Command {
     View(usize),
     Listing(ListingId),
     Theme(&'static str),
+    /// The saved forward with this place.
+    Saved(usize),
 }
 
 /// The console's state.
@@ -90,12 +104,18 @@ pub struct App {
     /// The decision made last, to be made again.
     said: Option<Proposal>,
     tickets: Tickets,
+    /// What is open here.
+    live: Arc<Live>,
+    saved: Vec<Saved>,
+    leaves: bool,
+    only: Option<(LiveId, Opening)>,
     back: Vec<(usize, Option<Location>)>,
     forward: Vec<(usize, Option<Location>)>,
     wishes: Wishes,
     /// Where tabs were drawn, for the mouse.
     tabs: Vec<(Rect, usize)>,
     body: Rect,
+    screen: Rect,
 }
 
 impl App {
@@ -104,7 +124,8 @@ impl App {
     /// # Errors
     /// Where the user's keys name what is not there.
     pub fn new(world: Arc<World>, now: Timestamp, settings: Settings) -> Result<Self, String> {
-        let Settings { theme, depth, glyphs, keys, read_only, remembered } = settings;
+        let Settings { theme, depth, glyphs, keys, read_only, forwards, leaves, only, remembered } = settings;
+        let mut tickets = Tickets::default();
         let mut views: Vec<Box<dyn View>> = VIEWS.iter().map(|v| (v.make)()).collect();
         for (view, declared) in views.iter_mut().zip(VIEWS) {
             view.choose(&remembered[declared.name]);
@@ -123,17 +144,29 @@ impl App {
             over: None,
             notice: None,
             said: None,
-            tickets: Tickets::default(),
+            only: only.map(|opening| (tickets.live(), opening)),
+            tickets,
+            live: Arc::default(),
+            saved: forwards,
+            leaves,
             back: Vec::new(),
             forward: Vec::new(),
             wishes: Wishes::default(),
             tabs: Vec::new(),
             body: Rect::ZERO,
+            screen: Rect::new(0, 0, SMALLEST.0, SMALLEST.1),
         })
     }
 
-    /// What the first view wants to know.
-    pub fn start(&mut self) -> Vec<Effect> {
+    /// What the first view wants to know, in a terminal of this size.
+    pub fn start(&mut self, (width, height): (u16, u16)) -> Vec<Effect> {
+        self.resize(width, height);
+        if let Some((id, opening)) = self.only.clone() {
+            self.switch_to_sessions();
+            self.views[self.current].alone(id);
+            let size = self.views[self.current].size(self.screen);
+            return vec![Effect::Session(Ask::Open(id, Opening { size, ..opening }))];
+        }
         self.with_view(|view, cx| view.refresh(cx))
     }
 
@@ -165,11 +198,24 @@ impl App {
                     dialog.paste(text);
                     Vec::new()
                 }
+                Some(Over::Opener(dialog)) => {
+                    dialog.paste(text);
+                    Vec::new()
+                }
                 _ => self.with_view(|view, cx| view.pasted(text, cx)),
             },
             Event::Mouse(mouse) => self.mouse(*mouse),
+            Event::Resize(width, height) => {
+                self.resize(*width, *height);
+                self.with_view(|view, cx| view.resized(cx))
+            }
             _ => Vec::new(),
         }
+    }
+
+    fn resize(&mut self, width: u16, height: u16) {
+        self.screen = Rect::new(0, 0, width, height);
+        self.body = inside_frame(self.screen);
     }
 
     /// What comes back from `work`. Answers to older askings are dropped by the view that asked.
@@ -184,6 +230,12 @@ impl App {
                 self.notice = Some((text, bad));
                 Vec::new()
             }
+            Outcome::Live(live) => {
+                self.take_live(live);
+                Vec::new()
+            }
+            // The next frame shows it.
+            Outcome::Touched => Vec::new(),
             Outcome::Ask(question) => {
                 self.over = Some(Over::Question(Input::default(), Some(question)));
                 Vec::new()
@@ -271,6 +323,18 @@ impl App {
                 }
                 Vec::new()
             }
+            Some(Over::Opener(dialog)) => {
+                let came = dialog.key(key);
+                if came.closed {
+                    self.over = None;
+                }
+                came.wanted.map_or_else(Vec::new, |wanted| self.open(wanted))
+            }
+            Some(Over::Leaving) => {
+                self.over = None;
+                self.wishes.quit = key.code == KeyCode::Enter;
+                Vec::new()
+            }
             Some(Over::Report(Some(text), _)) if key.code == KeyCode::Char('c') && key.modifiers.is_empty() => {
                 self.wishes.copies.push(text.clone());
                 self.notice = Some(("Copied: the report, as Markdown".to_owned(), false));
@@ -347,8 +411,114 @@ impl App {
         self.take(came)
     }
 
+    /// What is open here changed: what came to an end out of sight is said.
+    fn take_live(&mut self, live: Arc<Live>) {
+        let ended = |state: &State| if let State::Ended { why, bad } = state { Some((why.clone(), *bad)) } else { None };
+        for now in &live.sessions {
+            let was = self.live.session(now.id).is_some_and(|s| s.state.is_ended());
+            let Some((why, bad)) = ended(&now.state).filter(|_| !was) else { continue };
+            if self.only.as_ref().is_some_and(|(id, _)| *id == now.id) {
+                self.wishes.quit = true;
+            }
+            self.notice = Some((format!("{}: {why}", now.machine.name), bad));
+        }
+        for now in &live.forwards {
+            let was = self.live.forwards.iter().any(|f| f.id == now.id && f.state == now.state);
+            if was {
+                continue;
+            }
+            let to = format!("{}:{}", now.wanted.machine.name, now.wanted.destination());
+            self.notice = match (&now.state, ended(&now.state)) {
+                (_, Some((why, bad))) => Some((format!("forward to {to}: {why}"), bad)),
+                (State::Open, _) => Some((format!("{} leads to {to}; F lists forwards", now.local), false)),
+                _ => continue,
+            };
+        }
+        self.live = live;
+    }
+
+    /// What is open here now.
+    pub fn live(&self) -> &Arc<Live> {
+        &self.live
+    }
+
+    /// Asks why, before a session or a forward is opened.
+    fn ask_why(&mut self, action: Action) -> Vec<Effect> {
+        if self.read_only {
+            self.notice = Some(("This is a read-only console: no session is opened.".to_owned(), true));
+            return Vec::new();
+        }
+        let machine = match self.views[self.current].machine(&self.world) {
+            Ok(machine) => machine,
+            Err(why) => {
+                self.notice = Some((why, true));
+                return Vec::new();
+            }
+        };
+        let doubt = machines::unreachable(&self.world.estate, &machine);
+        let guard = guard(&machine);
+        let dialog = if action == Action::Forward {
+            let known = Forwarding { machine, reason: String::new(), host: None, port: 0, local: 0, lanes: 1 };
+            Opener::forward(&known, guard, doubt)
+        } else {
+            Opener::session(machine, guard, self.views[self.current].cause(), doubt)
+        };
+        self.over = Some(Over::Opener(Box::new(dialog)));
+        Vec::new()
+    }
+
+    /// A saved forward, with its machine looked up.
+    fn ask_saved(&mut self, n: usize) -> Vec<Effect> {
+        let Some(saved) = self.saved.get(n).cloned() else { return Vec::new() };
+        if self.read_only {
+            self.notice = Some(("This is a read-only console: no forward is opened.".to_owned(), true));
+            return Vec::new();
+        }
+        let found = machines::named(&self.world.estate, &saved.node);
+        let machine = match <[_; 1]>::try_from(found) {
+            Ok([machine]) => machine,
+            Err(found) => {
+                let words = if found.is_empty() { "no machine" } else { "several machines" };
+                self.notice = Some((format!("forward {}: {words} here is {:?}", saved.name, saved.node), true));
+                return Vec::new();
+            }
+        };
+        let doubt = machines::unreachable(&self.world.estate, &machine);
+        let guard = guard(&machine);
+        let Saved { reason, host, port, local, lanes, .. } = saved;
+        let known = Forwarding { machine, reason, host, port, local, lanes };
+        self.over = Some(Over::Opener(Box::new(Opener::forward(&known, guard, doubt))));
+        Vec::new()
+    }
+
+    fn open(&mut self, wanted: Wanted) -> Vec<Effect> {
+        let id = self.tickets.live();
+        match wanted {
+            Wanted::Forward(wanted) => {
+                self.notice = Some(("Opening the forward …".to_owned(), false));
+                vec![Effect::Session(Ask::Forward(id, wanted))]
+            }
+            Wanted::Session { machine, reason, finding } => {
+                self.note_place();
+                self.switch_to_sessions();
+                let size = self.views[self.current].size(self.screen);
+                let opening = Opening { machine, reason, finding, command: None, size, unrecorded: false };
+                let mut effects = vec![Effect::Session(Ask::Open(id, opening))];
+                effects.extend(self.with_view(|view, cx| view.attach(id, cx)));
+                effects
+            }
+        }
+    }
+
+    fn switch_to_sessions(&mut self) {
+        if let Some(n) = VIEWS.iter().position(|v| v.name == "sessions") {
+            self.switch(n);
+        }
+    }
+
     fn command(&mut self, command: Command) -> Vec<Effect> {
         match command {
+            Command::Saved(n) => self.ask_saved(n),
             Command::Action(action) => self.act(action),
             Command::View(n) => self.open_view(n),
             Command::Listing(listing) => self.go(&Location { listing, filter: String::new(), row: None }),
@@ -364,9 +534,21 @@ impl App {
 
     fn act(&mut self, action: Action) -> Vec<Effect> {
         match action {
+            Action::Quit if self.live.open() != (0, 0) => {
+                self.over = Some(Over::Leaving);
+                Vec::new()
+            }
             Action::Quit => {
                 self.wishes.quit = true;
                 Vec::new()
+            }
+            Action::Session | Action::Forward => self.ask_why(action),
+            Action::OpenHere => {
+                if VIEWS[self.current].name != "sessions" {
+                    self.note_place();
+                    self.switch_to_sessions();
+                }
+                self.with_view(|view, cx| view.act(Action::OpenHere, cx).unwrap_or_default())
             }
             Action::Suspend => {
                 self.wishes.suspend = true;
@@ -506,6 +688,11 @@ impl App {
                 add(row.name, &format!("{}  [{keys}]", row.help), Command::Action(row.action));
             }
         }
+        for (n, saved) in self.saved.iter().enumerate() {
+            let host = saved.host.as_ref().map_or_else(String::new, |host| format!("{host}:"));
+            let help = format!("Forward {host}{} through {}", saved.port, saved.node);
+            add(&format!("forward {}", saved.name), &help, Command::Saved(n));
+        }
         for (name, _) in BUILT_IN {
             add(&format!("theme {name}"), "Use this theme", Command::Theme(name));
         }
@@ -525,6 +712,7 @@ impl App {
         }
         self.notice = None;
         if wheel == 0
+            && !self.views[self.current].fills()
             && let Some((_, n)) = self.tabs.iter().find(|(area, _)| area.contains(at))
         {
             return self.open_view(*n);
@@ -534,7 +722,13 @@ impl App {
 
     /// Lets the view on screen do something, and carries out what it wants.
     fn with_view(&mut self, run: impl FnOnce(&mut dyn View, &mut Context<'_>) -> Vec<Request>) -> Vec<Effect> {
-        let mut cx = Context { world: &self.world, now: self.now, tickets: &mut self.tickets };
+        let mut cx = Context {
+            world: &self.world,
+            live: &self.live,
+            screen: self.screen,
+            now: self.now,
+            tickets: &mut self.tickets,
+        };
         let requests = run(self.views[self.current].as_mut(), &mut cx);
         let mut effects = Vec::new();
         for request in requests {

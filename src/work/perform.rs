@@ -150,6 +150,7 @@ pub fn slot(effect: &Effect) -> Option<Slot> {
         | Effect::Handover { .. }
         | Effect::Refresh
         | Effect::CancelSweep
+        | Effect::Session(_)
         | Effect::Remember(_) => None,
     }
 }
@@ -173,6 +174,7 @@ pub fn perform(effect: Effect, library: &Library, now: Timestamp, cancel: &Cance
         | Effect::Handover { .. }
         | Effect::Refresh
         | Effect::CancelSweep
+        | Effect::Session(_)
         | Effect::Remember(_) => {
             return None;
         }

@@ -144,7 +144,17 @@ impl Driver {
     pub fn unanswered(scene: Scene, (width, height): (u16, u16), begin: Begin) -> Self {
         let Begin { theme, depth, glyphs, read_only, remembered } = begin;
         let theme = Theme::named(theme, depth, glyphs).unwrap();
-        let settings = Settings { theme, depth, glyphs, keys: BTreeMap::new(), read_only, remembered };
+        let settings = Settings {
+            theme,
+            depth,
+            glyphs,
+            keys: BTreeMap::new(),
+            read_only,
+            forwards: Vec::new(),
+            leaves: false,
+            only: None,
+            remembered,
+        };
         let app = App::new(Arc::clone(&scene.world), now(), settings).unwrap();
         let mut driver = Self {
             app,
@@ -160,7 +170,7 @@ impl Driver {
             buffer: Buffer::empty(Rect::new(0, 0, width, height)),
             now: now(),
         };
-        let first = driver.app.start();
+        let first = driver.app.start((width, height));
         driver.settle(first);
         driver
     }
@@ -177,7 +187,7 @@ impl Driver {
             let mut next = Vec::new();
             for effect in waiting {
                 match effect {
-                    Effect::Refresh | Effect::CancelSweep | Effect::Remember(_) => self.effects.push(effect),
+                    Effect::Refresh | Effect::CancelSweep | Effect::Remember(_) | Effect::Session(_) => self.effects.push(effect),
                     asking if self.holding => self.held.push(asking),
                     asking => next.extend(self.perform(asking)),
                 }
