@@ -8,6 +8,7 @@ use serde::Deserialize;
 
 use crate::model::account::Environment;
 use crate::model::attribution::{Rule, Rules};
+use crate::model::guard::{Guardrail, Guardrails};
 use crate::triage::policy::Policy;
 
 /// What `config.toml` may say. Everything has a default.
@@ -32,6 +33,9 @@ pub struct Config {
     /// Who owns what: the last matching rule wins.
     #[serde(rename = "rule")]
     pub rules: Vec<Rule>,
+    /// What is asked before something is done to an account: the strictest that matches counts.
+    #[serde(rename = "guard")]
+    pub guardrails: Vec<Guardrail>,
     pub tags: TagKeys,
     /// Keys to actions, by scope: `[keys.list]`, `"ctrl-n" = "down"`.
     pub keys: BTreeMap<String, BTreeMap<String, String>>,
@@ -180,6 +184,7 @@ impl Default for Config {
             ledger: Ledger::default(),
             sessions: Sessions::default(),
             rules: Vec::new(),
+            guardrails: Vec::new(),
             tags: TagKeys::default(),
             keys: BTreeMap::new(),
         }
@@ -238,6 +243,11 @@ impl Config {
             let column = before.rsplit('\n').next().unwrap_or_default().chars().count() + 1;
             ConfigError { line, column, message: with_nearest(e.message()) }
         })
+    }
+
+    /// Who may decide what, behind the guardrails.
+    pub fn policy(&self) -> Policy {
+        Policy { guardrails: Guardrails(self.guardrails.clone()), ..self.triage.clone() }
     }
 
     /// Rules and tag keys together.

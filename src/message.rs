@@ -19,6 +19,7 @@ use crate::message::session::Live;
 use crate::model::decision::{Decision, Subject};
 use crate::model::estate::Estate;
 use crate::model::finding::Severity;
+use crate::model::guard::Before;
 use crate::world::World;
 
 /// Which asking: answers to an older one in the same slot are dropped.
@@ -77,8 +78,8 @@ pub struct Staged {
     pub pending: usize,
     /// Rows that went away meanwhile.
     pub gone: usize,
-    /// Given where there are more than this: the number has to be typed.
-    pub cap: Option<usize>,
+    /// What has to be said before it is carried out: a bulk's number, a guarded account's name.
+    pub before: Before,
 }
 
 /// One decision of a proposal.

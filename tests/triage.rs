@@ -198,6 +198,64 @@ fn a_bulk_is_shown_before_it_is_made_and_a_large_one_takes_its_number() {
     assert!(driver.shows("claimed by jo.tanaka"), "{}", driver.screen());
 }
 
+/// Guardrails of every kind, over the demo's accounts.
+const RAILS: &str = r#"
+[[guard]]
+environment = "production"
+ask = "type"
+why = "production: look twice"
+[[guard]]
+ou = "Sandbox"
+ask = "confirm"
+[[guard]]
+name = "payments-*"
+acts = ["triage"]
+ask = "refuse"
+why = "payments decides in its own console"
+"#;
+
+#[test]
+fn guardrails_ask_for_the_accounts_name_for_a_yes_or_refuse() {
+    let (mut driver, _directory) = deciding(bartizan::config::Config::parse(RAILS).unwrap().policy());
+    // One finding in production: its account's name is typed first.
+    driver.keys(&["/", "'env=production !account_name:payments-* open:yes", "enter"]);
+    let here = id_here(&mut driver);
+    let account = field(&driver, &here, "account_name");
+    driver.keys(&["t", "'claim", "enter"]);
+    assert!(driver.shows(&format!("Type {account} to mean it")) && driver.shows("production: look twice"), "{}", driver.screen());
+    driver.keys(&["enter", "'other", "enter"]);
+    assert_eq!(field(&driver, &here, "state"), "open", "the name was not typed");
+    driver.keys(&["ctrl-u", &format!("'{account}"), "enter"]);
+    assert!(driver.foot().contains("Claimed"), "{}", driver.screen());
+    assert_eq!(field(&driver, &here, "state"), "claimed");
+    // Elsewhere a yes is enough, and esc is a no.
+    driver.keys(&["esc", "/", "ctrl-u", "'account_name:sandbox-* open:yes", "enter"]);
+    let here = id_here(&mut driver);
+    driver.keys(&["t", "'claim", "enter"]);
+    assert!(driver.shows("guardrail 2 of the configuration") && driver.shows("enter decides"), "{}", driver.screen());
+    driver.press("esc");
+    assert_eq!(field(&driver, &here, "state"), "open");
+    driver.keys(&["t", "'claim", "enter", "enter"]);
+    assert_eq!(field(&driver, &here, "state"), "claimed");
+    // Where it is refused, the keys are not offered, and the reason is shown to whom tries.
+    driver.keys(&["/", "ctrl-u", "'account_name:payments-* open:yes", "enter"]);
+    let here = id_here(&mut driver);
+    driver.keys(&["j", "k"]);
+    assert!(driver.foot().contains("guarded nothing is decided here"), "{}", driver.foot());
+    assert!(!driver.foot().contains("assign"), "{}", driver.foot());
+    driver.keys(&["t", "'claim", "enter"]);
+    assert!(driver.shows("payments decides in its own console"), "{}", driver.screen());
+    assert_eq!(field(&driver, &here, "state"), "open");
+    // In a bulk, those that are refused are left out and counted.
+    let refused = many(&driver, "account_name:payments-* open:yes");
+    driver.keys(&["/", "ctrl-u", "'open:yes state:open", "enter", "ctrl-a", "t", "'claim", "enter"]);
+    assert!(driver.shows(&format!("{refused} will not")) && driver.shows("accounts to mean it"), "{}", driver.screen());
+    driver.press("esc");
+    // On an account itself too.
+    driver.keys(&["esc", "4", "/", "'name:payments-prod", "enter", "a", "'web", "enter", "enter", "enter"]);
+    assert!(driver.shows("payments decides in its own console"), "{}", driver.screen());
+}
+
 #[test]
 fn a_long_queue_takes_one_key_a_finding() {
     let (mut driver, _directory) = deciding(Policy::default());
@@ -288,7 +346,22 @@ fn the_command_line_decides_as_the_console_does() {
     );
     home.fails(1, &demo(&["claim", "no-such-id"]), &["no finding has the id"]);
     home.fails(1, &demo(&["claim"]), &["give ids of findings"]);
-    home.fails(1, &demo(&["claim", "--filter", "open:yes"]), &["policy's cap is 500", "--count"]);
+    home.fails(1, &demo(&["claim", "--filter", "open:yes"]), &["more than 500 findings", "--confirm"]);
+    let config = home.0.path().join("guarded.toml");
+    std::fs::write(&config, RAILS).unwrap();
+    let guarded = |arguments: &[&str]| {
+        let all =
+            [&["--config", config.to_str().unwrap(), "--from", "demo", "triage", "claim", "--filter"][..], arguments].concat();
+        home.run(&all.to_vec())
+    };
+    let said = |output: &Output| String::from_utf8_lossy(&output.stderr).into_owned();
+    let asked = guarded(&["account_name:web-prod severity:high open:yes"]);
+    assert!(said(&asked).contains("web-prod: production: look twice: say --confirm web-prod"), "{}", said(&asked));
+    let made = guarded(&["account_name:web-prod severity:high open:yes", "--confirm", "web-prod"]);
+    assert!(made.status.success(), "{}", said(&made));
+    let refused = guarded(&["account_name:payments-prod severity:high open:yes", "--confirm", "payments-prod"]);
+    assert!(said(&refused).contains("refused in payments-prod: payments decides in its own console"), "{}", said(&refused));
+    assert_eq!(refused.status.code(), Some(1));
     home.fails(2, &demo(&["status", "WRONG", "x"]), &["WRONG", "NEW, NOTIFIED"]);
     home.fails(1, &[&["--read-only"][..], &demo(&["claim", "--filter", "severity:critical"])].concat(), &["read-only"]);
     // Nobody is signed in, and nobody was.

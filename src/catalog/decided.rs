@@ -69,7 +69,8 @@ impl Layer {
         };
         let rules = Rules::new(decisions);
         let jobs: Vec<(&str, &Arc<Segment>)> = base.segments().collect();
-        let made = threads::spread(threads::count(base.rows()), jobs, |(name, segment)| {
+        // A row laid costs what some fifty rows looked at cost.
+        let made = threads::spread(threads::count(base.rows() * 50), jobs, |(name, segment)| {
             still(name, segment).unwrap_or_else(|| Arc::new(rules.lay(segment)))
         });
         for ((name, segment), made) in base.segments().zip(&made) {

@@ -24,7 +24,7 @@ use crate::demo::FINDINGS;
 use crate::ledger::handle::Options;
 use crate::message::session::Saved;
 use crate::message::{Outcome, Question};
-use crate::work::source::Source;
+use crate::work::source::{self, Source};
 use crate::work::{self, Keeping};
 
 /// Options of the demo.
@@ -81,12 +81,19 @@ fn open(
         // What cannot be read is as good as forgotten.
         _ => Json::Null,
     };
-    let (theme, depth, glyphs) = looks(config, &remembered)?;
+    let (prompt, mut questions) = ask_in_console();
+    let now = Timestamp::now();
+    let source = source(prompt);
+    // The terminal may be a whole journey away when it is asked for its colours: meanwhile the world is made.
+    let (opened, looks) = std::thread::scope(|scope| {
+        let opened = scope.spawn(|| source::open(source, config, now));
+        let looks = looks(config, &remembered);
+        (opened.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)), looks)
+    });
+    let (theme, depth, glyphs) = looks?;
     let runtime = setup::runtime()?;
     let ended = runtime.block_on(Box::pin(async {
-        let (prompt, mut questions) = ask_in_console();
-        let now = Timestamp::now();
-        let mut work = work::start(source(prompt), config, Keeping { preferences, ledger }, now);
+        let mut work = work::start(opened, config, Keeping { preferences, ledger });
         let settings = Settings {
             theme,
             depth,

@@ -15,8 +15,10 @@ use crate::cli::{Done, Global, setup};
 use crate::formats::submit::{Submission, submission};
 use crate::listing::filter;
 use crate::listing::query::{Cancel, Query, run};
+use crate::model::account::Account;
 use crate::model::coverage::Outcome;
 use crate::model::finding::Finding;
+use crate::model::guard::{Act, Ask, Before, Guarded, Guardrails};
 use crate::text;
 use crate::work::source::{self, Opened, Source};
 
@@ -35,6 +37,9 @@ pub(super) struct Push {
     /// Only print what would be sent, as ASFF
     #[arg(long)]
     dry_run: bool,
+    /// What a guardrail wants typed: the account's name, or yes
+    #[arg(long, value_name = "WORDS")]
+    confirm: Option<String>,
 }
 
 /// One finding on its way, and what became of it.
@@ -65,13 +70,15 @@ impl Push {
             if findings.is_empty() {
                 bail!("there is nothing to push: no imported finding matches; `bartizan import FILE` brings findings in");
             }
-            let (mut ready, refused) = prepare(&findings);
+            let (mut ready, mut refused) = prepare(&findings);
+            let before = guarded(&opened, &config.policy().guardrails, &mut ready, &mut refused);
             if self.dry_run {
                 let all: Vec<Value> = ready.iter().filter_map(|s| serde_json::from_str(&s.text).ok()).collect();
                 println!("{}", serde_json::to_string_pretty(&all)?);
                 tell(&refused);
                 return Ok(if refused.is_empty() { Done::Whole } else { Done::InPart });
             }
+            setup::confirmed(&before, self.confirm.as_deref())?;
             if connections.is_empty() {
                 bail!("there is no way to AWS: sign in, then push");
             }
@@ -116,6 +123,25 @@ fn prepare(findings: &[Finding]) -> (Vec<Sending>, Vec<(String, String)>) {
         }
     }
     (ready, refused)
+}
+
+/// Takes out what guardrails refuse; what they ask before the rest.
+fn guarded(opened: &Opened, rails: &Guardrails, ready: &mut Vec<Sending>, refused: &mut Vec<(String, String)>) -> Before {
+    let mut accounts: BTreeMap<String, (String, Guarded)> = BTreeMap::new();
+    ready.retain(|sending| {
+        let id = &sending.submission.account;
+        let (label, guarded) = accounts.entry(id.clone()).or_insert_with(|| {
+            let account = opened.world.estate.account(id).map_or_else(|| Account::bare(id), |a| (**a).clone());
+            (account.label().to_owned(), rails.before(&account, Act::Pushes))
+        });
+        let refuse = guarded.ask == Ask::Refuse;
+        if refuse {
+            refused.push((sending.submission.id.clone(), format!("refused in {label}: {}", guarded.why)));
+        }
+        !refuse
+    });
+    let asked: Vec<(String, Guarded)> = accounts.into_values().filter(|(_, guarded)| guarded.ask != Ask::Refuse).collect();
+    Before::gather(&asked, None)
 }
 
 /// Sends all, each to the hub of its own account and region.

@@ -22,6 +22,8 @@ use crate::ledger::handle as ledger;
 use crate::message::Outcome;
 use crate::model::coverage::Outcome as Ended;
 use crate::model::estate;
+use crate::model::guard::Before;
+use crate::text;
 use crate::work::desk::Desk;
 use crate::work::keeper::{Change, Keeper};
 use crate::work::perform::Library;
@@ -390,4 +392,29 @@ pub fn runtime() -> Result<tokio::runtime::Runtime> {
         .enable_all()
         .build()
         .wrap_err("could not start")
+}
+
+/// What `--confirm` has to say; none: nothing has to be confirmed.
+pub fn wanted(before: &Before) -> Option<&str> {
+    before.asks().then(|| before.words.as_deref().unwrap_or("yes"))
+}
+
+/// Whether what a guardrail or policy asks was said.
+///
+/// # Errors
+/// What has to be said, and why.
+pub fn confirmed(before: &Before, said: Option<&str>) -> Result<()> {
+    match wanted(before) {
+        Some(wanted) if said.map(str::trim) != Some(wanted) => {
+            let why = before.why.iter().map(|why| text::line(why)).collect::<Vec<_>>().join("; ");
+            Err(eyre!("{why}: say --confirm {} to mean it", shell(wanted)))
+        }
+        _ => Ok(()),
+    }
+}
+
+/// Words as a shell takes them.
+fn shell(words: &str) -> String {
+    let plain = |c: char| c.is_ascii_alphanumeric() || "-_.".contains(c);
+    if words.chars().all(plain) { words.to_owned() } else { format!("'{}'", text::line(words).replace('\'', "'\\''")) }
 }

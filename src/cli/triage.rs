@@ -42,9 +42,9 @@ struct What {
     /// Why
     #[arg(long, default_value = "", value_name = "TEXT")]
     reason: String,
-    /// Decide on more findings than policy's cap without typing the number
-    #[arg(long, value_name = "NUMBER")]
-    count: Option<usize>,
+    /// What policy's cap or a guardrail wants typed: the number, the account's name, or yes
+    #[arg(long, value_name = "WORDS")]
+    confirm: Option<String>,
 }
 
 #[derive(Debug, Subcommand)]
@@ -186,9 +186,7 @@ impl Triage {
             return Ok(Done::Whole);
         }
         let many = staged.will.len();
-        if let Some(cap) = staged.cap.filter(|_| what.count != Some(many)) {
-            bail!("this decides on {many} findings, and policy's cap is {cap}: say --count {many} to mean it");
-        }
+        setup::confirmed(&staged.before, what.confirm.as_deref())?;
         let bar = io::stderr().is_terminal() && many > 1;
         let settled = runtime.block_on(desk.desk.carry_out(&desk.world.estate, &staged, now, |done| {
             if bar {
@@ -217,7 +215,8 @@ fn dry_run(staged: &Staged) -> serde_json::Value {
             .collect::<serde_json::Map<_, _>>(),
         "pending": staged.pending,
         "gone": staged.gone,
-        "cap": staged.cap,
+        "confirm": setup::wanted(&staged.before),
+        "confirm_why": staged.before.why,
     })
 }
 

@@ -23,6 +23,8 @@ use crate::console::widgets::input::Input;
 use crate::console::widgets::scroller::Offset;
 use crate::message::session::{Ask, Forwarding, Live, LiveId, Opening, Saved, State};
 use crate::message::{Answer, Effect, Outcome, Proposal, Question, Slot};
+use crate::model::account::Account;
+use crate::model::guard::{Act, Guarded};
 use crate::text;
 use crate::world::World;
 
@@ -382,6 +384,13 @@ impl App {
         effects
     }
 
+    /// What stands before an act on the account of the row here; none where there is no row.
+    fn before(&self, act: Act) -> Option<Guarded> {
+        let id = self.views[self.current].account()?;
+        let account = self.world.estate.account(&id).map_or_else(|| Account::bare(&id), |a| (**a).clone());
+        Some(self.world.policy.guardrails.before(&account, act))
+    }
+
     /// Opens the dialog of a decision.
     fn decide(&mut self, action: Action) -> Vec<Effect> {
         if self.read_only {
@@ -456,7 +465,7 @@ impl App {
             }
         };
         let doubt = machines::unreachable(&self.world.estate, &machine);
-        let guard = guard(&machine);
+        let guard = guard(&self.world.policy.guardrails, &self.world.estate, &machine);
         let dialog = if action == Action::Forward {
             let known = Forwarding { machine, reason: String::new(), host: None, port: 0, local: 0, lanes: 1 };
             Opener::forward(&known, guard, doubt)
@@ -484,7 +493,7 @@ impl App {
             }
         };
         let doubt = machines::unreachable(&self.world.estate, &machine);
-        let guard = guard(&machine);
+        let guard = guard(&self.world.policy.guardrails, &self.world.estate, &machine);
         let Saved { reason, host, port, local, lanes, .. } = saved;
         let known = Forwarding { machine, reason, host, port, local, lanes };
         self.over = Some(Over::Opener(Box::new(Opener::forward(&known, guard, doubt))));

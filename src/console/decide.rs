@@ -152,8 +152,8 @@ impl Decide {
         match answer {
             Answer::Staged(Err(why)) => self.refuse(why),
             Answer::Staged(Ok(staged)) => {
-                // One thing is decided at once; what it came to is said either way.
-                if self.target.count == 1 {
+                // One thing is decided at once, unless a guardrail asks first; what it came to is said either way.
+                if self.target.count == 1 && (staged.will.is_empty() || !staged.before.asks()) {
                     return match (staged.will.len(), staged.wont.first()) {
                         (1, _) => {
                             let form = self.take_form();
@@ -265,7 +265,7 @@ impl Decide {
             }
             Stage::Review { staged, typed, wrong, at, .. } => match key.code {
                 KeyCode::Enter if staged.will.is_empty() => closed(),
-                KeyCode::Enter if staged.cap.is_some() && typed.text().trim() != staged.will.len().to_string() => {
+                KeyCode::Enter if staged.before.words.as_deref().is_some_and(|words| typed.text().trim() != words) => {
                     *wrong = true;
                     Came::default()
                 }

@@ -10,7 +10,9 @@ use crate::console::widgets::input::Input;
 use crate::console::widgets::scroller::wrap;
 use crate::console::widgets::{frame, put};
 use crate::message::session::Forwarding;
-use crate::model::account::Environment;
+use crate::model::account::{Account, Environment};
+use crate::model::estate::Estate;
+use crate::model::guard::{Act, Ask, Guarded, Guardrails};
 use crate::model::node::Machine;
 use crate::text;
 
@@ -20,23 +22,9 @@ const LONGEST_REASON: usize = 256;
 const NAMES: u16 = 12;
 
 /// What stands before a session on a machine.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Guard {
-    Free,
-    /// A yes.
-    Confirm,
-    /// The account's name, typed.
-    Name,
-    /// Nobody opens one from here, and why.
-    Refuse(String),
-}
-
-/// The guardrail of a machine's account.
-pub fn guard(machine: &Machine) -> Guard {
-    match machine.environment {
-        Some(Environment::Production) | None => Guard::Confirm,
-        Some(_) => Guard::Free,
-    }
+pub fn guard(rails: &Guardrails, estate: &Estate, machine: &Machine) -> Guarded {
+    let account = estate.account(&machine.account).map_or_else(|| Account::bare(&machine.account), |a| (**a).clone());
+    rails.before(&account, Act::Sessions)
 }
 
 /// What somebody wants.
@@ -67,7 +55,7 @@ pub struct Opener {
     lanes: usize,
     fields: Vec<(&'static str, Input)>,
     at: usize,
-    guard: Guard,
+    guard: Guarded,
     stage: Stage,
     error: Option<String>,
     /// Why the machine may not answer.
@@ -76,7 +64,7 @@ pub struct Opener {
 
 impl Opener {
     /// For a session; the reason is given beforehand where there is a cause.
-    pub fn session(machine: Machine, guard: Guard, cause: Option<(u64, String)>, doubt: Option<String>) -> Self {
+    pub fn session(machine: Machine, guard: Guarded, cause: Option<(u64, String)>, doubt: Option<String>) -> Self {
         let (finding, reason) = cause.map_or((None, String::new()), |(key, title)| {
             (Some(key), format!("finding: {title}").chars().take(LONGEST_REASON).collect())
         });
@@ -85,7 +73,7 @@ impl Opener {
     }
 
     /// For a forward, as far as it is known.
-    pub fn forward(known: &Forwarding, guard: Guard, doubt: Option<String>) -> Self {
+    pub fn forward(known: &Forwarding, guard: Guarded, doubt: Option<String>) -> Self {
         let to = if known.port == 0 { String::new() } else { known.destination() };
         let local = if known.local == 0 { String::new() } else { known.local.to_string() };
         let fields = vec![
@@ -128,14 +116,14 @@ impl Opener {
         match &mut self.stage {
             Stage::Guard(_) if stop => self.stage = Stage::Form,
             Stage::Form if stop => return Came { closed: true, wanted: None },
-            Stage::Form if matches!(self.guard, Guard::Refuse(_)) => {}
+            Stage::Form if self.guard.ask == Ask::Refuse => {}
             Stage::Form => match key.code {
                 KeyCode::Enter if self.at < last && self.fields[self.at + 1..].iter().any(|(_, i)| i.text().is_empty()) => {
                     self.at += 1;
                 }
                 KeyCode::Enter => match self.wanted() {
                     Err(why) => self.error = Some(why),
-                    Ok(wanted) if self.guard == Guard::Free => return Came { closed: true, wanted: Some(wanted) },
+                    Ok(wanted) if self.guard.ask == Ask::Nothing => return Came { closed: true, wanted: Some(wanted) },
                     Ok(_) => {
                         self.error = None;
                         self.stage = Stage::Guard(Input::default());
@@ -149,14 +137,14 @@ impl Opener {
                 }
             },
             Stage::Guard(typed) => match key.code {
-                KeyCode::Enter if self.guard == Guard::Name && typed.text().trim() != self.machine.account_name => {
+                KeyCode::Enter if self.guard.ask == Ask::Type && typed.text().trim() != self.machine.account_name => {
                     self.error = Some(format!("That is not {}.", self.machine.account_name));
                 }
                 KeyCode::Enter => {
                     let wanted = self.wanted().ok();
                     return Came { closed: true, wanted };
                 }
-                _ if self.guard == Guard::Name => {
+                _ if self.guard.ask == Ask::Type => {
                     self.error = None;
                     typed.key(key);
                 }
@@ -184,13 +172,18 @@ impl Opener {
         let environment = machine.environment.map_or("unclassified", Environment::word);
         let place = format!("{}  {} ({environment})  {}", machine.id, machine.account_name, machine.region);
         let doubt: Vec<String> = self.doubt.iter().flat_map(|d| wrap(d, cells)).collect();
-        let notes: Vec<String> = match (&self.stage, &self.guard, &self.error) {
-            (_, Guard::Refuse(why), _) => wrap(why, cells),
-            (_, _, Some(error)) => wrap(error, cells),
-            (Stage::Guard(_), Guard::Name, _) => wrap(&format!("Type {} to mean it:", machine.account_name), cells),
-            (Stage::Guard(_), ..) => wrap(&format!("This is {environment}. enter opens it, esc does not."), cells),
+        let why = &self.guard.why;
+        let mut notes: Vec<String> = match (&self.stage, self.guard.ask) {
+            (_, Ask::Refuse) => wrap(&format!("No session is opened in {}: {why}.", machine.account_name), cells),
+            (Stage::Guard(_), _) => wrap(&format!("{}: {why}", machine.account_name), cells),
             _ => Vec::new(),
         };
+        match (&self.stage, self.guard.ask, &self.error) {
+            (_, _, Some(error)) => notes.extend(wrap(error, cells)),
+            (Stage::Guard(_), Ask::Type, _) => notes.push(format!("Type {} to mean it:", machine.account_name)),
+            (Stage::Guard(_), Ask::Confirm, _) => notes.push("enter opens it, esc does not.".into()),
+            _ => {}
+        }
         let height = 5 + self.fields.len() + doubt.len() + notes.len().max(1);
         let height = u16::try_from(height).unwrap_or(u16::MAX).min(area.height);
         let at = Rect::new(area.x + (area.width - width) / 2, area.y + (area.height - height) / 3, width, height);
@@ -203,7 +196,7 @@ impl Opener {
             y += 1;
         }
         let mut cursor = None;
-        let form = matches!(self.stage, Stage::Form) && !matches!(self.guard, Guard::Refuse(_));
+        let form = matches!(self.stage, Stage::Form) && self.guard.ask != Ask::Refuse;
         for (n, (name, input)) in self.fields.iter().enumerate() {
             let style = if form && n == self.at { "ui.hint.key" } else { "ui.muted" };
             put(buffer, inside.x, y, NAMES, name, theme.style(style));
@@ -220,19 +213,19 @@ impl Opener {
             }
             y += 1;
         }
-        let style = if self.error.is_some() || matches!(self.guard, Guard::Refuse(_)) { "ui.error" } else { "ui.warning" };
+        let style = if self.error.is_some() || self.guard.ask == Ask::Refuse { "ui.error" } else { "ui.warning" };
         for line in &notes {
             put(buffer, inside.x, y, inside.width, line, theme.style(style));
             y += 1;
         }
-        if let (Stage::Guard(typed), Guard::Name) = (&self.stage, &self.guard) {
+        if let (Stage::Guard(typed), Ask::Type) = (&self.stage, self.guard.ask) {
             let field = Rect::new(inside.x + NAMES, y.saturating_sub(1), inside.width.saturating_sub(NAMES), 1);
             let used = notes.last().map_or(0, |l| u16::try_from(text::width(l)).unwrap_or(0));
             let field = Rect { x: inside.x + used + 1, width: inside.width.saturating_sub(used + 1), ..field };
             cursor = Some(typed.draw(buffer, field, theme.style("ui.filter")));
         }
-        let hint = match (&self.stage, &self.guard) {
-            (_, Guard::Refuse(_)) => "esc leaves it",
+        let hint = match (&self.stage, self.guard.ask) {
+            (_, Ask::Refuse) => "esc leaves it",
             (Stage::Form, _) if self.fields.len() > 1 => "enter opens it   tab next field   esc leaves it",
             (Stage::Form, _) => "enter opens it   esc leaves it",
             (Stage::Guard(_), _) => "enter opens it   esc goes back",
@@ -293,28 +286,26 @@ mod tests {
 
     #[test]
     fn a_session_needs_a_reason_and_what_its_guardrail_asks() {
-        let open = |guard| Opener::session(machine(None), guard, None, None);
-        let mut free = open(Guard::Free);
+        let open = |ask| Opener::session(machine(None), Guarded { ask, why: "so it is".into() }, None, None);
+        let mut free = open(Ask::Nothing);
         assert_eq!(press(&mut free, "\n"), Came::default());
         assert!(free.error.as_deref().unwrap().contains("Say why"));
         assert!(matches!(press(&mut free, "INC-1\n").wanted, Some(Wanted::Session { reason, .. }) if reason == "INC-1"));
-        let mut confirm = open(Guard::Confirm);
+        let mut confirm = open(Ask::Confirm);
         assert_eq!(press(&mut confirm, "x\n").wanted, None);
         assert!(press(&mut confirm, "\n").wanted.is_some());
-        let mut name = open(Guard::Name);
+        let mut name = open(Ask::Type);
         assert_eq!(press(&mut name, "x\npayments\n").wanted, None);
         assert!(press(&mut name, "-prod\n").wanted.is_some());
-        let mut refuse = open(Guard::Refuse("never".into()));
+        let mut refuse = open(Ask::Refuse);
         assert_eq!(press(&mut refuse, "x\n\n\n"), Came::default());
         assert!(press(&mut refuse, "\u{1b}").closed);
-        assert_eq!(guard(&machine(Some(Environment::NonProduction))), Guard::Free);
-        assert_ne!(guard(&machine(None)), Guard::Free, "an account that nobody classified may be production");
     }
 
     #[test]
     fn a_finding_is_the_reason_beforehand() {
         let cause = Some((7, "Port 22\u{1b}[31m open".to_owned()));
-        let mut opener = Opener::session(machine(None), Guard::Free, cause, None);
+        let mut opener = Opener::session(machine(None), Guarded::default(), cause, None);
         let Some(Wanted::Session { reason, finding, .. }) = press(&mut opener, "\n").wanted else { panic!("no session") };
         assert!(reason.starts_with("finding: Port 22") && !reason.contains('\u{1b}'), "{reason:?}");
         assert_eq!(finding, Some(7));
@@ -336,7 +327,7 @@ mod tests {
             local: 0,
             lanes: 3,
         };
-        let mut opener = Opener::forward(&known, Guard::Free, None);
+        let mut opener = Opener::forward(&known, Guarded::default(), None);
         let came = press(&mut opener, "db:5432\n15432\nINC-7\n");
         let Some(Wanted::Forward(wanted)) = came.wanted else { panic!("{:?}", opener.error) };
         assert_eq!((wanted.destination().as_str(), wanted.local, wanted.lanes), ("db:5432", 15_432, 3));

@@ -47,9 +47,14 @@ impl Default for Rules {
 }
 
 impl Rule {
-    fn matches(&self, account: &Account) -> bool {
-        let some = self.account.is_some() || self.name.is_some() || self.ou.is_some() || !self.tags.is_empty();
-        some && self.account.as_deref().is_none_or(|p| wildcard(p, &account.id))
+    /// Whether it has no pattern at all.
+    pub fn is_empty(&self) -> bool {
+        self.account.is_none() && self.name.is_none() && self.ou.is_none() && self.tags.is_empty()
+    }
+    /// Whether every pattern that is given matches; a rule without any matches nothing.
+    pub fn matches(&self, account: &Account) -> bool {
+        !self.is_empty()
+            && self.account.as_deref().is_none_or(|p| wildcard(p, &account.id))
             && self.name.as_deref().is_none_or(|p| wildcard(p, &account.name))
             && self.ou.as_deref().is_none_or(|p| in_unit(p, &account.ou_path))
             && self.tags.iter().all(|(key, p)| tag(&account.tags, key).is_some_and(|(_, value)| wildcard(p, value)))

@@ -10,6 +10,7 @@ pub mod coverage;
 pub mod decision;
 pub mod estate;
 pub mod finding;
+pub mod guard;
 pub mod lenient;
 pub mod network;
 pub mod node;

@@ -9,6 +9,7 @@ use crate::model::account::Environment;
 use crate::model::attribution::wildcard;
 use crate::model::decision::{Actor, person};
 use crate::model::finding::Severity;
+use crate::model::guard::Guardrails;
 
 /// A team's part in the operating model.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -101,6 +102,9 @@ pub struct Policy {
     pub expiring_days: u32,
     /// A bulk of more findings than this needs the number typed.
     pub bulk_cap: usize,
+    /// What stands before accounts: the configuration's own table.
+    #[serde(skip)]
+    pub guardrails: Guardrails,
 }
 
 /// Who may accept risks of a severity and above.
@@ -123,6 +127,7 @@ impl Default for Policy {
             due_soon_hours: 48,
             expiring_days: 14,
             bulk_cap: 500,
+            guardrails: Guardrails::default(),
         }
     }
 }

@@ -1,6 +1,7 @@
 //! Where decisions are made: it reads the findings they are about, has them judged (`triage`), writes them (`ledger`), and
 //! lays what the ledger says over the rows. What goes out to Security Hub is `delivery`'s.
 
+use std::borrow::Cow;
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::Arc;
 use std::time::Duration;
@@ -19,10 +20,12 @@ use crate::ledger::outbox::{Delivery, Parcel};
 use crate::ledger::store::Append;
 use crate::listing::index::RowId;
 use crate::message::{On, Opened, Proposal, Settled, Staged, Step};
-use crate::model::account::Caller;
+use crate::model::account::{Account, Caller};
+use crate::model::arn::Arn;
 use crate::model::decision::{Actor, Decision, Draft, Entry, Subject, person};
 use crate::model::estate::Estate;
 use crate::model::finding::{Finding, FindingKey, HubEvent};
+use crate::model::guard::{self, Act, Before, Guarded};
 use crate::text;
 use crate::triage::plan::{addressed, plan};
 use crate::triage::rules::{Asked, expired, judge};
@@ -101,12 +104,33 @@ impl Desk {
         let decisions = self.library.decisions();
         let none = State::default();
         let mut staged = Staged { proposal: proposal.clone(), ..Staged::default() };
+        let rails = &decisions.policy.guardrails;
+        let guarded = |id: &str| {
+            let account = estate.account(id).map_or_else(|| Cow::Owned(Account::bare(id)), |a| Cow::Borrowed(a.as_ref()));
+            (account.label().to_owned(), rails.before(&account, Act::Triage))
+        };
+        let refused = |label: &str, guarded: &Guarded| format!("refused in {label}: {}", guarded.why);
         let keys = match &proposal.on {
             On::Findings(keys) => keys,
             On::Subject(subject) => {
                 let state = decisions.states.get(subject).unwrap_or(&none);
                 let asked = Asked { policy: &decisions.policy, actor: &actor, now, subject, facts: None, state };
                 let name = subject.to_string();
+                let account = match subject {
+                    Subject::Account(id) => id.clone(),
+                    Subject::Resource(arn) | Subject::Principal(arn) => {
+                        arn.parse::<Arn>().map(|arn| arn.account().to_owned()).unwrap_or_default()
+                    }
+                    Subject::Finding(_) | Subject::Session(_) => String::new(),
+                };
+                let (label, before) = guarded(&account);
+                if before.ask == guard::Ask::Refuse {
+                    let why = refused(&label, &before);
+                    staged.reasons.insert(why.clone(), 1);
+                    staged.wont.push((name, why));
+                    return Ok(staged);
+                }
+                staged.before = Before::gather(&[(label, before)], None);
                 match judge(&asked, addressed(&proposal.decision, state), &proposal.reason) {
                     Ok(decision) => {
                         staged.will.push(Step { subject: subject.clone(), name, decision, based_on: state.last });
@@ -119,8 +143,19 @@ impl Desk {
                 return Ok(staged);
             }
         };
-        let findings = self.findings(keys)?;
+        let mut findings = self.findings(keys)?;
         staged.gone = keys.len() - findings.len();
+        let mut rails: BTreeMap<String, (String, Guarded)> = BTreeMap::new();
+        findings.retain(|f| {
+            let (label, guarded) = rails.entry(f.account.clone()).or_insert_with(|| guarded(&f.account));
+            let refuse = guarded.ask == guard::Ask::Refuse;
+            if refuse {
+                let why = refused(label, guarded);
+                staged.wont.push((format!("{label}  {}", f.title), why.clone()));
+                *staged.reasons.entry(why).or_default() += 1;
+            }
+            !refuse
+        });
         let account = |id: &str| estate.account(id).map_or_else(|| id.to_owned(), |a| a.label().to_owned());
         let names: BTreeMap<_, _> = findings.iter().map(|f| (f.key, format!("{}  {}", account(&f.account), f.title))).collect();
         let subject = Subject::Session(String::new());
@@ -139,11 +174,17 @@ impl Desk {
                 based_on: step.based_on,
             })
             .collect();
-        staged.wont = plan.wont.into_iter().map(|(key, refusal)| (name(key), refusal.to_string())).collect();
+        staged.wont.extend(plan.wont.into_iter().map(|(key, refusal)| (name(key), refusal.to_string())));
+        let touched: Vec<_> = plan.by_account.keys().filter_map(|id| rails.get(id).cloned()).collect();
+        staged.before = Before::gather(&touched, plan.over_cap.then_some(staged.will.len()));
+        if plan.over_cap {
+            staged.before.why.push(format!("more than {} findings", decisions.policy.bulk_cap));
+        }
         staged.by_account = plan.by_account.into_iter().map(|(id, counts)| (account(&id), counts)).collect();
-        staged.reasons = plan.reasons;
+        for (reason, n) in plan.reasons {
+            *staged.reasons.entry(reason).or_default() += n;
+        }
         staged.pending = plan.pending;
-        staged.cap = plan.over_cap.then_some(decisions.policy.bulk_cap);
         Ok(staged)
     }
 

@@ -33,7 +33,7 @@ use crate::work::perform::Library;
 use crate::work::sessions::Sessions;
 use crate::work::sessions::record::Book;
 use crate::work::sessions::way::Way;
-use crate::work::source::{Opened, Source};
+use crate::work::source::Opened;
 use crate::work::sweep::{Supply, Sweeper};
 use crate::world::{Origin, World};
 
@@ -62,10 +62,9 @@ pub struct Keeping {
 }
 
 /// Starts the tasks behind a console. Must run inside a tokio runtime; everything ends when the receiver is dropped.
-pub fn start(source: Source, config: &Config, keeping: Keeping, now: Timestamp) -> Work {
+pub fn start(opened: Opened, config: &Config, keeping: Keeping) -> Work {
     let (effects, asked) = mpsc::unbounded_channel();
     let (outcomes, received) = mpsc::channel(WAITING);
-    let opened = source::open(source, config, now);
     let world = Arc::clone(&opened.world);
     tokio::spawn(serve(opened, config.clone(), keeping, asked, outcomes));
     Work { world, effects, outcomes: received }

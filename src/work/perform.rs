@@ -261,26 +261,27 @@ pub fn overview(world: &World, now: Timestamp, cancel: &Cancel) -> Option<Overvi
         count(world.index(listing), &filter, seconds, cancel)
     };
     let in_findings = |expression: &str| many(ListingId::Findings, expression);
-    let mut severities = Vec::new();
-    for severity in Severity::ALL.iter().rev() {
-        severities.push((severity.word(), in_findings(&format!("open:yes severity={}", severity.word()))?));
-    }
-    let mut needs = Vec::new();
-    for (text, listing, filter) in NEEDS {
-        let count = many(*listing, filter)?;
-        if count > 0 {
-            needs.push(Need { text: (*text).to_owned(), count, listing: *listing, filter: (*filter).to_owned() });
-        }
-    }
-    Some(Overview {
-        severities,
-        accounts: top(findings, "account_name", now, cancel)?,
-        owners: top(findings, "owner", now, cancel)?,
-        trend: trend(findings, now, cancel)?,
-        needs,
-        findings: findings.rows(),
-        open: in_findings("open:yes")?,
-    })
+    let severities = || -> Option<Vec<_>> {
+        let count = |s: &Severity| Some((s.word(), in_findings(&format!("open:yes severity={}", s.word()))?));
+        Severity::ALL.iter().rev().map(count).collect()
+    };
+    let needs = || -> Option<Vec<_>> {
+        let need = |(text, listing, filter): &(&str, ListingId, &str)| {
+            let count = many(*listing, filter)?;
+            Some(Need { text: (*text).to_owned(), count, listing: *listing, filter: (*filter).to_owned() })
+        };
+        let needs: Option<Vec<Need>> = NEEDS.iter().map(need).collect();
+        Some(needs?.into_iter().filter(|need| need.count > 0).collect())
+    };
+    // The first screen waits for this: two halves of about the same work.
+    let (counts, lists) = std::thread::scope(|scope| {
+        let counts = scope.spawn(|| Some((severities()?, needs()?, in_findings("open:yes")?)));
+        let top = |field| top(findings, field, now, cancel);
+        let lists = (|| Some((top("account_name")?, top("owner")?, trend(findings, now, cancel)?)))();
+        (counts.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)), lists)
+    });
+    let ((severities, needs, open), (accounts, owners, trend)) = (counts?, lists?);
+    Some(Overview { severities, accounts, owners, trend, needs, findings: findings.rows(), open })
 }
 
 /// What asks for a person: the words, and the rows that do.

@@ -70,7 +70,7 @@ impl Opened {
 /// Opens a source as of `now`. Files of the cache are read later, behind the first frame.
 pub fn open(source: Source, config: &Config, now: Timestamp) -> Opened {
     let rules = config.rules();
-    let policy = config.triage.clone();
+    let policy = config.policy();
     match source {
         Source::Demo { findings, still } => demo(findings, still, (rules, policy), now),
         Source::File { path, mut estate, findings } => {

@@ -71,7 +71,8 @@ impl Scene {
 
     /// The embedded organisation with so many findings, a policy, and a ledger in a directory.
     pub fn deciding(findings: usize, policy: Policy, directory: &Path) -> Self {
-        let config = Config { triage: policy, ..Config::default() };
+        let guardrails = policy.guardrails.0.clone();
+        let config = Config { triage: policy, guardrails, ..Config::default() };
         let opened = open(Source::Demo { findings, still: true }, &config, now());
         let address = Address::File(directory.join("ledger.db"));
         let options = Options { address, directory: directory.to_owned(), token: None };

@@ -36,7 +36,7 @@ async fn start(
 ) -> Result<(Session, Caller)> {
     let Reach { service, options, caller, banner } = at.way.reach(&at.machine).await.map_err(|why| eyre!(why))?;
     if let Some(banner) = banner {
-        eprintln!("{}", text::line(&banner));
+        eprintln!("{}", text::block(&banner));
     }
     let request = request.because(&at.reason);
     let options = SessionOptions { session_type, ..options };

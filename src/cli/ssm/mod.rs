@@ -18,7 +18,9 @@ use crate::catalog::machines;
 use crate::cli::setup::AtDesk;
 use crate::cli::{Done, Global, setup};
 use crate::config::Config;
-use crate::console::opener::{Guard, guard};
+use crate::console::opener;
+use crate::model::estate::Estate;
+use crate::model::guard::Ask;
 use crate::model::node::Machine;
 use crate::text;
 use crate::work::desk::Desk;
@@ -157,7 +159,7 @@ impl Target {
             eprintln!("{}", text::line(&doubt));
         }
         let reason = self.reason().await?;
-        self.allowed(&machine).await?;
+        self.allowed(&config, &at.world.estate, &machine).await?;
         let way = if demo {
             crate::work::demo_way(&at.world, &at.directory)
         } else if at.connections.is_empty() {
@@ -207,23 +209,24 @@ impl Target {
     }
 
     /// What the guardrail of the machine's account asks.
-    async fn allowed(&self, machine: &Machine) -> Result<()> {
+    async fn allowed(&self, config: &Config, estate: &Estate, machine: &Machine) -> Result<()> {
         let name = &machine.account_name;
         let confirmed = self.confirm.as_deref() == Some(name) || self.confirm.as_deref() == Some(&machine.account);
-        match guard(machine) {
-            Guard::Free => Ok(()),
-            Guard::Refuse(why) => bail!("{why}"),
-            Guard::Confirm | Guard::Name if confirmed => Ok(()),
-            Guard::Confirm => match ask(&format!("{} is in {name}. Open it? [y/N] ", machine.name)).await? {
-                Some(answer) if matches!(answer.to_ascii_lowercase().as_str(), "y" | "yes") => Ok(()),
-                Some(_) => bail!("nothing was opened"),
-                None => bail!("{name} asks for a yes: add --confirm {name}"),
-            },
-            Guard::Name => match ask(&format!("{} is in {name}. Type the account's name to mean it: ", machine.name)).await? {
-                Some(answer) if answer == *name => Ok(()),
-                Some(_) => bail!("nothing was opened"),
-                None => bail!("{name} asks for its name: add --confirm {name}"),
-            },
+        let before = opener::guard(&config.policy().guardrails, estate, machine);
+        let (question, wanted) = match before.ask {
+            Ask::Nothing => return Ok(()),
+            Ask::Refuse => bail!("no session is opened in {name}: {}", before.why),
+            _ if confirmed => return Ok(()),
+            Ask::Confirm => (format!("{} is in {name} ({}). Open it? [y/N] ", machine.name, before.why), "y"),
+            Ask::Type => {
+                let question = format!("{} is in {name} ({}). Type the account's name to mean it: ", machine.name, before.why);
+                (question, name.as_str())
+            }
+        };
+        match ask(&question).await? {
+            Some(answer) if answer == wanted || (before.ask == Ask::Confirm && answer.eq_ignore_ascii_case("yes")) => Ok(()),
+            Some(_) => bail!("nothing was opened"),
+            None => bail!("{name} asks first ({}): add --confirm {name}", before.why),
         }
     }
 }

@@ -12,6 +12,7 @@ use crate::console::theme::{ASCII, Theme};
 use crate::console::views::{Canvas, VIEWS, inside_frame};
 use crate::console::widgets::scroller::{self, Line};
 use crate::console::widgets::{clear, frame, put, put_parts};
+use crate::model::guard::{self, Act};
 use crate::text;
 use crate::world::Origin;
 
@@ -298,7 +299,13 @@ impl App {
         let last = if own { String::new() } else { format!("{help} help") };
         let edge = area.right().saturating_sub(u16::try_from(text::width(&last)).unwrap_or(0) + 1);
         let mut x = area.x + 1;
+        let mut said: Vec<String> = Vec::new();
         for (keys, word) in self.hints() {
+            // The nearest scope has the key; what it hides further out is not hinted.
+            if said.contains(&keys) {
+                continue;
+            }
+            said.push(keys.clone());
             let width = u16::try_from(text::width(&keys) + text::width(word) + 3).unwrap_or(u16::MAX);
             if x.saturating_add(width) >= edge {
                 break;
@@ -327,8 +334,13 @@ impl App {
         let wanted = wanted.filter(|row| row.name != "back" || view.is_deep() || VIEWS[self.current].digit.is_none());
         // The overview has no rows to mark, group or export.
         let wanted = wanted.filter(|row| !overview || matches!(row.name, "open"));
-        let decides = |scope: Scope| matches!(scope, Scope::Finding | Scope::Owned | Scope::Node | Scope::Machine);
-        let wanted = wanted.filter(|row| !self.read_only || !decides(row.scope) || row.name == "mine");
+        let decides = |scope: Scope| matches!(scope, Scope::Finding | Scope::Owned);
+        let opens = |scope: Scope| matches!(scope, Scope::Node | Scope::Machine);
+        // What is refused here anyway is not offered.
+        let refused = self.before(Act::Triage).filter(|before| before.ask == guard::Ask::Refuse);
+        let closed = self.read_only || refused.is_some();
+        let wanted = wanted.filter(|row| !closed || !decides(row.scope) || row.name == "mine");
+        let wanted = wanted.filter(|row| !self.read_only || !opens(row.scope));
         let mut wanted: Vec<_> = wanted.collect();
         // The way back stands early, where a narrow screen still shows it.
         if let Some(at) = wanted.iter().position(|row| row.name == "back") {
@@ -342,6 +354,8 @@ impl App {
         }
         if self.read_only && scopes.iter().any(|scope| decides(*scope)) {
             hints.insert(1.min(hints.len()), ("read-only".into(), "nothing is decided"));
+        } else if refused.is_some() && scopes.iter().any(|scope| decides(*scope)) {
+            hints.insert(1.min(hints.len()), ("guarded".into(), "nothing is decided here"));
         }
         hints.push((self.keymap.keys_of("palette").unwrap_or(":").to_owned(), "command"));
         hints

@@ -34,7 +34,8 @@ impl Decide {
             }
             Stage::Review { form, staged, typed, wrong, at } => {
                 let lines = review(staged, theme);
-                let asks = staged.cap.is_some() && !staged.will.is_empty();
+                let words = staged.before.words.as_deref().filter(|_| !staged.will.is_empty());
+                let asks = words.is_some();
                 let height = u16::try_from(lines.len()).unwrap_or(u16::MAX).saturating_add(if asks { 5 } else { 4 });
                 let title = title(form, &what);
                 let inside = place(buffer, area, height, &title, theme);
@@ -43,8 +44,8 @@ impl Decide {
                 at.by(0, lines.len(), usize::from(body.height));
                 scroller::draw(buffer, body, &lines, *at);
                 let mut cursor = None;
-                if asks {
-                    let words = format!("Type {} to mean it: ", staged.will.len());
+                if let Some(words) = words {
+                    let words = format!("Type {} to mean it: ", text::line(words));
                     let style = theme.style(if *wrong { "ui.error" } else { "ui.warning" });
                     let used = put(buffer, inside.x, foot, inside.width, &words, style);
                     let field = Rect::new(inside.x + used, foot, inside.width.saturating_sub(used), 1);
@@ -185,6 +186,9 @@ fn review(staged: &Staged, theme: &Theme) -> Vec<Line> {
             }
             lines.push(line);
         }
+    }
+    for why in staged.before.why.iter().filter(|_| !staged.will.is_empty()) {
+        lines.push(vec![(text::line(why).into_owned(), theme.style("ui.warning"))]);
     }
     if !staged.wont.is_empty() {
         lines.push(Vec::new());

@@ -223,6 +223,13 @@ impl Browse {
         Some((index.key(row)?, self.text_of(index, row, "title")))
     }
 
+    /// The account of the row under the cursor, by id.
+    pub fn account(&self) -> Option<String> {
+        let (index, row) = self.row_here()?;
+        let field = if self.listing.id == ListingId::Accounts { "id" } else { "account" };
+        Some(self.text_of(index, row, field)).filter(|id| !id.is_empty())
+    }
+
     /// The marked rows, or the one under the cursor, as something to decide on.
     pub fn target(&self, world: &World) -> Option<Target> {
         let answered = self.answered.as_ref()?;

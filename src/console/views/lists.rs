@@ -105,6 +105,9 @@ impl View for Lists {
         Vec::new()
     }
 
+    fn account(&self) -> Option<String> {
+        self.lists[self.current].account()
+    }
     fn target(&self, world: &World) -> Option<Target> {
         self.lists[self.current].target(world)
     }

@@ -187,6 +187,10 @@ pub trait View {
     fn hints(&self) -> Option<Vec<(String, &'static str)>> {
         None
     }
+    /// The id of the account that the row here belongs to; none where there is no row.
+    fn account(&self) -> Option<String> {
+        None
+    }
     /// Commands of its own for the palette: action names.
     fn commands(&self) -> &'static [&'static str] {
         &[]

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use jiff::Timestamp;
 
 use crate::demo::accounts::{AUDIT, SEATS, days, hours, readable, tags};
-use crate::demo::identity::{attach, policies, saml_provider};
+use crate::demo::identity::{attach, by_halves, policies, saml_provider};
 use crate::demo::random::{Random, label, unique};
 use crate::model::principal::{Boundary, Document, InlinePolicy, InstanceProfile, LastUsed, Role};
 
@@ -92,29 +92,31 @@ impl Smith<'_> {
 /// The roles of every account, by its place; [`TOTAL`] in all.
 pub(super) fn build(now: Timestamp, instance_roles: &BTreeSet<(usize, String)>) -> Vec<(usize, Vec<Role>)> {
     let mut all: Vec<(usize, Vec<Role>)> = readable().map(|n| (n, Vec::new())).collect();
-    let mut count = 0;
-    for (account, roles) in &mut all {
+    by_halves(&mut all, |(account, roles)| {
         let mut smith = Smith { now, account: *account, roles };
         standing(&mut smith);
         special(&mut smith);
         for (_, name) in instance_roles.iter().filter(|(n, _)| n == account) {
             machine(&mut smith, name);
         }
-        count += roles.len();
-    }
+    });
     // The rest are what applications run as; workloads have most of them.
-    let mut n = 0;
-    while count < TOTAL {
-        let turn = n % all.len();
-        let (account, roles) = &mut all[turn];
-        let round = n / 22;
-        n += 1;
-        if !SEATS[*account].unit.starts_with("Workloads") && !round.is_multiple_of(4) {
-            continue;
+    let mut missing = TOTAL.saturating_sub(all.iter().map(|(_, roles)| roles.len()).sum());
+    let mut rounds: Vec<Vec<usize>> = vec![Vec::new(); all.len()];
+    for n in 0.. {
+        if missing == 0 {
+            break;
         }
-        application(&mut Smith { now, account: *account, roles }, round);
-        count += 1;
+        let (turn, round) = (n % all.len(), n / 22);
+        if SEATS[all[turn].0].unit.starts_with("Workloads") || round.is_multiple_of(4) {
+            rounds[turn].push(round);
+            missing -= 1;
+        }
     }
+    let mut jobs: Vec<_> = all.iter_mut().zip(rounds).collect();
+    by_halves(&mut jobs, |((account, roles), rounds)| {
+        rounds.iter().for_each(|round| application(&mut Smith { now, account: *account, roles }, *round));
+    });
     for (_, roles) in &mut all {
         roles.sort_by(|a, b| a.role_name.cmp(&b.role_name));
     }

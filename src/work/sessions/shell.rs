@@ -51,7 +51,8 @@ pub(super) async fn run(
         let mut found = None;
         home.session(id, |shell| {
             if let Some(banner) = &reach.banner {
-                shell.live.screen.with(|terminal| terminal.feed(format!("\x1b[7m {banner} \x1b[0m\r\n").as_bytes()));
+                let lines: String = banner.lines().map(|line| format!("\x1b[7m {line} \x1b[0m\r\n")).collect();
+                shell.live.screen.with(|terminal| terminal.feed(lines.as_bytes()));
             }
             reach.options.size = Some(size(shell.size));
             found = Some(Arc::clone(&shell.live.screen));

@@ -162,7 +162,10 @@ impl Loopback {
         let gateway = gateway.await?;
         let mut options = SessionOptions::new(SessionType::Shell, "eu-west-1");
         options.endpoints = gateway.endpoints();
-        let banner = format!("The demo: this is a shell on your own machine, in {}. No node is touched.", self.directory.display());
+        let banner = format!(
+            "This is a demo: a shell on your own machine, no node is touched.\nIt stands in {}",
+            self.directory.display()
+        );
         Ok(Reach { service: gateway.service(), options, caller: self.caller.clone(), banner: Some(banner) })
     }
 }

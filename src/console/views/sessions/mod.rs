@@ -367,6 +367,10 @@ impl View for Sessions {
         if self.tab == OPEN { None } else { self.lists.target(world) }
     }
 
+    fn account(&self) -> Option<String> {
+        if self.tab == OPEN { None } else { self.lists.account() }
+    }
+
     fn machine(&self, world: &World) -> Result<Machine, String> {
         if self.tab == OPEN { Err("Sessions are opened on nodes: tab goes there.".into()) } else { self.lists.machine(world) }
     }
