@@ -67,6 +67,18 @@ async fn write(to: &mut (impl AsyncWrite + Unpin), bytes: &[u8], terminal: bool)
     to.flush().await
 }
 
+/// Line ends as a terminal would have had them: a recording is played on one.
+fn as_on_a_terminal(bytes: &[u8]) -> Bytes {
+    let mut out = Vec::with_capacity(bytes.len() + 16);
+    for byte in bytes {
+        if *byte == b'\n' && out.last() != Some(&b'\r') {
+            out.push(b'\r');
+        }
+        out.push(*byte);
+    }
+    out.into()
+}
+
 /// Runs one command.
 pub(super) async fn command(at: At, command: &[String], no_record: bool) -> Result<Done> {
     let command = command.join(" ");
@@ -122,7 +134,7 @@ pub(super) async fn command(at: At, command: &[String], no_record: bool) -> Resu
         match event {
             Event::Output(bytes) | Event::StdErr(bytes) => {
                 if let Some((writer, _)) = &recording
-                    && let Err(why) = writer.output(bytes).await
+                    && let Err(why) = writer.output(as_on_a_terminal(&bytes)).await
                 {
                     session.input.terminate();
                     eprintln!("{why}");

@@ -154,12 +154,12 @@ impl Target {
         let now = Timestamp::now();
         let at = setup::desk(global, now).await?;
         let demo = at.connections.is_empty() && global.from.is_some();
-        let machine = self.find(global, &config, &at, demo, now).await?;
-        if let Some(doubt) = machines::unreachable(&at.world.estate, &machine) {
+        let (machine, estate) = self.find(global, &config, &at, demo, now).await?;
+        if let Some(doubt) = machines::unreachable(&estate, &machine) {
             eprintln!("{}", text::line(&doubt));
         }
         let reason = self.reason().await?;
-        self.allowed(&config, &at.world.estate, &machine).await?;
+        self.allowed(&config, &estate, &machine).await?;
         let way = if demo {
             crate::work::demo_way(&at.world, &at.directory)
         } else if at.connections.is_empty() {
@@ -173,17 +173,26 @@ impl Target {
         Ok(At { machine, reason, config, way, book, desk, recordings, at })
     }
 
-    /// The one machine of this name: as known here, else as AWS tells now.
-    async fn find(&self, global: &Global, config: &Config, at: &AtDesk, demo: bool, now: Timestamp) -> Result<Machine> {
-        let mut found = machines::named(&at.world.estate, &self.node);
+    /// The one machine of this name, and the estate it stands in: as known here, else as AWS tells now.
+    async fn find(
+        &self,
+        global: &Global,
+        config: &Config,
+        at: &AtDesk,
+        demo: bool,
+        now: Timestamp,
+    ) -> Result<(Machine, Arc<Estate>)> {
+        let mut estate = Arc::clone(&at.world.estate);
+        let mut found = machines::named(&estate, &self.node);
         if found.is_empty() && !demo {
             let options = setup::options(global, config, setup::ask_on_terminal());
             let kinds = [Kind::Accounts, Kind::Nodes, Kind::Network];
             let looked = setup::collect(options, config, &kinds, now, at.connections.clone()).await?;
-            found = machines::named(&looked.world.estate, &self.node);
+            estate = Arc::clone(&looked.world.estate);
+            found = machines::named(&estate, &self.node);
         }
         match found.as_slice() {
-            [machine] => Ok(machine.clone()),
+            [machine] => Ok((machine.clone(), estate)),
             [] => bail!(
                 "no node is called {:?}: give an instance id, a Name tag, a private address or account/name; \
                  `bartizan list nodes` has them all",
