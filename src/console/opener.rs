@@ -118,9 +118,8 @@ impl Opener {
             Stage::Form if stop => return Came { closed: true, wanted: None },
             Stage::Form if self.guard.ask == Ask::Refuse => {}
             Stage::Form => match key.code {
-                KeyCode::Enter if self.at < last && self.fields[self.at + 1..].iter().any(|(_, i)| i.text().is_empty()) => {
-                    self.at += 1;
-                }
+                // On to what is still missing.
+                KeyCode::Enter if self.at < last && self.field("reason").is_empty() => self.at += 1,
                 KeyCode::Enter => match self.wanted() {
                     Err(why) => self.error = Some(why),
                     Ok(wanted) if self.guard.ask == Ask::Nothing => return Came { closed: true, wanted: Some(wanted) },

@@ -34,18 +34,20 @@ pub const DECLARED: Declared = Declared {
 /// From this width on, two panes stand side by side rather than one above the other.
 const SIDE_BY_SIDE: u16 = 150;
 
-/// The tab of what is open here; the others are lists.
-const OPEN: usize = 1;
+/// The tab of what is open here; those before it are lists.
+const OPEN: usize = 2;
 
 struct Sessions {
     lists: Lists,
-    /// Nodes, what is open, what AWS remembers.
+    /// Nodes, what AWS remembers, what is open here.
     tab: usize,
     table: Table,
     /// Panes that were on screen, in the order they were first.
     panes: Vec<Pane>,
     /// The pane that has the keyboard.
     focus: Option<LiveId>,
+    /// A session that was asked for and is not told of yet.
+    awaited: Option<LiveId>,
     split: bool,
     full: bool,
     /// The pane is all there is: it can't be detached.
@@ -61,6 +63,7 @@ impl Sessions {
             table: Table::default(),
             panes: Vec::new(),
             focus: None,
+            awaited: None,
             split: false,
             full: false,
             alone: false,
@@ -127,6 +130,16 @@ impl Sessions {
         self.focus = None;
         self.full = false;
         self.tab = OPEN;
+    }
+
+    /// Lets go of a pane whose session is gone; one that was asked for a moment ago is still to come.
+    fn check(&mut self, live: &Live) {
+        let Some(id) = self.focus else { return };
+        if live.session(id).is_some() {
+            self.awaited = None;
+        } else if self.awaited != Some(id) {
+            self.detach();
+        }
     }
 
     /// What a key in a pane came to.
@@ -228,10 +241,8 @@ impl View for Sessions {
 
     fn typed(&mut self, key: KeyEvent, cx: &mut Context<'_>) -> Option<Vec<Request>> {
         if let Some(id) = self.focus {
-            let Some(live) = cx.live.session(id) else {
-                self.detach();
-                return Some(Vec::new());
-            };
+            self.check(cx.live);
+            let Some(live) = cx.live.session(id) else { return Some(Vec::new()) };
             if live.state.is_ended() && matches!(key.code, KeyCode::Enter | KeyCode::Esc) {
                 self.detach();
                 return Some(vec![session(Ask::Forget(id))]);
@@ -261,7 +272,7 @@ impl View for Sessions {
                 if self.tab == OPEN {
                     return Some(Vec::new());
                 }
-                self.lists.select(usize::from(self.tab > OPEN));
+                self.lists.select(self.tab);
                 Some(self.lists.refresh(cx))
             }
             Action::OpenHere => {
@@ -294,9 +305,7 @@ impl View for Sessions {
 
     fn draw(&mut self, area: Rect, canvas: &mut Canvas<'_>) {
         self.body = area;
-        if self.focus.is_some_and(|id| canvas.live.session(id).is_none()) {
-            self.detach();
-        }
+        self.check(canvas.live);
         if self.focus.is_some() {
             let screen = canvas.buffer.area;
             self.draw_panes(screen, canvas);
@@ -306,8 +315,8 @@ impl View for Sessions {
         let (sessions, forwards) = (canvas.live.sessions.len(), canvas.live.forwards.len());
         let labels = [
             self.lists.label(0, canvas.world),
-            format!("Open here {}", text::count((sessions + forwards) as u64)),
             self.lists.label(1, canvas.world),
+            format!("Open here {}", text::count((sessions + forwards) as u64)),
         ];
         let mut x = area.x + 1;
         for (n, label) in labels.iter().enumerate() {
@@ -325,7 +334,7 @@ impl View for Sessions {
     fn go(&mut self, to: &Location, cx: &mut Context<'_>) -> Vec<Request> {
         self.focus = None;
         self.full = false;
-        self.tab = if to.listing == ListingId::Nodes { 0 } else { 2 };
+        self.tab = usize::from(to.listing == ListingId::Sessions);
         self.lists.go(to, cx)
     }
 
@@ -377,12 +386,12 @@ impl View for Sessions {
 
     fn attach(&mut self, id: LiveId, cx: &mut Context<'_>) -> Vec<Request> {
         self.tab = OPEN;
-        self.focus = Some(id);
+        (self.focus, self.awaited) = (Some(id), Some(id));
         self.sizes(cx)
     }
 
     fn alone(&mut self, id: LiveId) {
-        (self.alone, self.full, self.focus) = (true, true, Some(id));
+        (self.alone, self.full, self.focus, self.awaited) = (true, true, Some(id), Some(id));
     }
 
     fn size(&self, screen: Rect) -> (u16, u16) {
