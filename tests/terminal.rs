@@ -579,9 +579,10 @@ fn hostile_text_reaches_the_terminal_without_a_control_byte() {
     }
 }
 
-/// Opens a session on the first node that answers, by the keys.
-fn in_a_session(home: &Home, extra: &[(&str, &str)], size: (u16, u16)) -> Terminal {
+/// Opens a session on the first node that answers, by the keys; also how the terminal was before.
+fn in_a_session(home: &Home, extra: &[(&str, &str)], size: (u16, u16)) -> (Terminal, String) {
     let mut terminal = Terminal::bartizan(home, DEMO, extra, size);
+    let modes = terminal.modes();
     terminal.shows("What needs me");
     terminal.press("7");
     terminal.shows("PING");
@@ -590,14 +591,13 @@ fn in_a_session(home: &Home, extra: &[(&str, &str)], size: (u16, u16)) -> Termin
     terminal.press("INC-1\r");
     terminal.shows("a shell on your own machine");
     terminal.until("a prompt", |text| text.lines().any(|line| line.ends_with(['#', '$'])));
-    terminal
+    (terminal, modes)
 }
 
 #[test]
 fn a_demo_session_is_a_shell_of_the_right_size_with_nothing_raw() {
     let home = Home::new();
-    let mut terminal = in_a_session(&home, &[], (100, 30));
-    let modes = terminal.modes();
+    let (mut terminal, modes) = in_a_session(&home, &[], (100, 30));
     terminal.press("stty size; echo te''rm=$TERM\r");
     terminal.shows("term=xterm-256color");
     terminal.shows("25 100");
@@ -624,7 +624,7 @@ fn a_demo_session_is_a_shell_of_the_right_size_with_nothing_raw() {
 fn whatever_ends_the_console_ends_its_sessions() {
     for end in ["HUP", "TERM", "panic"] {
         let home = Home::new();
-        let mut terminal = in_a_session(&home, &[("BARTIZAN_PANIC", "1")], (80, 24));
+        let (mut terminal, _) = in_a_session(&home, &[("BARTIZAN_PANIC", "1")], (80, 24));
         let marker = home.path().join("shell");
         terminal.press(&format!("echo $$ > {}; echo writ''ten\r", marker.display()));
         terminal.shows("written");
@@ -648,7 +648,7 @@ fn whatever_ends_the_console_ends_its_sessions() {
 #[cfg(target_os = "linux")]
 fn a_flood_of_a_node_freezes_nothing() {
     let home = Home::new();
-    let mut terminal = in_a_session(&home, &[], (100, 30));
+    let (mut terminal, _) = in_a_session(&home, &[], (100, 30));
     let resident = |terminal: &Terminal| -> u64 {
         let id = terminal.child.process_id().unwrap();
         let status = fs::read_to_string(format!("/proc/{id}/status")).unwrap();

@@ -409,6 +409,6 @@ impl View for Sessions {
 
     fn hints(&self) -> Option<Vec<(String, &'static str)>> {
         let id = self.focus?;
-        self.panes.iter().find(|p| p.id == id).map(Pane::hints)
+        Some(self.panes.iter().find(|p| p.id == id).map_or_else(|| Pane::new(id).hints(), Pane::hints))
     }
 }
