@@ -300,7 +300,7 @@ fn forwards_are_asked_for_listed_ended_and_started_again() {
     });
     assert!(driver.foot().contains("127.0.0.1:40001 leads to"), "{}", driver.foot());
     driver.press("F");
-    assert!(driver.shows("1 open of 7, 1.2 kB up, 3.4 MB down"), "{}", driver.screen());
+    assert!(driver.shows("1 open of 7 connections, 1.2 kB up, 3.4 MB down"), "{}", driver.screen());
     driver.press("backspace");
     assert!(driver.foot().contains("still open"), "{}", driver.foot());
     driver.press("R");

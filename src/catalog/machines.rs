@@ -131,7 +131,7 @@ pub fn unreachable(estate: &Estate, machine: &Machine) -> Option<String> {
         let since = node.last_ping_date_time.map(|at| format!(" since {} UTC", at.strftime("%Y-%m-%d %H:%M"))).unwrap_or_default();
         return match node.ping_status.as_str() {
             "ConnectionLost" | "Inactive" => Some(format!(
-                "{name}'s agent has not answered{since} ({}): is the machine up, and does it reach ssmmessages?",
+                "{name}'s agent has not answered{since}, it is {}: is the machine up, and does it reach ssmmessages?",
                 node.ping_status
             )),
             _ => None,

@@ -65,17 +65,13 @@ impl Row<'_> {
                 s.reason.clone(),
             ],
             Self::Forward(f) => {
+                let name = &f.wanted.machine.name;
                 let to = match &f.wanted.host {
-                    Some(host) => format!("{host}:{} behind {}", f.wanted.port, f.wanted.machine.name),
-                    None => format!("{}:{}", f.wanted.machine.name, f.wanted.port),
+                    Some(host) => format!("{host}:{} behind {name}", f.wanted.port),
+                    None => format!("{name}:{}", f.wanted.port),
                 };
-                let now = if f.local.is_empty() {
-                    f.wanted.reason.clone()
-                } else {
-                    let lanes = if f.wanted.lanes > 1 { format!(", {} of {} lanes", f.lanes, f.wanted.lanes) } else { String::new() };
-                    format!("{}  {} open of {}, {} up, {} down{lanes}", f.local, f.open, f.opened, bytes(f.sent), bytes(f.received))
-                };
-                ["forward".into(), to, f.wanted.machine.account_name.clone(), now]
+                let local = if f.local.is_empty() { "this machine" } else { &f.local };
+                ["forward".into(), format!("{local} to {to}"), f.wanted.machine.account_name.clone(), f.wanted.reason.clone()]
             }
         }
     }
@@ -84,11 +80,16 @@ impl Row<'_> {
         if let State::Ended { why, bad } = self.state() {
             return Some((why.clone(), if *bad { "ui.error" } else { "ui.muted" }));
         }
-        let notice = match self {
-            Self::Session(s) => s.notice.clone(),
-            Self::Forward(f) => f.notice.clone(),
+        let said = match self {
+            Self::Session(s) => s.notice.clone()?,
+            Self::Forward(f) => {
+                let lanes = if f.wanted.lanes > 1 { format!(", {} of {} lanes", f.lanes, f.wanted.lanes) } else { String::new() };
+                let notice = f.notice.as_ref().map_or_else(String::new, |notice| format!("; {notice}"));
+                let (up, down) = (bytes(f.sent), bytes(f.received));
+                format!("{} open of {} connections, {up} up, {down} down{lanes}{notice}", f.open, f.opened)
+            }
         };
-        notice.map(|notice| (notice, "ui.muted"))
+        Some((said, "ui.muted"))
     }
 }
 
@@ -171,7 +172,7 @@ impl Table {
         let width = |of: &dyn Fn(usize) -> usize, most: usize| (0..rows.len()).map(of).max().unwrap_or(0).min(most);
         let wide = usize::from(area.width);
         let kind = width(&|n| text::width(&cells[n][0]), 17);
-        let what = width(&|n| text::width(&cells[n][1]), wide / 4);
+        let what = width(&|n| text::width(&cells[n][1]), wide * 2 / 5);
         let account = width(&|n| text::width(&cells[n][2]), wide / 6);
         let state = width(&|n| text::width(&states[n]), 17);
         // Two lines a row: what it is, and what else has to be said.
