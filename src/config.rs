@@ -299,7 +299,8 @@ mod tests {
 
     #[test]
     fn what_must_be_recorded_cannot_be_left_out() {
-        let config = Config::parse("[sessions]\nrecord = false\n[sessions.forwards.db]\nnode = \"bastion\"\nport = 5432\n").unwrap();
+        let config =
+            Config::parse("[sessions]\nrecord = false\n[sessions.forwards.db]\nnode = \"bastion\"\nport = 5432\n").unwrap();
         let sessions = config.sessions;
         assert_eq!(sessions.records(Some(Environment::Production), false), Ok(true));
         assert!(sessions.records(Some(Environment::Production), true).unwrap_err().contains("always recorded"));

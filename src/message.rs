@@ -123,6 +123,10 @@ pub enum Effect {
     Decide { ticket: Ticket, estate: Arc<Estate>, staged: Arc<Staged> },
     /// What came in, was decided, is overdue; answered by [`Answer::Report`].
     Handover { ticket: Ticket, world: Arc<World>, since: SignedDuration },
+    /// What of a finding, by its row's key, was stopped on its way to Security Hub; answered by [`Answer::Stopped`].
+    Stopped { ticket: Ticket, key: u64 },
+    /// A person's word on a stopped delivery, by its place in the outbox: send it over what stands there, or drop it.
+    Resolve { position: i64, send: bool },
     /// Ask AWS again, now.
     Refresh,
     /// Stop asking AWS until the next refresh.
@@ -178,10 +182,23 @@ pub enum Answer {
     /// So many decisions are made.
     Deciding(usize),
     Decided(Vec<Settled>),
+    /// Deliveries that wait for a person, the oldest first.
+    Stopped(Result<Vec<Stopped>, String>),
     /// Markdown, or why there is none.
     Report(Result<String, String>),
     /// How many rows, and where; or why not.
     Exported(Result<(usize, PathBuf), String>),
+}
+
+/// A decision that did not reach Security Hub, and that is not tried again by itself.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Stopped {
+    /// Its place in the outbox.
+    pub position: i64,
+    /// What was decided.
+    pub what: String,
+    /// Both sides of a conflict, else what was refused and why.
+    pub said: String,
 }
 
 /// A row in full.

@@ -343,7 +343,8 @@ fn sessions_and_forwards() {
         driver.keys(&["esc", "f"]);
         album.screen("forward-opener", &driver);
         driver.press("esc");
-        let output = "\u{1b}[1mops@web\u{1b}[0m:~$ ls --color\r\n\u{1b}[34mlogs\u{1b}[0m  notes.md\r\n\u{1b}[1mops@web\u{1b}[0m:~$ ";
+        let output =
+            "\u{1b}[1mops@web\u{1b}[0m:~$ ls --color\r\n\u{1b}[34mlogs\u{1b}[0m  notes.md\r\n\u{1b}[1mops@web\u{1b}[0m:~$ ";
         driver.session(1, Environment::Production, output);
         driver.session(2, Environment::NonProduction, "second$ ");
         driver.forward(3, State::Open);

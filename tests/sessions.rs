@@ -128,7 +128,8 @@ fn read_only_and_guardrails_stand_before_sessions() {
     named.keys(&["'wrong", "enter"]);
     assert!(named.shows("That is not") && named.asked().is_empty(), "{}", named.screen());
     let estate = Arc::clone(&named.scene.world.estate);
-    let first = machines::behind(&estate, bartizan::catalog::ListingId::Nodes, named.cursor_line().split_whitespace().nth(1).unwrap());
+    let first =
+        machines::behind(&estate, bartizan::catalog::ListingId::Nodes, named.cursor_line().split_whitespace().nth(1).unwrap());
     for _ in 0.."wrong".len() {
         named.press("backspace");
     }

@@ -48,8 +48,7 @@ impl Place {
     }
 
     fn environment(&self) -> Vec<(String, String)> {
-        let mut all: Vec<(String, String)> =
-            self.cloud.environment(REGION).into_iter().map(|(k, v)| (k.to_owned(), v)).collect();
+        let mut all: Vec<(String, String)> = self.cloud.environment(REGION).into_iter().map(|(k, v)| (k.to_owned(), v)).collect();
         all.push(("HOME".into(), self.home.path().display().to_string()));
         all.push(("LANG".into(), "C.UTF-8".into()));
         all.push(("PATH".into(), std::env::var("PATH").unwrap_or_default()));
@@ -159,7 +158,10 @@ fn wrong_askings_open_nothing_and_say_why() {
     refused(&["ssm", "replay", "/nonexistent.cast"], &["could not open"]);
     let taken = TcpListener::bind("127.0.0.1:0").unwrap();
     let port = taken.local_addr().unwrap().port().to_string();
-    refused(&["ssm", "forward", "web", "80", "--local", &port, "--reason", why], &["cannot be listened on", "choose another port"]);
+    refused(
+        &["ssm", "forward", "web", "80", "--local", &port, "--reason", why],
+        &["cannot be listened on", "choose another port"],
+    );
     refused(&["ssm", "forward", "web", "169.254.169.254:80", "--reason", why], &["forbidden"]);
     assert_eq!(place.cloud.gateway(|g| g.open_sessions()), Vec::<String>::new());
 

@@ -656,7 +656,8 @@ fn a_flood_of_a_node_freezes_nothing() {
         line.split_whitespace().nth(1).unwrap().parse().unwrap()
     };
     let before = resident(&terminal);
-    terminal.press("yes 'a line that goes on and on, with \\033[31mcolours\\033[0m and all' | head -c 20000000; echo flood''ed\r");
+    terminal
+        .press("yes 'a line that goes on and on, with \\033[31mcolours\\033[0m and all' | head -c 20000000; echo flood''ed\r");
     terminal.until("the flood", |text| text.matches("on and on").count() > 10);
     terminal.press("\r~d");
     terminal.shows("1 session and 0 forwards");

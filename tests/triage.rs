@@ -12,6 +12,7 @@ use bartizan::catalog::ListingId;
 use bartizan::listing::filter;
 use bartizan::listing::query::{Cancel, Query, count, run};
 use bartizan::listing::segment::Cell;
+use bartizan::message::{Answer, Effect, Outcome, Stopped};
 use bartizan::triage::policy::{Policy, Role, Team};
 use driver::{Begin, Driver, Scene, now};
 use tempfile::TempDir;
@@ -254,6 +255,34 @@ fn guardrails_ask_for_the_accounts_name_for_a_yes_or_refuse() {
     // On an account itself too.
     driver.keys(&["esc", "4", "/", "'name:payments-prod", "enter", "a", "'web", "enter", "enter", "enter"]);
     assert!(driver.shows("payments decides in its own console"), "{}", driver.screen());
+}
+
+#[test]
+fn a_stopped_delivery_is_sent_or_dropped_by_a_person() {
+    let (mut driver, _directory) = deciding(Policy::default());
+    let asked = |driver: &mut Driver| {
+        driver.press("X");
+        match driver.effects.pop() {
+            Some(Effect::Stopped { ticket, .. }) => ticket,
+            other => panic!("{other:?}"),
+        }
+    };
+    let ticket = asked(&mut driver);
+    driver.outcome(Outcome::Answer { ticket, answer: Answer::Stopped(Ok(Vec::new())) });
+    assert!(driver.foot().contains("Nothing of this finding was stopped"), "{}", driver.foot());
+    let ticket = asked(&mut driver);
+    let said = "here: status RESOLVED; in Security Hub: status SUPPRESSED (it was status NEW)";
+    let stopped = Stopped { position: 7, what: "status (entry 3)".into(), said: said.into() };
+    driver.outcome(Outcome::Answer { ticket, answer: Answer::Stopped(Ok(vec![stopped])) });
+    driver.press("down");
+    assert!(driver.shows("Send status (entry 3)") && driver.shows("SUPPRESSED (it was status NEW)"), "{}", driver.screen());
+    driver.press("enter");
+    assert!(matches!(driver.effects.pop(), Some(Effect::Resolve { position: 7, send: false })));
+    // An answer that comes after something else was asked opens nothing.
+    let ticket = asked(&mut driver);
+    driver.press("s");
+    driver.outcome(Outcome::Answer { ticket, answer: Answer::Stopped(Err("late".into())) });
+    assert!(!driver.foot().contains("late"), "{}", driver.screen());
 }
 
 #[test]

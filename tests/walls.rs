@@ -27,8 +27,8 @@ const ROOMS: &[(&str, &[&str])] = &[
     (
         "work",
         &[
-            "model", "listing", "text", "terminal", "triage", "config", "catalog", "world", "message", "formats", "aws",
-            "cache", "ledger", "demo", "ssm",
+            "model", "listing", "text", "terminal", "triage", "config", "catalog", "world", "message", "formats", "aws", "cache",
+            "ledger", "demo", "ssm",
         ],
     ),
     ("console", &["model", "listing", "text", "terminal", "triage", "catalog", "world", "message"]),
@@ -126,7 +126,8 @@ fn nobody_imports_everything() {
 fn widgets_know_no_findings() {
     for (path, text) in sources().into_iter().filter(|(p, _)| p.starts_with("console/widgets")) {
         for import in crate_paths(&code(&text)) {
-            let known = matches!(import[0].as_str(), "text" | "terminal") || import.starts_with(&["console".into(), "widgets".into()]);
+            let known =
+                matches!(import[0].as_str(), "text" | "terminal") || import.starts_with(&["console".into(), "widgets".into()]);
             let theme = import.starts_with(&["console".into(), "theme".into()]);
             assert!(known || theme, "{}: a widget imports {}", path.display(), import.join("::"));
         }

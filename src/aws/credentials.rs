@@ -10,6 +10,7 @@ use aws_config::identity::IdentityCache;
 use aws_config::provider_config::ProviderConfig;
 use aws_config::retry::RetryConfig;
 use aws_config::timeout::TimeoutConfig;
+use aws_credential_types::Credentials;
 use aws_credential_types::provider::SharedCredentialsProvider;
 use aws_smithy_http_client::proxy::ProxyConfig;
 use aws_smithy_http_client::tls;
@@ -99,6 +100,14 @@ impl fmt::Debug for Access {
 impl Access {
     pub fn account(&self) -> &str {
         &self.account
+    }
+    /// The region that answers for global services.
+    pub(super) fn home(&self) -> &str {
+        &self.home
+    }
+    /// Credentials for what signs by itself.
+    pub(super) async fn credentials(&self) -> Result<Credentials, Failure> {
+        self.keys.current().await.map(|(keys, _)| keys)
     }
     /// The account in one region.
     pub fn scope(&self, region: &str) -> Scope {

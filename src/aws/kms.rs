@@ -50,12 +50,7 @@ impl fmt::Debug for DataKey {
 ///
 /// # Errors
 /// KMS's refusal.
-pub async fn data_key(
-    scope: &Scope,
-    key: &str,
-    context: &BTreeMap<String, String>,
-    bytes: usize,
-) -> Result<DataKey, Failure> {
+pub async fn data_key(scope: &Scope, key: &str, context: &BTreeMap<String, String>, bytes: usize) -> Result<DataKey, Failure> {
     let body = json!({"KeyId": key, "EncryptionContext": context, "NumberOfBytes": bytes});
     let answer = scope.value(&scope.json::<GenerateDataKey>(&body)).await?;
     let field = |name: &str| BASE64.decode(answer[name].as_str().unwrap_or_default().as_bytes()).unwrap_or_default();

@@ -26,6 +26,7 @@ mod limit;
 pub mod organizations;
 pub mod permissions;
 mod profiles;
+pub mod rds;
 pub mod regions;
 mod scope;
 pub mod securityhub;

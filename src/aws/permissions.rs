@@ -8,16 +8,8 @@ use crate::aws::{ec2, elbv2, iam, kms, organizations, securityhub, ssm, sts};
 
 /// Every API action this build calls, by name.
 pub fn calls() -> Vec<Call> {
-    let all = [
-        sts::CALLS,
-        organizations::CALLS,
-        iam::CALLS,
-        ec2::CALLS,
-        elbv2::CALLS,
-        kms::CALLS,
-        ssm::CALLS,
-        securityhub::CALLS,
-    ];
+    let all =
+        [sts::CALLS, organizations::CALLS, iam::CALLS, ec2::CALLS, elbv2::CALLS, kms::CALLS, ssm::CALLS, securityhub::CALLS];
     let mut calls: Vec<Call> = all.concat();
     calls.sort_by_key(|call| call.action);
     calls
@@ -57,9 +49,8 @@ pub fn caller_policy(partition: &str, role: &str) -> String {
 pub fn member_policy(sessions: bool) -> String {
     let mut statements = vec![json!({"Sid": "BartizanReads", "Effect": "Allow", "Action": actions(in_members), "Resource": "*"})];
     if sessions {
-        statements.push(
-            json!({"Sid": "BartizanOpensSessions", "Effect": "Allow", "Action": actions(opens_sessions), "Resource": "*"}),
-        );
+        statements
+            .push(json!({"Sid": "BartizanOpensSessions", "Effect": "Allow", "Action": actions(opens_sessions), "Resource": "*"}));
     }
     pretty(&json!({"Version": "2012-10-17", "Statement": statements}))
 }
@@ -198,7 +189,12 @@ mod tests {
     use super::*;
 
     fn template() -> RoleTemplate {
-        RoleTemplate { name: "Bartizan\"\n: x${y}".into(), trusted: "111122223333".into(), external_id: Some("x-1".into()), sessions: false }
+        RoleTemplate {
+            name: "Bartizan\"\n: x${y}".into(),
+            trusted: "111122223333".into(),
+            external_id: Some("x-1".into()),
+            sessions: false,
+        }
     }
 
     #[test]
@@ -216,7 +212,9 @@ mod tests {
         assert!(!member.contains("ssm:StartSession") && member_policy(true).contains("ssm:StartSession"));
         for call in &calls {
             let (service, verb) = call.action.split_once(':').unwrap();
-            assert!(["ec2", "elasticloadbalancing", "iam", "kms", "organizations", "securityhub", "ssm", "sts"].contains(&service));
+            assert!(
+                ["ec2", "elasticloadbalancing", "iam", "kms", "organizations", "securityhub", "ssm", "sts"].contains(&service)
+            );
             // GenerateCredentialReport makes a report and changes nothing.
             let reads = ["Describe", "Get", "List", "GenerateCredentialReport", "AssumeRole"].iter().any(|v| verb.starts_with(v));
             let acts = writes.contains(&call.action) || opens.contains(&call.action);

@@ -5,8 +5,7 @@ use std::collections::HashMap;
 
 use aws_sdk_ssm::operation::{
     describe_instance_information::builders::DescribeInstanceInformationFluentBuilder,
-    describe_sessions::builders::DescribeSessionsFluentBuilder,
-    get_connection_status::builders::GetConnectionStatusFluentBuilder, resume_session::builders::ResumeSessionFluentBuilder,
+    describe_sessions::builders::DescribeSessionsFluentBuilder, resume_session::builders::ResumeSessionFluentBuilder,
     start_session::builders::StartSessionFluentBuilder, terminate_session::builders::TerminateSessionFluentBuilder,
 };
 use aws_sdk_ssm::types::SessionState;
@@ -28,7 +27,6 @@ pub const MOST_ENDED_SESSIONS: usize = 400;
 calls! {
     NODES = "ssm:DescribeInstanceInformation", PerRegion, Json, SSM, NEXT, "managed nodes", DescribeInstanceInformationFluentBuilder;
     SESSIONS = "ssm:DescribeSessions", PerRegion, Json, SSM, NEXT, "sessions", DescribeSessionsFluentBuilder;
-    CONNECTION = "ssm:GetConnectionStatus", PerRegion, Json, SSM, None, "whether a node is connected", GetConnectionStatusFluentBuilder;
     START = "ssm:StartSession", Node, Json, SSM, None, "sessions that you open", StartSessionFluentBuilder;
     RESUME = "ssm:ResumeSession", Node, Json, SSM, None, "sessions whose connection was lost", ResumeSessionFluentBuilder;
     TERMINATE = "ssm:TerminateSession", Node, Json, SSM, None, "the end of a session", TerminateSessionFluentBuilder;
@@ -124,13 +122,4 @@ pub async fn resume(scope: &Scope, session_id: &str) -> Result<Channel, Failure>
 pub async fn terminate(scope: &Scope, session_id: &str) -> Result<(), Failure> {
     let request = scope.ssm().terminate_session().session_id(session_id);
     scope.value(&request).await.map(drop)
-}
-
-/// Whether a node's agent is connected now.
-///
-/// # Errors
-/// AWS's refusal.
-pub async fn is_connected(scope: &Scope, target: &str) -> Result<bool, Failure> {
-    let answer = scope.value(&scope.ssm().get_connection_status().target(target)).await?;
-    Ok(answer["Status"] == "connected")
 }

@@ -41,9 +41,8 @@ fn all(estate: &Estate) -> impl Iterator<Item = (&RegionEstate, &str, String, Ve
         });
         let managed = |id: &str| region.nodes.iter().any(|n| n.instance_id == id);
         let others = region.network.instances.iter().filter(move |i| !managed(&i.instance_id));
-        let others = others.map(|i| {
-            (&**region, i.instance_id.as_str(), i.name().to_owned(), vec![i.name(), i.private_ip_address.as_str()])
-        });
+        let others = others
+            .map(|i| (&**region, i.instance_id.as_str(), i.name().to_owned(), vec![i.name(), i.private_ip_address.as_str()]));
         nodes.chain(others)
     })
 }
@@ -128,7 +127,8 @@ pub fn unreachable(estate: &Estate, machine: &Machine) -> Option<String> {
         return Some(format!("{name} is {state}: a session needs a running machine."));
     }
     if let Some(node) = node(region, &machine.id) {
-        let since = node.last_ping_date_time.map(|at| format!(" since {} UTC", at.strftime("%Y-%m-%d %H:%M"))).unwrap_or_default();
+        let since =
+            node.last_ping_date_time.map(|at| format!(" since {} UTC", at.strftime("%Y-%m-%d %H:%M"))).unwrap_or_default();
         return match node.ping_status.as_str() {
             "ConnectionLost" | "Inactive" => Some(format!(
                 "{name}'s agent has not answered{since}, it is {}: is the machine up, and does it reach ssmmessages?",
@@ -159,17 +159,18 @@ mod tests {
         for (id, name) in [("111122223333", "payments-prod"), ("444455556666", "data-lake")] {
             estate.put_account(Account { name: name.into(), ..Account::bare(id) });
             let region = estate.region_mut(id, "eu-west-1");
-            let read = |value| serde_json::from_value(value).unwrap();
-            region.network.instances = read(json!([
+            let instances = json!([
                 {"InstanceId": format!("i-{id}web"), "PrivateIpAddress": "10.0.0.7", "Tags": [{"Key": "Name", "Value": "web"}],
                  "State": {"Name": "running"}, "IamInstanceProfile": {"Arn": "a", "Id": "b"}},
                 {"InstanceId": format!("i-{id}db"), "PrivateIpAddress": "10.0.0.8", "State": {"Name": "stopped"}},
                 {"InstanceId": format!("i-{id}bare"), "PrivateIpAddress": "10.0.0.9", "State": {"Name": "running"}},
-            ]));
-            region.network.interfaces = read(json!([
+            ]);
+            region.network.instances = serde_json::from_value(instances).unwrap();
+            let interfaces = json!([
                 {"NetworkInterfaceId": format!("eni-{id}"), "Attachment": {"InstanceId": format!("i-{id}web")}},
                 {"NetworkInterfaceId": format!("eni-{id}free")},
-            ]));
+            ]);
+            region.network.interfaces = serde_json::from_value(interfaces).unwrap();
             region.nodes = vec![Node {
                 instance_id: format!("i-{id}web"),
                 ping_status: "Online".into(),

@@ -44,34 +44,35 @@ pub(super) fn console(global: &Global) -> Result<Done> {
     match setup::from(global)? {
         Some(source @ Source::Demo { .. }) => {
             let scratch = Scratch::new()?;
-            open(|_| source, &config, None, Some(scratch.ledger()))
+            open(|_| Ok((source, Some(scratch.ledger()))), &config, None)
         }
-        Some(source) => open(|_| source, &config, None, None),
+        Some(source) => open(|_| Ok((source, None)), &config, None),
         None => {
             let keeping = setup::directories().map(|d| d.state_dir().unwrap_or(d.data_local_dir()).join("preferences.json"));
-            let live = |prompt| {
+            let live = |prompt: Prompt| {
+                let ledger = setup::ledger(global, &config, Arc::clone(&prompt))?;
                 let options = setup::options(global, &config, prompt);
                 let cache = setup::cache_dir(global, &options);
-                Source::Live { options: Box::new(options), cache }
+                Ok((Source::Live { options: Box::new(options), cache }, Some(ledger)))
             };
-            open(live, &config, keeping, Some(setup::ledger(global, &config)?))
+            open(live, &config, keeping)
         }
     }
 }
 
 /// The console on the embedded organisation.
 pub(super) fn demo(demo: &Demo, global: &Global) -> Result<Done> {
-    let config = setup::config(global)?;
+    let mut config = setup::config(global)?;
+    setup::demo_teams(&mut config);
     let Demo { findings, still } = *demo;
     let scratch = Scratch::new()?;
-    open(|_| Source::Demo { findings, still }, &config, None, Some(scratch.ledger()))
+    open(|_| Ok((Source::Demo { findings, still }, Some(scratch.ledger()))), &config, None)
 }
 
 fn open(
-    source: impl FnOnce(Prompt) -> Source,
+    begin: impl FnOnce(Prompt) -> Result<(Source, Option<Options>)>,
     config: &Config,
     preferences: Option<std::path::PathBuf>,
-    ledger: Option<Options>,
 ) -> Result<Done> {
     if !io::stdin().is_terminal() || !io::stdout().is_terminal() {
         bail!("the console needs a terminal; `bartizan list` prints rows without one");
@@ -83,7 +84,7 @@ fn open(
     };
     let (prompt, mut questions) = ask_in_console();
     let now = Timestamp::now();
-    let source = source(prompt);
+    let (source, ledger) = begin(prompt)?;
     // The terminal may be a whole journey away when it is asked for its colours: meanwhile the world is made.
     let (opened, looks) = std::thread::scope(|scope| {
         let opened = scope.spawn(|| source::open(source, config, now));

@@ -73,7 +73,7 @@ impl Ledger {
             let text = io::BufReader::new(std::fs::File::open(file).wrap_err_with(|| format!("could not read {name}"))?);
             return tell(&name.to_string(), &verify_export(text, Vec::new()).wrap_err_with(|| format!("could not read {name}"))?);
         }
-        let options = setup::ledger(global, &config)?;
+        let options = setup::ledger(global, &config, setup::ask_on_terminal())?;
         setup::runtime()?.block_on(async {
             // Damage that keeps the ledger from opening is what verifying is for: it looks at the store itself.
             match &self.command {
@@ -186,7 +186,7 @@ fn outbox(global: &Global, chosen: Option<(i64, bool)>) -> Result<Done> {
             Ok(done)
         }));
     }
-    let options = setup::ledger(global, &config)?;
+    let options = setup::ledger(global, &config, setup::ask_on_terminal())?;
     runtime.block_on(async {
         let ledger = Open::open(&options).await?;
         let mut rows = Vec::new();

@@ -11,19 +11,22 @@ use directories::ProjectDirs;
 use jiff::Timestamp;
 use tokio::sync::mpsc;
 
-use crate::aws::{Connection, MfaRequest, Options, Prompt};
+use crate::aws::rds::Login;
+use crate::aws::{self, Connection, MfaRequest, Options, Prompt};
 use crate::catalog::decided::Changed;
 use crate::cli::{Done, Global};
 use crate::config::Config;
 use crate::demo;
 use crate::formats;
-use crate::ledger::address::Address;
+use crate::ledger::address::{Address, Server};
 use crate::ledger::handle as ledger;
+use crate::ledger::store::Token;
 use crate::message::Outcome;
 use crate::model::coverage::Outcome as Ended;
 use crate::model::estate;
 use crate::model::guard::Before;
 use crate::text;
+use crate::triage::policy::{Role, Team};
 use crate::work::desk::Desk;
 use crate::work::keeper::{Change, Keeper};
 use crate::work::perform::Library;
@@ -49,6 +52,9 @@ pub fn config(global: &Global) -> Result<Config> {
     };
     let name = path.as_deref().map_or_else(String::new, |p| p.display().to_string());
     let mut config = Config::parse(&text).wrap_err_with(|| format!("the configuration {name} is wrong"))?;
+    if global.from.as_deref() == Some("demo") {
+        demo_teams(&mut config);
+    }
     config.read_only |= global.read_only;
     config.ascii |= global.ascii;
     config.aws.single_account |= global.single_account;
@@ -56,6 +62,17 @@ pub fn config(global: &Global) -> Result<Config> {
         config.theme.clone_from(theme);
     }
     Ok(config)
+}
+
+/// The demo's own teams, where none are configured.
+pub fn demo_teams(config: &mut Config) {
+    if config.triage.teams.is_empty() {
+        let team = |(name, role, members): &(&str, &str, &[&str])| {
+            let role = Role::ALL.iter().copied().find(|r| r.word() == *role)?;
+            Some(((*name).to_owned(), Team { role, members: members.iter().map(|m| (*m).to_owned()).collect() }))
+        };
+        config.triage.teams = demo::TEAMS.iter().filter_map(team).collect();
+    }
 }
 
 /// How to reach AWS, by command line, else configuration.
@@ -93,14 +110,37 @@ pub fn cache_dir(global: &Global, options: &Options) -> Option<PathBuf> {
 }
 
 /// The ledger: by option or environment, else configuration, else a file in the data directory.
-pub fn ledger(global: &Global, config: &Config) -> Result<ledger::Options> {
+pub fn ledger(global: &Global, config: &Config, mfa: Prompt) -> Result<ledger::Options> {
     let directory = directories().ok_or_else(|| eyre!("there is no data directory for the ledger: set HOME or XDG_DATA_HOME"))?;
     let directory = directory.data_local_dir().to_owned();
     let address = match global.ledger.as_ref().or(config.ledger.url.as_ref()) {
         Some(url) => Address::parse(url)?,
         None => Address::File(directory.join("ledger.db")),
     };
-    Ok(ledger::Options { address, directory, token: None })
+    let token = match &address {
+        Address::Postgres(server) if config.ledger.iam => Some(iam_token(server, options(global, config, mfa))),
+        _ => None,
+    };
+    Ok(ledger::Options { address, directory, token })
+}
+
+/// Passwords by the caller's AWS identity: signed in once, asked for as often as they run out.
+fn iam_token(server: &Server, options: Options) -> Token {
+    let (host, port, user) = server.login();
+    let login = Arc::new(Login { host: host.to_owned(), port, user: user.to_owned() });
+    let connection: Arc<tokio::sync::OnceCell<Connection>> = Arc::default();
+    // The first profile is who works here.
+    let options = Arc::new(Options { profiles: options.profiles.iter().take(1).cloned().collect(), ..options });
+    Arc::new(move || {
+        let (login, connection, options) = (Arc::clone(&login), Arc::clone(&connection), Arc::clone(&options));
+        Box::pin(async move {
+            let connected = connection.get_or_try_init(|| async {
+                let first = Box::pin(aws::connect(&options)).await.into_iter().next();
+                first.ok_or("nobody is signed in to AWS")?.map_err(|e| e.to_string())
+            });
+            login.password(connected.await?).await
+        })
+    })
 }
 
 /// A directory for the demo's ledger, which goes with it.
@@ -251,7 +291,7 @@ pub async fn desk(global: &Global, now: Timestamp) -> Result<AtDesk> {
         None => {
             let (opened, ways) = known(global, &config, now).await?;
             connections = ways;
-            (opened, self::ledger(global, &config)?)
+            (opened, self::ledger(global, &config, ask_on_terminal())?)
         }
     };
     opened.problems.iter().for_each(|p| eprintln!("{p}"));
@@ -290,7 +330,7 @@ pub fn look(global: &Global, kinds: &[Kind]) -> Result<Looked> {
 
 /// Lays what is decided over the rows, where anything ever was.
 async fn lay_decisions(global: &Global, config: &Config, looked: &mut Looked, now: Timestamp) -> Result<()> {
-    let options = ledger(global, config)?;
+    let options = ledger(global, config, ask_on_terminal())?;
     if let Address::File(path) = &options.address
         && !path.exists()
     {

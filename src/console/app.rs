@@ -2,6 +2,7 @@
 //! around them. It is synchronous and waits for nothing; what has to be performed goes out as effects.
 
 mod frame;
+mod sessions;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -11,18 +12,18 @@ use jiff::{SignedDuration, Timestamp};
 use ratatui::layout::{Position, Rect};
 use serde_json::{Map, Value as Json};
 
-use crate::catalog::{ListingId, machines};
+use crate::catalog::ListingId;
 use crate::console::action::{ACTIONS, Action};
 use crate::console::decide::{Came, Decide, Kind};
 use crate::console::keymap::{Key, Keymap, Press};
-use crate::console::opener::{Opener, Wanted, guard};
+use crate::console::opener::Opener;
 use crate::console::theme::{BUILT_IN, Depth, Glyphs, Theme};
 use crate::console::views::{Context, Location, Request, Tickets, VIEWS, View, inside_frame};
 use crate::console::widgets::chooser::{Chooser, Chosen, Item};
 use crate::console::widgets::input::Input;
 use crate::console::widgets::scroller::Offset;
-use crate::message::session::{Ask, Forwarding, Live, LiveId, Opening, Saved, State};
-use crate::message::{Answer, Effect, Outcome, Proposal, Question, Slot};
+use crate::message::session::{Ask, Live, LiveId, Opening, Saved};
+use crate::message::{Answer, Effect, On, Outcome, Proposal, Question, Slot, Stopped, Ticket};
 use crate::model::account::Account;
 use crate::model::guard::{Act, Guarded};
 use crate::text;
@@ -86,6 +87,8 @@ enum Command {
     Theme(&'static str),
     /// The saved forward with this place.
     Saved(usize),
+    /// A stopped delivery: its place in the outbox, and whether to send it.
+    Resolve(i64, bool),
 }
 
 /// The console's state.
@@ -105,6 +108,8 @@ pub struct App {
     notice: Option<(String, bool)>,
     /// The decision made last, to be made again.
     said: Option<Proposal>,
+    /// What was asked about stopped deliveries, until another key is pressed.
+    stopped: Option<Ticket>,
     tickets: Tickets,
     /// What is open here.
     live: Arc<Live>,
@@ -146,6 +151,7 @@ impl App {
             over: None,
             notice: None,
             said: None,
+            stopped: None,
             only: only.map(|opening| (tickets.live(), opening)),
             tickets,
             live: Arc::default(),
@@ -167,7 +173,7 @@ impl App {
             self.switch_to_sessions();
             self.views[self.current].alone(id);
             let size = self.views[self.current].size(self.screen);
-            return vec![Effect::Session(Ask::Open(id, Opening { size, ..opening }))];
+            return vec![Effect::Session(Ask::Open(id, Box::new(Opening { size, ..opening })))];
         }
         self.with_view(|view, cx| view.refresh(cx))
     }
@@ -262,6 +268,12 @@ impl App {
                 }
                 Vec::new()
             }
+            Outcome::Answer { ticket, answer: Answer::Stopped(stopped) } => {
+                if self.stopped.take() == Some(ticket) && self.over.is_none() {
+                    self.offer_stopped(stopped);
+                }
+                Vec::new()
+            }
             Outcome::Answer { ticket, answer } if ticket.slot == Slot::Decision => {
                 let Some(Over::Decide(dialog)) = &mut self.over else { return Vec::new() };
                 let came = dialog.answer(ticket, answer, &mut self.tickets);
@@ -273,6 +285,7 @@ impl App {
 
     fn key(&mut self, key: KeyEvent) -> Vec<Effect> {
         self.notice = None;
+        self.stopped = None;
         if self.over.is_some() {
             return self.key_over(key);
         }
@@ -391,6 +404,31 @@ impl App {
         Some(self.world.policy.guardrails.before(&account, act))
     }
 
+    /// What was stopped on its way to Security Hub, with both sides, to be sent or dropped.
+    fn offer_stopped(&mut self, stopped: Result<Vec<Stopped>, String>) {
+        let stopped = match stopped {
+            Ok(stopped) if stopped.is_empty() => {
+                self.notice = Some(("Nothing of this finding was stopped on its way to Security Hub.".to_owned(), false));
+                return;
+            }
+            Ok(stopped) => stopped,
+            Err(why) => {
+                self.notice = Some((why, true));
+                return;
+            }
+        };
+        let (mut items, mut commands) = (Vec::new(), Vec::new());
+        for one in &stopped {
+            for (word, send) in [("Send", true), ("Drop", false)] {
+                let help = if send { "over what stands there now" } else { "what stands there stays" };
+                items.push(Item { text: format!("{word} {}", one.what), help: help.to_owned(), on: None });
+                commands.push(Command::Resolve(one.position, send));
+            }
+        }
+        let about = stopped.iter().map(|one| format!("{}: {}", one.what, one.said)).collect();
+        self.over = Some(Over::Palette(Chooser::new("Stopped on the way to Security Hub", items).about(about), commands));
+    }
+
     /// Opens the dialog of a decision.
     fn decide(&mut self, action: Action) -> Vec<Effect> {
         if self.read_only {
@@ -420,116 +458,12 @@ impl App {
         self.take(came)
     }
 
-    /// What is open here changed: what came to an end out of sight is said.
-    fn take_live(&mut self, live: Arc<Live>) {
-        let ended = |state: &State| if let State::Ended { why, bad } = state { Some((why.clone(), *bad)) } else { None };
-        for now in &live.sessions {
-            let was = self.live.session(now.id).is_some_and(|s| s.state.is_ended());
-            let Some((why, bad)) = ended(&now.state).filter(|_| !was) else { continue };
-            if self.only.as_ref().is_some_and(|(id, _)| *id == now.id) {
-                self.wishes.quit = true;
-            }
-            self.notice = Some((format!("{}: {why}", now.machine.name), bad));
-        }
-        for now in &live.forwards {
-            let was = self.live.forwards.iter().any(|f| f.id == now.id && f.state == now.state);
-            if was {
-                continue;
-            }
-            let to = format!("{}:{}", now.wanted.machine.name, now.wanted.destination());
-            self.notice = match (&now.state, ended(&now.state)) {
-                (_, Some((why, bad))) => Some((format!("forward to {to}: {why}"), bad)),
-                (State::Open, _) => Some((format!("{} leads to {to}; F lists forwards", now.local), false)),
-                _ => continue,
-            };
-        }
-        self.live = live;
-    }
-
-    /// What is open here now.
-    pub fn live(&self) -> &Arc<Live> {
-        &self.live
-    }
-
-    /// Asks why, before a session or a forward is opened.
-    fn ask_why(&mut self, action: Action) -> Vec<Effect> {
-        if self.read_only {
-            self.notice = Some(("This is a read-only console: no session is opened.".to_owned(), true));
-            return Vec::new();
-        }
-        let machine = match self.views[self.current].machine(&self.world) {
-            Ok(machine) => machine,
-            Err(why) => {
-                self.notice = Some((why, true));
-                return Vec::new();
-            }
-        };
-        let doubt = machines::unreachable(&self.world.estate, &machine);
-        let guard = guard(&self.world.policy.guardrails, &self.world.estate, &machine);
-        let dialog = if action == Action::Forward {
-            let known = Forwarding { machine, reason: String::new(), host: None, port: 0, local: 0, lanes: 1 };
-            Opener::forward(&known, guard, doubt)
-        } else {
-            Opener::session(machine, guard, self.views[self.current].cause(), doubt)
-        };
-        self.over = Some(Over::Opener(Box::new(dialog)));
-        Vec::new()
-    }
-
-    /// A saved forward, with its machine looked up.
-    fn ask_saved(&mut self, n: usize) -> Vec<Effect> {
-        let Some(saved) = self.saved.get(n).cloned() else { return Vec::new() };
-        if self.read_only {
-            self.notice = Some(("This is a read-only console: no forward is opened.".to_owned(), true));
-            return Vec::new();
-        }
-        let found = machines::named(&self.world.estate, &saved.node);
-        let machine = match <[_; 1]>::try_from(found) {
-            Ok([machine]) => machine,
-            Err(found) => {
-                let words = if found.is_empty() { "no machine" } else { "several machines" };
-                self.notice = Some((format!("forward {}: {words} here is {:?}", saved.name, saved.node), true));
-                return Vec::new();
-            }
-        };
-        let doubt = machines::unreachable(&self.world.estate, &machine);
-        let guard = guard(&self.world.policy.guardrails, &self.world.estate, &machine);
-        let Saved { reason, host, port, local, lanes, .. } = saved;
-        let known = Forwarding { machine, reason, host, port, local, lanes };
-        self.over = Some(Over::Opener(Box::new(Opener::forward(&known, guard, doubt))));
-        Vec::new()
-    }
-
-    fn open(&mut self, wanted: Wanted) -> Vec<Effect> {
-        let id = self.tickets.live();
-        match wanted {
-            Wanted::Forward(wanted) => {
-                self.notice = Some(("Opening the forward …".to_owned(), false));
-                vec![Effect::Session(Ask::Forward(id, wanted))]
-            }
-            Wanted::Session { machine, reason, finding } => {
-                self.note_place();
-                self.switch_to_sessions();
-                let size = self.views[self.current].size(self.screen);
-                let opening = Opening { machine, reason, finding, command: None, size, unrecorded: false };
-                let mut effects = vec![Effect::Session(Ask::Open(id, opening))];
-                effects.extend(self.with_view(|view, cx| view.attach(id, cx)));
-                effects
-            }
-        }
-    }
-
-    fn switch_to_sessions(&mut self) {
-        if let Some(n) = VIEWS.iter().position(|v| v.name == "sessions") {
-            self.switch(n);
-        }
-    }
-
     fn command(&mut self, command: Command) -> Vec<Effect> {
         match command {
             Command::Saved(n) => self.ask_saved(n),
             Command::Action(action) => self.act(action),
             Command::View(n) => self.open_view(n),
+            Command::Resolve(position, send) => vec![Effect::Resolve { position, send }],
             Command::Listing(listing) => self.go(&Location { listing, filter: String::new(), row: None }),
             Command::Theme(name) => {
                 match Theme::named(name, self.depth, self.glyphs) {
@@ -588,6 +522,25 @@ impl App {
                 Some(n) => self.open_view(n),
                 None => Vec::new(),
             },
+            Action::Stopped => {
+                if self.read_only {
+                    self.notice = Some(("This is a read-only console: nothing is sent to Security Hub.".to_owned(), true));
+                    return Vec::new();
+                }
+                let target = self.views[self.current].target(&self.world);
+                match target.map(|target| target.on) {
+                    Some(On::Findings(keys)) if keys.len() == 1 => {
+                        let ticket = self.tickets.take(Slot::Decision);
+                        self.stopped = Some(ticket);
+                        vec![Effect::Stopped { ticket, key: keys[0] }]
+                    }
+                    Some(On::Findings(keys)) if !keys.is_empty() => {
+                        self.notice = Some(("One finding at a time: take the marks off first.".to_owned(), true));
+                        Vec::new()
+                    }
+                    _ => Vec::new(),
+                }
+            }
             Action::Assign | Action::AssignNext | Action::Note | Action::Status | Action::Triage | Action::Again => {
                 self.decide(action)
             }
@@ -731,13 +684,8 @@ impl App {
 
     /// Lets the view on screen do something, and carries out what it wants.
     fn with_view(&mut self, run: impl FnOnce(&mut dyn View, &mut Context<'_>) -> Vec<Request>) -> Vec<Effect> {
-        let mut cx = Context {
-            world: &self.world,
-            live: &self.live,
-            screen: self.screen,
-            now: self.now,
-            tickets: &mut self.tickets,
-        };
+        let mut cx =
+            Context { world: &self.world, live: &self.live, screen: self.screen, now: self.now, tickets: &mut self.tickets };
         let requests = run(self.views[self.current].as_mut(), &mut cx);
         let mut effects = Vec::new();
         for request in requests {

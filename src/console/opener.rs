@@ -205,7 +205,14 @@ impl Opener {
                 cursor = Some(here);
             }
             if *name == "to" && input.text().is_empty() {
-                put(buffer, field.x + 1, y, field.width.saturating_sub(1), "a port of the node, or host:port behind it", theme.style("ui.muted"));
+                put(
+                    buffer,
+                    field.x + 1,
+                    y,
+                    field.width.saturating_sub(1),
+                    "a port of the node, or host:port behind it",
+                    theme.style("ui.muted"),
+                );
             }
             if *name == "local port" && input.text().is_empty() {
                 put(buffer, field.x + 1, y, field.width.saturating_sub(1), "a free one", theme.style("ui.muted"));
@@ -318,14 +325,7 @@ mod tests {
         for wrong in ["", "0", "db", "db:", ":80", "a b:80", "99999", "host:0"] {
             assert!(destination(wrong).is_err(), "{wrong}");
         }
-        let known = Forwarding {
-            machine: machine(None),
-            reason: String::new(),
-            host: None,
-            port: 0,
-            local: 0,
-            lanes: 3,
-        };
+        let known = Forwarding { machine: machine(None), reason: String::new(), host: None, port: 0, local: 0, lanes: 3 };
         let mut opener = Opener::forward(&known, Guarded::default(), None);
         let came = press(&mut opener, "db:5432\n15432\nINC-7\n");
         let Some(Wanted::Forward(wanted)) = came.wanted else { panic!("{:?}", opener.error) };

@@ -209,11 +209,7 @@ pub async fn play(mut player: Player, theme: Theme, how: Terminal) -> io::Result
         player.advance(now - last);
         last = now;
         match event {
-            Some(Event::Key(key)) if key.kind != KeyEventKind::Release => {
-                if player.key(key.code, key.modifiers) {
-                    return Ok(());
-                }
-            }
+            Some(Event::Key(key)) if key.kind != KeyEventKind::Release && player.key(key.code, key.modifiers) => return Ok(()),
             Some(Event::Resize(width, height)) => buffer = Buffer::empty(Rect::new(0, 0, width, height)),
             _ => {}
         }
@@ -242,7 +238,10 @@ mod tests {
         player.seek(Duration::from_secs(11));
         assert_eq!(shown(&mut player), "ab");
         player.seek(Duration::from_secs(200));
-        assert_eq!((shown(&mut player).as_str(), player.at(), player.screen().size()), ("abc", Duration::from_secs(100), (30, 4)));
+        assert_eq!(
+            (shown(&mut player).as_str(), player.at(), player.screen().size()),
+            ("abc", Duration::from_secs(100), (30, 4))
+        );
         player.seek(Duration::from_secs(3));
         assert_eq!((shown(&mut player).as_str(), player.screen().size()), ("a", (10, 3)));
         player.advance(Duration::from_millis(10));
@@ -253,7 +252,7 @@ mod tests {
     #[test]
     fn keys_pause_seek_and_change_the_speed() {
         let mut player = player();
-        let mut press = |player: &mut Player, code| player.key(code, KeyModifiers::NONE);
+        let press = |player: &mut Player, code| player.key(code, KeyModifiers::NONE);
         press(&mut player, KeyCode::Char(' '));
         assert!(!player.is_playing());
         player.advance(Duration::from_secs(50));

@@ -35,6 +35,19 @@ pub use crate::demo::tick::Tick;
 /// How many findings it has unless asked otherwise.
 pub const FINDINGS: usize = 5_000;
 
+/// Its teams: name, role in the operating model, and who is in it, by the names of their sessions.
+pub const TEAMS: [(&str, &str, &[&str]); 9] = [
+    ("cloud-governance", "oversight", &["mira.koval"]),
+    ("data", "application", &["noor.haddad"]),
+    ("developer-experience", "platform", &["tomas.brandt"]),
+    ("identity", "platform", &["olu.adeyemi"]),
+    ("mobile", "application", &["dmitri.vale"]),
+    ("payments", "application", &["ravi.menon"]),
+    ("platform", "platform", &["ines.aalto"]),
+    ("security", "control", &["jo.tanaka", "kim.lee"]),
+    ("storefront", "application", &["lena.ostrow", "petra.lind"]),
+];
+
 /// The embedded organisation at one time.
 pub struct Organization {
     now: Timestamp,

@@ -63,6 +63,13 @@ impl Address {
     }
 }
 
+impl Server {
+    /// Host, port and user to log in as.
+    pub fn login(&self) -> (&str, u16, &str) {
+        (self.options.get_host(), self.options.get_port(), self.options.get_username())
+    }
+}
+
 impl fmt::Display for Address {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {

@@ -175,7 +175,15 @@ fn sort_equal(items: &mut [Item], fresh: &mut [bool], parts: &[Option<Parts<'_>>
     let cased = |item: &Item| {
         part(item).is_some_and(|part| part.tails.has_upper(item.row as usize) || part.heads.has_upper(head(part, item)))
     };
-    if !items.iter().any(cased) {
+    // Nearly always they are one text: no need to write them all out.
+    let same = |item: &Item, other: &Item| match (part(item), part(other)) {
+        (Some(a), Some(b)) => {
+            a.tails.same_case(item.row as usize, b.tails, other.row as usize)
+                && a.heads.same_case(head(a, item), b.heads, head(b, other))
+        }
+        _ => false,
+    };
+    if !items.iter().any(cased) || items.iter().all(|item| same(item, &items[0])) {
         return;
     }
     let given = |item: &Item| {

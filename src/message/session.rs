@@ -71,11 +71,11 @@ pub struct Saved {
 /// Asked of `work`.
 #[derive(Debug, Clone)]
 pub enum Ask {
-    Open(LiveId, Opening),
+    Open(LiveId, Box<Opening>),
     /// Bytes for the node, as typed.
     Input(LiveId, Vec<u8>),
     Resize(LiveId, Size),
-    Forward(LiveId, Forwarding),
+    Forward(LiveId, Box<Forwarding>),
     /// Ends a session or a forward.
     End(LiveId),
     /// Starts a forward that has ended once more.

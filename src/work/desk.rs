@@ -19,7 +19,7 @@ use crate::ledger::local::{Ask, Target};
 use crate::ledger::outbox::{Delivery, Parcel};
 use crate::ledger::store::Append;
 use crate::listing::index::RowId;
-use crate::message::{On, Opened, Proposal, Settled, Staged, Step};
+use crate::message::{On, Opened, Proposal, Settled, Staged, Step, Stopped};
 use crate::model::account::{Account, Caller};
 use crate::model::arn::Arn;
 use crate::model::decision::{Actor, Decision, Draft, Entry, Subject, person};
@@ -303,6 +303,24 @@ impl Desk {
     /// Those of [`Ledger::history`].
     pub async fn history(&self, subject: &Subject) -> Result<Vec<Entry>, LedgerError> {
         self.ledger.history(subject).await
+    }
+
+    /// What of a finding, by its row's key, was stopped on its way to Security Hub, the oldest first.
+    ///
+    /// # Errors
+    /// In words: it is gone, or the local side cannot be read.
+    pub async fn stopped(&self, key: u64) -> Result<Vec<Stopped>, String> {
+        let library = Arc::clone(&self.library);
+        let found = tokio::task::spawn_blocking(move || library.read().some(&[key]).map_err(|e| e.to_string()));
+        let found = found.await.map_err(|e| e.to_string())??;
+        let (finding, _) = found.first().ok_or("This finding is gone: it went away with the last refresh.")?;
+        let parcels = self.ledger.local().deliveries_of(finding.key).await.map_err(|e| e.to_string())?;
+        let stopped = parcels.into_iter().filter(|p| matches!(p.state, Delivery::Failed | Delivery::Conflict));
+        let told = |p: Parcel| {
+            let what = format!("{} (entry {})", p.entry.decision.word(), p.entry.sequence);
+            Stopped { position: p.position, what, said: p.said }
+        };
+        Ok(stopped.map(told).collect())
     }
 
     /// Follows the ledger until nobody listens: others' decisions, what is over, what was kept while it was out of reach.

@@ -193,6 +193,35 @@ async fn serve(
                     let _ = outcomes.send(Outcome::Answer { ticket, answer: Answer::Decided(settled) }).await;
                 });
             }
+            Effect::Stopped { ticket, key } => {
+                let (desk, outcomes) = (at(&desk), outcomes.clone());
+                tokio::spawn(async move {
+                    let stopped = match desk {
+                        Ok(desk) => desk.stopped(key).await,
+                        Err(why) => Err(why),
+                    };
+                    let _ = outcomes.send(Outcome::Answer { ticket, answer: Answer::Stopped(stopped) }).await;
+                });
+            }
+            Effect::Resolve { position, send } => {
+                let (desk, hubs, library, outcomes) = (at(&desk), hubs.clone(), Arc::clone(&library), outcomes.clone());
+                tokio::spawn(async move {
+                    let done = match (desk, hubs) {
+                        (Ok(desk), Some(hubs)) => {
+                            let delivery = Delivery::new(desk.ledger().clone(), library, hubs, desk.system());
+                            delivery.resolve(position, send).await
+                        }
+                        (Err(why), _) => Err(why),
+                        (_, None) => Err("There is no Security Hub here.".to_owned()),
+                    };
+                    let (text, bad) = match done {
+                        Ok(()) if send => ("It is sent, over what stands in Security Hub.".to_owned(), false),
+                        Ok(()) => ("It is not sent; what stands in Security Hub stays.".to_owned(), false),
+                        Err(why) => (why, true),
+                    };
+                    let _ = outcomes.send(Outcome::Notice { text, bad }).await;
+                });
+            }
             Effect::Handover { ticket, world, since } => {
                 let (desk, outcomes) = (at(&desk), outcomes.clone());
                 tokio::spawn(async move {

@@ -148,6 +148,8 @@ pub fn slot(effect: &Effect) -> Option<Slot> {
         Effect::Stage { .. }
         | Effect::Decide { .. }
         | Effect::Handover { .. }
+        | Effect::Stopped { .. }
+        | Effect::Resolve { .. }
         | Effect::Refresh
         | Effect::CancelSweep
         | Effect::Session(_)
@@ -172,6 +174,8 @@ pub fn perform(effect: Effect, library: &Library, now: Timestamp, cancel: &Cance
         Effect::Stage { .. }
         | Effect::Decide { .. }
         | Effect::Handover { .. }
+        | Effect::Stopped { .. }
+        | Effect::Resolve { .. }
         | Effect::Refresh
         | Effect::CancelSweep
         | Effect::Session(_)

@@ -115,7 +115,14 @@ pub struct Begin {
 
 impl Default for Begin {
     fn default() -> Self {
-        Self { theme: "dark", depth: Depth::True, glyphs: UNICODE, read_only: false, forwards: Vec::new(), remembered: Json::Null }
+        Self {
+            theme: "dark",
+            depth: Depth::True,
+            glyphs: UNICODE,
+            read_only: false,
+            forwards: Vec::new(),
+            remembered: Json::Null,
+        }
     }
 }
 
@@ -149,17 +156,8 @@ impl Driver {
     pub fn unanswered(scene: Scene, (width, height): (u16, u16), begin: Begin) -> Self {
         let Begin { theme, depth, glyphs, read_only, forwards, remembered } = begin;
         let theme = Theme::named(theme, depth, glyphs).unwrap();
-        let settings = Settings {
-            theme,
-            depth,
-            glyphs,
-            keys: BTreeMap::new(),
-            read_only,
-            forwards,
-            leaves: false,
-            only: None,
-            remembered,
-        };
+        let settings =
+            Settings { theme, depth, glyphs, keys: BTreeMap::new(), read_only, forwards, leaves: false, only: None, remembered };
         let app = App::new(Arc::clone(&scene.world), now(), settings).unwrap();
         let mut driver = Self {
             app,
@@ -271,6 +269,10 @@ impl Driver {
             self.effects.push(asking);
             return Vec::new();
         }
+        if matches!(asking, Effect::Stopped { .. } | Effect::Resolve { .. }) {
+            self.effects.push(asking);
+            return Vec::new();
+        }
         let outcome = perform(asking, &self.scene.library, self.now, &Cancel::new());
         outcome.map_or_else(Vec::new, |outcome| self.app.outcome(outcome, self.now))
     }
@@ -332,14 +334,8 @@ impl Driver {
     /// A forward through the machine of the first session, in a state.
     pub fn forward(&mut self, id: u64, state: State) {
         let machine = self.app.live().sessions[0].machine.clone();
-        let wanted = Forwarding {
-            machine,
-            reason: "INC-7".into(),
-            host: Some("db.internal".into()),
-            port: 5432,
-            local: 0,
-            lanes: 2,
-        };
+        let wanted =
+            Forwarding { machine, reason: "INC-7".into(), host: Some("db.internal".into()), port: 5432, local: 0, lanes: 2 };
         let forward = LiveForward {
             id: LiveId(id),
             wanted,

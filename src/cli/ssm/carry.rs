@@ -247,7 +247,7 @@ pub(super) async fn forward(
     let At { way, book, config, recordings, desk, at: _kept, .. } = at;
     let (outcomes, mut heard) = mpsc::channel(64);
     let sessions = Sessions::new(way, book, config.sessions.clone(), recordings, outcomes);
-    sessions.ask(Ask::Forward(LiveId(1), wanted.clone()));
+    sessions.ask(Ask::Forward(LiveId(1), Box::new(wanted.clone())));
     let mut stop = crate::console::run::Stop::new()?;
     let (mut told, mut notice, mut failed) = (false, None, None);
     loop {

@@ -186,7 +186,9 @@ impl Browse {
                 None => &[Scope::List, Scope::Row, Scope::Moving, Scope::Global],
             },
             Some((open, _)) if open.layer == Layer::Detail => match self.decides() {
-                Some(Scope::Finding) => &[Scope::Detail, Scope::Finding, Scope::Machine, Scope::Row, Scope::Moving, Scope::Global],
+                Some(Scope::Finding) => {
+                    &[Scope::Detail, Scope::Finding, Scope::Machine, Scope::Row, Scope::Moving, Scope::Global]
+                }
                 Some(Scope::Node) => &[Scope::Detail, Scope::Node, Scope::Machine, Scope::Row, Scope::Moving, Scope::Global],
                 Some(Scope::Machine) => &[Scope::Detail, Scope::Machine, Scope::Row, Scope::Moving, Scope::Global],
                 Some(_) => &[Scope::Detail, Scope::Owned, Scope::Row, Scope::Moving, Scope::Global],
@@ -349,6 +351,7 @@ impl Browse {
             | Answer::Staged(_)
             | Answer::Deciding(_)
             | Answer::Decided(_)
+            | Answer::Stopped(_)
             | Answer::Report(_) => {}
         }
     }

@@ -100,6 +100,7 @@ pub struct Location {
 
 /// What a view wants done.
 #[derive(Debug)]
+#[expect(clippy::large_enum_variant, reason = "made one at a time and taken at once")]
 pub enum Request {
     Effect(Effect),
     Go(Location),

@@ -6,6 +6,7 @@ use ratatui::layout::{Position, Rect};
 
 use crate::console::theme::Theme;
 use crate::console::widgets::input::Input;
+use crate::console::widgets::scroller::wrap;
 use crate::console::widgets::{frame, put};
 use crate::text;
 
@@ -34,12 +35,19 @@ pub struct Chooser {
     items: Vec<Item>,
     input: Input,
     cursor: usize,
+    /// What the choice is about.
+    about: Vec<String>,
 }
 
 impl Chooser {
     pub fn new(title: &'static str, items: Vec<Item>) -> Self {
         let cursor = 0;
-        Self { title, items, input: Input::default(), cursor }
+        Self { title, items, input: Input::default(), cursor, about: Vec::new() }
+    }
+    /// Says above the items what the choice is about, a paragraph each.
+    pub fn about(mut self, about: Vec<String>) -> Self {
+        self.about = about;
+        self
     }
     /// Puts the cursor on an item.
     pub fn at(mut self, item: usize) -> Self {
@@ -120,10 +128,15 @@ impl Chooser {
     pub fn draw(&self, buffer: &mut Buffer, area: Rect, theme: &Theme) -> Position {
         let shown = self.shown();
         let width = area.width.min(72);
-        let height =
-            area.height.min(u16::try_from(self.items.len()).unwrap_or(u16::MAX).saturating_add(4)).clamp(6, 22).min(area.height);
+        let about: Vec<String> = self.about.iter().flat_map(|text| wrap(text, usize::from(width.saturating_sub(4)))).collect();
+        let lines = u16::try_from(self.items.len() + about.len()).unwrap_or(u16::MAX);
+        let height = area.height.min(lines.saturating_add(4)).clamp(6, 22).min(area.height);
         let place = Rect::new(area.x + (area.width - width) / 2, area.y + (area.height - height) / 3, width, height);
-        let inside = frame(buffer, place, self.title, &theme.glyphs, theme.style("ui.border"), theme.style("ui.title"));
+        let mut inside = frame(buffer, place, self.title, &theme.glyphs, theme.style("ui.border"), theme.style("ui.title"));
+        for line in about.iter().take(usize::from(inside.height.saturating_sub(3))) {
+            put(buffer, inside.x, inside.y, inside.width, line, theme.style("ui"));
+            inside = Rect { y: inside.y + 1, height: inside.height - 1, ..inside };
+        }
         if inside.height < 2 {
             return Position::new(inside.x, inside.y);
         }

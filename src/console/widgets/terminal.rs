@@ -32,16 +32,15 @@ pub fn draw(buffer: &mut Buffer, area: Rect, terminal: &mut Terminal, theme: &Th
     for row in 0..rows.min(area.height) {
         for column in 0..columns.min(area.width) {
             let (is_selected, is_found) = terminal.mark(row, column);
-            if is_selected || is_found {
-                if let Some(cell) = buffer.cell_mut((area.x + column, area.y + row)) {
-                    cell.set_style(if is_selected { selected } else { found });
-                }
+            if (is_selected || is_found)
+                && let Some(cell) = buffer.cell_mut((area.x + column, area.y + row))
+            {
+                cell.set_style(if is_selected { selected } else { found });
             }
         }
     }
     let cursor = terminal.cursor()?;
-    (cursor.row < area.height && cursor.column < area.width)
-        .then(|| Position::new(area.x + cursor.column, area.y + cursor.row))
+    (cursor.row < area.height && cursor.column < area.width).then(|| Position::new(area.x + cursor.column, area.y + cursor.row))
 }
 
 fn style(wanted: Wanted, theme: &Theme) -> Style {

@@ -87,8 +87,8 @@ impl Sessions {
     /// Does what is asked; returns at once.
     pub fn ask(&self, ask: Ask) {
         match ask {
-            Ask::Open(id, opening) => self.open(id, opening),
-            Ask::Forward(id, wanted) => self.forward(id, wanted),
+            Ask::Open(id, opening) => self.open(id, *opening),
+            Ask::Forward(id, wanted) => self.forward(id, *wanted),
             Ask::Input(id, bytes) => self.home.with(id, |entry| {
                 if let Entry::Session(shell) = entry {
                     // A session that is over takes nothing more.

@@ -139,13 +139,7 @@ fn stopped() -> Over {
     Over { why: "It was given up before it was open.".into(), bad: false, outcome: "terminated" }
 }
 
-async fn finish(
-    home: &Home,
-    caller: &crate::model::account::Caller,
-    session_id: &str,
-    ended: Ended,
-    over: Over,
-) -> Over {
+async fn finish(home: &Home, caller: &crate::model::account::Caller, session_id: &str, ended: Ended, over: Over) -> Over {
     match home.book.end(caller, session_id, ended).await {
         Ok(()) => over,
         Err(why) => Over { why: format!("{} {why}", over.why), bad: true, ..over },
@@ -278,4 +272,3 @@ fn take(home: &Home, id: LiveId, now: Status, writer: Option<&Writer>) -> bool {
     });
     news
 }
-

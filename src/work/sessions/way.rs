@@ -174,7 +174,7 @@ impl Loopback {
 struct Aws(Scope);
 
 /// What a failure means to a session.
-fn refused(failure: Failure) -> ServiceError {
+fn refused(failure: &Failure) -> ServiceError {
     let refusal = match failure.kind {
         _ if failure.code == "TargetNotConnected" => Refusal::Offline,
         _ if failure.code == "DoesNotExistException" => Refusal::Gone,
@@ -201,7 +201,7 @@ impl Service for Aws {
             let parameters = request.parameters.clone().into_iter().collect();
             let document = request.document.as_deref();
             let started = ssm::start(&self.0, &request.target, document, parameters, request.reason.as_deref()).await;
-            let started = started.map_err(refused)?;
+            let started = started.map_err(|e| refused(&e))?;
             Ok(Started {
                 session_id: started.session_id,
                 token: Token::new(started.token.as_str()),
@@ -212,7 +212,7 @@ impl Service for Aws {
 
     fn resume<'a>(&'a self, session_id: &'a str) -> BoxFuture<'a, Result<Resumed, ServiceError>> {
         Box::pin(async move {
-            let resumed = ssm::resume(&self.0, session_id).await.map_err(refused)?;
+            let resumed = ssm::resume(&self.0, session_id).await.map_err(|e| refused(&e))?;
             Ok(Resumed {
                 token: (!resumed.token.is_empty()).then(|| Token::new(resumed.token.as_str())),
                 stream_url: (!resumed.stream_url.is_empty()).then_some(resumed.stream_url),
@@ -221,16 +221,16 @@ impl Service for Aws {
     }
 
     fn terminate<'a>(&'a self, session_id: &'a str) -> BoxFuture<'a, Result<(), ServiceError>> {
-        Box::pin(async move { ssm::terminate(&self.0, session_id).await.map_err(refused) })
+        Box::pin(async move { ssm::terminate(&self.0, session_id).await.map_err(|e| refused(&e)) })
     }
 
     fn credentials(&self) -> BoxFuture<'_, Result<Option<Credentials>, ServiceError>> {
-        Box::pin(async move { self.0.credentials().await.map(Some).map_err(refused) })
+        Box::pin(async move { self.0.credentials().await.map(Some).map_err(|e| refused(&e)) })
     }
 
     fn data_key<'a>(&'a self, request: &'a DataKeyRequest) -> BoxFuture<'a, Result<DataKey, ServiceError>> {
         Box::pin(async move {
-            let key = kms::data_key(&self.0, &request.key_id, &request.context, DATA_KEY_LEN).await.map_err(refused)?;
+            let key = kms::data_key(&self.0, &request.key_id, &request.context, DATA_KEY_LEN).await.map_err(|e| refused(&e))?;
             Ok(DataKey { plain: key.plain, encrypted: key.encrypted })
         })
     }
@@ -253,7 +253,7 @@ mod tests {
 
     #[test]
     fn refusals_tell_whether_another_try_makes_sense() {
-        let of = |kind, code: &str| refused(Failure::new(kind, code, "i-1 is not connected.")).refusal;
+        let of = |kind, code: &str| refused(&Failure::new(kind, code, "i-1 is not connected.")).refusal;
         assert_eq!(of(Kind::Failed, "TargetNotConnected"), Refusal::Offline);
         assert_eq!(of(Kind::Failed, "DoesNotExistException"), Refusal::Gone);
         assert_eq!(of(Kind::Denied, "AccessDeniedException"), Refusal::Denied);

@@ -123,7 +123,9 @@ impl Table {
         let ended = row.state().is_ended();
         let ask = match (action, row) {
             (Action::EndSession, _) if !ended => Ask::End(row.id()),
-            (Action::EndSession, _) => return vec![Request::Notice("It has ended already; backspace takes it away.".into(), false)],
+            (Action::EndSession, _) => {
+                return vec![Request::Notice("It has ended already; backspace takes it away.".into(), false)];
+            }
             (Action::Restart, Row::Forward(_)) if ended => Ask::Restart(row.id()),
             (Action::Restart, Row::Forward(_)) => return vec![Request::Notice("It is still open.".into(), false)],
             (Action::Restart, Row::Session(_)) => {

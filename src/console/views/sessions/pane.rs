@@ -75,13 +75,20 @@ impl Pane {
             Mode::Live if self.keys.is_pending() => {
                 &[("~ …", ""), (".", "end"), ("d", "detach"), ("b", "back"), ("s", "search"), ("n", "next"), ("?", "all")]
             }
-            Mode::Live => &[("~?", "escapes, after enter"), ("~d", "detach"), ("~.", "end"), ("~b", "read back"), ("~s", "search")],
+            Mode::Live => {
+                &[("~?", "escapes, after enter"), ("~d", "detach"), ("~.", "end"), ("~b", "read back"), ("~s", "search")]
+            }
             Mode::Help => &[("any key", "goes on")],
             Mode::Paste(_) => &[("enter", "paste"), ("esc", "leave it")],
             Mode::Search(_) => &[("enter", "search upwards"), ("esc", "leave")],
-            Mode::Reading(_) => {
-                &[("j k", "move"), ("ctrl-b ctrl-f", "page"), ("v", "select"), ("c", "copy"), ("/ n N", "search"), ("esc", "leave")]
-            }
+            Mode::Reading(_) => &[
+                ("j k", "move"),
+                ("ctrl-b ctrl-f", "page"),
+                ("v", "select"),
+                ("c", "copy"),
+                ("/ n N", "search"),
+                ("esc", "leave"),
+            ],
         };
         pairs.iter().map(|(keys, word)| ((*keys).to_owned(), *word)).collect()
     }
