@@ -790,7 +790,7 @@ fn a_console_and_the_command_line_deliver_by_themselves() {
         let (cache, ledger) = places(&cloud, home.path());
         let config = Config::parse("").unwrap();
         let keeping = Keeping { preferences: None, ledger: Some(ledger.clone()) };
-        let mut work = start(live(&cloud, Some(cache)), &config, keeping.clone(), Timestamp::now());
+        let mut work = start(source::open(live(&cloud, Some(cache)), &config, Timestamp::now()), &config, keeping.clone());
         let finding = asff::finding(&document(account, HERE, 0).to_string()).unwrap();
         let on = On::Findings([finding.key.short()].into());
         let proposal = Proposal { on, decision: status(Status::Resolved), reason: String::new() };
@@ -858,6 +858,46 @@ fn a_console_and_the_command_line_deliver_by_themselves() {
         assert_eq!(code, 0, "{err}");
         assert_eq!(there()["UserDefinedFields"], json!({ "bartizanOwner": "platform" }));
         assert_eq!(there()["VerificationState"], "TRUE_POSITIVE", "what was not decided stays");
+
+        // Once more, and a person sends it from the console.
+        cloud.hub(|hub| hub.edit(account, HERE, &key, |doc| doc["Workflow"] = json!({ "Status": "NOTIFIED" })));
+        let (code, _, err) = run(&["triage", "assign", id, "--owner", "payments"]);
+        assert_eq!(code, 3, "decided and not delivered: {err}");
+        let cache = places(&cloud, home.path()).0;
+        let mut work = start(source::open(live(&cloud, Some(cache)), &config, Timestamp::now()), &config, keeping.clone());
+        let mut asked = false;
+        let sent = async {
+            while let Some(outcome) = work.outcomes.recv().await {
+                match outcome {
+                    Outcome::World(world) => {
+                        let known = world.index(ListingId::Findings).find(finding.key.short()).is_some();
+                        if known && world.estate.caller.is_some() && !asked {
+                            let (ticket, key) = (ticket(Slot::Decision), finding.key.short());
+                            work.effects.send(Effect::Stopped { ticket, key }).unwrap();
+                            asked = true;
+                        }
+                    }
+                    // The ledger opens beside the first world.
+                    Outcome::Answer { answer: Answer::Stopped(Err(_)), ticket } => {
+                        let key = finding.key.short();
+                        work.effects.send(Effect::Stopped { ticket, key }).unwrap();
+                    }
+                    Outcome::Answer { answer: Answer::Stopped(Ok(stopped)), .. } => {
+                        assert_eq!(stopped.len(), 1, "{stopped:?}");
+                        assert!(stopped[0].said.contains("status NOTIFIED"), "{stopped:?}");
+                        work.effects.send(Effect::Resolve { position: stopped[0].position, send: true }).unwrap();
+                    }
+                    Outcome::Notice { text, bad: false } if text.contains("It is sent") => break,
+                    _ => {}
+                }
+            }
+            while there()["UserDefinedFields"]["bartizanOwner"] != "payments" {
+                tokio::time::sleep(Duration::from_millis(10)).await;
+            }
+        };
+        tokio::time::timeout(Duration::from_secs(60), sent).await.expect("the stopped delivery was not sent");
+        drop(work.effects);
+        while work.outcomes.recv().await.is_some() {}
         assert_eq!(run(&["ledger", "outbox"]).1.trim(), "[]");
 
         // Read-only: what waits in the outbox stays there, however long the console looks.
@@ -869,7 +909,7 @@ fn a_console_and_the_command_line_deliver_by_themselves() {
         open.decide(vec![ask]).await.unwrap();
         cloud.forget_calls();
         let read_only = Config { read_only: true, ..config };
-        let mut work = start(live(&cloud, None), &read_only, keeping, Timestamp::now());
+        let mut work = start(source::open(live(&cloud, None), &read_only, Timestamp::now()), &read_only, keeping);
         let looked = async {
             while let Some(outcome) = work.outcomes.recv().await {
                 if let Outcome::World(world) = outcome
@@ -890,7 +930,7 @@ fn a_console_and_the_command_line_deliver_by_themselves() {
 #[test]
 fn a_killed_command_line_loses_and_repeats_nothing() {
     run(async {
-        const KILLS: u64 = 60;
+        const KILLS: u64 = 200;
         let cloud = bare();
         let account = cloud.management();
         cloud.hub(|hub| hub.put(account, HERE, document(account, HERE, 0)));
@@ -899,7 +939,7 @@ fn a_killed_command_line_loses_and_repeats_nothing() {
         let finding = asff::finding(&document(account, HERE, 0).to_string()).unwrap();
         // A console has been here: the cache knows the finding.
         let config = Config::parse("").unwrap();
-        let mut work = start(live(&cloud, Some(cache)), &config, Keeping::default(), Timestamp::now());
+        let mut work = start(source::open(live(&cloud, Some(cache)), &config, Timestamp::now()), &config, Keeping::default());
         let known = async {
             while let Some(outcome) = work.outcomes.recv().await {
                 if let Outcome::World(world) = outcome

@@ -208,6 +208,8 @@ async fn serve(
                 tokio::spawn(async move {
                     let done = match (desk, hubs) {
                         (Ok(desk), Some(hubs)) => {
+                            // Cached findings show before anybody is signed in.
+                            hubs.connected().await;
                             let delivery = Delivery::new(desk.ledger().clone(), library, hubs, desk.system());
                             delivery.resolve(position, send).await
                         }
