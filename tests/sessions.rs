@@ -282,7 +282,7 @@ fn forwards_are_asked_for_listed_ended_and_started_again() {
     assert_eq!((wanted.destination().as_str(), wanted.local, wanted.lanes), ("db.internal:5432", 0, 1));
     let forward = LiveForward {
         id: *id,
-        wanted: wanted.clone(),
+        wanted: (**wanted).clone(),
         state: State::Starting,
         local: String::new(),
         lanes: 0,

@@ -13,6 +13,8 @@ use std::collections::BTreeMap;
 
 /// Where a node lives: (account, region).
 type Place = (String, String);
+/// What answers a request that changes something.
+type Change = fn(&mut Nodes, &Place, &Value) -> Result<Value, Refusal>;
 
 /// The managed nodes and sessions of all accounts and regions, as their API documents (times as epoch seconds).
 #[derive(Default)]
@@ -69,7 +71,7 @@ impl Nodes {
     /// Answers a request, or `None` for what is left to moto.
     pub fn answer(&mut self, asked: &Asked) -> Option<Result<Value, Refusal>> {
         let place = (asked.account.clone(), asked.region.clone());
-        let change: Option<fn(&mut Self, &Place, &Value) -> Result<Value, Refusal>> = match asked.action.as_str() {
+        let change: Option<Change> = match asked.action.as_str() {
             "StartSession" => Some(Self::start),
             "ResumeSession" => Some(Self::resume),
             "TerminateSession" => Some(Self::terminate),
