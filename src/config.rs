@@ -24,6 +24,8 @@ pub struct Config {
     /// Refuse everything that writes.
     pub read_only: bool,
     pub aws: Aws,
+    /// What identities are held against.
+    pub iam: Identities,
     /// Who decides what, and until when: teams and their roles, approvals, service levels.
     pub triage: Policy,
     /// Where decisions are kept.
@@ -39,6 +41,22 @@ pub struct Config {
     pub tags: TagKeys,
     /// Keys to actions, by scope: `[keys.list]`, `"ctrl-n" = "down"`.
     pub keys: BTreeMap<String, BTreeMap<String, String>>,
+}
+
+/// What identities are held against.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Identities {
+    /// An access key older than this many days is too old.
+    pub key_max_days: i64,
+    /// Every user and role that people made must have a permissions boundary.
+    pub boundary_required: bool,
+}
+
+impl Default for Identities {
+    fn default() -> Self {
+        Self { key_max_days: 90, boundary_required: false }
+    }
 }
 
 /// The ledger of decisions.
@@ -180,6 +198,7 @@ impl Default for Config {
             mouse: true,
             read_only: false,
             aws: Aws::default(),
+            iam: Identities::default(),
             triage: Policy::default(),
             ledger: Ledger::default(),
             sessions: Sessions::default(),

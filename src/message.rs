@@ -36,12 +36,16 @@ pub enum Slot {
     Rows(ListingId),
     /// The row that is open in full.
     Detail(ListingId),
+    /// The row that is likely to be opened next.
+    Ahead(ListingId),
     /// The figures of the overview.
     Overview,
     Export,
     /// The decision that is being made.
     Decision,
     Report,
+    /// The question about identities.
+    Question,
 }
 
 /// What is to be decided on.
@@ -123,6 +127,8 @@ pub enum Effect {
     Decide { ticket: Ticket, estate: Arc<Estate>, staged: Arc<Staged> },
     /// What came in, was decided, is overdue; answered by [`Answer::Report`].
     Handover { ticket: Ticket, world: Arc<World>, since: SignedDuration },
+    /// Answer a question about identities, as typed; answered by [`Answer::Detail`].
+    Question { ticket: Ticket, estate: Arc<Estate>, text: String },
     /// What of a finding, by its row's key, was stopped on its way to Security Hub; answered by [`Answer::Stopped`].
     Stopped { ticket: Ticket, key: u64 },
     /// A person's word on a stopped delivery, by its place in the outbox: send it over what stands there, or drop it.

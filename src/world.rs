@@ -67,6 +67,7 @@ impl World {
             findings: Index::new(Arc::clone(&ListingId::Findings.get().schema)),
             board: Arc::default(),
             decisions: Index::new(Arc::clone(&ListingId::Decisions.get().schema)),
+            standings: Arc::default(),
             now: Timestamp::UNIX_EPOCH,
         };
         let indexes = ListingId::ALL.iter().map(|id| id.get().index(&facts)).collect();

@@ -173,7 +173,10 @@ fn rows_are_filtered_sorted_chosen_and_limited() {
         home.run(&all).json()
     };
     let all = list(&[]);
-    assert_eq!(all.len(), 5000);
+    // What is judged of the estate stands beside what was reported.
+    let judged = all.iter().filter(|r| r["source"] == serde_json::json!(["bartizan"])).count();
+    assert!(judged > 100, "{judged}");
+    assert_eq!(all.len(), 5000 + judged);
     let bad = list(&[
         "--filter",
         "severity>=high status:new",
@@ -185,7 +188,7 @@ fn rows_are_filtered_sorted_chosen_and_limited() {
     let wanted = |row: &&Value| ["HIGH", "CRITICAL"].contains(&row["severity"].as_str().unwrap()) && row["status"] == "NEW";
     let want: BTreeSet<&str> = all.iter().filter(wanted).map(|r| r["id"].as_str().unwrap()).collect();
     assert_eq!(bad.iter().map(|r| r["id"].as_str().unwrap()).collect::<BTreeSet<_>>(), want);
-    assert!(!want.is_empty() && want.len() < 5000);
+    assert!(!want.is_empty() && want.len() < all.len());
     assert_eq!(bad[0].as_object().unwrap().keys().collect::<Vec<_>>(), ["id", "title", "severity", "status"]);
     let order: Vec<(String, bool)> =
         bad.iter().map(|r| (r["title"].as_str().unwrap().to_lowercase(), r["severity"] != "CRITICAL")).collect();
@@ -336,9 +339,10 @@ fn the_demo_collected_into_a_file_lists_the_same() {
     let out = out.to_str().unwrap();
     let ran = home.run(&["collect", "--from", "demo", "--out", out]);
     assert_eq!((ran.code, ran.out.as_str()), (0, ""), "{}", ran.err);
-    assert!(ran.err.contains("24 accounts, 4 regions, 5,000 findings"), "{}", ran.err);
     let (estate, findings) = estate::read(fs::File::open(out).unwrap()).unwrap();
-    assert_eq!((estate.accounts.len(), findings.len()), (24, 5000));
+    let judged = findings.iter().filter(|f| f.source.name == "bartizan").count();
+    assert_eq!((estate.accounts.len(), findings.len()), (24, 5000 + judged));
+    assert!(ran.err.contains(&format!("24 accounts, 4 regions, 5,{judged} findings")), "{}", ran.err);
     for listing in ["accounts", "principals", "interfaces", "sessions"] {
         let rows = |from: &str| -> BTreeSet<String> {
             let rows = home.run(&["list", listing, "--from", from, "-o", "json", "--columns", "id"]).json();

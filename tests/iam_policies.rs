@@ -12,6 +12,8 @@ use bartizan::iam::graph::{Graph, Power};
 use bartizan::iam::lint::{Kind, lint};
 use bartizan::iam::policy::Policy;
 use bartizan::iam::read::authorization_details;
+use bartizan::iam::sets::Set;
+use bartizan::iam::sets::glob::ArnPattern;
 use bartizan::model::principal::Document;
 use proptest::prelude::*;
 
@@ -333,4 +335,22 @@ fn an_account_answers_with_everything_that_applies() {
     assert_eq!(who(&account), [""; 0]);
     let denied = account.can("user/ada", "s3:GetObject", object, &none).unwrap();
     assert_eq!((denied.decision, denied.because[0].policy.as_str()), (Decision::Denied { explicit: true }, "guard"));
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 4_000, failure_persistence: None, ..ProptestConfig::default() })]
+
+    /// The quick comparison of two ARN patterns says what the exact sets say.
+    #[test]
+    fn patterns_overlap_as_their_sets_do(
+        a in "(arn|\\*):[aw*?]{0,3}:[s3*?]{0,3}:[ab*]{0,2}:[12*?]{0,3}:[ab*?:/]{0,6}",
+        b in "(arn|\\*):[aw*?]{0,3}:[s3*?]{0,3}:[ab*]{0,2}:[12*?]{0,3}:[ab*?:/]{0,6}",
+    ) {
+        let (x, y) = (ArnPattern::new(&a), ArnPattern::new(&b));
+        let exact = Set::arns(&x).overlaps(&Set::arns(&y));
+        if let Ok(exact) = exact {
+            prop_assert_eq!(x.overlaps(&y), exact, "{} and {}", a, b);
+            prop_assert_eq!(y.overlaps(&x), exact);
+        }
+    }
 }

@@ -61,6 +61,9 @@ fn place(driver: &mut Driver) -> usize {
     all.iter().position(|other| *other == id).unwrap()
 }
 
+/// The keys that lead to an answer.
+const ANSWER: &[&str] = &["Q", "'who can become administrator", "enter"];
+
 /// Whether a key did what it should.
 type Holds = fn(&mut Driver, &Before) -> bool;
 
@@ -109,7 +112,7 @@ fn proof(name: &str) -> (&'static [&'static str], Holds) {
         "left" => (&["2", "l"], |d, b| !b.screen.contains(" SEV") && d.shows(" SEV")),
         "right" => (&["2"], |d, b| b.screen.contains(" SEV") && !d.shows(" SEV")),
         "next-tab" => (&["5"], |d, b| b.title.contains("Principals") && d.title().contains("Access keys")),
-        "previous-tab" => (&["5"], |d, _| d.shows("PROVIDER") || d.title().contains("roviders")),
+        "previous-tab" => (&["5"], |d, _| d.title().contains("Pipelines")),
         "back" => (&["2", "enter"], |d, _| d.foot().contains("enter open")),
         "history-back" => (&["2", "4"], |d, _| d.app.view_name() == "findings"),
         "history-forward" => (&["2", "4", "["], |d, _| d.app.view_name() == "accounts"),
@@ -126,11 +129,17 @@ fn proof(name: &str) -> (&'static [&'static str], Holds) {
         "status" => (&["2"], |d, _| d.shows("Status: ") && d.shows("[NEW]")),
         "triage" => (&["2"], |d, _| d.shows("Decide") && d.shows("accept risk")),
         "again" => (&["2"], |d, _| d.foot().contains("Nothing was decided yet")),
+        "stopped" => (&["2"], |d, _| matches!(d.effects.last(), Some(Effect::Stopped { .. }))),
         "mine" => (&["2"], |d, _| d.title().contains("0 of 5,000") && d.title().contains("assignee")),
         "my-teams" => (&["2"], |d, _| d.foot().contains("You are in no team")),
         "unowned" => (&["2"], |d, _| d.title().contains("owner:unowned")),
         "own" => (&["4"], |d, _| d.shows("Assign: ")),
         "note-on" => (&["4"], |d, _| d.shows("Note: ")),
+        "ask" => (&["2"], |d, _| d.app.view_name() == "iam" && d.shows("who can ACTION on RESOURCE") && d.drawn.cursor.is_some()),
+        "follow-answer" => (ANSWER, |d, b| b.screen.contains("Ask: ") && !d.shows("Ask: ") && d.title().contains("1 of ")),
+        "next-answer-link" | "previous-answer-link" => (ANSWER, |d, b| d.screen() == b.screen && d.styles() != b.styles),
+        "answer-document" => (ANSWER, |d, b| d.shows("\"sections\"") && !b.screen.contains("\"sections\"")),
+        "copy-answer" => (ANSWER, |d, _| d.copies.len() == 1 && d.copies[0].contains("\"sections\"")),
         "handover" => (&["2"], |d, _| d.shows("Hand-over, the last 12 hours")),
         "queues" => (&[], |d, _| d.app.view_name() == "queues"),
         "overview" => (&["2"], |d, _| d.app.view_name() == "overview"),

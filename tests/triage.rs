@@ -297,6 +297,19 @@ fn a_long_queue_takes_one_key_a_finding() {
     let third = id_here(&mut driver);
     assert!(third != second && third != first);
     assert_eq!(many(&driver, "owner_by:explicit"), 2);
+    // The next one is read while the open one is: it shows before anything answers.
+    driver.press("enter");
+    let next = {
+        driver.press("J");
+        let shown = driver.screen();
+        driver.press("K");
+        shown
+    };
+    driver.hold();
+    driver.press("J");
+    assert_eq!(driver.screen(), next);
+    driver.release();
+    driver.keys(&["esc", "k"]);
     // In the open finding too: the next one is opened.
     driver.keys(&["enter", "T"]);
     assert_eq!(many(&driver, "owner_by:explicit"), 3);

@@ -27,8 +27,8 @@ const ROOMS: &[(&str, &[&str])] = &[
     (
         "work",
         &[
-            "model", "listing", "text", "terminal", "triage", "config", "catalog", "world", "message", "formats", "aws", "cache",
-            "ledger", "demo", "ssm",
+            "model", "listing", "text", "terminal", "triage", "iam", "network", "config", "catalog", "world", "message",
+            "formats", "aws", "cache", "ledger", "demo", "ssm",
         ],
     ),
     ("console", &["model", "listing", "text", "terminal", "triage", "catalog", "world", "message"]),

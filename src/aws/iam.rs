@@ -4,18 +4,22 @@ use std::time::Duration;
 
 use aws_sdk_iam::operation::{
     generate_credential_report::builders::GenerateCredentialReportFluentBuilder,
+    generate_service_last_accessed_details::builders::GenerateServiceLastAccessedDetailsFluentBuilder,
     get_access_key_last_used::builders::GetAccessKeyLastUsedFluentBuilder,
     get_account_authorization_details::builders::GetAccountAuthorizationDetailsFluentBuilder,
     get_account_password_policy::builders::GetAccountPasswordPolicyFluentBuilder,
     get_account_summary::builders::GetAccountSummaryFluentBuilder,
     get_credential_report::builders::GetCredentialReportFluentBuilder,
     get_open_id_connect_provider::builders::GetOpenIDConnectProviderFluentBuilder,
-    get_saml_provider::builders::GetSAMLProviderFluentBuilder, list_access_keys::builders::ListAccessKeysFluentBuilder,
-    list_account_aliases::builders::ListAccountAliasesFluentBuilder,
+    get_saml_provider::builders::GetSAMLProviderFluentBuilder,
+    get_service_last_accessed_details::builders::GetServiceLastAccessedDetailsFluentBuilder,
+    list_access_keys::builders::ListAccessKeysFluentBuilder, list_account_aliases::builders::ListAccountAliasesFluentBuilder,
     list_open_id_connect_providers::builders::ListOpenIDConnectProvidersFluentBuilder,
     list_saml_providers::builders::ListSAMLProvidersFluentBuilder,
 };
+use aws_sdk_iam::types::AccessAdvisorUsageGranularityType;
 use futures_util::StreamExt;
+use jiff::Timestamp;
 use serde::Deserialize;
 use serde_json::Value;
 
@@ -23,7 +27,7 @@ use crate::aws::call::{Rate, calls};
 use crate::aws::error::{Failure, Kind};
 use crate::aws::scope::{Answer, Read, Scope, Tally, objects};
 use crate::model::Extra;
-use crate::model::principal::{AccessKey, CredentialRow, Identity, OidcProvider, SamlProvider};
+use crate::model::principal::{AccessKey, CredentialRow, Identity, LastAccessed, OidcProvider, SamlProvider};
 
 // AWS publishes no figures for IAM; careful ones, which the limiter lowers where AWS wants it slower.
 const READS: Rate = Rate { per_second: 10.0, burst: 20.0 };
@@ -47,6 +51,8 @@ calls! {
     ACCESS_KEYS = "iam:ListAccessKeys", Global, Query, READS, NEXT, "access keys", ListAccessKeysFluentBuilder;
     KEY_LAST_USED = "iam:GetAccessKeyLastUsed", Global, Query, READS, None, "last uses of access keys", GetAccessKeyLastUsedFluentBuilder;
     ALIASES = "iam:ListAccountAliases", Global, Query, READS, NEXT, "the account's alias", ListAccountAliasesFluentBuilder;
+    GENERATE_ACCESSED = "iam:GenerateServiceLastAccessedDetails", Global, Query, REPORT, None, "reports of what principals used", GenerateServiceLastAccessedDetailsFluentBuilder;
+    ACCESSED = "iam:GetServiceLastAccessedDetails", Global, Query, READS, NEXT, "services that principals used", GetServiceLastAccessedDetailsFluentBuilder;
 }
 
 /// All of an account's IAM.
@@ -69,7 +75,7 @@ pub async fn identity(scope: &Scope) -> Answer<Identity> {
     let all = &mut coverage;
     let mut value = first.0.into(all);
     value.access_keys = first.1.into(all);
-    value.credentials = report.into(all);
+    (value.credentials, value.credentials_made) = report.into(all);
     value.password_policy = policy.into(all);
     value.summary = summary.into(all);
     value.saml_providers = saml.into(all);
@@ -101,7 +107,7 @@ async fn details(scope: &Scope) -> Answer<Identity> {
 }
 
 /// Has the report made, waits for it, reads its rows. Where it may not be made, the last one is read.
-async fn credential_report(scope: &Scope) -> Answer<Vec<CredentialRow>> {
+async fn credential_report(scope: &Scope) -> Answer<(Vec<CredentialRow>, Option<Timestamp>)> {
     let iam = scope.iam();
     let mut made = Tally::new(GENERATE_REPORT);
     for poll in 0.. {
@@ -123,15 +129,92 @@ async fn credential_report(scope: &Scope) -> Answer<Vec<CredentialRow>> {
         }
     }
     let mut got = Tally::new(GET_REPORT);
-    let mut value = Vec::new();
-    match scope.value(&iam.get_credential_report()).await.and_then(|answer| report_rows(&answer)) {
-        Ok(rows) => {
-            got.count = rows.len() as u64;
-            value = rows;
+    let mut value = (Vec::new(), None);
+    let answer = scope.value(&iam.get_credential_report()).await;
+    match answer.and_then(|answer| report_rows(&answer).map(|rows| (rows, made_at(&answer["GeneratedTime"])))) {
+        Ok(report) => {
+            got.count = report.0.len() as u64;
+            value = report;
         }
         Err(failure) => got.fail(failure),
     }
     Answer { value, coverage: vec![scope.covered(&made), scope.covered(&got)] }
+}
+
+/// What each of these principals used of what it is granted, by service and where AWS knows it by action. AWS makes a
+/// report for each, which takes seconds.
+pub async fn last_accessed(scope: &Scope, arns: Vec<String>) -> Answer<Vec<LastAccessed>> {
+    let iam = scope.iam();
+    let mut each = futures_util::stream::iter(arns)
+        .map(|arn| async move {
+            let (mut made, mut got) = (Tally::new(GENERATE_ACCESSED), Tally::new(ACCESSED));
+            let request = iam.generate_service_last_accessed_details().arn(&arn);
+            let asked = scope.value(&request.granularity(AccessAdvisorUsageGranularityType::ActionLevel)).await;
+            let job = asked.and_then(|answer| match answer["JobId"].as_str() {
+                Some(job) => Ok(job.to_owned()),
+                None => Err(Failure::unreadable(format!("AWS began no report for {arn}"))),
+            });
+            let value = match made.add(job) {
+                Some(job) => got.add(accessed(scope, arn, &job).await),
+                None => None,
+            };
+            (value, made, got)
+        })
+        .buffered(4);
+    let (mut all_made, mut all_got) = (Tally::new(GENERATE_ACCESSED), Tally::new(ACCESSED));
+    let mut value = Vec::new();
+    while let Some((one, made, got)) = each.next().await {
+        value.extend(one);
+        all_made.join(made);
+        all_got.join(got);
+    }
+    drop(each);
+    Answer { value, coverage: vec![scope.covered(&all_made), scope.covered(&all_got)] }
+}
+
+/// Waits for one report and reads its pages.
+async fn accessed(scope: &Scope, arn: String, job: &str) -> Result<LastAccessed, Failure> {
+    let iam = scope.iam();
+    let mut all = LastAccessed { arn, ..LastAccessed::default() };
+    let mut marker: Option<String> = None;
+    let mut polls = 0;
+    loop {
+        let mut page = scope.value(&iam.get_service_last_accessed_details().job_id(job).set_marker(marker.clone())).await?;
+        match page["JobStatus"].as_str() {
+            Some("COMPLETED") => {}
+            Some("IN_PROGRESS") if polls < REPORT_POLLS => {
+                polls += 1;
+                tokio::time::sleep(REPORT_PAUSE).await;
+                continue;
+            }
+            Some("IN_PROGRESS") => {
+                let waited = REPORT_PAUSE.as_secs() * u64::from(REPORT_POLLS);
+                return Err(Failure::new(
+                    Kind::Broken,
+                    "",
+                    format!("AWS has not made the report on {} after {waited} s", all.arn),
+                ));
+            }
+            other => {
+                let why = page["Error"]["Message"].as_str().or(other).unwrap_or("without a reason");
+                return Err(Failure::new(Kind::Failed, "", format!("AWS made no report on {}: {why}", all.arn)));
+            }
+        }
+        all.made = made_at(&page["JobCompletionDate"]).or(all.made);
+        let read = objects(&mut page, "ServicesLastAccessed", &mut all.services);
+        if let Some(why) = read.broken {
+            return Err(Failure::unreadable(why));
+        }
+        match page["Marker"].as_str() {
+            Some(next) if !next.is_empty() && marker.as_deref() != Some(next) => marker = Some(next.to_owned()),
+            _ => return Ok(all),
+        }
+    }
+}
+
+/// A time as AWS writes it.
+fn made_at(value: &Value) -> Option<Timestamp> {
+    value.as_str()?.parse().ok()
 }
 
 /// The rows of a report: base64 of CSV with a head line.

@@ -4,10 +4,12 @@
 use std::collections::BTreeMap;
 
 use aws_sdk_organizations::operation::{
-    describe_organization::builders::DescribeOrganizationFluentBuilder,
+    describe_organization::builders::DescribeOrganizationFluentBuilder, describe_policy::builders::DescribePolicyFluentBuilder,
     list_accounts_for_parent::builders::ListAccountsForParentFluentBuilder,
     list_organizational_units_for_parent::builders::ListOrganizationalUnitsForParentFluentBuilder,
-    list_roots::builders::ListRootsFluentBuilder, list_tags_for_resource::builders::ListTagsForResourceFluentBuilder,
+    list_policies::builders::ListPoliciesFluentBuilder, list_roots::builders::ListRootsFluentBuilder,
+    list_tags_for_resource::builders::ListTagsForResourceFluentBuilder,
+    list_targets_for_policy::builders::ListTargetsForPolicyFluentBuilder,
 };
 use futures_util::StreamExt;
 use jiff::Timestamp;
@@ -17,9 +19,9 @@ use serde_json::Value;
 use crate::aws::call::{Rate, calls};
 use crate::aws::error::{Failure, Kind};
 use crate::aws::scope::{Answer, Scope, Tally, objects};
-use crate::model::account::{Account, Organization, Tags, Unit};
+use crate::model::account::{Account, ControlKind, ControlPolicy, Controls, Organization, Tags, Unit};
 use crate::model::coverage::Coverage;
-use crate::model::principal::tags;
+use crate::model::principal::{Document, tags};
 use crate::model::{Extra, lenient};
 
 // AWS lists these limits for each action in "Throttling limits"
@@ -38,6 +40,9 @@ calls! {
     UNITS = "organizations:ListOrganizationalUnitsForParent", Management, Json, LISTS, NEXT, "organisational units", ListOrganizationalUnitsForParentFluentBuilder;
     ACCOUNTS = "organizations:ListAccountsForParent", Management, Json, LISTS, NEXT, "accounts", ListAccountsForParentFluentBuilder;
     TAGS = "organizations:ListTagsForResource", Management, Json, LISTS, NEXT, "account tags", ListTagsForResourceFluentBuilder;
+    POLICIES = "organizations:ListPolicies", Management, Json, LISTS, NEXT, "policies over accounts", ListPoliciesFluentBuilder;
+    POLICY = "organizations:DescribePolicy", Management, Json, LISTS, None, "policies' documents", DescribePolicyFluentBuilder;
+    TARGETS = "organizations:ListTargetsForPolicy", Management, Json, LISTS, NEXT, "what policies are attached to", ListTargetsForPolicyFluentBuilder;
 }
 
 /// What can be known of the organisation.
@@ -94,6 +99,32 @@ struct Parent {
     id: String,
     #[serde(default)]
     name: String,
+    /// Of roots: the kinds of policies and whether each is switched on.
+    #[serde(default)]
+    policy_types: Vec<PolicyKind>,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "PascalCase")]
+struct PolicyKind {
+    #[serde(rename = "Type")]
+    kind: String,
+    #[serde(default)]
+    status: String,
+}
+
+#[derive(Deserialize, Default)]
+#[serde(rename_all = "PascalCase", default)]
+struct Summary {
+    id: String,
+    arn: String,
+    name: String,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "PascalCase")]
+struct Attached {
+    target_id: String,
 }
 
 /// The organisation with its units, accounts and their tags, asked with the caller's own credentials.
@@ -116,6 +147,11 @@ pub async fn directory(scope: &Scope) -> Answer<Directory> {
     if roots.is_empty() {
         return Answer { value: alone(asked.failure.as_ref()), coverage };
     }
+    let on = |kind: ControlKind| {
+        let all = || roots.iter().flat_map(|r| &r.policy_types);
+        all().any(|p| p.kind == kind.word() && p.status.eq_ignore_ascii_case("ENABLED"))
+    };
+    let on: Vec<ControlKind> = ControlKind::ALL.iter().copied().filter(|kind| on(*kind)).collect();
     let (units, mut accounts) = walk(scope, roots, &mut coverage).await;
     tag(scope, &mut accounts, &mut coverage).await;
     let name = accounts.iter().find(|a| a.id == organization.master_account_id).map(|a| a.name.clone()).unwrap_or_default();
@@ -124,9 +160,59 @@ pub async fn directory(scope: &Scope) -> Answer<Directory> {
         management_account: organization.master_account_id,
         name,
         units,
+        controls: on.into_iter().map(|kind| Controls { kind, whole: false, policies: Vec::new() }).collect(),
         extra: organization.extra,
     };
     Answer { value: Directory::Organization { organization, accounts }, coverage }
+}
+
+/// Reads the policies of each kind that is switched on, with what each is attached to, into the organisation. Who may
+/// list accounts need not be allowed this: the directory is whole without it.
+pub async fn controls(scope: &Scope, organization: &mut Organization) -> Vec<Coverage> {
+    let client = scope.organizations();
+    let (mut listed, mut described, mut attached) = (Tally::new(POLICIES), Tally::new(POLICY), Tally::new(TARGETS));
+    for controls in &mut organization.controls {
+        let kind = controls.kind;
+        let mut found: Vec<Summary> = Vec::new();
+        let next = |t| client.list_policies().filter(kind.word().into()).set_next_token(t);
+        let asked = scope.pages(next, |mut page| objects(&mut page, "Policies", &mut found)).await;
+        let mut whole = asked.failure.is_none();
+        listed.join(asked);
+        let mut each = futures_util::stream::iter(found)
+            .map(|summary| async move {
+                let document = scope.value(&client.describe_policy().policy_id(&summary.id)).await;
+                let document = document.and_then(|answer| match answer["Policy"]["Content"].as_str() {
+                    Some(text) => Ok(Document(text.to_owned())),
+                    None => Err(Failure::unreadable(format!("policy {} came without its document", summary.id))),
+                });
+                let mut targets: Vec<Attached> = Vec::new();
+                let next = |t| client.list_targets_for_policy().policy_id(&summary.id).set_next_token(t);
+                let asked = scope.pages(next, |mut page| objects(&mut page, "Targets", &mut targets)).await;
+                (summary, document, targets, asked)
+            })
+            .buffered(4);
+        while let Some((summary, document, targets, asked)) = each.next().await {
+            whole &= asked.failure.is_none();
+            attached.join(asked);
+            match described.add(document) {
+                Some(document) => controls.policies.push(ControlPolicy {
+                    id: summary.id,
+                    arn: summary.arn,
+                    name: summary.name,
+                    document,
+                    targets: targets.into_iter().map(|t| t.target_id).collect(),
+                }),
+                None => whole = false,
+            }
+        }
+        drop(each);
+        controls.policies.sort_by(|a, b| a.id.cmp(&b.id));
+        controls.whole = whole;
+    }
+    if organization.controls.is_empty() {
+        return Vec::new();
+    }
+    [listed, described, attached].iter().map(|tally| scope.covered(tally)).collect()
 }
 
 fn alone(failure: Option<&Failure>) -> Directory {

@@ -215,8 +215,9 @@ mod tests {
             assert!(
                 ["ec2", "elasticloadbalancing", "iam", "kms", "organizations", "securityhub", "ssm", "sts"].contains(&service)
             );
-            // GenerateCredentialReport makes a report and changes nothing.
-            let reads = ["Describe", "Get", "List", "GenerateCredentialReport", "AssumeRole"].iter().any(|v| verb.starts_with(v));
+            // These two make reports and change nothing.
+            let reports = ["GenerateCredentialReport", "GenerateServiceLastAccessedDetails"];
+            let reads = ["Describe", "Get", "List", reports[0], reports[1], "AssumeRole"].iter().any(|v| verb.starts_with(v));
             let acts = writes.contains(&call.action) || opens.contains(&call.action);
             assert_ne!(reads, acts, "{} in the wrong statement", call.action);
             assert!(acts || allowed.contains(&call.action) || call.action == "sts:AssumeRole");

@@ -21,6 +21,7 @@ use crate::model::finding::{Finding, HubEvent};
 use crate::model::network::{Interface, LoadBalancer, RouteTable, SecurityGroup, Subnet, Vpc};
 use crate::model::node::{Node, Session};
 use crate::model::principal::{AccessKey, Identity, ManagedPolicy};
+use crate::model::standing::Pipeline;
 use crate::text;
 use crate::triage::inherit::{self, Origin};
 use crate::triage::queues::is_open;
@@ -52,6 +53,8 @@ pub enum Body {
     Prose(String),
     /// A document, shown as it stands.
     Code(String),
+    /// Figures with a bar each; `parts` name the figures of every row.
+    Bars { parts: Vec<String>, rows: Vec<(String, Vec<u64>)> },
     /// Rows under headings.
     Table { head: Vec<String>, rows: Vec<Vec<String>> },
 }
@@ -104,7 +107,7 @@ pub fn object<'a>(estate: &'a Estate, listing: ListingId, id: &str) -> Option<Ob
         };
     }
     match listing {
-        ListingId::Findings | ListingId::Queues | ListingId::Decisions => None,
+        ListingId::Findings | ListingId::Queues | ListingId::Decisions | ListingId::Pipelines => None,
         ListingId::Accounts => estate.account(id).map(|a| Object::Account(a)),
         ListingId::Principals => estate.identities.iter().find_map(|i| {
             let mut all = principals(i);
@@ -187,6 +190,7 @@ impl Writer {
             Body::Facts(facts) => facts.is_empty(),
             Body::Prose(text) | Body::Code(text) => text.trim().is_empty(),
             Body::Table { rows, .. } => rows.is_empty(),
+            Body::Bars { rows, .. } => rows.is_empty(),
         };
         if !empty {
             self.detail.sections.push(Section { heading: heading.to_owned(), body });
@@ -465,6 +469,11 @@ pub fn of_cells(listing: &Listing, index: &Index, row: RowId, now: Timestamp) ->
     };
     w.facts("", &listing.columns.iter().map(fact).collect::<Vec<_>>());
     w.finish()
+}
+
+/// A delivery pipeline in full.
+pub fn of_pipeline(pipeline: &Pipeline, estate: &Estate, now: Timestamp) -> Detail {
+    identity::pipeline(pipeline, estate, now)
 }
 
 fn decided(value: &str, by: &str) -> String {

@@ -10,6 +10,7 @@ use crate::model::principal::{
     AccessKey, AttachedPolicy, Boundary, CredentialRow, Document, Group, Identity, InlinePolicy, ManagedPolicy, OidcProvider,
     Role, SamlProvider, User,
 };
+use crate::model::standing::{Nature, Pipeline, Power, Standing};
 
 pub struct Principals;
 
@@ -104,6 +105,7 @@ pub struct PrincipalRow<'a> {
     pub principal: Principal<'a>,
     pub account: &'a str,
     pub account_name: &'a str,
+    standing: Option<&'a Standing>,
     keys: Vec<&'a AccessKey>,
     credentials: Option<&'a CredentialRow>,
 }
@@ -185,7 +187,7 @@ impl Subject for Principals {
     type Row<'a> = PrincipalRow<'a>;
     const NAMES: Names = Names { name: "principals", title: "Principals", one: "principal", many: "principals" };
     const SORT: &'static str = "account_name,kind,name";
-    const GROUPS: &'static [&'static str] = &["account_name", "kind", "trusts", "policy"];
+    const GROUPS: &'static [&'static str] = &["account_name", "kind", "nature", "administrator", "foreign", "trusts", "policy"];
     const EMPTY: &'static str = "No principals. IAM was not readable: press ! for what was refused; \
                                  `bartizan permissions` prints the policy that allows it.";
 
@@ -196,6 +198,27 @@ impl Subject for Principals {
             spec("kind", "KIND", Kind::Keyword, 5, "user, role or group", |r| Value::text(r.principal.kind())),
             spec("name", "NAME", Kind::Text, 24, "The principal's name", |r| Value::text(r.principal.name())).grow(),
             spec("account_name", "ACCOUNT", Kind::Keyword, 15, "The account's name", |r| Value::text(r.account_name)),
+            spec("administrator", "ADMIN", Kind::Rank(Power::WORDS), 10, "Whether it is an administrator, or becomes one", |r| {
+                r.standing.map_or(Value::None, |s| Value::Rank(s.power.rank()))
+            })
+            .alias(&["admin"]),
+            spec("nature", "ACTS AS", Kind::Rank(Nature::WORDS), 7, "Who acts as it: people, machines, both", |r| {
+                r.standing.map_or(Value::None, |s| Value::Rank(s.nature.rank()))
+            }),
+            spec("used", "USED", Kind::Age, 5, "How long since it was last used", |r| Value::time(r.last_used())),
+            spec("key_age", "KEY AGE", Kind::Age, 7, "Age of its oldest active access key", |r| Value::time(r.oldest_key())),
+            spec("mfa", "MFA", YES_NO, 4, "Whether the user has a second factor", |r| r.report_flag("mfa_active")),
+            spec(
+                "foreign",
+                "FOREIGN",
+                Kind::Set,
+                14,
+                "Strangers that may become it: accounts outside the organisation, anyone",
+                |r| r.standing.map_or(Value::None, |s| if s.foreign.is_empty() { Value::None } else { Value::set(&s.foreign) }),
+            ),
+            spec("unused", "UNUSED", Kind::Number, 6, "Percent of what it is granted that it did not use in 90 days", |r| {
+                r.standing.and_then(|s| s.unused).map_or(Value::None, |share| Value::number(usize::from(share)))
+            }),
             spec("trusts", "TRUSTS", Kind::Set, 22, "Who may become it, by its trust policy", |r| {
                 r.principal.trust().map_or(Value::None, |t| Value::set(trusted(t)))
             })
@@ -203,9 +226,6 @@ impl Subject for Principals {
             spec("policies", "POLICIES", Kind::Number, 8, "Attached and inline policies", |r| {
                 Value::number(r.principal.attached().len() + r.principal.inline().len())
             }),
-            spec("used", "USED", Kind::Age, 5, "How long since it was last used", |r| Value::time(r.last_used())),
-            spec("key_age", "KEY AGE", Kind::Age, 7, "Age of its oldest active access key", |r| Value::time(r.oldest_key())),
-            spec("mfa", "MFA", YES_NO, 4, "Whether the user has a second factor", |r| r.report_flag("mfa_active")),
             spec("console", "CONSOLE", YES_NO, 7, "Whether the user has a password", |r| r.report_flag("password_enabled"))
                 .hidden(),
             spec("created", "CREATED", Kind::Age, 7, "How long since it was made", |r| Value::time(r.principal.created()))
@@ -238,8 +258,76 @@ impl Subject for Principals {
                 let keys = keys.filter(|k| principal.kind() == "user" && k.user_name == principal.name()).collect();
                 let credentials =
                     identity.credentials.iter().find(|c| c.get("arn").and_then(Json::as_str) == Some(principal.arn()));
-                each(principal.arn(), &PrincipalRow { principal, account: &identity.account, account_name, keys, credentials });
+                let standing = facts.standings.principals.get(principal.arn());
+                let account = identity.account.as_str();
+                each(principal.arn(), &PrincipalRow { principal, account, account_name, standing, keys, credentials });
             }
+        }
+    }
+}
+
+pub struct Pipelines;
+
+/// A pipeline with its account's name.
+pub struct PipelineRow<'a> {
+    pub pipeline: &'a Pipeline,
+    pub account_name: &'a str,
+}
+
+impl Subject for Pipelines {
+    type Row<'a> = PipelineRow<'a>;
+    const NAMES: Names = Names { name: "pipelines", title: "Pipelines", one: "pipeline", many: "pipelines" };
+    const SORT: &'static str = "open:desc,administrator:desc,account_name,role";
+    const GROUPS: &'static [&'static str] = &["system", "account_name", "administrator", "open"];
+    const EMPTY: &'static str = "No delivery pipeline can become a role by OpenID Connect, in what was read. Pipelines that use \
+                                 access keys show among the access keys.";
+
+    fn specs<'a>() -> Vec<Spec<PipelineRow<'a>>> {
+        let spec = spec::<PipelineRow<'a>>;
+        vec![
+            spec("id", "ID", Kind::Text, 30, "Role, issuer and subjects", |r| Value::text(r.pipeline.id())).hidden().mute(),
+            spec("system", "SYSTEM", Kind::Keyword, 15, "The delivery system, else its issuer", |r| {
+                Value::text(&*r.pipeline.system)
+            }),
+            spec("role", "ROLE", Kind::Text, 24, "The role it becomes", |r| {
+                Value::text(crate::model::arn::short(&r.pipeline.role))
+            })
+            .grow(),
+            spec("account_name", "ACCOUNT", Kind::Keyword, 15, "The account's name", |r| Value::text(r.account_name)),
+            spec(
+                "administrator",
+                "ADMIN",
+                Kind::Rank(Power::WORDS),
+                10,
+                "Whether its role is an administrator, or becomes one",
+                |r| Value::Rank(r.pipeline.power.rank()),
+            )
+            .alias(&["admin"]),
+            spec("open", "OPEN", YES_NO, 5, "Whether strangers' pipelines are let in", |r| Value::flag(r.pipeline.open)),
+            spec("subjects", "SUBJECTS", Kind::Set, 28, "Whose tokens are let in, by their subject", |r| {
+                if r.pipeline.subjects.is_empty() { Value::set(["everyone's"]) } else { Value::set(&r.pipeline.subjects) }
+            })
+            .grow(),
+            spec("writes", "WRITES", Kind::Number, 6, "Actions it may take that write", |r| Value::number(r.pipeline.writes)),
+            spec("manages", "MANAGES", Kind::Number, 7, "Actions it may take that manage permissions", |r| {
+                Value::number(r.pipeline.manages)
+            }),
+            spec("weak", "WEAK", Kind::Set, 30, "What weakens the trust", |r| Value::set(&r.pipeline.weak)).hidden(),
+            spec("deploys", "DEPLOYS", Kind::Set, 24, "Services it may change", |r| Value::set(&r.pipeline.deploys)).hidden(),
+            spec("issuer", "ISSUER", Kind::Keyword, 24, "Whose tokens they are", |r| Value::text(&*r.pipeline.issuer)).hidden(),
+            spec("arn", "ROLE ARN", Kind::Text, 40, "The role's ARN", |r| Value::text(&*r.pipeline.role)).hidden(),
+            spec("account", "ACCOUNT ID", Kind::Keyword, 12, "The account's twelve digits", |r| {
+                Value::text(&*r.pipeline.account)
+            })
+            .also(&["account_name"])
+            .hidden(),
+        ]
+    }
+
+    fn rows<'a>(facts: &'a Facts, each: &mut dyn FnMut(&str, &PipelineRow<'a>)) {
+        for pipeline in &facts.standings.pipelines {
+            let account_name = facts.estate.account_label(&pipeline.account);
+            each(&pipeline.id(), &PipelineRow { pipeline, account_name });
         }
     }
 }

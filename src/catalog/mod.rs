@@ -26,6 +26,7 @@ use crate::listing::schema::{Field, FieldId, Kind, Schema};
 use crate::listing::segment::{Cell, Segment, SegmentBuilder};
 use crate::model::estate::Estate;
 use crate::model::finding::FindingKey;
+use crate::model::standing::Standings;
 use crate::text;
 use crate::triage::queues::Board;
 
@@ -40,6 +41,7 @@ pub enum ListingId {
     AccessKeys,
     Policies,
     Providers,
+    Pipelines,
     Vpcs,
     Subnets,
     RouteTables,
@@ -53,7 +55,7 @@ pub enum ListingId {
 
 impl ListingId {
     /// Every listing, in the order help shows them.
-    pub const ALL: [Self; 17] = [
+    pub const ALL: [Self; 18] = [
         Self::Findings,
         Self::Queues,
         Self::Decisions,
@@ -62,6 +64,7 @@ impl ListingId {
         Self::AccessKeys,
         Self::Policies,
         Self::Providers,
+        Self::Pipelines,
         Self::Vpcs,
         Self::Subnets,
         Self::RouteTables,
@@ -89,6 +92,7 @@ impl ListingId {
             Self::AccessKeys => Listing::of::<identity::AccessKeys>(self),
             Self::Policies => Listing::of::<identity::Policies>(self),
             Self::Providers => Listing::of::<identity::Providers>(self),
+            Self::Pipelines => Listing::of::<identity::Pipelines>(self),
             Self::Vpcs => Listing::of::<network::Vpcs>(self),
             Self::Subnets => Listing::of::<network::Subnets>(self),
             Self::RouteTables => Listing::of::<network::RouteTables>(self),
@@ -117,6 +121,8 @@ pub struct Facts {
     pub board: Arc<Board>,
     /// The rows of the ledger's entries.
     pub decisions: Index,
+    /// What was judged of principals.
+    pub standings: Arc<Standings>,
     pub now: Timestamp,
 }
 

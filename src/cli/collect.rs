@@ -10,7 +10,7 @@ use color_eyre::eyre::{Result, WrapErr as _};
 use crate::cli::{Done, Global, setup};
 use crate::model::estate;
 use crate::text;
-use crate::work::sweep::Kind;
+use crate::work::sweep::{Kind, Used};
 
 /// Options of collect.
 #[derive(Debug, Args)]
@@ -18,11 +18,15 @@ pub(super) struct Collect {
     /// The file to write, best named *.json.zst
     #[arg(long, short, value_name = "FILE")]
     out: PathBuf,
+    /// Ask as well what every user and role used of what it is granted: seconds for each
+    #[arg(long)]
+    last_used: bool,
 }
 
 impl Collect {
     pub(super) fn run(&self, global: &Global) -> Result<Done> {
-        let looked = setup::look(global, &Kind::ALL)?;
+        let used = if self.last_used { Used::Everyone } else { Used::Nobody };
+        let looked = setup::look_with_used(global, &Kind::ALL, used)?;
         let store = looked.library.read();
         let mut unread = 0;
         let findings = store.findings().filter_map(|finding| {

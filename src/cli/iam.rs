@@ -1,9 +1,11 @@
 //! `bartizan iam`: who can do what, who can become whom, and why; on AWS, on an estate file, or on a plain answer of
 //! `aws iam get-account-authorization-details`.
 
+use std::collections::BTreeSet;
 use std::fs;
 use std::io::{self, Write as _};
 use std::path::PathBuf;
+use std::sync::Arc;
 
 use clap::{Args, Subcommand, ValueEnum};
 use color_eyre::eyre::{Result, WrapErr as _, bail, eyre};
@@ -12,15 +14,17 @@ use serde_json::{Value, json};
 use crate::cli::list::unless_closed;
 use crate::cli::{Done, Global, setup};
 use crate::iam::account::Account;
-use crate::iam::evaluate::{Answer, Context, Decision};
+use crate::iam::evaluate::{Answer, Context, Decision, Layer};
 use crate::iam::facts::Level;
 use crate::iam::graph::{Graph, Path, Source, Target, To, pipelines};
 use crate::iam::lint::{Kind, Weight, lint};
 use crate::iam::read::{ReadError, authorization_details};
+use crate::iam::unused::{Unused, Use, unused};
 use crate::iam::write::{Intent, write_policy};
 use crate::model::arn::short;
+use crate::model::principal::{Identity, LastAccessed};
 use crate::text;
-use crate::work::sweep::Kind as Asked;
+use crate::work::sweep::{Kind as Asked, Used};
 
 /// Paths that are listed at most.
 const MOST_PATHS: usize = 100;
@@ -72,6 +76,19 @@ enum Command {
     },
     /// What is lost with a principal: what it can become, read, write and destroy
     Blast { principal: String },
+    /// What a principal is granted and does not use, and its policies without that, as a diff
+    Unused {
+        principal: String,
+        /// Not used for so many days
+        #[arg(long, default_value_t = 90, value_name = "DAYS")]
+        days: i64,
+        /// Actions to keep whatever their use: s3:Get*
+        #[arg(long, value_name = "ACTION")]
+        keep: Vec<String>,
+        /// A saved answer of `aws iam get-service-last-accessed-details` instead of asking AWS
+        #[arg(long, value_name = "FILE")]
+        used: Option<PathBuf>,
+    },
     /// Write a least-privilege policy from what is to be done with which ARNs
     Policy {
         #[arg(long, value_name = "ARN")]
@@ -93,7 +110,8 @@ enum Command {
     },
     /// Say what is wrong with a policy document. Exit code 1 where AWS would refuse it or it does not do what it says
     Lint {
-        file: PathBuf,
+        #[arg(required = true, value_name = "FILE")]
+        files: Vec<PathBuf>,
         /// What it is attached to
         #[arg(long, value_enum, default_value_t = Attached::Managed)]
         kind: Attached,
@@ -116,7 +134,7 @@ enum Attached {
 impl Iam {
     pub(super) fn run(&self, global: &Global) -> Result<Done> {
         match &self.command {
-            Command::Lint { file, kind } => return self.lint(file, *kind),
+            Command::Lint { files, kind } => return self.lint(files, *kind),
             Command::Policy { list, read, write, tagging, permissions, action, without } => {
                 let asked = [
                     (Level::List, list),
@@ -130,7 +148,11 @@ impl Iam {
             }
             _ => {}
         }
-        let (accounts, known) = self.accounts(global)?;
+        let asked = match &self.command {
+            Command::Unused { principal, used: None, .. } => Used::One(principal.clone()),
+            _ => Used::Nobody,
+        };
+        let (accounts, identities, known) = self.accounts(global, asked)?;
         for problem in accounts.iter().flat_map(|a| &a.problems) {
             eprintln!("{}: {}", text::line(&problem.policy), text::line(&problem.why));
         }
@@ -147,6 +169,9 @@ impl Iam {
                     for (at, answer) in account.who_can(action, resource, &context)? {
                         rows.push((account.principals[at].arn.clone(), answer));
                     }
+                }
+                if resource.starts_with("arn:") && resource.split(':').nth(4) == Some("") && accounts.len() > 1 {
+                    eprintln!("The ARN names no account: each account answers as if the resource stood in it.");
                 }
                 self.who_can(&rows)
             }
@@ -183,6 +208,30 @@ impl Iam {
                 let account = holder(&accounts, principal)?;
                 self.blast(account, account.principal(principal)?)
             }
+            Command::Unused { principal, days, keep, used } => {
+                let account = holder(&accounts, principal)?;
+                let at = account.principal(principal)?;
+                let arn = &account.principals[at].arn;
+                let accessed = match used {
+                    Some(file) => {
+                        let name = file.display();
+                        let text = fs::read_to_string(file).wrap_err_with(|| format!("could not read {name}"))?;
+                        last_accessed(&text, arn).wrap_err_with(|| name.to_string())?
+                    }
+                    None => {
+                        let all = identities.iter().flat_map(|i| &i.last_accessed);
+                        let found = all.into_iter().find(|l| l.arn == *arn).cloned();
+                        found.ok_or_else(|| {
+                            eyre!(
+                                "what {principal} used is not in what is looked at: ask AWS (leave --from away), collect with \
+                                 --last-used, or give a saved answer with --used"
+                            )
+                        })?
+                    }
+                };
+                let found = unused(account, at, &Use::of(&accessed), Use::since(&accessed, *days), keep);
+                self.unused(arn, *days, &found)
+            }
             Command::Pipelines => {
                 let mut rows = Vec::new();
                 for account in &accounts {
@@ -208,21 +257,28 @@ impl Iam {
         }
     }
 
-    /// The accounts that are looked at, compiled, and the ids that are known in the organisation.
-    fn accounts(&self, global: &Global) -> Result<(Vec<Account>, std::collections::BTreeSet<String>)> {
+    /// The accounts that are looked at, compiled and as they were read, and the ids that are known in the organisation.
+    fn accounts(&self, global: &Global, used: Used) -> Result<(Vec<Account>, Vec<Arc<Identity>>, BTreeSet<String>)> {
         if let Some(from) = global.from.as_deref().filter(|from| *from != "demo") {
             // A plain answer of the AWS CLI will do.
             let text = fs::read(from).wrap_err_with(|| format!("could not read {from}"))?;
             if let Ok(text) = String::from_utf8(text) {
                 match authorization_details(&text) {
-                    Ok(identity) => return Ok((vec![Account::read(&identity)], [identity.account.clone()].into())),
+                    Ok(identity) => {
+                        let known = [identity.account.clone()].into();
+                        return Ok((vec![Account::read(&identity)], vec![Arc::new(identity)], known));
+                    }
                     // It may be an estate or a file of findings.
                     Err(error) if setup::from(global).is_err() => return Err(error).wrap_err_with(|| from.to_owned()),
                     Err(ReadError::Json(_) | ReadError::Other { .. } | ReadError::Part { .. }) => {}
                 }
             }
         }
-        let looked = setup::look(global, &[Asked::Accounts, Asked::Iam, Asked::Network])?;
+        let kinds = [Asked::Accounts, Asked::Iam, Asked::Network];
+        let looked = match used {
+            Used::Nobody => setup::look(global, &kinds),
+            used => setup::look_with_used(global, &kinds, used),
+        }?;
         let estate = &looked.world.estate;
         let known = estate.accounts.iter().map(|a| a.id.clone()).collect();
         let wanted = |id: &str| {
@@ -233,7 +289,7 @@ impl Iam {
         match (&self.account, accounts.is_empty()) {
             (Some(asked), true) => bail!("no IAM of account {asked:?} is known; `bartizan list accounts` shows what there is"),
             (None, true) => bail!("no IAM is known: `bartizan list coverage` shows what AWS refused"),
-            _ => Ok((accounts, known)),
+            _ => Ok((accounts, estate.identities.clone(), known)),
         }
     }
 
@@ -264,7 +320,9 @@ impl Iam {
         } else {
             let width = rows.iter().map(|(arn, _)| text::width(arn)).max().unwrap_or(0);
             let line = |(arn, answer): &(String, Answer)| {
-                let by = answer.because.first().map_or_else(String::new, |b| format!("{}, {}", b.policy, b.statement));
+                // The grant is worth more than the guardrails that let it through.
+                let granted = answer.because.iter().find(|b| b.layer == Layer::Identity).or(answer.because.first());
+                let by = granted.map_or_else(String::new, |b| format!("{}, {}", b.policy, b.statement));
                 format!("{}  {:<8}  {by}", text::pad(arn, width, false), word(answer.decision))
             };
             let lines: Vec<String> = rows.iter().map(line).collect();
@@ -313,6 +371,10 @@ impl Iam {
             })).collect::<Vec<_>>(),
             "actions": blast.actions,
             "by_service": blast.by_service.iter().map(|(s, c)| ((*s).to_owned(), levels(c))).collect::<serde_json::Map<_, _>>(),
+            "data_class": account.data_class,
+            "classes": blast.classes.iter().map(|c| json!({
+                "class": c.class, "entered": c.read, "destroyed": c.destroy, "resources": c.resources,
+            })).collect::<Vec<_>>(),
             "data": blast.data.iter().map(|d| json!({
                 "service": d.service, "read": d.read, "write": d.write, "destroy": d.destroy, "resources": d.resources,
             })).collect::<Vec<_>>(),
@@ -340,6 +402,15 @@ impl Iam {
                 if reached.steps == 1 { "" } else { "s" }
             ));
         }
+        lines.extend(account.data_class.iter().map(|class| format!("The account's tags call its data {class:?}.")));
+        for class in &blast.classes {
+            lines.push(format!(
+                "  {} machines of data class {:?}: {}",
+                class.resources.len(),
+                class.class,
+                class.resources.join(" ")
+            ));
+        }
         if !blast.data.is_empty() {
             lines.push("Data:".into());
         }
@@ -352,6 +423,50 @@ impl Iam {
                 data.destroy,
                 data.resources.join(" ")
             ));
+        }
+        unless_closed(writeln!(out, "{}", safe(&lines)))?;
+        Ok(Done::Whole)
+    }
+
+    fn unused(&self, arn: &str, days: i64, found: &Unused) -> Result<Done> {
+        let mut out = io::stdout().lock();
+        if self.json {
+            let trimmed = found
+                .trimmed
+                .iter()
+                .map(|t| json!({"policy": t.name, "policy_arn": t.arn, "before": t.before, "after": t.after, "diff": t.diff}));
+            let value = json!({
+                "principal": arn,
+                "days": days,
+                "share": found.share,
+                "services": found.services,
+                "actions": found.actions,
+                "unknown": found.unknown,
+                "policies": trimmed.collect::<Vec<_>>(),
+            });
+            unless_closed(writeln!(out, "{}", serde_json::to_string_pretty(&value)?))?;
+            return Ok(Done::Whole);
+        }
+        let mut lines = vec![format!("{arn}: {:.0} % of what it is granted was not used in {days} days.", found.share * 100.0)];
+        let mut list = |label: &str, names: &[String]| {
+            if !names.is_empty() {
+                lines.push(format!("{label}: {}", names.join(", ")));
+            }
+        };
+        list("Services not used", &found.services.iter().map(|s| (*s).to_owned()).collect::<Vec<_>>());
+        list("Actions not used", &found.actions);
+        list("Nothing is known of", &found.unknown.iter().map(|s| (*s).to_owned()).collect::<Vec<_>>());
+        for policy in &found.trimmed {
+            lines.push(String::new());
+            let changed = policy.diff.iter().any(|l| !l.starts_with("  "));
+            match (&policy.after, changed) {
+                (_, false) => lines.push(format!("{}: all of it is used.", policy.name)),
+                (None, true) => lines.push(format!("{}: nothing of it is used; it can go.", policy.name)),
+                (Some(_), true) => {
+                    lines.push(format!("{}:", policy.name));
+                    lines.extend(policy.diff.iter().cloned());
+                }
+            }
         }
         unless_closed(writeln!(out, "{}", safe(&lines)))?;
         Ok(Done::Whole)
@@ -398,10 +513,7 @@ impl Iam {
         Ok(Done::Whole)
     }
 
-    fn lint(&self, file: &std::path::Path, kind: Attached) -> Result<Done> {
-        let name = file.display();
-        let bytes = fs::read(file).wrap_err_with(|| format!("could not read {name}"))?;
-        let document = String::from_utf8(bytes).wrap_err_with(|| format!("{name} is not UTF-8 text"))?;
+    fn lint(&self, files: &[PathBuf], kind: Attached) -> Result<Done> {
         let kind = match kind {
             Attached::Managed => Kind::Managed,
             Attached::User => Kind::InlineUser,
@@ -411,22 +523,45 @@ impl Iam {
             Attached::Scp => Kind::Scp,
             Attached::Resource => Kind::Resource,
         };
-        let found = lint(&document, kind);
-        let mut out = io::stdout().lock();
-        if self.json {
-            let rows: Vec<Value> = found
-                .iter()
-                .map(|l| json!({"id": l.id, "weight": l.weight.word(), "line": l.line, "column": l.column, "message": l.message}))
-                .collect();
-            unless_closed(writeln!(out, "{}", serde_json::to_string_pretty(&rows)?))?;
-        } else {
-            for l in &found {
-                let line = format!("{name}:{}:{}: {}: {} [{}]", l.line, l.column, l.weight.word(), l.message, l.id);
-                unless_closed(writeln!(out, "{}", text::line(&line)))?;
+        let mut out = io::BufWriter::new(io::stdout().lock());
+        let (mut rows, mut done) = (Vec::new(), Done::Whole);
+        for file in files {
+            let name = file.display();
+            let bytes = fs::read(file).wrap_err_with(|| format!("could not read {name}"))?;
+            let document = String::from_utf8(bytes).wrap_err_with(|| format!("{name} is not UTF-8 text"))?;
+            for l in lint(&document, kind) {
+                if l.weight == Weight::Error {
+                    done = Done::No;
+                }
+                if self.json {
+                    rows.push(json!({
+                        "file": file, "id": l.id, "weight": l.weight.word(), "line": l.line, "column": l.column,
+                        "message": l.message,
+                    }));
+                } else {
+                    let line = format!("{name}:{}:{}: {}: {} [{}]", l.line, l.column, l.weight.word(), l.message, l.id);
+                    unless_closed(writeln!(out, "{}", text::line(&line)))?;
+                }
             }
         }
-        Ok(if found.iter().any(|l| l.weight == Weight::Error) { Done::No } else { Done::Whole })
+        if self.json {
+            unless_closed(writeln!(out, "{}", serde_json::to_string_pretty(&rows)?))?;
+        }
+        unless_closed(out.flush())?;
+        Ok(done)
     }
+}
+
+/// Reads a saved answer about one principal.
+fn last_accessed(text: &str, arn: &str) -> Result<LastAccessed> {
+    let mut value: Value = serde_json::from_str(text.trim_start_matches('\u{feff}')).wrap_err("it is not whole JSON")?;
+    let services = value["ServicesLastAccessed"].take();
+    if !services.is_array() {
+        bail!("it is not the answer of aws iam get-service-last-accessed-details: that has a list ServicesLastAccessed");
+    }
+    let made = value["JobCompletionDate"].as_str().and_then(|t| t.parse().ok());
+    let services = serde_json::from_value(services).wrap_err("its list ServicesLastAccessed cannot be read")?;
+    Ok(LastAccessed { arn: arn.to_owned(), made, services })
 }
 
 /// The account that a principal stands in.

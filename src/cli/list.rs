@@ -58,7 +58,12 @@ impl List {
         let filter = filter::parse(&self.filter, &listing.schema, now.as_second()).map_err(|e| pointed(&self.filter, &e))?;
         let sort = parse_sort(listing, self.sort.as_deref().unwrap_or(listing.sort)).map_err(|e| eyre!(e))?;
         let fields = self.fields(listing)?;
-        let looked = setup::look(global, kinds(id))?;
+        let judged = matches!(
+            id,
+            ListingId::Findings | ListingId::Queues | ListingId::Accounts | ListingId::Principals | ListingId::Pipelines
+        );
+        let look = if judged { setup::look_judged } else { setup::look };
+        let looked = look(global, kinds(id))?;
         let index = looked.world.index(id);
         let query = Query { filter, sort, group: None, now: now.as_second() };
         let mut ids = run(index, &query, &Cancel::new()).map(|rows| rows.ids).unwrap_or_default();
@@ -100,11 +105,12 @@ fn kinds(listing: ListingId) -> &'static [Kind] {
     match listing {
         // Accounts carry counts of findings and principals.
         ListingId::Accounts => &[Kind::Accounts, Kind::Findings, Kind::Iam],
-        ListingId::Findings | ListingId::Queues => &[Kind::Accounts, Kind::Findings],
+        // Findings are judged here, too.
+        ListingId::Findings | ListingId::Queues => &[Kind::Accounts, Kind::Findings, Kind::Iam, Kind::Network],
         ListingId::Decisions => &[],
-        ListingId::Principals | ListingId::AccessKeys | ListingId::Policies | ListingId::Providers => {
-            &[Kind::Accounts, Kind::Iam]
-        }
+        // Who runs on a machine can be taken over with it.
+        ListingId::Principals | ListingId::Pipelines => &[Kind::Accounts, Kind::Iam, Kind::Network],
+        ListingId::AccessKeys | ListingId::Policies | ListingId::Providers => &[Kind::Accounts, Kind::Iam],
         ListingId::Vpcs
         | ListingId::Subnets
         | ListingId::RouteTables

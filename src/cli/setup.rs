@@ -31,7 +31,7 @@ use crate::work::desk::Desk;
 use crate::work::keeper::{Change, Keeper};
 use crate::work::perform::Library;
 use crate::work::source::{self, Opened, Source};
-use crate::work::sweep::{Door, Kind, Marks, Supply, Sweep};
+use crate::work::sweep::{Door, Kind, Marks, Supply, Sweep, Used};
 use crate::world::World;
 
 /// The user's directories.
@@ -303,12 +303,30 @@ pub async fn desk(global: &Global, now: Timestamp) -> Result<AtDesk> {
     Ok(AtDesk { world: opened.world, desk, connections, directory: ledger.directory, _scratch: scratch })
 }
 
+/// Opens what to look at and, where that is AWS, asks for these kinds first. What was collected is judged, too.
+pub fn look_judged(global: &Global, kinds: &[Kind]) -> Result<Looked> {
+    look_at(global, kinds, Used::Nobody, true)
+}
+
+/// As [`look_judged`], and asks what these used of what they are granted.
+pub fn look_with_used(global: &Global, kinds: &[Kind], used: Used) -> Result<Looked> {
+    look_at(global, kinds, used, true)
+}
+
 /// Opens what to look at and, where that is AWS, asks for these kinds first.
 pub fn look(global: &Global, kinds: &[Kind]) -> Result<Looked> {
+    look_at(global, kinds, Used::Nobody, false)
+}
+
+fn look_at(global: &Global, kinds: &[Kind], used: Used, judged: bool) -> Result<Looked> {
     let config = config(global)?;
     let now = Timestamp::now();
     if let Some(source) = from(global)? {
-        let Opened { world, library, problems, .. } = source::open(source, &config, now);
+        let mut opened = source::open(source, &config, now);
+        if judged {
+            opened.judge(now);
+        }
+        let Opened { world, library, problems, .. } = opened;
         problems.iter().for_each(|p| eprintln!("{p}"));
         return Ok(Looked { world, library, done: Done::Whole });
     }
@@ -321,7 +339,7 @@ pub fn look(global: &Global, kinds: &[Kind]) -> Result<Looked> {
             let Opened { world, library, .. } = source::open(live, &config, now);
             Looked { world, library, done: Done::Whole }
         } else {
-            collect(options, &config, kinds, now, Vec::new()).await?
+            collect(options, &config, kinds, used, now, Vec::new()).await?
         };
         lay_decisions(global, &config, &mut looked, now).await?;
         Ok(looked)
@@ -349,6 +367,7 @@ pub async fn collect(
     options: Options,
     config: &Config,
     kinds: &[Kind],
+    used: Used,
     now: Timestamp,
     connections: Vec<Connection>,
 ) -> Result<Looked> {
@@ -390,6 +409,7 @@ pub async fn collect(
         return Err(errors.fold(first, |all, e| all.wrap_err(e.to_string())));
     }
     Sweep::new(single, Arc::new(Marks::new(None)), changes.clone())
+        .with_used(used)
         .run(&door.connections, &kinds.iter().copied().collect())
         .await;
     let (settle, settled) = tokio::sync::oneshot::channel();

@@ -36,7 +36,7 @@ enum Output {
 
 impl Show {
     pub(super) fn run(&self, global: &Global) -> Result<Done> {
-        let looked = setup::look(global, &Kind::ALL)?;
+        let looked = setup::look_judged(global, &Kind::ALL)?;
         let now = Timestamp::now();
         let mut found: Vec<Opened> = Vec::new();
         for listing in ListingId::ALL {
@@ -84,6 +84,21 @@ fn print(detail: &Detail, width: usize, out: &mut impl Write) -> io::Result<()> 
             }
             Body::Prose(prose) => wrap(prose, width.saturating_sub(2)).iter().try_for_each(|line| writeln!(out, "  {line}"))?,
             Body::Code(code) => text::block(code).lines().try_for_each(|line| writeln!(out, "  {line}"))?,
+            Body::Bars { parts, rows } => {
+                let labels = rows.iter().map(|(label, _)| text::width(label)).max().unwrap_or(0);
+                let most = rows.iter().map(|(_, v)| v.iter().sum::<u64>()).max().unwrap_or(0).max(1);
+                for (label, values) in rows {
+                    let bar = "#".repeat(usize::try_from(values.iter().sum::<u64>() * 24 / most).unwrap_or(0).max(1));
+                    let figures = values.iter().zip(parts).filter(|(n, _)| **n > 0).map(|(n, part)| format!("{n} {part}"));
+                    let figures = figures.collect::<Vec<_>>().join(", ");
+                    writeln!(
+                        out,
+                        "  {}  {}  {figures}",
+                        text::pad(&text::line(label), labels, false),
+                        text::pad(&bar, 24, false)
+                    )?;
+                }
+            }
             Body::Table { head, rows } => {
                 let cells = |row: &[String]| row.iter().map(|c| text::line(c).into_owned()).collect::<Vec<_>>();
                 let all: Vec<Vec<String>> = std::iter::once(cells(head)).chain(rows.iter().map(|r| cells(r))).collect();

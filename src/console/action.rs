@@ -9,6 +9,8 @@ pub enum Scope {
     Detail,
     /// A raw document.
     Document,
+    /// The answer to a question.
+    Answer,
     /// A finding, in a list or open: what can be decided.
     Finding,
     /// An account or a principal: what can be decided of it.
@@ -27,10 +29,11 @@ pub enum Scope {
 }
 
 impl Scope {
-    pub const ALL: [Self; 11] = [
+    pub const ALL: [Self; 12] = [
         Self::List,
         Self::Detail,
         Self::Document,
+        Self::Answer,
         Self::Finding,
         Self::Owned,
         Self::Node,
@@ -47,6 +50,7 @@ impl Scope {
             Self::List => "list",
             Self::Detail => "detail",
             Self::Document => "document",
+            Self::Answer => "answer",
             Self::Finding => "finding",
             Self::Owned => "owned",
             Self::Node => "node",
@@ -127,6 +131,8 @@ pub enum Action {
     EndSession,
     Restart,
     Forget,
+    /// Type a question about identities.
+    Ask,
 }
 
 /// One row of the table.
@@ -218,6 +224,11 @@ pub const ACTIONS: &[Row] = &[
     row(Action::Document, "document", Scope::Row, &["y"], "raw", "Show the raw document"),
     row(Action::Copy, "copy", Scope::Row, &["c"], "copy", "Copy the id (of all marked rows) to the clipboard"),
     row(Action::Copy, "copy-document", Scope::Document, &["c"], "copy", "Copy the document to the clipboard"),
+    row(Action::Open, "follow-answer", Scope::Answer, &["enter"], "follow", "Go where the chosen link leads"),
+    row(Action::NextLink, "next-answer-link", Scope::Answer, &["tab"], "next link", "Choose the next link"),
+    row(Action::PreviousLink, "previous-answer-link", Scope::Answer, &["shift-tab"], "", "Choose the previous link"),
+    row(Action::Document, "answer-document", Scope::Answer, &["y"], "raw", "Show the answer as JSON"),
+    row(Action::Copy, "copy-answer", Scope::Answer, &["c"], "copy", "Copy the answer, as JSON, to the clipboard"),
     row(Action::Group, "group", Scope::List, &["b"], "group by", "Group the rows by a field, or stop grouping"),
     row(Action::Sort, "sort", Scope::List, &["S"], "sort", "Choose the field to sort by"),
     row(Action::ReverseSort, "reverse-sort", Scope::List, &["="], "", "Turn the order around"),
@@ -256,10 +267,11 @@ pub const ACTIONS: &[Row] = &[
     row(Action::View(2), "findings", Scope::Global, &["2"], "", "Findings"),
     row(Action::View(3), "queues", Scope::Global, &["3"], "", "Queues: who has how much to do, and what was decided"),
     row(Action::View(4), "accounts", Scope::Global, &["4"], "", "Accounts"),
-    row(Action::View(5), "iam", Scope::Global, &["5"], "", "IAM: principals, access keys, policies, providers"),
+    row(Action::View(5), "iam", Scope::Global, &["5"], "", "IAM: principals, access keys, policies, providers, pipelines"),
     row(Action::View(6), "network", Scope::Global, &["6"], "", "Network: VPCs, subnets, groups, interfaces"),
     row(Action::View(7), "sessions", Scope::Global, &["7"], "", "Nodes and sessions"),
     row(Action::OpenHere, "forwards", Scope::Global, &["F"], "", "Sessions and forwards that are open here"),
+    row(Action::Ask, "ask", Scope::Global, &["Q"], "", "Ask who can do what, or who can become whom"),
     row(Action::Handover, "handover", Scope::Global, &["H"], "", "Hand-over: what came in, was decided, is overdue in 12 hours"),
     row(Action::Redraw, "redraw", Scope::Global, &["ctrl-l"], "", "Draw the whole screen again"),
     row(Action::Suspend, "suspend", Scope::Global, &["ctrl-z"], "", "Back to the shell; `fg` returns"),

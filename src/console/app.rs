@@ -549,6 +549,14 @@ impl App {
                 let ticket = self.tickets.take(Slot::Report);
                 vec![Effect::Handover { ticket, world: Arc::clone(&self.world), since: SignedDuration::from_hours(12) }]
             }
+            Action::Ask => {
+                let mut effects = match VIEWS.iter().position(|v| v.name == "iam") {
+                    Some(n) => self.open_view(n),
+                    None => Vec::new(),
+                };
+                effects.extend(self.with_view(|view, cx| view.act(Action::Ask, cx).unwrap_or_default()));
+                effects
+            }
             Action::HistoryBack => self.travel(true),
             Action::HistoryForward => self.travel(false),
             action => {

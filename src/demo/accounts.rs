@@ -124,6 +124,7 @@ pub(super) fn organization() -> Organization {
         management_account: SEATS[0].id.to_owned(),
         name: SEATS[0].name.to_owned(),
         units: paths.into_iter().map(unit).collect(),
+        controls: Vec::new(),
         extra: Extra::new(),
     }
 }

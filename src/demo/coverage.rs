@@ -72,11 +72,15 @@ pub(super) fn add(estate: &mut Estate, findings: usize, at: Timestamp) {
     };
     let mut rows = Vec::with_capacity(2000);
     let units = estate.organization.as_ref().map_or(0, |o| o.units.len());
+    let policies = estate.organization.as_ref().map_or(0, |o| o.controls.iter().map(|c| c.policies.len()).sum());
     for (api, count) in [
         ("organizations:DescribeOrganization", 1),
         ("organizations:ListAccounts", SEATS.len()),
         ("organizations:ListOrganizationalUnitsForParent", units),
         ("organizations:ListTagsForResource", SEATS.len()),
+        ("organizations:ListPolicies", policies),
+        ("organizations:DescribePolicy", policies),
+        ("organizations:ListTargetsForPolicy", policies),
     ] {
         rows.push(row(0, "", api, count));
     }

@@ -7,6 +7,7 @@
 //! things while somebody watches.
 
 mod accounts;
+mod controls;
 mod coverage;
 mod document;
 mod facts;
@@ -70,6 +71,9 @@ impl Organization {
             organization: Some(accounts::organization()),
             ..Estate::default()
         };
+        if let Some(organization) = &mut estate.organization {
+            organization.controls = controls::build(&organization.units);
+        }
         for n in 0..SEATS.len() {
             estate.put_account(accounts::account(n, now));
         }

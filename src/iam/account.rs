@@ -10,7 +10,7 @@ use super::evaluate::{
     ActionName, Answer, Caller, Compiled, Context, Decision, Layers, Request, Resource, ResourcePolicy, decide, explain,
 };
 use super::policy::{Policy, PolicyError};
-use crate::model::account::Tags;
+use crate::model::account::{ControlKind, Tags};
 use crate::model::estate::Estate;
 use crate::model::principal::{AttachedPolicy, Boundary, Document, Identity, InlinePolicy};
 
@@ -29,6 +29,10 @@ pub struct Account {
     pub workloads: Vec<Workload>,
     /// Kinds of which [`Self::workloads`] has all there are; of others it is not known what runs as which role.
     pub workloads_known: BTreeSet<WorkloadKind>,
+    /// Resources whose tags tell the class of their data.
+    pub tagged: Vec<Tagged>,
+    /// The class that the account's own tags tell.
+    pub data_class: Option<String>,
     /// Versions of managed policies that are not in force, by the one that is.
     pub(crate) other_versions: HashMap<usize, Vec<usize>>,
     managed: HashMap<String, usize>,
@@ -124,6 +128,40 @@ impl WorkloadKind {
     }
 }
 
+/// A resource whose tags tell the class of its data.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Tagged {
+    /// `confidential`, as the tag has it.
+    pub class: String,
+    pub arn: String,
+}
+
+/// Tag keys that name a class of data, without case, `-`, `_` and `:`.
+const CLASSES: &[&str] =
+    &["dataclass", "dataclassification", "classification", "datasensitivity", "sensitivity", "confidentiality"];
+
+fn class_of(tags: &Tags) -> Option<&str> {
+    let plain = |key: &str| key.chars().filter(char::is_ascii_alphanumeric).collect::<String>().to_ascii_lowercase();
+    let of = |key: &&str| tags.iter().find(|(k, v)| plain(k) == **key && !v.trim().is_empty()).map(|(_, v)| v.trim());
+    CLASSES.iter().find_map(of)
+}
+
+/// The machines of an account whose tags tell a class: nothing else that keeps data is collected with its tags.
+fn tagged(estate: &Estate, identity: &Identity) -> Vec<Tagged> {
+    let id = identity.account.as_str();
+    let partition = identity.roles.first().and_then(|r| r.arn.split(':').nth(1)).unwrap_or("aws");
+    let mut all = Vec::new();
+    let mut add = |tags: &Tags, arn: String| all.extend(class_of(tags).map(|class| Tagged { class: class.to_owned(), arn }));
+    for region in estate.regions.iter().filter(|r| r.account == id) {
+        let place = &region.region;
+        for i in region.network.instances.iter().filter(|i| i.state() != "terminated") {
+            add(&i.tags, format!("arn:{partition}:ec2:{place}:{id}:instance/{}", i.instance_id));
+        }
+    }
+    all.sort();
+    all
+}
+
 /// A question that cannot be answered.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum AskError {
@@ -149,6 +187,8 @@ impl Account {
             problems: Vec::new(),
             workloads: Vec::new(),
             workloads_known: BTreeSet::new(),
+            tagged: Vec::new(),
+            data_class: None,
             other_versions: HashMap::new(),
             managed: HashMap::new(),
             by_arn: HashMap::new(),
@@ -267,6 +307,15 @@ impl Account {
         }
         workloads.sort();
         account.workloads = workloads;
+        if let (Some(organization), Some(known)) = (&estate.organization, estate.account(id)) {
+            account.set_scps(&organization.levels(ControlKind::Service, known));
+            account.set_rcps(&organization.levels(ControlKind::Resource, known));
+            for controls in organization.controls.iter().filter(|c| !c.whole && id != organization.management_account) {
+                account.problem(controls.kind.name(), "they were not read whole, and answers are given without them");
+            }
+        }
+        account.tagged = tagged(estate, identity);
+        account.data_class = estate.account(id).and_then(|a| class_of(&a.tags)).map(str::to_owned);
         Some(account)
     }
 

@@ -19,16 +19,21 @@ impl Actions {
         Self { bits: vec![0; facts().action_count().div_ceil(64)] }
     }
     pub fn all() -> Self {
-        let mut all = Self::none();
-        for i in 0..facts().action_count() {
-            all.put(i);
+        let count = facts().action_count();
+        let mut bits = vec![u64::MAX; count.div_ceil(64)];
+        if let Some(last) = bits.last_mut().filter(|_| !count.is_multiple_of(64)) {
+            *last = (1 << (count % 64)) - 1;
         }
-        all
+        Self { bits }
     }
     /// What an `Action` or `NotAction` element names.
     pub fn named(element: &Element) -> Self {
         let mut named = Self::none();
         for value in &element.values {
+            if !value.text.is_empty() && value.text.bytes().all(|b| b == b'*') {
+                named = Self::all();
+                break;
+            }
             for (i, ..) in facts().expand(&value.text) {
                 named.put(i);
             }
@@ -56,6 +61,10 @@ impl Actions {
     pub fn and(mut self, other: &Self) -> Self {
         self.bits.iter_mut().zip(&other.bits).for_each(|(a, b)| *a &= b);
         self
+    }
+    /// Whether the other has all of these.
+    pub fn within(&self, other: &Self) -> bool {
+        self.bits.iter().zip(&other.bits).all(|(a, b)| a & !b == 0)
     }
     pub fn count(&self) -> usize {
         self.bits.iter().map(|w| w.count_ones() as usize).sum()

@@ -1,14 +1,15 @@
 //! What an account's IAM deserves as findings: one row a rule, one judgement for each resource it holds of. Ids are
-//! stable from collection to collection. It judges; turning rows into findings is done elsewhere.
+//! stable from collection to collection. Whether they are new, or gone, is told elsewhere.
 
 use std::collections::BTreeSet;
 
 use jiff::Timestamp;
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use super::account::Account;
 use super::graph::{Graph, Power, Source, Target, trusts};
-use crate::model::finding::Severity;
+use crate::model::arn::ResourceRef;
+use crate::model::finding::{Compliance, Finding, FindingKey, RecordState, Severity, SourceRef, Status};
 use crate::model::principal::{CredentialRow, Identity};
 
 /// A rule: what is judged and where it belongs.
@@ -20,42 +21,70 @@ pub struct Rule {
     pub severity: Severity,
     /// Clauses it serves: ISO/IEC 27001:2022 Annex A, NIS2 Art. 21(2), CIS AWS Foundations 3.0.
     pub refs: &'static [&'static str],
+    /// What to do about it.
+    pub remedy: &'static str,
 }
 
 macro_rules! rules {
-    ($($name:ident $id:literal $severity:ident $title:literal [$($clause:literal),*];)+) => {
-        $(const $name: Rule = Rule { id: $id, title: $title, severity: Severity::$severity, refs: &[$($clause),*] };)+
+    ($($name:ident $id:literal $severity:ident $title:literal [$($clause:literal),*] $remedy:literal;)+) => {
+        $(const $name: Rule =
+            Rule { id: $id, title: $title, severity: Severity::$severity, refs: &[$($clause),*], remedy: $remedy };)+
         /// Every rule, in the order judgements come in.
         pub const RULES: &[Rule] = &[$($name),+];
     };
 }
 
 rules! {
-    ROOT_KEY "iam-root-key" Critical "The root user has an access key" ["ISO A.8.2", "ISO A.5.17", "NIS2 21(2)(i)", "CIS 1.4"];
-    ROOT_MFA "iam-root-mfa" Critical "The root user signs in without MFA" ["ISO A.8.2", "ISO A.5.17", "NIS2 21(2)(j)", "CIS 1.5"];
-    ROOT_USE "iam-root-used" High "The root user was used in the last 90 days" ["ISO A.8.2", "NIS2 21(2)(i)", "CIS 1.7"];
-    KEY_OLD "iam-key-old" High "A long-lived access key is older than allowed" ["ISO A.5.17", "ISO A.5.18", "NIS2 21(2)(i)", "CIS 1.14"];
-    KEY_LONG "iam-key-long-lived" Medium "A user signs requests with a long-lived access key" ["ISO A.5.17", "NIS2 21(2)(i)"];
-    KEY_UNUSED "iam-key-unused" Medium "An active access key was not used for 45 days" ["ISO A.5.18", "CIS 1.12"];
-    KEY_NEVER "iam-key-never-used" Medium "An active access key was never used" ["ISO A.5.18", "CIS 1.11", "CIS 1.12"];
-    TWO_KEYS "iam-key-two" Low "A user has two active access keys" ["ISO A.5.17", "CIS 1.13"];
-    NO_MFA "iam-console-no-mfa" High "A user signs in to the console without MFA" ["ISO A.5.17", "NIS2 21(2)(j)", "CIS 1.10"];
-    NOT_FEDERATED "iam-human-not-federated" Medium "A person signs in as an IAM user and not through the identity provider" ["ISO A.5.16", "NIS2 21(2)(i)", "CIS 1.21"];
-    PASSWORD_UNUSED "iam-password-unused" Medium "A console password was not used for 45 days" ["ISO A.5.18", "CIS 1.12"];
-    BOTH "iam-user-human-and-machine" Medium "A user is both a person's and a machine's" ["ISO A.5.16", "CIS 1.11"];
-    USER_POLICY "iam-user-policy" Low "Policies are attached to a user and not to its groups" ["ISO A.5.15", "ISO A.5.18", "CIS 1.15"];
-    ADMINISTRATOR "iam-administrator" High "A principal has full administrative permissions" ["ISO A.8.2", "ISO A.5.15", "NIS2 21(2)(i)", "CIS 1.16"];
-    ESCALATION "iam-escalation" Critical "A principal can make itself an administrator" ["ISO A.8.2", "ISO A.5.18", "NIS2 21(2)(i)"];
-    PUBLIC_TRUST "iam-trust-public" Critical "Everyone can become a role" ["ISO A.5.15", "NIS2 21(2)(i)"];
-    FOREIGN "iam-trust-foreign" Medium "A role trusts an account that is not in the organisation" ["ISO A.5.15", "ISO A.5.16", "NIS2 21(2)(i)"];
-    EXTERNAL_ID "iam-trust-no-external-id" High "A role trusts another organisation's account without an external id" ["ISO A.5.15", "NIS2 21(2)(i)"];
-    OIDC_OPEN "iam-oidc-open" Critical "A role lets in pipelines or users of other organisations" ["ISO A.5.15", "ISO A.5.16", "NIS2 21(2)(i)"];
-    OIDC_WIDE "iam-oidc-wide" Medium "A role's trust in an identity provider is wider than one project" ["ISO A.5.15", "ISO A.5.16"];
-    DELETED "iam-trust-deleted" Low "A role trusts a principal that was deleted" ["ISO A.5.18"];
-    ROLE_UNUSED "iam-role-unused" Low "A role was not used for 90 days" ["ISO A.5.18"];
-    NO_BOUNDARY "iam-no-boundary" Low "A principal has no permissions boundary" ["ISO A.8.2"];
-    PASSWORD_POLICY "iam-password-policy" Medium "The password policy is weaker than it should be" ["ISO A.5.17", "CIS 1.8", "CIS 1.9"];
-    REPORT_STALE "iam-report-stale" Low "The credential report is missing or old" ["ISO A.5.18"];
+    ROOT_KEY "iam-root-key" Critical "The root user has an access key" ["ISO A.8.2", "ISO A.5.17", "NIS2 21(2)(i)", "CIS 1.4"]
+        "Delete the root user's access keys; give each machine a role.";
+    ROOT_MFA "iam-root-mfa" Critical "The root user signs in without MFA" ["ISO A.8.2", "ISO A.5.17", "NIS2 21(2)(j)", "CIS 1.5"]
+        "Register a hardware MFA device for the root user, or take its credentials away through central root access.";
+    ROOT_USE "iam-root-used" High "The root user was used in the last 90 days" ["ISO A.8.2", "NIS2 21(2)(i)", "CIS 1.7"]
+        "Find out who used it and for what; work through roles, and keep root for what only root can do.";
+    KEY_OLD "iam-key-old" High "A long-lived access key is older than allowed" ["ISO A.5.17", "ISO A.5.18", "NIS2 21(2)(i)", "CIS 1.14"]
+        "Rotate the key, or better replace it by a role or by the identity provider; then delete it.";
+    KEY_LONG "iam-key-long-lived" Medium "A user signs requests with a long-lived access key" ["ISO A.5.17", "NIS2 21(2)(i)"]
+        "Replace the key by a role (machines) or by sign-in through the identity provider (people).";
+    KEY_UNUSED "iam-key-unused" Medium "An active access key was not used for 45 days" ["ISO A.5.18", "CIS 1.12"]
+        "Deactivate the key, watch for a week, then delete it.";
+    KEY_NEVER "iam-key-never-used" Medium "An active access key was never used" ["ISO A.5.18", "CIS 1.11", "CIS 1.12"]
+        "Delete the key.";
+    TWO_KEYS "iam-key-two" Low "A user has two active access keys" ["ISO A.5.17", "CIS 1.13"]
+        "Delete the older key once its rotation is over.";
+    NO_MFA "iam-console-no-mfa" High "A user signs in to the console without MFA" ["ISO A.5.17", "NIS2 21(2)(j)", "CIS 1.10"]
+        "Register an MFA device for the user, or remove the password and let the person sign in through the identity provider.";
+    NOT_FEDERATED "iam-human-not-federated" Medium "A person signs in as an IAM user and not through the identity provider" ["ISO A.5.16", "NIS2 21(2)(i)", "CIS 1.21"]
+        "Give the person access through the identity provider and remove the IAM user's password.";
+    PASSWORD_UNUSED "iam-password-unused" Medium "A console password was not used for 45 days" ["ISO A.5.18", "CIS 1.12"]
+        "Remove the console password.";
+    BOTH "iam-user-human-and-machine" Medium "A user is both a person's and a machine's" ["ISO A.5.16", "CIS 1.11"]
+        "Give the machine a role, delete the access key, and leave the user to the person.";
+    USER_POLICY "iam-user-policy" Low "Policies are attached to a user and not to its groups" ["ISO A.5.15", "ISO A.5.18", "CIS 1.15"]
+        "Move the policies to a group, or better to a role.";
+    ADMINISTRATOR "iam-administrator" High "A principal has full administrative permissions" ["ISO A.8.2", "ISO A.5.15", "NIS2 21(2)(i)", "CIS 1.16"]
+        "Give it the actions it uses: `bartizan iam unused` writes that policy; keep administrators few and behind MFA.";
+    ESCALATION "iam-escalation" Critical "A principal can make itself an administrator" ["ISO A.8.2", "ISO A.5.18", "NIS2 21(2)(i)"]
+        "Remove or narrow one of the statements on the way: `bartizan iam paths --who` names them.";
+    PUBLIC_TRUST "iam-trust-public" Critical "Everyone can become a role" ["ISO A.5.15", "NIS2 21(2)(i)"]
+        "Name the principals that may become the role, or delete it.";
+    FOREIGN "iam-trust-foreign" Medium "A role trusts an account that is not in the organisation" ["ISO A.5.15", "ISO A.5.16", "NIS2 21(2)(i)"]
+        "Confirm who owns the account; remove the trust where nobody answers for it.";
+    EXTERNAL_ID "iam-trust-no-external-id" High "A role trusts another organisation's account without an external id" ["ISO A.5.15", "NIS2 21(2)(i)"]
+        "Ask for sts:ExternalId in the trust, with a value that the other side makes for you.";
+    OIDC_OPEN "iam-oidc-open" Critical "A role lets in pipelines or users of other organisations" ["ISO A.5.15", "ISO A.5.16", "NIS2 21(2)(i)"]
+        "Add a condition on the token's subject that names your organisation and repository.";
+    OIDC_WIDE "iam-oidc-wide" Medium "A role's trust in an identity provider is wider than one project" ["ISO A.5.15", "ISO A.5.16"]
+        "Narrow the condition on the token's subject to one project and branch, and ask for the audience.";
+    DELETED "iam-trust-deleted" Low "A role trusts a principal that was deleted" ["ISO A.5.18"]
+        "Remove the deleted principal's id from the trust.";
+    ROLE_UNUSED "iam-role-unused" Low "A role was not used for 90 days" ["ISO A.5.18"]
+        "Delete the role, or note why it has to stay.";
+    NO_BOUNDARY "iam-no-boundary" Low "A principal has no permissions boundary" ["ISO A.8.2"]
+        "Attach the permissions boundary that the configuration asks for.";
+    PASSWORD_POLICY "iam-password-policy" Medium "The password policy is weaker than it should be" ["ISO A.5.17", "CIS 1.8", "CIS 1.9"]
+        "Ask for 14 characters and remember the last 24 passwords.";
+    REPORT_STALE "iam-report-stale" Low "The credential report is missing or old" ["ISO A.5.18"]
+        "Allow iam:GenerateCredentialReport and iam:GetCredentialReport; `bartizan permissions` prints the policy.";
 }
 
 /// One rule that holds of one resource.
@@ -70,6 +99,64 @@ pub struct Judgement {
     pub principal: String,
     /// What was seen, in one or two sentences.
     pub evidence: String,
+}
+
+impl Judgement {
+    /// As a finding of source `bartizan` in an account; `seen` is when what it was judged from was collected.
+    pub fn finding(&self, account: &str, first_seen: Timestamp, seen: Timestamp) -> Finding {
+        let rule = &self.rule;
+        let key = FindingKey::of(&["bartizan", &self.key]);
+        let resource = ResourceRef::new(self.resource.clone(), resource_kind(&self.resource));
+        Finding {
+            key,
+            source: SourceRef { name: "bartizan".to_owned(), id: key.to_string() },
+            also: Vec::new(),
+            account: account.to_owned(),
+            region: home_region(&self.resource).to_owned(),
+            control: rule.id.to_owned(),
+            title: rule.title.to_owned(),
+            description: self.evidence.clone(),
+            severity: rule.severity,
+            status: Status::New,
+            record: RecordState::Active,
+            compliance: Some(Compliance::Failed),
+            verdict: None,
+            resource,
+            others: Vec::new(),
+            types: rule.refs.iter().map(|c| format!("Software and Configuration Checks/{c}")).collect(),
+            first_seen,
+            updated: seen,
+            remediation: rule.remedy.to_owned(),
+            remediation_url: String::new(),
+            document: json!({
+                "id": key.to_string(),
+                "control": {"id": rule.id, "title": rule.title, "requirements": rule.refs},
+                "resource": self.resource,
+                "evidence": self.evidence,
+                "remedy": rule.remedy,
+            })
+            .to_string(),
+        }
+    }
+}
+
+/// ASFF's word for what an ARN names.
+fn resource_kind(arn: &str) -> &'static str {
+    match arn.rsplit(':').next().unwrap_or_default().split('/').next() {
+        Some("user") => "AwsIamUser",
+        Some("role") => "AwsIamRole",
+        Some("root") => "AwsAccount",
+        _ => "Other",
+    }
+}
+
+/// Where IAM stands in the ARN's partition: global services report from one region.
+fn home_region(arn: &str) -> &'static str {
+    match arn.split(':').nth(1) {
+        Some("aws-cn") => "cn-north-1",
+        Some("aws-us-gov") => "us-gov-west-1",
+        _ => "us-east-1",
+    }
 }
 
 /// What the judgement takes into account.
@@ -342,7 +429,6 @@ pub fn reaches_administrator(graph: &Graph<'_>, principal: usize) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use serde_json::json;
 
     /// An account where every rule holds of something, or of nothing.
     fn account(bad: bool) -> Identity {

@@ -4,7 +4,7 @@
 //! From the bottom: [`policy`] reads and prints documents with positions; [`sets`] compares patterns exactly; [`facts`] is
 //! what AWS's services have; [`evaluate`] answers one request; [`account`] puts an account's layers around it, read by
 //! [`read`] from a file or taken from an estate; [`grants`] is what policies grant as a set of actions; [`graph`] is who can
-//! become whom; on these stand [`lint`], [`write`], [`unused`] and [`judge`].
+//! become whom; on these stand [`question`], [`lint`], [`write`], [`unused`], [`nature`] and [`judge`].
 
 pub mod account;
 pub mod evaluate;
@@ -13,7 +13,9 @@ pub mod grants;
 pub mod graph;
 pub mod judge;
 pub mod lint;
+pub mod nature;
 pub mod policy;
+pub mod question;
 pub mod read;
 pub mod sets;
 pub mod unused;

@@ -3,19 +3,36 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 
 use super::account::Account;
 use super::evaluate::Compiled;
 use super::facts::facts;
 use super::grants::{self, Actions};
 use super::policy::{Effect, Element, Policy, Statement};
+use crate::model::principal::LastAccessed;
 
 /// What one principal used.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Use {
     /// By service prefix; a service that is not named was not asked about.
     pub services: BTreeMap<String, ServiceUse>,
+}
+
+impl Use {
+    /// What AWS told of one principal.
+    pub fn of(accessed: &LastAccessed) -> Self {
+        let services = accessed.services.iter().map(|s| {
+            let actions = s.tracked_actions_last_accessed.iter().map(|a| (a.action_name.clone(), a.last_accessed_time)).collect();
+            (s.service_namespace.clone(), ServiceUse { last: s.last_authenticated, actions })
+        });
+        Self { services: services.collect() }
+    }
+    /// The time so many days before AWS told it; before the beginning of time where that is not known.
+    pub fn since(accessed: &LastAccessed, days: i64) -> Timestamp {
+        let made = accessed.made.unwrap_or(Timestamp::MIN);
+        made.saturating_sub(SignedDuration::from_hours(24 * days)).unwrap_or(Timestamp::MIN)
+    }
 }
 
 /// One service's last access (`ServiceLastAccessed` with `Granularity=ACTION_LEVEL`).

@@ -6,6 +6,7 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use crate::model::Extra;
+use crate::model::document::Document;
 
 /// Tags, by key.
 pub type Tags = BTreeMap<String, String>;
@@ -30,8 +31,88 @@ pub struct Organization {
     /// Every unit under the root, parents before children.
     #[serde(default)]
     pub units: Vec<Unit>,
+    /// Service and resource control policies: one entry for each kind that is switched on.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub controls: Vec<Controls>,
     #[serde(default)]
     pub extra: Extra,
+}
+
+impl Organization {
+    /// What policies are attached to so that they are over an account: the root, each unit down to it, itself.
+    pub fn above<'a>(&'a self, account: &'a Account) -> Vec<&'a str> {
+        let over = |unit: &&Unit| {
+            unit.path.is_empty()
+                || account.ou_path.strip_prefix(&unit.path).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
+        };
+        let mut units: Vec<&Unit> = self.units.iter().filter(over).collect();
+        units.sort_by_key(|u| u.path.len());
+        units.into_iter().map(|u| u.id.as_str()).chain([account.id.as_str()]).collect()
+    }
+    /// The documents of one kind over an account, by level from the root down; none where that kind is switched off, was
+    /// not read whole, or has no say over the account.
+    pub fn levels(&self, kind: ControlKind, account: &Account) -> Vec<Vec<(String, Document)>> {
+        // Neither kind limits the management account.
+        let Some(all) = self.controls.iter().find(|c| c.kind == kind && c.whole && account.id != self.management_account) else {
+            return Vec::new();
+        };
+        let at = |target: &str| -> Vec<(String, Document)> {
+            let here = all.policies.iter().filter(|p| p.targets.iter().any(|t| t == target));
+            here.map(|p| (p.name.clone(), p.document.clone())).collect()
+        };
+        self.above(account).into_iter().map(at).collect()
+    }
+}
+
+/// A kind of policy that limits whole accounts.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub enum ControlKind {
+    #[serde(rename = "SERVICE_CONTROL_POLICY")]
+    Service,
+    #[serde(rename = "RESOURCE_CONTROL_POLICY")]
+    Resource,
+}
+
+impl ControlKind {
+    pub const ALL: &'static [Self] = &[Self::Service, Self::Resource];
+    /// As AWS Organizations calls it.
+    pub const fn word(self) -> &'static str {
+        match self {
+            Self::Service => "SERVICE_CONTROL_POLICY",
+            Self::Resource => "RESOURCE_CONTROL_POLICY",
+        }
+    }
+    /// As people call it.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Service => "service control policies",
+            Self::Resource => "resource control policies",
+        }
+    }
+}
+
+/// All policies of one kind.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Controls {
+    pub kind: ControlKind,
+    /// Every document and every target was read; else they decide nothing, for half of them would decide wrongly.
+    pub whole: bool,
+    /// By id.
+    #[serde(default)]
+    pub policies: Vec<ControlPolicy>,
+}
+
+/// One such policy.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(default)]
+pub struct ControlPolicy {
+    /// `p-…`
+    pub id: String,
+    pub arn: String,
+    pub name: String,
+    pub document: Document,
+    /// Ids of roots, units and accounts it is attached to.
+    pub targets: Vec<String>,
 }
 
 /// A root or an organisational unit.

@@ -145,6 +145,15 @@ pub fn short(id: &str) -> &str {
     if rest.is_empty() { id } else { rest }
 }
 
+/// What a person calls a user or role: `role/admin`, whatever path it stands under.
+pub fn principal(arn: &str) -> String {
+    let short = short(arn);
+    match (short.split_once('/'), short.rsplit('/').next()) {
+        (Some((kind, _)), Some(name)) => format!("{kind}/{name}"),
+        _ => short.to_owned(),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -173,6 +182,8 @@ mod tests {
     fn short_names() {
         assert_eq!(short("arn:aws:iam::1:role/admin"), "role/admin");
         assert_eq!(short("arn:aws:s3:::raw-events"), "raw-events");
+        assert_eq!(principal("arn:aws:iam::1:role/aws-reserved/sso.amazonaws.com/Admin"), "role/Admin");
+        assert_eq!(principal("arn:aws:iam::1:root"), "root");
         assert_eq!(short("sg-0a41"), "sg-0a41");
         assert_eq!(short("AWS::::Account:111122223333"), "Account:111122223333");
         assert_eq!(short("arn:aws"), "arn:aws");

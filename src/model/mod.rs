@@ -8,6 +8,7 @@ pub mod arn;
 pub mod attribution;
 pub mod coverage;
 pub mod decision;
+pub mod document;
 pub mod estate;
 pub mod finding;
 pub mod guard;
@@ -15,6 +16,7 @@ pub mod lenient;
 pub mod network;
 pub mod node;
 pub mod principal;
+pub mod standing;
 pub mod words;
 
 use std::collections::BTreeMap;

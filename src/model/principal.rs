@@ -5,6 +5,8 @@ use jiff::Timestamp;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use serde_json::Value;
 
+pub use crate::model::document::Document;
+
 use crate::model::Extra;
 use crate::model::account::Tags;
 use crate::model::lenient;
@@ -26,45 +28,53 @@ pub struct Identity {
     pub summary: Extra,
     /// The credential report's rows; empty where it was not readable.
     pub credentials: Vec<CredentialRow>,
+    /// When AWS made that report.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub credentials_made: Option<Timestamp>,
     pub access_keys: Vec<AccessKey>,
+    /// What principals used of what they are granted, of those that were asked about.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub last_accessed: Vec<LastAccessed>,
 }
 
-/// A policy document: the text as AWS holds it. It reads from a JSON object, from JSON text and from percent-encoded
-/// JSON text, and is written as text, so that positions in it stay meaningful.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub struct Document(pub String);
-
-impl Document {
-    /// The document as JSON; none where it is not JSON.
-    pub fn value(&self) -> Option<Value> {
-        serde_json::from_str(&self.0).ok()
-    }
-    /// Indented for reading; as it stands where it is not JSON.
-    pub fn pretty(&self) -> String {
-        self.value().and_then(|v| serde_json::to_string_pretty(&v).ok()).unwrap_or_else(|| self.0.clone())
-    }
-    pub fn is_empty(&self) -> bool {
-        self.0.is_empty()
-    }
+/// What one principal used, by `iam:GetServiceLastAccessedDetails`; AWS tracks 400 days.
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
+#[serde(default)]
+pub struct LastAccessed {
+    /// The principal's.
+    pub arn: String,
+    /// When AWS made the report.
+    pub made: Option<Timestamp>,
+    /// Every service that its policies grant anything of.
+    pub services: Vec<ServiceAccess>,
 }
 
-impl Serialize for Document {
-    fn serialize<S: Serializer>(&self, s: S) -> Result<S::Ok, S::Error> {
-        s.serialize_str(&self.0)
-    }
+/// One service's last use by one principal.
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "PascalCase", default)]
+pub struct ServiceAccess {
+    /// The prefix of its actions: `s3`.
+    pub service_namespace: String,
+    /// None: not within the tracking period.
+    #[serde(deserialize_with = "lenient::time")]
+    pub last_authenticated: Option<Timestamp>,
+    /// Of services that report single actions, where that was asked for.
+    #[serde(deserialize_with = "lenient::list")]
+    pub tracked_actions_last_accessed: Vec<TrackedAction>,
+    #[serde(flatten)]
+    pub extra: Extra,
 }
 
-impl<'de> Deserialize<'de> for Document {
-    fn deserialize<D: Deserializer<'de>>(d: D) -> Result<Self, D::Error> {
-        Ok(match Value::deserialize(d)? {
-            Value::Null => Self::default(),
-            Value::String(text) if text.trim_start().starts_with('%') => {
-                Self(percent_encoding::percent_decode_str(&text).decode_utf8_lossy().into_owned())
-            }
-            Value::String(text) => Self(text),
-            object => Self(object.to_string()),
-        })
-    }
+/// One action's last use.
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "PascalCase", default)]
+pub struct TrackedAction {
+    /// `GetObject`
+    pub action_name: String,
+    #[serde(deserialize_with = "lenient::time")]
+    pub last_accessed_time: Option<Timestamp>,
+    #[serde(flatten)]
+    pub extra: Extra,
 }
 
 /// An inline policy.

@@ -266,7 +266,17 @@ impl Row {
             updated: seen,
             remediation: self.remediation.clone(),
             remediation_url: String::new(),
-            document: self.evidence.to_string(),
+            document: json!({
+                "id": self.key.to_string(),
+                "control": CONTROLS
+                    .iter()
+                    .find(|c| c.id == self.control)
+                    .map(|c| json!({"id": c.id, "title": c.title, "requirements": c.clauses})),
+                "resource": self.resource.id,
+                "evidence": self.evidence,
+                "remedy": self.remediation,
+            })
+            .to_string(),
         }
     }
 }

@@ -1,5 +1,6 @@
 //! Owns the estate and the findings as they grow: takes changes one after the other, and now and then publishes a new
-//! world and saves what is unsaved. Only one of it runs, so nothing is changed in two places.
+//! world and saves what is unsaved. Only one of it runs, so nothing is changed in two places. Where the estate changed it
+//! has it judged, off its own path, and takes the judgement as one more change.
 
 use std::collections::HashSet;
 use std::sync::Arc;
@@ -13,6 +14,7 @@ use tokio::time::Instant;
 use crate::cache::{Cache, Context};
 use crate::catalog::decided::Changed;
 use crate::listing::index::Index;
+use crate::listing::query::Cancel;
 use crate::message::Outcome;
 use crate::model::account::{Account, Caller, Organization};
 use crate::model::coverage::Coverage;
@@ -21,6 +23,7 @@ use crate::model::finding::Finding;
 use crate::model::network::Network;
 use crate::model::node::{Node, Session};
 use crate::model::principal::Identity;
+use crate::work::judge::{self, Judged};
 use crate::work::perform::Library;
 use crate::work::source;
 use crate::work::store::{Documents, Origin};
@@ -30,6 +33,8 @@ use crate::world::{Loading, Progress, World};
 const PUBLISH: Duration = Duration::from_millis(250);
 /// The least time between two saves.
 const SAVE: Duration = Duration::from_secs(5);
+/// The least time between two judgements.
+const JUDGE: Duration = Duration::from_millis(500);
 /// Changes that may wait before a sweep waits too.
 const WAITING: usize = 64;
 
@@ -125,6 +130,35 @@ pub struct Keeper {
     unsaved: bool,
     /// The problems that come of a shut door.
     shut: Vec<String>,
+    /// The estate differs from what was judged last.
+    unjudged: bool,
+    judging: Option<Judging>,
+    /// Not before this: the first frame comes first, and changes come in crowds.
+    judge_at: Instant,
+}
+
+/// A judgement that is under way. Where nobody waits for it any more it ends early.
+struct Judging {
+    task: JoinHandle<Option<Judged>>,
+    cancel: Cancel,
+}
+
+impl Drop for Judging {
+    fn drop(&mut self) {
+        self.cancel.cancel();
+    }
+}
+
+/// The judgement, when it is there; never, where none is under way.
+async fn judged(judging: &mut Option<Judging>) -> Option<Judged> {
+    let Some(under_way) = judging else { return std::future::pending().await };
+    let done = (&mut under_way.task).await;
+    *judging = None;
+    match done {
+        Ok(judged) => judged,
+        // A panic in there is a panic here: the hook has reported it.
+        Err(error) => std::panic::resume_unwind(error.into_panic()),
+    }
 }
 
 impl Keeper {
@@ -146,6 +180,9 @@ impl Keeper {
             decided: Changed::Everything,
             unsaved: false,
             shut: Vec::new(),
+            unjudged: !world.estate.identities.is_empty() || !world.estate.regions.is_empty(),
+            judging: None,
+            judge_at: Instant::now() + JUDGE,
         };
         (changes, tokio::spawn(keeper.run(received)))
     }
@@ -155,6 +192,8 @@ impl Keeper {
         let mut save_at = Instant::now() + SAVE;
         loop {
             let dirty = self.estate_dirty || self.findings_dirty || self.state_dirty;
+            // Half a sweep would judge what is not there yet as missing.
+            let to_judge = self.unjudged && self.judging.is_none() && self.world.progress.is_none();
             let change = tokio::select! {
                 biased;
                 () = tokio::time::sleep_until(publish_at), if dirty => {
@@ -167,10 +206,19 @@ impl Keeper {
                     save_at = Instant::now() + SAVE;
                     continue;
                 }
+                () = tokio::time::sleep_until(self.judge_at), if to_judge => {
+                    self.judge();
+                    continue;
+                }
+                found = judged(&mut self.judging) => {
+                    self = self.take_judged(found).await;
+                    continue;
+                }
                 change = changes.recv() => change,
             };
             match change {
                 Some(Change::Settle(done)) => {
+                    self = self.settle_judgement().await;
                     self = self.save().await.publish().await;
                     // Nobody may be waiting any more.
                     let _ = done.send(Arc::new(self.world.clone()));
@@ -187,6 +235,41 @@ impl Keeper {
         }
     }
 
+    /// Has the estate judged as it stands now.
+    fn judge(&mut self) {
+        self.unjudged = false;
+        self.judge_at = Instant::now() + JUDGE;
+        let (estate, library, cancel) = (self.estate.clone(), Arc::clone(&self.library), Cancel::new());
+        let ends = cancel.clone();
+        let task = tokio::task::spawn_blocking(move || {
+            judge::judge(&estate, &library.engine, &library.settings, Timestamp::now(), &ends)
+        });
+        self.judging = Some(Judging { task, cancel });
+    }
+
+    /// Waits until all that there is has been judged.
+    async fn settle_judgement(mut self) -> Self {
+        while self.unjudged || self.judging.is_some() {
+            if self.judging.is_none() {
+                self.judge();
+            }
+            let found = judged(&mut self.judging).await;
+            self = self.take_judged(found).await;
+        }
+        self
+    }
+
+    async fn take_judged(self, found: Option<Judged>) -> Self {
+        let Some(found) = found else { return self };
+        blocking(self, move |k| match k.library.take_judged(found, &k.estate) {
+            // Principals show what they are in effect.
+            Ok(true) => (k.estate_dirty, k.unsaved) = (true, true),
+            Ok(false) => {}
+            Err(error) => k.complain(error.to_string()),
+        })
+        .await
+    }
+
     /// Takes one change; work that takes long happens off the runtime's threads.
     async fn apply(mut self, change: Change) -> Self {
         match change {
@@ -198,10 +281,15 @@ impl Keeper {
                 return blocking(self, move |k| k.take_accounts(organization, accounts, whole)).await;
             }
             Change::Identity { mut identity, whole } => {
-                if let Some(known) = self.estate.identity(&identity.account).filter(|_| !whole) {
-                    keep_identity(&mut identity, known);
+                if let Some(known) = self.estate.identity(&identity.account) {
+                    if whole {
+                        keep_accessed(&mut identity, known);
+                    } else {
+                        keep_identity(&mut identity, known);
+                    }
                 }
                 self.estate.put_identity(*identity);
+                self.unjudged = true;
             }
             Change::Network { account, region, mut network, whole } => {
                 let part = self.estate.region_mut(&account, &region);
@@ -209,6 +297,7 @@ impl Keeper {
                     keep_network(&mut network, &mut part.network);
                 }
                 part.network = *network;
+                self.unjudged = true;
             }
             Change::Nodes { account, region, nodes, whole } => {
                 if whole || !nodes.is_empty() {
@@ -243,6 +332,8 @@ impl Keeper {
             }
             Change::Loaded => {
                 self.findings_dirty = true;
+                // What was judged meanwhile went into a store that is no more.
+                self.unjudged = true;
                 return self;
             }
             Change::Decided(changed) => {
@@ -294,6 +385,7 @@ impl Keeper {
             self.drop_findings(&|_| true);
         }
         self.estate.caller = Some(caller);
+        self.unjudged = true;
         self.estate_dirty = true;
         self.unsaved = true;
     }
@@ -315,9 +407,11 @@ impl Keeper {
             self.estate.retain_accounts(&|id| stays.contains(id));
             self.drop_findings(&|account| left.iter().any(|l| l == account));
         }
-        if organization.is_some() {
-            self.estate.organization = organization;
+        if let Some(mut organization) = organization {
+            keep_controls(&mut organization, self.estate.organization.as_ref());
+            self.estate.organization = Some(organization);
         }
+        self.unjudged = true;
         for mut account in accounts {
             self.library.rules.attribute(&mut account);
             if self.estate.account(&account.id).is_none_or(|known| **known != account) {
@@ -439,7 +533,27 @@ fn keep_identity(new: &mut Identity, known: &Identity) {
     let mut known = known.clone();
     keep!(new, known, users, groups, roles, policies, saml_providers, oidc_providers, summary, credentials, access_keys);
     if new.password_policy.is_none() {
-        new.password_policy = known.password_policy;
+        new.password_policy = known.password_policy.take();
+    }
+    new.credentials_made = new.credentials_made.or(known.credentials_made);
+    keep_accessed(new, &known);
+}
+
+/// What principals used is asked of few, and stays until it is asked again.
+fn keep_accessed(new: &mut Identity, known: &Identity) {
+    let asked: HashSet<String> = new.last_accessed.iter().map(|l| l.arn.clone()).collect();
+    let stands = |arn: &str| new.users.iter().any(|u| u.arn == arn) || new.roles.iter().any(|r| r.arn == arn);
+    let kept: Vec<_> = known.last_accessed.iter().filter(|l| !asked.contains(&l.arn) && stands(&l.arn)).cloned().collect();
+    new.last_accessed.extend(kept);
+}
+
+/// Policies over accounts that were read only in part do not take the place of those that were read whole.
+fn keep_controls(new: &mut Organization, known: Option<&Organization>) {
+    for controls in new.controls.iter_mut().filter(|c| !c.whole) {
+        let before = known.and_then(|k| k.controls.iter().find(|c| c.kind == controls.kind && c.whole));
+        if let Some(before) = before {
+            controls.clone_from(before);
+        }
     }
 }
 

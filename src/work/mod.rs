@@ -4,6 +4,8 @@
 pub mod delivery;
 pub mod desk;
 pub mod handover;
+pub mod identity;
+pub mod judge;
 pub mod keeper;
 pub mod perform;
 pub mod sessions;
@@ -251,7 +253,7 @@ async fn serve(
                     let told = |opened| Outcome::Answer { ticket, answer: Answer::Detail(opened) };
                     let _ = outcomes.send(told(shown.as_ref().map(|s| s.opened.clone()).map_err(Clone::clone))).await;
                     // Security Hub's own history comes when it comes.
-                    if let (Some(hubs), Ok(shown)) = (hubs, shown)
+                    if let (Some(hubs), Ok(shown), Slot::Detail(_)) = (hubs, shown, ticket.slot)
                         && let Some(place) = shown.place.clone()
                         && hubs.connected().await
                     {
@@ -262,6 +264,18 @@ async fn serve(
                 if let Some(older) = details.insert(ticket.slot, opening.abort_handle()) {
                     older.abort();
                 }
+            }
+            Effect::Detail { ticket, world, listing: ListingId::Principals, row } => {
+                let (library, outcomes) = (Arc::clone(&library), outcomes.clone());
+                tokio::task::spawn_blocking(move || {
+                    let now = Timestamp::now();
+                    let told = |opened| Outcome::Answer { ticket, answer: Answer::Detail(opened) };
+                    // What the engine works out comes when it comes.
+                    if let Some(first) = perform::open_first(&world, &library, row, now) {
+                        let _ = outcomes.blocking_send(told(Ok(first)));
+                    }
+                    let _ = outcomes.blocking_send(told(perform::open(&world, &library, ListingId::Principals, row, now)));
+                });
             }
             asking => {
                 let Some(slot) = perform::slot(&asking) else { continue };

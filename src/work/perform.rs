@@ -11,6 +11,7 @@ use tokio::sync::Notify;
 use tokio::sync::futures::Notified;
 
 use crate::catalog::decided::{self, Changed, Decisions, Layer};
+use crate::catalog::detail::{Body, Section};
 use crate::catalog::export::{Format, Rows as Export};
 use crate::catalog::{ListingId, decisions, detail};
 use crate::listing::filter;
@@ -21,12 +22,16 @@ use crate::listing::segment::Cell;
 use crate::message::{Answer, Effect, Need, Opened, Outcome, Overview, Slot};
 use crate::model::attribution::Rules;
 use crate::model::decision::Entry;
+use crate::model::estate::Estate;
 use crate::model::finding::{Finding, FindingKey, RecordState, Severity, Status};
+use crate::model::standing::Standings;
 use crate::triage::policy::Policy;
 use crate::triage::projection::Projection;
 use crate::triage::queues::Board;
 use crate::work::delivery::fields::{Place, place};
-use crate::work::store::Store;
+use crate::work::identity::Engine;
+use crate::work::judge::{self, Judged, Settings};
+use crate::work::store::{Store, StoreError};
 use crate::world::World;
 
 /// What answers need beside the world: the documents of findings, the rules that give accounts owners, and what was
@@ -44,6 +49,12 @@ pub struct Library {
     delivery: Notify,
     /// Held while decisions are delivered.
     turn: tokio::sync::Mutex<()>,
+    /// What the IAM engine answers from.
+    pub engine: Engine,
+    /// What judgement is held against.
+    pub settings: Settings,
+    /// What was judged of principals last.
+    standings: RwLock<Arc<Standings>>,
 }
 
 impl Library {
@@ -58,7 +69,38 @@ impl Library {
             suspects: Mutex::default(),
             delivery: Notify::new(),
             turn: tokio::sync::Mutex::default(),
+            engine: Engine::default(),
+            settings: Settings::default(),
+            standings: RwLock::default(),
         }
+    }
+    /// Holds judgement against these.
+    #[must_use]
+    pub fn judging(self, settings: Settings) -> Self {
+        Self { settings, ..self }
+    }
+    /// What was judged of principals last: cheap.
+    pub fn standings(&self) -> Arc<Standings> {
+        Arc::clone(&self.standings.read().unwrap_or_else(PoisonError::into_inner))
+    }
+    /// Takes what was judged of principals; whether it differs from what was known.
+    pub fn take_standings(&self, standings: Standings) -> bool {
+        let mut known = self.standings.write().unwrap_or_else(PoisonError::into_inner);
+        let other = **known != standings;
+        if other {
+            *known = Arc::new(standings);
+        }
+        other
+    }
+    /// Takes what was judged: the findings into the store, the rest beside them. Whether any row changed.
+    ///
+    /// # Errors
+    /// Where a finding cannot be read or packed.
+    pub fn take_judged(&self, judged: Judged, estate: &Estate) -> Result<bool, StoreError> {
+        let Judged { findings, standings, seen } = judged;
+        let other = self.take_standings(standings);
+        let put = judge::settle(&mut self.write(), findings, seen, estate)?;
+        Ok(other || put.added + put.changed > 0)
     }
     /// The decisions known now: cheap.
     pub fn decisions(&self) -> Decisions {
@@ -144,7 +186,8 @@ pub fn slot(effect: &Effect) -> Option<Slot> {
         Effect::Query { ticket, .. }
         | Effect::Detail { ticket, .. }
         | Effect::Overview { ticket, .. }
-        | Effect::Export { ticket, .. } => Some(ticket.slot),
+        | Effect::Export { ticket, .. }
+        | Effect::Question { ticket, .. } => Some(ticket.slot),
         Effect::Stage { .. }
         | Effect::Decide { .. }
         | Effect::Handover { .. }
@@ -165,6 +208,7 @@ pub fn perform(effect: Effect, library: &Library, now: Timestamp, cancel: &Cance
             (ticket, Answer::Rows { index, rows })
         }
         Effect::Detail { ticket, world, listing, row } => (ticket, Answer::Detail(open(&world, library, listing, row, now))),
+        Effect::Question { ticket, estate, text } => (ticket, Answer::Detail(library.engine.ask(&estate, &text))),
         Effect::Overview { ticket, world } => (ticket, Answer::Overview(Box::new(overview(&world, now, cancel)?))),
         Effect::Export { ticket, listing, index, rows, fields, path } => {
             let export = Export { listing: listing.get(), index: &index, ids: &rows, fields: &fields, now };
@@ -211,9 +255,38 @@ pub fn open(world: &World, library: &Library, listing: ListingId, row: RowId, no
         let document = serde_json::to_string_pretty(&rows.object(row)).unwrap_or_default();
         return Ok(Opened { id, detail: detail::of_cells(declared, index, row, now), document });
     }
+    if listing == ListingId::Pipelines {
+        let standings = library.standings();
+        let found = standings.pipelines.iter().find(|p| p.id() == id);
+        let found = found.ok_or_else(|| "This pipeline is gone: it went away with the last refresh.".to_owned())?;
+        let fields: Vec<FieldId> = declared.columns.iter().map(|column| column.field).collect();
+        let rows = Export { listing: declared, index, ids: &[], fields: &fields, now };
+        let document = serde_json::to_string_pretty(&rows.object(row)).unwrap_or_default();
+        return Ok(Opened { id, detail: detail::of_pipeline(found, &world.estate, now), document });
+    }
     let object = detail::object(&world.estate, listing, &object_id(world, listing, row, &id));
     let object = object.ok_or_else(|| format!("This {} is gone: it went away with the last refresh.", declared.one))?;
-    Ok(Opened { id, detail: detail::of_object(object, &world.estate, now), document: detail::document(object) })
+    let mut detail = detail::of_object(object, &world.estate, now);
+    if listing == ListingId::Principals {
+        library.engine.tell(&world.estate, &id, &mut detail);
+    }
+    Ok(Opened { id, detail, document: detail::document(object) })
+}
+
+/// A principal at once, without what the engine has to work out first; none where [`open`] tells all as fast.
+pub fn open_first(world: &World, library: &Library, row: RowId, now: Timestamp) -> Option<Opened> {
+    let id = match ListingId::Principals.get().field("id").map(|f| world.index(ListingId::Principals).cell(row, f)) {
+        Some(Cell::Text(id)) => id.into_owned(),
+        _ => return None,
+    };
+    if library.engine.is_warm(&world.estate, &id) {
+        return None;
+    }
+    let object = detail::object(&world.estate, ListingId::Principals, &id)?;
+    let mut detail = detail::of_object(object, &world.estate, now);
+    let words = "Working out what it can do and become …".to_owned();
+    detail.sections.insert(detail.sections.len().min(1), Section { heading: String::new(), body: Body::Prose(words) });
+    Some(Opened { id, detail, document: detail::document(object) })
 }
 
 /// The id an object is looked up by: AWS's own policies carry the account they were read in.

@@ -11,11 +11,13 @@ use crate::catalog::decided::Changed;
 use crate::catalog::{Facts, ListingId};
 use crate::config::Config;
 use crate::demo::Organization;
+use crate::listing::query::Cancel;
 use crate::model::account::Account;
 use crate::model::attribution::Rules;
 use crate::model::estate::Estate;
 use crate::model::finding::Finding;
 use crate::triage::policy::Policy;
+use crate::work::judge::{self, Settings};
 use crate::work::perform::Library;
 use crate::work::store::{Origin, Store};
 use crate::work::sweep::Supply;
@@ -50,6 +52,16 @@ impl Opened {
         Arc::make_mut(&mut self.world).rebuild(&facts);
     }
 
+    /// Judges the estate now, for those who cannot wait for it.
+    pub fn judge(&mut self, now: Timestamp) {
+        let estate = Arc::clone(&self.world.estate);
+        let judged = judge::judge(&estate, &self.library.engine, &self.library.settings, now, &Cancel::new());
+        if let Some(Err(error)) = judged.map(|judged| self.library.take_judged(judged, &estate)) {
+            self.problems.push(error.to_string());
+        }
+        self.relay(now);
+    }
+
     /// Lays what was decided meanwhile over the rows.
     pub fn relay(&mut self, now: Timestamp) {
         self.estate((*self.world.estate).clone(), now);
@@ -70,14 +82,18 @@ impl Opened {
 /// Opens a source as of `now`. Files of the cache are read later, behind the first frame.
 pub fn open(source: Source, config: &Config, now: Timestamp) -> Opened {
     let rules = config.rules();
-    let policy = config.policy();
+    let policy = (config.policy(), Settings::of(config));
     match source {
         Source::Demo { findings, still } => demo(findings, still, (rules, policy), now),
         Source::File { path, mut estate, findings } => {
             attribute(&mut estate, &rules);
             let mut store = Store::in_memory();
             let accounts = |id: &str| estate.account(id).map(Arc::clone);
-            let problems = store.put_all(findings, Origin::File, &accounts).err().map(|e| e.to_string()).into_iter().collect();
+            // What was judged where the file was written is judged anew here.
+            let (judged, findings) = findings.into_iter().partition::<Vec<_>, _>(|f| f.source.name == judge::SOURCE);
+            let put = store.put_all(findings, Origin::File, &accounts);
+            let put = put.and_then(|_| store.put_all(judged, Origin::Judged, &accounts));
+            let problems = put.err().map(|e| e.to_string()).into_iter().collect();
             finish(WorldOrigin::File(path), *estate, store, (rules, policy), Supply::None, problems, now)
         }
         Source::Live { options, cache } => {
@@ -120,7 +136,7 @@ pub fn open_cache(dir: &Path) -> Result<Cache, CacheError> {
     Cache::open(dir, Arc::clone(&ListingId::Findings.get().schema))
 }
 
-fn demo(findings: usize, still: bool, (rules, policy): (Rules, Policy), now: Timestamp) -> Opened {
+fn demo(findings: usize, still: bool, (rules, (policy, settings)): (Rules, (Policy, Settings)), now: Timestamp) -> Opened {
     let organization = Arc::new(Organization::new(now, findings));
     let mut estate = (**organization.estate()).clone();
     attribute(&mut estate, &rules);
@@ -140,7 +156,7 @@ fn demo(findings: usize, still: bool, (rules, policy): (Rules, Policy), now: Tim
         Arc::new(whole),
     );
     let supply = if still { Supply::None } else { Supply::Demo(Arc::clone(&organization)) };
-    finish(WorldOrigin::Demo, estate, store, (rules, policy), supply, Vec::new(), now)
+    finish(WorldOrigin::Demo, estate, store, (rules, (policy, settings)), supply, Vec::new(), now)
 }
 
 fn attribute(estate: &mut Estate, rules: &Rules) {
@@ -155,13 +171,13 @@ fn finish(
     origin: WorldOrigin,
     estate: Estate,
     store: Store,
-    (rules, policy): (Rules, Policy),
+    (rules, (policy, settings)): (Rules, (Policy, Settings)),
     supply: Supply,
     problems: Vec<String>,
     now: Timestamp,
 ) -> Opened {
     let mut world = World::empty(origin);
-    let library = Arc::new(Library::new(store, rules, policy));
+    let library = Arc::new(Library::new(store, rules, policy).judging(settings));
     world.policy = library.decisions().policy;
     world.rebuild(&facts(&library, Arc::new(estate), &Changed::Everything, now));
     world.loading = Loading::Complete;
@@ -172,5 +188,6 @@ fn finish(
 /// What rows are made from now.
 pub fn facts(library: &Library, estate: Arc<Estate>, changed: &Changed, now: Timestamp) -> Facts {
     let findings = library.rows(changed);
-    Facts { estate, findings, board: Arc::new(library.board(now)), decisions: library.log(), now }
+    let (board, standings) = (Arc::new(library.board(now)), library.standings());
+    Facts { estate, findings, board, decisions: library.log(), standings, now }
 }

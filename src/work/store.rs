@@ -6,7 +6,7 @@
 //! `account/region+`, that takes what is new: adding a page to a long list copies the short one only. A row's payload is
 //! where its document is (the place in the log, or in memory), with the row's [`Origin`]s above it.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::fmt;
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -54,6 +54,8 @@ pub enum Origin {
     Live,
     /// From a file: it stays.
     File,
+    /// Judged here from what was collected: it goes when the judge says so.
+    Judged,
 }
 
 impl Origin {
@@ -61,6 +63,7 @@ impl Origin {
         match self {
             Self::Live => 1,
             Self::File => 2,
+            Self::Judged => 4,
         }
     }
 }
@@ -405,16 +408,56 @@ impl Store {
         };
         let rows = [&base, &fresh].into_iter().flat_map(|s| keys(s).map(move |(row, key)| (s.as_ref(), row, key)));
         let gone: HashMap<u64, ()> = rows.filter(|row| goes(*row)).map(|(_, _, key)| (key, ())).collect();
+        self.remove(&place, &gone)
+    }
+
+    /// The findings that were judged here, with their documents.
+    ///
+    /// # Errors
+    /// When a document cannot be read.
+    pub fn judged(&self) -> Result<Vec<Finding>, StoreError> {
+        let mut reader = self.reader();
+        let mut all = Vec::new();
+        for (name, segment) in self.index.segments() {
+            for (row, key) in keys(segment) {
+                let payload = segment.payload(row).unwrap_or_default();
+                if flags(payload) & Origin::Judged.flag() != 0 {
+                    all.push(self.read(&mut reader, &place_of(name), key, payload)?.0);
+                }
+            }
+        }
+        Ok(all)
+    }
+
+    /// Takes rows that were judged here away; what a file brought too stays. Gives how many went.
+    pub fn forget(&mut self, wanted: &[u64]) -> usize {
+        if wanted.is_empty() {
+            return 0;
+        }
+        let mut places: BTreeMap<Place, HashMap<u64, ()>> = BTreeMap::new();
+        for (name, segment) in self.index.segments() {
+            for (row, key) in keys(segment) {
+                let ours = segment.payload(row).is_some_and(|payload| flags(payload) == Origin::Judged.flag());
+                if ours && wanted.contains(&key) {
+                    places.entry(place_of(name)).or_default().insert(key, ());
+                }
+            }
+        }
+        places.iter().map(|(place, gone)| self.remove(place, gone)).sum()
+    }
+
+    fn remove(&mut self, place: &Place, gone: &HashMap<u64, ()>) -> usize {
         if gone.is_empty() {
             return 0;
         }
+        let (base, fresh) = self.segments(place);
         if let Some(cache) = self.writable() {
             let mut keys: Vec<u64> = gone.keys().copied().collect();
             keys.sort_unstable();
             let records: Vec<Record> = keys.into_iter().map(Record::gone).collect();
             // Their documents are about as long as the others.
-            let wasted = cache.usual_size(&place, base.rows() + fresh.rows()) * gone.len() as u64;
-            if let Err(e) = cache.add(&place, &records, wasted) {
+            let wasted = cache.usual_size(place, base.rows() + fresh.rows()) * gone.len() as u64;
+            if let Err(e) = cache.add(place, &records, wasted) {
                 self.problem = Some(e);
             }
         }
@@ -423,7 +466,7 @@ impl Store {
         let mut builder = Builder::default();
         copy(&mut builder, &base, &stays);
         copy(&mut builder, &fresh, &stays);
-        self.swap(&place, true, builder.finish());
+        self.swap(place, true, builder.finish());
         gone.len()
     }
 

@@ -15,13 +15,14 @@ use tokio::sync::{Semaphore, mpsc, watch};
 use tokio::task::JoinSet;
 use tokio::time::Instant;
 
-use crate::aws::organizations::{Directory, directory};
+use crate::aws::organizations::{Directory, controls, directory};
 use crate::aws::{Access, AwsError, Connection, Options, connect, ec2, iam, ssm};
 use crate::cache::{Cache, Mark, Place, SweepMarks};
 use crate::config::Refresh;
 use crate::demo::Organization;
 use crate::model::account::Account;
 use crate::model::coverage::{Coverage, Outcome};
+use crate::model::principal::Identity;
 use crate::work::keeper::Change;
 use crate::work::perform::Library;
 use crate::work::store::{Origin, Store};
@@ -332,6 +333,7 @@ impl Marks {
 /// One collection over accounts × regions × services.
 pub struct Sweep {
     single: bool,
+    used: Used,
     /// Only one connection is read: what its organisation lists is all there is.
     alone: bool,
     marks: Arc<Marks>,
@@ -340,6 +342,35 @@ pub struct Sweep {
     begun: Instant,
     done: usize,
     total: usize,
+}
+
+/// Whose use of what they are granted is asked for: it takes AWS seconds for each.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Used {
+    Nobody,
+    /// A principal, as people name it: by ARN, `role/name`, `user/name` or name.
+    One(String),
+    Everyone,
+}
+
+impl Used {
+    /// The ARNs of those of an account.
+    fn of(&self, identity: &Identity) -> Vec<String> {
+        let users = identity.users.iter().map(|u| (&u.arn, format!("user/{}", u.user_name), &u.user_name));
+        let roles = identity.roles.iter().map(|r| (&r.arn, format!("role/{}", r.role_name), &r.role_name));
+        let all = users.chain(roles);
+        match self {
+            Self::Nobody => Vec::new(),
+            Self::One(who) => {
+                let named = all.filter(|(arn, kind, name)| *arn == who || kind == who || *name == who);
+                named.map(|(arn, ..)| arn.clone()).collect()
+            }
+            // What AWS keeps for itself nobody trims.
+            Self::Everyone => {
+                all.filter(|(arn, ..)| !arn.contains(":role/aws-service-role/")).map(|(arn, ..)| arn.clone()).collect()
+            }
+        }
+    }
 }
 
 /// An account that may be read, and where.
@@ -355,6 +386,7 @@ impl Sweep {
     pub fn new(single: bool, marks: Arc<Marks>, changes: mpsc::Sender<Change>) -> Self {
         Self {
             single,
+            used: Used::Nobody,
             alone: false,
             marks,
             changes,
@@ -363,6 +395,12 @@ impl Sweep {
             done: 0,
             total: 0,
         }
+    }
+
+    /// Asks as well what these used of what they are granted.
+    #[must_use]
+    pub fn with_used(self, used: Used) -> Self {
+        Self { used, ..self }
     }
 
     /// Asks AWS for these kinds in every account and region. Each thing that arrives is sent on as a change at once.
@@ -464,7 +502,9 @@ impl Sweep {
             let whole = answer.coverage.iter().all(|c| c.outcome == Outcome::Ok);
             self.send(Change::Coverage(answer.coverage)).await;
             match answer.value {
-                Directory::Organization { organization, accounts } => {
+                Directory::Organization { mut organization, accounts } => {
+                    let coverage = controls(&connection.access().global(), &mut organization).await;
+                    self.send(Change::Coverage(coverage)).await;
                     let organization = Some(organization);
                     self.send(Change::Accounts { organization, accounts: accounts.clone(), whole: whole && self.alone }).await;
                     return accounts;
@@ -497,10 +537,16 @@ impl Sweep {
     /// Everything of an account but its findings.
     fn spawn(&mut self, tasks: &mut JoinSet<()>, entered: &Entered, kinds: &BTreeSet<Kind>) {
         if kinds.contains(&Kind::Iam) {
-            let scope = entered.access.global();
+            let (scope, used) = (entered.access.global(), self.used.clone());
             self.task(tasks, entered, async move {
-                let answer = iam::identity(&scope).await;
+                let mut answer = iam::identity(&scope).await;
                 let whole = answer.is_whole();
+                let asked = used.of(&answer.value);
+                if !asked.is_empty() {
+                    let accessed = Box::pin(iam::last_accessed(&scope, asked)).await;
+                    answer.value.last_accessed = accessed.value;
+                    answer.coverage.extend(accessed.coverage);
+                }
                 vec![Change::Identity { identity: Box::new(answer.value), whole }, Change::Coverage(answer.coverage)]
             });
         }

@@ -28,6 +28,7 @@ use bartizan::model::finding::Finding;
 use bartizan::triage::policy::Policy;
 use bartizan::work::desk::{self, Desk};
 use bartizan::work::handover;
+use bartizan::work::judge::{self, judge};
 use bartizan::work::perform::{Library, perform};
 use bartizan::work::source::{self, Source, open};
 use bartizan::world::World;
@@ -69,7 +70,16 @@ impl Scene {
     /// The embedded organisation with its 5,000 findings, made once. Nobody may change its store.
     pub fn demo() -> Self {
         static DEMO: OnceLock<Scene> = OnceLock::new();
-        DEMO.get_or_init(|| Self::open(Source::Demo { findings: bartizan::demo::FINDINGS, still: true })).clone()
+        let make = || {
+            let mut opened = open(Source::Demo { findings: bartizan::demo::FINDINGS, still: true }, &Config::default(), now());
+            assert_eq!(opened.problems, Vec::<String>::new());
+            // Principals as they are in effect, without the findings that are judged: 5,000 is a number to count with.
+            let judged = judge(&opened.world.estate, &opened.library.engine, &judge::Settings::default(), now(), &Cancel::new());
+            opened.library.take_standings(judged.unwrap().standings);
+            opened.relay(now());
+            Self { world: opened.world, library: opened.library, desk: None }
+        };
+        DEMO.get_or_init(make).clone()
     }
 
     /// The embedded organisation with so many findings, a policy, and a ledger in a directory.

@@ -1,5 +1,6 @@
 //! The cloud a test holds: starts moto and the front, hands out SDK configurations, and reaches into the state behind.
 
+use super::accessed::Accessed;
 use super::calls::{self, Call};
 use super::faults::{Rule, RuleId};
 use super::front::{MANAGEMENT, State, lock};
@@ -136,6 +137,11 @@ impl Cloud {
     /// The gateway that sessions run on.
     pub fn gateway<T>(&self, work: impl FnOnce(&Gateway) -> T) -> T {
         work(lock(&self.state.nodes).gateway.as_ref().expect("test cloud: open_sessions was not called"))
+    }
+
+    /// What principals used, to seed.
+    pub fn accessed<T>(&self, work: impl FnOnce(&mut Accessed) -> T) -> T {
+        work(&mut lock(&self.state.accessed))
     }
 
     /// Puts a fault rule in force. Rules may come and go while calls run; the earliest that applies wins.

@@ -3,6 +3,7 @@
 //!
 //! It owns the sockets and the shared state. The services' rules are in `hub` and `nodes`, the protocols in `wire`.
 
+use super::accessed::Accessed;
 use super::calls::Call;
 use super::faults::{Fault, Rules};
 use super::hub::Hub;
@@ -36,6 +37,7 @@ pub struct State {
     pub rules: Mutex<Rules>,
     pub hub: Mutex<Hub>,
     pub nodes: Mutex<Nodes>,
+    pub accessed: Mutex<Accessed>,
     /// Access key id → account, from the answers of `AssumeRole*` and `CreateAccessKey`.
     keys: Mutex<HashMap<String, String>>,
     expired: Mutex<HashSet<String>>,
@@ -65,6 +67,7 @@ impl State {
             rules: Mutex::default(),
             hub: Mutex::default(),
             nodes: Mutex::default(),
+            accessed: Mutex::default(),
             keys: Mutex::default(),
             expired: Mutex::default(),
             expire_in: AtomicU64::new(0),
@@ -120,9 +123,11 @@ impl State {
         if fault == Some(Fault::CutBefore) {
             return Err(Cut);
         }
+        let report = if asked.service == "iam" { lock(&self.accessed).answer(&asked) } else { None };
         let done = match self.own(&asked) {
             Some(Ok(result)) => asked.reply(&result),
             Some(Err(refusal)) => asked.refuse(&refusal),
+            None if report.is_some() => answer(200, "text/xml", report.unwrap_or_default()),
             None => self.forward(&asked, &parts.uri, parts.headers).await,
         };
         match fault {

@@ -4,7 +4,7 @@
 //! documented rules what moto lacks (Security Hub findings, Session Manager's listings), injects faults by [`Rule`],
 //! records every call, and forwards the rest. [`organization::seed`] fills it with an organisation.
 //!
-//! Floors: `organization` → `cloud` → `front` → {`hub`, `nodes`, `faults`, `calls`, `moto`} → `wire`.
+//! Floors: `organization` → `cloud` → `front` → {`hub`, `nodes`, `accessed`, `faults`, `calls`, `moto`} → `wire`.
 #![allow(
     dead_code,
     unreachable_pub,
@@ -15,6 +15,7 @@
 #![allow(clippy::large_futures, reason = "unoptimised SDK futures; `run` gives them a deep stack")]
 #![allow(clippy::print_stderr, reason = "the one-time installation says what it waits for")]
 
+pub mod accessed;
 pub mod calls;
 pub mod cloud;
 pub mod faults;

@@ -9,6 +9,7 @@ use crate::listing::filter::{exactly, quote};
 use crate::model::arn;
 use crate::model::estate::Estate;
 use crate::model::principal::{AccessKey, Identity, ManagedPolicy};
+use crate::model::standing::Pipeline;
 
 pub(super) fn principal(identity: &Identity, o: Principal<'_>, estate: &Estate, now: Timestamp) -> Detail {
     let mut w = Writer::new(format!("{} {}", o.kind(), o.name()), now);
@@ -125,6 +126,32 @@ pub(super) fn policy(identity: &Identity, o: &ManagedPolicy, estate: &Estate, no
     w.section("Document", document.map_or_else(|| Body::Prose("The document was not read.".into()), |d| Body::Code(d.pretty())));
     w.link("principals that have it", ListingId::Principals, format!("policy={} account={}", quote(name), identity.account));
     w.findings_on(&o.arn);
+    w.finish()
+}
+
+pub(super) fn pipeline(o: &Pipeline, estate: &Estate, now: Timestamp) -> Detail {
+    let mut w = Writer::new(format!("{} becomes {}", o.system, arn::short(&o.role)), now);
+    let account = w.account(estate, &o.account);
+    w.facts(
+        "",
+        &[
+            ("role", o.role.clone()),
+            ("account", account),
+            ("issuer", o.issuer.clone()),
+            ("subjects", if o.subjects.is_empty() { "everyone's".to_owned() } else { o.subjects.join(", ") }),
+            ("lets in strangers", if o.open { "yes" } else { "no" }.to_owned()),
+            ("administrator", o.power.word().to_owned()),
+            ("may take", format!("{} actions that write, {} that manage permissions", o.writes, o.manages)),
+        ],
+    );
+    w.section("What weakens the trust", Body::Prose(o.weak.join("\n")));
+    w.section("What it may change", Body::Prose(o.deploys.join(", ")));
+    let identity = estate.identity(&o.account);
+    if let Some(role) = identity.and_then(|i| i.roles.iter().find(|r| r.arn == o.role)) {
+        w.section("Trust policy", Body::Code(role.assume_role_policy_document.pretty()));
+    }
+    w.link(format!("role {}", arn::short(&o.role)), ListingId::Principals, exactly("id", &o.role));
+    w.findings_on(&o.role);
     w.finish()
 }
 

@@ -13,7 +13,7 @@ use crate::cli::{Done, Global, setup};
 use crate::model::decision::{Decision, Entry, Subject, person};
 use crate::model::estate::Estate;
 use crate::text;
-use crate::work::sweep::Kind;
+use crate::work::sweep::{Kind, Used};
 
 /// AWS remembers sessions for this many days.
 const DAYS: i64 = 30;
@@ -127,7 +127,7 @@ impl List {
             if global.from.is_none() {
                 let options = setup::options(global, &config, setup::ask_on_terminal());
                 let kinds = [Kind::Accounts, Kind::Nodes];
-                let looked = setup::collect(options, &config, &kinds, now, at.connections.clone()).await?;
+                let looked = setup::collect(options, &config, &kinds, Used::Nobody, now, at.connections.clone()).await?;
                 (estate, done) = (std::sync::Arc::clone(&looked.world.estate), looked.done);
             }
             at.desk.ledger().close().await?;

@@ -26,7 +26,7 @@ use crate::text;
 use crate::work::desk::Desk;
 use crate::work::sessions::record::Book;
 use crate::work::sessions::way::Way;
-use crate::work::sweep::Kind;
+use crate::work::sweep::{Kind, Used};
 
 /// Options of ssm.
 #[derive(Debug, Args)]
@@ -187,7 +187,7 @@ impl Target {
         if found.is_empty() && !demo {
             let options = setup::options(global, config, setup::ask_on_terminal());
             let kinds = [Kind::Accounts, Kind::Nodes, Kind::Network];
-            let looked = setup::collect(options, config, &kinds, now, at.connections.clone()).await?;
+            let looked = setup::collect(options, config, &kinds, Used::Nobody, now, at.connections.clone()).await?;
             estate = Arc::clone(&looked.world.estate);
             found = machines::named(&estate, &self.node);
         }

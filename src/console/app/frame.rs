@@ -374,6 +374,7 @@ impl App {
                 Scope::List => "In the list",
                 Scope::Detail => "In the open row",
                 Scope::Document => "In the document",
+                Scope::Answer => "In the answer",
                 Scope::Finding => "On a finding",
                 Scope::Owned => "On an account or a principal",
                 Scope::Node => "On a node",

@@ -7,6 +7,7 @@ mod prompts;
 use std::collections::HashSet;
 use std::hash::{BuildHasherDefault, Hasher};
 use std::path::PathBuf;
+use std::sync::Arc;
 
 use ratatui::layout::{Position, Rect};
 use serde_json::{Value as Json, json};
@@ -27,7 +28,7 @@ use crate::listing::index::{Index, RowId};
 use crate::listing::query::{GroupBy, Query, Rows, Sort, distinct};
 use crate::listing::schema::{FieldId, Kind};
 use crate::listing::segment::Cell;
-use crate::message::{Answer, Effect, On, Slot, Ticket};
+use crate::message::{Answer, Effect, On, Opened, Slot, Ticket};
 use crate::model::arn::ResourceRef;
 use crate::model::decision::{Subject, person};
 use crate::model::node::Machine;
@@ -75,6 +76,8 @@ pub struct Browse {
     /// Whether the next answer leaves the cursor on its row.
     stay: bool,
     open: Option<(Open, Option<Ticket>)>,
+    /// The row after the open one, by key, read while the open one is.
+    ahead: Option<(u64, Ticket, Option<Opened>)>,
     prompt: Option<Prompt>,
     choosing: Option<(Choice, Chooser)>,
     /// Groups that were drilled into: the filter and the group's field before, and where the cursor was.
@@ -154,6 +157,7 @@ impl Browse {
             stand_on: None,
             stay: true,
             open: None,
+            ahead: None,
             prompt: None,
             choosing: None,
             drilled: Vec::new(),
@@ -343,6 +347,10 @@ impl Browse {
                     && *asked == Some(ticket)
                 {
                     open.content = Some(content);
+                } else if let (Some((_, asked, ahead)), Ok(content)) = (&mut self.ahead, content)
+                    && *asked == ticket
+                {
+                    *ahead = Some(content);
                 }
             }
             Answer::Rows { .. }
@@ -624,8 +632,19 @@ impl Browse {
         let straight = self.open.as_ref().is_none_or(|(open, _)| open.straight);
         let mut open = Open::new(key, layer);
         open.straight &= straight;
+        // Shown at once where it was read ahead; what changed since comes with the answer.
+        open.content = self.ahead.take().filter(|(of, ..)| *of == key).and_then(|(_, _, content)| content).map(Ok);
         self.open = Some((open, Some(ticket)));
-        vec![Request::Effect(Effect::Detail { ticket, world: cx.world.clone(), listing: self.listing.id, row })]
+        let world = &cx.world;
+        let detail = |ticket, row| Effect::Detail { ticket, world: Arc::clone(world), listing: self.listing.id, row };
+        let mut requests = vec![Request::Effect(detail(ticket, row))];
+        let after = self.answered.as_ref().and_then(|a| a.index.key(a.row(self.place.cursor + 1)?));
+        if let Some((key, row)) = after.and_then(|key| Some((key, world.index(self.listing.id).find(key)?))) {
+            let ticket = cx.tickets.take(Slot::Ahead(self.listing.id));
+            requests.push(Request::Effect(detail(ticket, row)));
+            self.ahead = Some((key, ticket, None));
+        }
+        requests
     }
 
     fn document(&mut self, cx: &mut Context<'_>) -> Vec<Request> {

@@ -96,8 +96,8 @@ impl View for Lists {
 
     fn answer(&mut self, ticket: Ticket, answer: Answer, _: &mut Context<'_>) -> Vec<Request> {
         let list = match ticket.slot {
-            Slot::Rows(listing) | Slot::Detail(listing) => self.of(listing),
-            Slot::Export | Slot::Overview | Slot::Decision | Slot::Report => None,
+            Slot::Rows(listing) | Slot::Detail(listing) | Slot::Ahead(listing) => self.of(listing),
+            Slot::Export | Slot::Overview | Slot::Decision | Slot::Report | Slot::Question => None,
         };
         if let Some(list) = list {
             list.answer(ticket, answer);

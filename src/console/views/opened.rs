@@ -186,7 +186,54 @@ pub fn detail_lines(detail: &Detail, cells: usize, theme: &Theme) -> Vec<Line> {
             }
             Body::Prose(prose) => lines.extend(wrap(prose, cells).into_iter().map(|l| vec![(l, plain)])),
             Body::Code(code) => lines.extend(code_lines(code, cells, theme)),
+            Body::Bars { parts, rows } => lines.extend(bar_lines(parts, rows, cells, theme)),
             Body::Table { head, rows } => lines.extend(table_lines(head, rows, cells, theme)),
+        }
+    }
+    lines
+}
+
+/// A bar for each row, its parts one behind the other, then their figures under the parts' names.
+fn bar_lines(parts: &[String], rows: &[(String, Vec<u64>)], cells: usize, theme: &Theme) -> Vec<Line> {
+    let styles = ["ui.muted", "ui", "ui.label", "ui.title", "ui.warning"].map(|role| theme.style(role));
+    let style = |n: usize| styles[n.min(styles.len() - 1)];
+    let labels = rows.iter().map(|(label, _)| text::width(&text::line(label))).max().unwrap_or(0).min(cells / 3);
+    let short = |part: &String| part.split(' ').next().unwrap_or_default().to_owned();
+    let heads: Vec<String> = parts.iter().map(short).collect();
+    let figures: Vec<usize> = (0..parts.len())
+        .map(|n| {
+            let widest = rows.iter().filter_map(|(_, v)| v.get(n)).map(|v| text::count(*v).len()).max().unwrap_or(0);
+            widest.max(text::width(&heads[n]))
+        })
+        .collect();
+    let room = cells.saturating_sub(labels + 2 + figures.iter().map(|w| w + 2).sum::<usize>());
+    let most = rows.iter().map(|(_, v)| v.iter().sum::<u64>()).max().unwrap_or(0).max(1);
+    // Below this a bar tells nothing: the figures stand alone.
+    let room = if room < 8 { 0 } else { room.min(48) };
+    let gap = |n: usize| " ".repeat(n);
+    let mut head: Line = vec![(gap(labels + 2 + room), theme.style("ui.column"))];
+    head.extend(heads.iter().zip(&figures).map(|(h, w)| (format!("  {}", text::pad(h, *w, true)), theme.style("ui.column"))));
+    let mut lines = vec![head];
+    for (label, values) in rows {
+        let total: u64 = values.iter().sum();
+        // Something is never nothing, and the whole is as long as its share of the longest.
+        let length = |upto: u64| usize::try_from(upto * room as u64 / most).unwrap_or(0);
+        let mut line: Line =
+            vec![(format!("{}  ", text::pad(&text::fit(&text::line(label), labels), labels, false)), theme.style("ui.label"))];
+        let (mut upto, mut drawn) = (0, 0);
+        for (n, value) in values.iter().enumerate().filter(|_| room > 0) {
+            upto += value;
+            let to = if *value > 0 { length(upto).max(drawn + 1).min(room) } else { drawn };
+            line.push((theme.glyphs.bar.repeat(to - drawn), style(n)));
+            drawn = to;
+        }
+        line.push((gap(room.saturating_sub(drawn)), theme.style("ui")));
+        for (n, value) in values.iter().enumerate() {
+            let figure = if *value == 0 { String::new() } else { text::count(*value) };
+            line.push((format!("  {}", text::pad(&figure, figures[n], true)), style(n)));
+        }
+        if total > 0 {
+            lines.push(line);
         }
     }
     lines

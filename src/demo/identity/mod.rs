@@ -2,6 +2,7 @@
 
 mod policies;
 mod roles;
+mod used;
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -93,6 +94,7 @@ pub(super) fn build(now: Timestamp, instance_roles: &BTreeSet<(usize, String)>) 
         providers(identity, *account, now);
         managed(identity, *account, now);
         settings(identity, *account);
+        used::add(identity, now);
     });
     all.into_iter().map(|(_, identity)| identity).collect()
 }

@@ -221,7 +221,7 @@ impl Request<'_> {
         match &self.resource.set {
             None => Truth::of(pattern.matches(&self.resource.text)),
             Some(asked) => {
-                if pattern.overlaps(&ArnPattern::new(&self.resource.text)) == Some(false) {
+                if !pattern.overlaps(&ArnPattern::new(&self.resource.text)) {
                     return Truth::No;
                 }
                 let own = Set::arns(pattern);

@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use super::{Graph, Target, To, slot};
+use crate::iam::evaluate::{ActionName, Context, Decision, Resource};
 use crate::iam::facts::Level;
 use crate::iam::grants::{self, Actions};
 use crate::iam::policy::Effect;
@@ -20,7 +21,25 @@ pub struct Blast {
     pub actions: usize,
     /// What can be read, written and destroyed where data is kept.
     pub data: Vec<Data>,
+    /// Resources whose tags tell the class of their data and that can be got at, by class.
+    pub classes: Vec<Class>,
 }
+
+/// What can be got at of one class of data.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Class {
+    /// As the tags have it.
+    pub class: String,
+    /// Resources that can be read (or entered), and that can be destroyed.
+    pub read: usize,
+    pub destroy: usize,
+    /// ARNs, sorted.
+    pub resources: Vec<String>,
+}
+
+/// What lets somebody read what a machine holds, and what destroys it.
+const ENTERS: &[&str] = &["ssm:StartSession", "ssm:SendCommand", "ec2-instance-connect:SendSSHPublicKey"];
+const DESTROYS: &[&str] = &["ec2:TerminateInstances"];
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Reached {
@@ -113,7 +132,33 @@ impl Graph<'_> {
             }
         }
         let data = self.data(&seen.keys().copied().collect::<Vec<_>>(), &granted, everything);
-        Blast { from, everything, reached: order, by_service: granted.by_service(), actions: granted.count(), data }
+        let classes = self.classes(&seen.keys().copied().collect::<Vec<_>>(), everything);
+        Blast { from, everything, reached: order, by_service: granted.by_service(), actions: granted.count(), data, classes }
+    }
+
+    /// Of the resources whose tags tell a class those that any of these principals gets at.
+    fn classes(&self, principals: &[usize], everything: bool) -> Vec<Class> {
+        let context = Context::new();
+        let may = |actions: &[ActionName], resource: &Resource| {
+            let allowed =
+                |p: &usize, a: &ActionName| !matches!(self.account.decision(*p, a, resource, &context), Decision::Denied { .. });
+            everything || principals.iter().any(|p| actions.iter().any(|a| allowed(p, a)))
+        };
+        let named = |all: &[&str]| all.iter().map(|a| ActionName::new(a)).collect::<Vec<_>>();
+        let (enters, destroys) = (named(ENTERS), named(DESTROYS));
+        let mut classes: BTreeMap<&str, Class> = BTreeMap::new();
+        for tagged in &self.account.tagged {
+            let resource = self.account.resource(&tagged.arn);
+            let (read, destroy) = (may(&enters, &resource), may(&destroys, &resource));
+            if read || destroy {
+                let fresh = || Class { class: tagged.class.clone(), read: 0, destroy: 0, resources: Vec::new() };
+                let class = classes.entry(&tagged.class).or_insert_with(fresh);
+                class.read += usize::from(read);
+                class.destroy += usize::from(destroy);
+                class.resources.push(tagged.arn.clone());
+            }
+        }
+        classes.into_values().collect()
     }
 
     fn data(&self, principals: &[usize], granted: &Actions, everything: bool) -> Vec<Data> {

@@ -149,13 +149,16 @@ impl<'a> Ground<'a> {
     }
 
     fn permit(&self, p: usize, action: &'static str) -> Option<Permit<'_>> {
-        self.table.permit(self.account, p, action)
+        self.table.permit(self.account, p, action, true)
     }
 
+    /// By its own policies and boundary: what the organisation takes from everyone in the account, such as stopping the
+    /// trail, makes nobody less of an administrator of it.
     fn is_administrator(&self, p: usize) -> bool {
-        ways::ADMINISTRATOR
-            .iter()
-            .all(|a| self.permit(p, a).is_some_and(|permit| permit.on(&self.star, &self.plain).0 == Truth::Yes))
+        ways::ADMINISTRATOR.iter().all(|action| {
+            let permit = self.table.permit(self.account, p, action, false);
+            permit.is_some_and(|permit| permit.on(&self.star, &self.plain).0 == Truth::Yes)
+        })
     }
 
     fn edges(&self, p: usize) -> Vec<Edge> {

@@ -11,19 +11,26 @@ mod trust;
 mod ways;
 
 use std::collections::VecDeque;
+use std::ops::Deref;
 use std::sync::Arc;
 
-pub use blast::{Blast, Data, Reached};
+pub use blast::{Blast, Class, Data, Reached};
 pub use paths::{Cut, Path, Step, Target};
 pub use permit::StatementId;
 pub use trust::{Pipeline, Source, Trust, Weakness, pipelines, trusts};
 
 use super::account::Account;
-use crate::model::arn::short;
+use crate::model::arn::{principal, short};
+pub use crate::model::standing::Power;
 
 /// The principal graph of an account.
 pub struct Graph<'a> {
     pub account: &'a Account,
+    built: Arc<Built>,
+}
+
+/// What takes long to build of a graph; whoever keeps the account keeps this beside it.
+pub struct Built {
     /// By principal: may do everything that matters, by its own policies.
     pub administrators: Vec<bool>,
     /// Sorted by `from`.
@@ -83,25 +90,10 @@ pub struct Need {
     pub by: Arc<[StatementId]>,
 }
 
-/// What a principal is in effect.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Power {
-    Ordinary,
-    /// It may become an administrator if conditions that are not known hold.
-    MayBecome,
-    /// It can become an administrator.
-    CanBecome,
-    Administrator,
-}
-
-impl Power {
-    pub const fn word(self) -> &'static str {
-        match self {
-            Self::Ordinary => "no",
-            Self::MayBecome => "may become",
-            Self::CanBecome => "can become",
-            Self::Administrator => "yes",
-        }
+impl Deref for Graph<'_> {
+    type Target = Built;
+    fn deref(&self) -> &Built {
+        &self.built
     }
 }
 
@@ -121,7 +113,16 @@ impl<'a> Graph<'a> {
         for (i, e) in edges.iter().enumerate() {
             incoming[slot(e.to, count)].push(i as u32);
         }
-        Self { account, administrators, edges, starts, incoming }
+        Self { account, built: Arc::new(Built { administrators, edges, starts, incoming }) }
+    }
+
+    /// The graph of an account for which it was built before.
+    pub fn again(account: &'a Account, built: Arc<Built>) -> Self {
+        Self { account, built }
+    }
+    /// What was built, to be kept.
+    pub fn built(&self) -> Arc<Built> {
+        Arc::clone(&self.built)
     }
 
     pub fn edges(&self) -> &[Edge] {
@@ -186,39 +187,43 @@ impl<'a> Graph<'a> {
 
     /// What an edge says, in one sentence.
     pub fn sentence(&self, edge: &Edge) -> String {
-        let name = |i: usize| short(&self.account.principals[i].arn).to_owned();
+        let name = |i: usize| principal(&self.account.principals[i].arn);
         let from = name(edge.from);
         let to = match edge.to {
             To::Principal(i) => name(i),
             To::Administrator => "administrator".to_owned(),
         };
-        let body = match edge.way {
-            Way::Assume => format!("{from} can assume {to}"),
-            Way::Credential(row) => format!("{from} can {} {to}", ways::CREDENTIALS[usize::from(row)].sentence),
+        let body = format!("{from} can {}", self.way(edge, &to));
+        // What may run as the role says so itself.
+        let told = edge.certain || matches!(edge.way, Way::MayTakeOver(_));
+        if told { body } else { format!("{body}, under conditions") }
+    }
+
+    /// What an edge's holder can do, `to` being whom it leads to: `assume role/x`, `assume it`.
+    pub fn way(&self, edge: &Edge, to: &str) -> String {
+        let name = |i: usize| principal(&self.account.principals[i].arn);
+        match edge.way {
+            Way::Assume => format!("assume {to}"),
+            Way::Credential(row) => format!("{} {to}", ways::CREDENTIALS[usize::from(row)].sentence),
             Way::Launch(row) => {
                 let launch = &ways::LAUNCHES[usize::from(row)];
-                format!("{from} can pass {to} to {} and {}", launch.service, launch.sentence)
+                format!("pass {to} to {} and {}", launch.service, launch.sentence)
             }
             Way::TakeOver(row, workload) => {
                 let what = self.account.workloads.get(workload as usize).map_or("", |w| short(&w.arn));
-                format!("{from} can {} {what}, which runs as {to}", ways::TAKE_OVERS[usize::from(row)].sentence)
+                format!("{} {what}, which runs as {to}", ways::TAKE_OVERS[usize::from(row)].sentence)
             }
             Way::MayTakeOver(row) => {
                 let way = &ways::TAKE_OVERS[usize::from(row)];
-                return format!("{from} can {} {}, if one runs as {to}", way.sentence, way.kind.word());
+                format!("{} {}, if one runs as {to}", way.sentence, way.kind.word())
             }
-            Way::Rewrite { through, action } if through == edge.from => {
-                format!("{from} can change its own permissions by {action}")
-            }
-            Way::Rewrite { through, action } => {
-                format!("{from} can change the permissions of {} by {action} and become it", name(through))
-            }
+            Way::Rewrite { through, action } if through == edge.from => format!("change its own permissions by {action}"),
+            Way::Rewrite { through, action } => format!("change the permissions of {} by {action} and become it", name(through)),
             Way::Join(group) => {
                 let group = self.account.groups.get(group as usize).map_or("", |g| g.name.as_str());
-                format!("{from} can join the administrators' group {group}")
+                format!("join the administrators' group {group}")
             }
-        };
-        if edge.certain { body } else { format!("{body}, under conditions") }
+        }
     }
 
     /// A statement as people name it: policy and statement.

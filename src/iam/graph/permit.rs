@@ -45,8 +45,15 @@ impl Table {
         Self { actions: columns.collect() }
     }
 
-    /// What a principal's own policies may allow of an action; none where nothing does.
-    pub(super) fn permit<'a>(&'a self, account: &'a Account, principal: usize, action: &'static str) -> Option<Permit<'a>> {
+    /// What a principal's own policies may allow of an action; none where nothing does. `guarded`: within the service
+    /// control policies over the account.
+    pub(super) fn permit<'a>(
+        &'a self,
+        account: &'a Account,
+        principal: usize,
+        action: &'static str,
+        guarded: bool,
+    ) -> Option<Permit<'a>> {
         let column = self.actions.get(action)?;
         let p = &account.principals[principal];
         let pick = |policies: &[usize], of: &[Box<[u32]>]| -> Vec<StatementId> {
@@ -63,12 +70,14 @@ impl Table {
         allow.sort_unstable();
         allow.dedup();
         let boundary: Vec<usize> = p.boundary.into_iter().collect();
-        let guards = if p.caller.is_service_linked() { &[] } else { account.scp_levels() };
+        let guards = if p.caller.is_service_linked() || !guarded { &[] } else { account.scp_levels() };
         let mut limits: Vec<Vec<StatementId>> = guards.iter().map(|level| pick(level, &column.allow)).collect();
         limits.extend((!boundary.is_empty()).then(|| pick(&boundary, &column.allow)));
         if limits.iter().any(Vec::is_empty) {
             return None;
         }
+        // A level that allows it everywhere limits nothing.
+        limits.retain(|level| !level.iter().any(|s| policy(account, *s).is_open(s.statement as usize)));
         let mut deny = pick(&p.policies, &column.deny);
         deny.extend(pick(&boundary, &column.deny));
         deny.extend(guards.iter().flat_map(|level| pick(level, &column.deny)));

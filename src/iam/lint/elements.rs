@@ -1,11 +1,10 @@
 //! The parts of a statement against the facts: actions that exist, resources they take, condition keys they know.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use super::{Kind, Linter, Weight};
 use crate::iam::facts::{Action, Service, facts};
 use crate::iam::policy::{Compare, Effect, Element, Piece, Quantifier, Spanned, Statement, Template};
-use crate::iam::sets::Set;
 use crate::iam::sets::glob::{ArnPattern, Glob};
 
 /// Keys that every request may carry (AWS: "AWS global condition context keys").
@@ -77,6 +76,8 @@ impl Linter<'_> {
             (text, glob)
         };
         let lower: Vec<(String, Option<Glob>)> = element.values.iter().map(|v| wild(v.text.to_ascii_lowercase())).collect();
+        let wildcards: Vec<usize> = (0..lower.len()).filter(|i| lower[*i].1.is_some()).collect();
+        let mut seen: HashSet<&str> = HashSet::new();
         let mut named = Vec::new();
         for (i, value) in element.values.iter().enumerate() {
             if value.text.bytes().all(|b| b == b'*') && !value.text.is_empty() {
@@ -87,29 +88,24 @@ impl Linter<'_> {
                 self.unknown_action(value);
             }
             let own = &lower[i].0;
-            let covers = |(_, (text, glob)): &(usize, &(String, Option<Glob>))| {
+            let covers = |j: &&usize| {
+                let (text, glob) = &lower[**j];
                 text != own && glob.as_ref().is_some_and(|g| g.matches(own))
             };
-            let earlier = |(text, _): &(String, Option<Glob>)| text == own;
-            if lower[..i].iter().any(earlier) {
+            if !seen.insert(own) {
                 self.say("repeated", Weight::Note, value.span, format!("{} stands twice", value.text));
-            } else if let Some((j, _)) = lower.iter().enumerate().find(covers) {
-                let wider = &element.values[j];
+            } else if let Some(j) = wildcards.iter().find(covers) {
+                let wider = &element.values[*j];
                 self.say("covered", Weight::Note, value.span, format!("{} is covered by {}", value.text, wider.text));
             }
-            named.extend(found.into_iter().map(|(i, ..)| i));
+            named.extend(found);
         }
         if element.not {
             return Vec::new();
         }
-        named.sort_unstable();
-        named.dedup();
-        let all = facts().services().flat_map(|s| s.actions.iter().enumerate().map(move |(i, a)| (s.first + i, s, a)));
-        if named.is_empty() {
-            Vec::new()
-        } else {
-            all.filter(|(i, ..)| named.binary_search(i).is_ok()).map(|(_, s, a)| (s, a)).collect()
-        }
+        named.sort_unstable_by_key(|(i, ..)| *i);
+        named.dedup_by_key(|(i, ..)| *i);
+        named.into_iter().map(|(_, s, a)| (s, a)).collect()
     }
 
     fn unknown_action(&mut self, value: &Spanned) {
@@ -177,7 +173,7 @@ impl Linter<'_> {
             for r in action.resources.iter().map(|(r, _)| *r) {
                 // Many actions take the same type; each is compared with each pattern once.
                 let fits = compared.entry((service.prefix, r)).or_insert_with(|| {
-                    let fits = |own: &ArnPattern| service.resources.get(r).is_some_and(|r| overlap(own, r.pattern()));
+                    let fits = |own: &ArnPattern| service.resources.get(r).is_some_and(|r| own.overlaps(r.pattern()));
                     sets.iter().map(|(_, own)| fits(own)).collect::<Vec<bool>>()
                 });
                 for (used, fits) in used.iter_mut().zip(fits.iter()) {
@@ -238,12 +234,15 @@ impl Linter<'_> {
                 continue;
             }
             let global = GLOBAL.iter().any(|g| same_key(g, &key.text));
-            let fits = |(service, action): &(&'static Service, &'static Action)| {
-                // A service's own keys are loosely kept in the reference: one that the service has is taken as known.
-                service.keys_of(action).any(|k| same_key(k, &key.text))
-                    || service.keys.iter().any(|k| same_key(k.name, &key.text))
+            // A service's own keys are loosely kept in the reference: one that the service has is taken as known.
+            let mut asked = "";
+            let of_service = |(service, _): &(&'static Service, &'static Action)| {
+                std::mem::replace(&mut asked, service.prefix) != service.prefix
+                    && service.keys.iter().any(|k| same_key(k.name, &key.text))
             };
-            if !global && !actions.iter().any(fits) {
+            let of_action =
+                |(service, action): &(&'static Service, &'static Action)| service.keys_of(action).any(|k| same_key(k, &key.text));
+            if !global && !actions.iter().any(of_service) && !actions.iter().any(of_action) {
                 let message = format!("none of the statement's actions knows the condition key {}", key.text);
                 self.say("unknown-key", Weight::Warning, key.span, message);
             }
@@ -253,10 +252,12 @@ impl Linter<'_> {
 
 /// `aws:ResourceTag/${TagKey}` and `s3:ExistingObjectTag/<key>` stand for any tag.
 fn same_key(known: &str, key: &str) -> bool {
-    let known = known.to_ascii_lowercase();
-    let key = key.to_ascii_lowercase();
     let fixed = known.find(['$', '<', '*']).unwrap_or(known.len());
-    if fixed < known.len() { key.starts_with(&known[..fixed]) } else { known == key }
+    if fixed < known.len() {
+        key.get(..fixed).is_some_and(|begins| begins.eq_ignore_ascii_case(&known[..fixed]))
+    } else {
+        known.eq_ignore_ascii_case(key)
+    }
 }
 
 /// How many letters differ (Levenshtein).
@@ -273,9 +274,4 @@ fn distance(a: &str, b: &str) -> usize {
         }
     }
     row[b.len()]
-}
-
-/// Whether two patterns have an ARN in common; where that is too much to work out, they are taken to.
-fn overlap(a: &ArnPattern, b: &ArnPattern) -> bool {
-    a.overlaps(b).unwrap_or_else(|| Set::arns(a).overlaps(&Set::arns(b)).unwrap_or(true))
 }

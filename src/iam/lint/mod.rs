@@ -246,7 +246,7 @@ impl Linter<'_> {
                     && (o.effect == s.effect || o.effect == Effect::Deny)
                     && o.principal.is_none()
                     && (o.conditions.is_empty() || o.effect == s.effect && o.conditions == s.conditions)
-                    && named[i].clone().minus(&named[*j]).is_empty()
+                    && named[i].within(&named[*j])
                     && covers(o.resource.as_ref(), s.resource.as_ref())
                     && !(covers(s.resource.as_ref(), o.resource.as_ref())
                         && named[i] == named[*j]

@@ -73,6 +73,20 @@ impl Glob {
             Shape::General(steps) => general(steps, text),
         }
     }
+    /// Whether both have a text in common.
+    fn overlaps(&self, other: &Self) -> bool {
+        match (self.exact(), other.exact()) {
+            _ if self.is_all() || other.is_all() => true,
+            (Some(text), _) => other.matches(text),
+            (_, Some(text)) => self.matches(text),
+            (None, None) => {
+                let (mut a, mut b) = (Vec::new(), Vec::new());
+                self.tokens(true, &mut a);
+                other.tokens(true, &mut b);
+                meet(&a, &b)
+            }
+        }
+    }
     /// Its steps; `colon` as in [`Token`].
     pub(crate) fn tokens(&self, colon: bool, out: &mut Vec<Token>) {
         match &self.shape {
@@ -93,6 +107,46 @@ impl Glob {
             }
         }
     }
+}
+
+/// Whether two patterns have a text in common: which pairs of places both can stand at after some common text.
+fn meet(a: &[Token], b: &[Token]) -> bool {
+    let star = |all: &[Token], at: usize| matches!(all.get(at), Some(Token::Star { .. }));
+    let mut here = vec![false; b.len() + 1];
+    here[0] = true;
+    for i in 0..=a.len() {
+        let mut next = vec![false; b.len() + 1];
+        for j in 0..=b.len() {
+            if !here[j] {
+                continue;
+            }
+            // A star that ends stands for nothing more.
+            if star(a, i) {
+                next[j] = true;
+            }
+            if star(b, j) {
+                here[j + 1] = true;
+            }
+            let (Some(x), Some(y)) = (a.get(i), b.get(j)) else { continue };
+            match (star(a, i), star(b, j)) {
+                (true, false) => here[j + 1] = true,
+                (false, true) => next[j] = true,
+                (true, true) => {}
+                (false, false) => {
+                    let fits = match (x, y) {
+                        (Token::Char(x), Token::Char(y)) => x == y,
+                        _ => true,
+                    };
+                    next[j + 1] |= fits;
+                }
+            }
+        }
+        if i == a.len() {
+            return here[b.len()];
+        }
+        here = next;
+    }
+    false
 }
 
 /// Greedy matching that goes back to the last star only: at worst pattern times text.
@@ -186,20 +240,11 @@ impl ArnPattern {
         // From the end: the last part tells most.
         self.parts.as_ref().is_none_or(|own| own.iter().zip(arn).rev().all(|(glob, part)| glob.matches(part)))
     }
-    /// Whether both have a text in common, where that is plain to see: part by part, with a wildcard on one side only.
-    pub(crate) fn overlaps(&self, other: &Self) -> Option<bool> {
-        let (Some(own), Some(theirs)) = (&self.parts, &other.parts) else { return Some(true) };
-        let mut sure = true;
-        for (a, b) in own.iter().zip(theirs.iter()) {
-            match (a.exact(), b.exact()) {
-                _ if a.is_all() || b.is_all() => {}
-                (Some(text), _) if !b.matches(text) => return Some(false),
-                (_, Some(text)) if !a.matches(text) => return Some(false),
-                (None, None) => sure = false,
-                _ => {}
-            }
-        }
-        sure.then_some(true)
+    /// Whether both have a text in common.
+    pub fn overlaps(&self, other: &Self) -> bool {
+        let (Some(own), Some(theirs)) = (&self.parts, &other.parts) else { return true };
+        // Where a text is split into parts follows from the text alone, so each part answers for itself.
+        own.iter().zip(theirs.iter()).all(|(a, b)| a.overlaps(b))
     }
     /// The pattern as steps over the whole text.
     pub(crate) fn tokens(&self) -> Vec<Token> {

@@ -181,6 +181,9 @@ async fn organise(config: &SdkConfig, plan: &Plan, management: &str) -> Seeded {
     let organization = made.expect("create_organization").organization.and_then(|o| o.id).expect("an organisation id");
     let roots = client.list_roots().send().await.expect("list_roots");
     let root = roots.roots()[0].id().expect("a root id").to_owned();
+    // Moto has it on from the start or not, by version.
+    let service = organizations::types::PolicyType::ServiceControlPolicy;
+    let _ = client.enable_policy_type().root_id(&root).policy_type(service).send().await;
     let mut units: Vec<Unit> = Vec::new();
     for (name, above) in UNITS {
         let parent = units.get(*above).map_or_else(|| root.clone(), |unit| unit.id.clone());

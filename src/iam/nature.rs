@@ -1,0 +1,138 @@
+//! Who acts as a principal: people, machines, AWS itself. Judged by what it signs in with and by whom it trusts, never
+//! by its name.
+
+use std::collections::BTreeSet;
+
+use serde_json::Value;
+
+use super::account::{Account, Principal};
+use super::graph::{Source, Trust, trusts};
+use crate::model::principal::{CredentialRow, Identity};
+use crate::model::standing::Nature;
+
+/// The nature of each principal and what tells it, in the account's order.
+pub fn natures(identity: &Identity, account: &Account) -> Vec<(Nature, String)> {
+    let trusts = trusts(account, &BTreeSet::new());
+    account
+        .principals
+        .iter()
+        .enumerate()
+        .map(|(at, p)| if p.is_role { of_role(p, trusts.iter().filter(|t| t.role == at)) } else { of_user(p, identity) })
+        .collect()
+}
+
+fn of_user(p: &Principal, identity: &Identity) -> (Nature, String) {
+    let row = identity.credentials.iter().find(|r| r.get("arn").and_then(Value::as_str) == Some(p.arn.as_str()));
+    let password = row.map(|r| yes(r, "password_enabled"));
+    let keys = identity.access_keys.iter().filter(|k| k.user_name == p.name && k.status == "Active").count();
+    let keys = keys > 0 || row.is_some_and(|r| yes(r, "access_key_1_active") || yes(r, "access_key_2_active"));
+    match (password, keys) {
+        (Some(true), true) => (Nature::Both, "it has a console password and an active access key".into()),
+        (Some(true), false) => (Nature::Human, "it has a console password".into()),
+        (Some(false), true) => (Nature::Machine, "it has access keys and no console password".into()),
+        (None, true) => (Nature::Unknown, "it has access keys; whether it has a password was not read".into()),
+        (Some(false), false) => (Nature::Unknown, "it has neither a password nor an active access key".into()),
+        (None, false) => (Nature::Unknown, "how it signs in was not read".into()),
+    }
+}
+
+fn yes(row: &CredentialRow, column: &str) -> bool {
+    match row.get(column) {
+        Some(Value::Bool(on)) => *on,
+        Some(Value::String(text)) => text.eq_ignore_ascii_case("true"),
+        _ => false,
+    }
+}
+
+fn of_role<'t>(p: &Principal, trusts: impl Iterator<Item = &'t Trust>) -> (Nature, String) {
+    if p.path.starts_with("/aws-service-role/") {
+        return (Nature::Aws, "a service-linked role".into());
+    }
+    if p.path.starts_with("/aws-reserved/sso.amazonaws.com/") {
+        return (Nature::Human, "IAM Identity Center gives it to people".into());
+    }
+    let (mut people, mut machines, mut others) = (None, None, false);
+    for t in trusts {
+        match &t.source {
+            Source::Saml { .. } => people = Some("people sign in to it through the identity provider (SAML)".to_owned()),
+            Source::Service { name } => machines = Some(format!("{name} acts as it")),
+            Source::Oidc { pipeline: Some(system), .. } => machines = Some(format!("{system} acts as it")),
+            Source::Oidc { issuer, .. } if issuer.starts_with("oidc.eks.") => {
+                machines = Some("a Kubernetes workload acts as it".to_owned());
+            }
+            // A web identity may be either.
+            Source::Oidc { .. } | Source::Everyone | Source::Account { .. } | Source::Principal { .. } => others = true,
+            Source::Deleted { .. } => {}
+        }
+    }
+    match (people, machines) {
+        (Some(people), Some(machines)) => (Nature::Both, format!("{people}, and {machines}")),
+        (Some(people), None) => (Nature::Human, people),
+        (None, Some(machines)) => (Nature::Machine, machines),
+        (None, None) if others => (Nature::Unknown, "other principals may become it, people's or machines'".into()),
+        (None, None) => (Nature::Unknown, "nobody from outside its account may become it".into()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::iam::read::authorization_details;
+    use serde_json::json;
+
+    #[test]
+    fn each_nature_with_its_fixture() {
+        let role = |name: &str, path: &str, principal: Value| {
+            json!({"RoleName": name, "Path": path, "Arn": format!("arn:aws:iam::111122223333:role{path}{name}"),
+                "AssumeRolePolicyDocument": {"Version": "2012-10-17", "Statement":
+                    [{"Effect": "Allow", "Action": "sts:*", "Principal": principal}]}})
+        };
+        let provider = |kind: &str| json!({"Federated": format!("arn:aws:iam::111122223333:{kind}")});
+        let user = |name: &str| json!({"UserName": name, "Arn": format!("arn:aws:iam::111122223333:user/{name}")});
+        let text = json!({
+            "UserDetailList": [user("jo"), user("ci"), user("both"), user("idle"), user("unread")],
+            "RoleDetailList": [
+                role("linked", "/aws-service-role/x.amazonaws.com/", json!({"Service": "x.amazonaws.com"})),
+                role("sso", "/aws-reserved/sso.amazonaws.com/", provider("saml-provider/AWSSSO")),
+                role("saml", "/", provider("saml-provider/okta")),
+                role("app", "/", json!({"Service": "ec2.amazonaws.com"})),
+                role("deploy", "/", provider("oidc-provider/token.actions.githubusercontent.com")),
+                role("shared", "/", json!({"Service": "ec2.amazonaws.com", "Federated": "arn:aws:iam::111122223333:saml-provider/okta"})),
+                role("cross", "/", json!({"AWS": "444455556666"})),
+            ]
+        });
+        let mut identity = authorization_details(&text.to_string()).unwrap();
+        for (user, password, key) in
+            [("jo", "true", "false"), ("ci", "false", "true"), ("both", "true", "true"), ("idle", "false", "false")]
+        {
+            let row = json!({"user": user, "arn": format!("arn:aws:iam::111122223333:user/{user}"),
+                "password_enabled": password, "access_key_1_active": key});
+            identity.credentials.push(row.as_object().unwrap().clone());
+        }
+        let account = Account::read(&identity);
+        let found: Vec<(&str, Nature)> = account
+            .principals
+            .iter()
+            .map(|p| p.name.as_str())
+            .zip(natures(&identity, &account).into_iter().map(|(n, _)| n))
+            .collect();
+        use Nature::{Aws, Both, Human, Machine, Unknown};
+        assert_eq!(
+            found,
+            [
+                ("jo", Human),
+                ("ci", Machine),
+                ("both", Both),
+                ("idle", Unknown),
+                ("unread", Unknown),
+                ("linked", Aws),
+                ("sso", Human),
+                ("saml", Human),
+                ("app", Machine),
+                ("deploy", Machine),
+                ("shared", Both),
+                ("cross", Unknown),
+            ]
+        );
+    }
+}

@@ -1,0 +1,42 @@
+//! A policy document as AWS holds it: text whose positions stay meaningful. What it means is judged elsewhere.
+
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
+use serde_json::Value;
+
+/// A policy document: the text as AWS holds it. It reads from a JSON object, from JSON text and from percent-encoded
+/// JSON text, and is written as text, so that positions in it stay meaningful.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Document(pub String);
+
+impl Document {
+    /// The document as JSON; none where it is not JSON.
+    pub fn value(&self) -> Option<Value> {
+        serde_json::from_str(&self.0).ok()
+    }
+    /// Indented for reading; as it stands where it is not JSON.
+    pub fn pretty(&self) -> String {
+        self.value().and_then(|v| serde_json::to_string_pretty(&v).ok()).unwrap_or_else(|| self.0.clone())
+    }
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+}
+
+impl Serialize for Document {
+    fn serialize<S: Serializer>(&self, s: S) -> Result<S::Ok, S::Error> {
+        s.serialize_str(&self.0)
+    }
+}
+
+impl<'de> Deserialize<'de> for Document {
+    fn deserialize<D: Deserializer<'de>>(d: D) -> Result<Self, D::Error> {
+        Ok(match Value::deserialize(d)? {
+            Value::Null => Self::default(),
+            Value::String(text) if text.trim_start().starts_with('%') => {
+                Self(percent_encoding::percent_decode_str(&text).decode_utf8_lossy().into_owned())
+            }
+            Value::String(text) => Self(text),
+            object => Self(object.to_string()),
+        })
+    }
+}

@@ -1,0 +1,271 @@
+//! Keeps the accounts of an estate compiled for the IAM engine, with their principal graphs, and answers from them: a
+//! principal in full, and questions. What an answer looks like is written in `tell`; what is true is `iam`'s.
+
+mod tell;
+
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+
+use crate::catalog::ListingId;
+use crate::catalog::detail::{Detail, Link};
+use crate::iam::account::Account;
+use crate::iam::evaluate::{Context, Decision};
+use crate::iam::graph::{Built, Graph, Target};
+use crate::iam::question::Question;
+use crate::listing::filter::exactly;
+use crate::message::Opened;
+use crate::model;
+use crate::model::account::Organization;
+use crate::model::arn::principal as named;
+use crate::model::estate::{Estate, RegionEstate};
+use crate::model::principal::Identity;
+
+/// So many policies stay compiled; the accounts asked for longest ago go first.
+const MOST_POLICIES: usize = 30_000;
+/// Paths that an answer shows.
+const MOST_PATHS: usize = 20;
+
+/// An account, ready to be asked.
+pub struct Ready {
+    pub account: Account,
+    built: OnceLock<Arc<Built>>,
+    identity: Arc<Identity>,
+    listed: Option<Arc<model::account::Account>>,
+    regions: Vec<Arc<RegionEstate>>,
+}
+
+impl Ready {
+    fn new(estate: &Estate, id: &str, account: Account) -> Option<Self> {
+        Some(Self {
+            account,
+            built: OnceLock::new(),
+            identity: Arc::clone(estate.identity(id)?),
+            listed: estate.account(id).map(Arc::clone),
+            regions: regions(estate, id),
+        })
+    }
+    /// The principal graph; it is built when it is first asked for.
+    pub fn graph(&self) -> Graph<'_> {
+        let built = self.built.get_or_init(|| Graph::new(&self.account).built());
+        Graph::again(&self.account, Arc::clone(built))
+    }
+    pub fn identity(&self) -> &Identity {
+        &self.identity
+    }
+    /// Whether an estate still says of the account what it was compiled from.
+    fn holds(&self, estate: &Estate) -> bool {
+        let id = &self.identity.account;
+        let same = |a: &RegionEstate, b: &RegionEstate| a.region == b.region && a.network.instances == b.network.instances;
+        let known = regions(estate, id);
+        estate.identity(id).is_some_and(|i| Arc::ptr_eq(i, &self.identity))
+            && estate.account(id).map(|a| &**a) == self.listed.as_deref()
+            && known.len() == self.regions.len()
+            && known.iter().zip(&self.regions).all(|(a, b)| Arc::ptr_eq(a, b) || same(a, b))
+    }
+}
+
+fn regions(estate: &Estate, id: &str) -> Vec<Arc<RegionEstate>> {
+    estate.regions.iter().filter(|r| r.account == id).map(Arc::clone).collect()
+}
+
+#[derive(Default)]
+struct Kept {
+    organization: Option<Organization>,
+    /// The one asked for last stands last.
+    ready: Vec<Arc<Ready>>,
+}
+
+/// The engine over whatever estate it is asked about; it compiles anew what changed.
+#[derive(Default)]
+pub struct Engine(Mutex<Kept>);
+
+impl std::fmt::Debug for Engine {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Engine")
+    }
+}
+
+impl Engine {
+    /// An account of the estate; none where its IAM was not read.
+    pub fn account(&self, estate: &Estate, id: &str) -> Option<Arc<Ready>> {
+        let known = self.kept(estate, id);
+        if known.is_some() {
+            return known;
+        }
+        // Compiled without the lock: another asking need not wait for it.
+        let ready = Arc::new(Ready::new(estate, id, Account::of_estate(estate, id)?)?);
+        let mut kept = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        kept.ready.retain(|r| r.account.id != id);
+        kept.ready.push(Arc::clone(&ready));
+        let mut total: usize = kept.ready.iter().map(|r| r.account.policies.len()).sum();
+        while total > MOST_POLICIES && kept.ready.len() > 1 {
+            total -= kept.ready.remove(0).account.policies.len();
+        }
+        Some(ready)
+    }
+
+    fn kept(&self, estate: &Estate, id: &str) -> Option<Arc<Ready>> {
+        let mut kept = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if kept.organization != estate.organization {
+            kept.organization.clone_from(&estate.organization);
+            kept.ready.clear();
+        }
+        let at = kept.ready.iter().position(|r| r.account.id == id)?;
+        let ready = kept.ready.remove(at);
+        if !ready.holds(estate) {
+            return None;
+        }
+        kept.ready.push(Arc::clone(&ready));
+        Some(ready)
+    }
+
+    /// Whether a principal can be told of at once, or its account has to be compiled first.
+    pub fn is_warm(&self, estate: &Estate, arn: &str) -> bool {
+        account_of(arn).is_none_or(|id| self.kept(estate, id).is_none_or(|r| r.built.get().is_some()))
+    }
+
+    /// Adds to a principal's detail what the engine knows of it.
+    pub fn tell(&self, estate: &Estate, arn: &str, detail: &mut Detail) {
+        let Some(ready) = account_of(arn).and_then(|id| self.account(estate, id)) else { return };
+        let Ok(at) = ready.account.principal(arn) else { return };
+        tell::principal(estate, &ready, at, detail);
+    }
+
+    /// Answers a question as people type it.
+    ///
+    /// # Errors
+    /// In words for the screen: what cannot be understood, or is not known.
+    pub fn ask(&self, estate: &Estate, text: &str) -> Result<Opened, String> {
+        let question = Question::read(text).map_err(|e| e.to_string())?;
+        if estate.identities.is_empty() {
+            return Err("No IAM is known yet: press ! for what AWS refused.".into());
+        }
+        let detail = match &question {
+            Question::WhoCan { action, resource, context } => {
+                let context = context_of(context);
+                let mut rows = Vec::new();
+                for ready in self.accounts(estate) {
+                    let found = ready.account.who_can(action, resource, &context).map_err(|e| e.to_string())?;
+                    rows.extend(found.into_iter().map(|(at, answer)| (ready.account.principals[at].arn.clone(), answer)));
+                }
+                tell::who_can(estate, resource, &rows)
+            }
+            Question::Can { principal, action, resource, context } => {
+                let (ready, at) = self.holder(estate, principal)?;
+                let named = self.resource(estate, &ready, resource);
+                let arn = ready.account.principals[at].arn.clone();
+                // Of a session its role is asked: what it was given by whom is not known.
+                let asked = if principal.contains(":assumed-role/") { principal } else { &arn };
+                let answer = ready.account.can(asked, action, &named, &context_of(context)).map_err(|e| e.to_string())?;
+                tell::can(&arn, &named, &answer)
+            }
+            Question::WhoBecomes { target } => {
+                let (ready, to) = match target {
+                    Some(principal) => self.holder(estate, principal).map(|(ready, at)| (vec![ready], Some(at)))?,
+                    None => (self.accounts(estate).collect(), None),
+                };
+                tell::who_becomes(estate, &ready, to)
+            }
+            Question::Become { principal, target } => {
+                let (ready, from) = self.holder(estate, principal)?;
+                let to = match target {
+                    Some(name) => Target::Principals(vec![ready.account.principal(name).map_err(|e| e.to_string())?]),
+                    None => Target::Administrator,
+                };
+                let graph = ready.graph();
+                let (paths, more) = graph.paths(Some(from), &to, MOST_PATHS);
+                tell::becomes(&graph, from, &to, &paths, more)
+            }
+            Question::Blast { principal } => {
+                let (ready, at) = self.holder(estate, principal)?;
+                tell::blast(&ready, at)
+            }
+        };
+        let document = serde_json::json!({"question": text.trim(), "answer": detail});
+        let document = serde_json::to_string_pretty(&document).map_err(|e| e.to_string())?;
+        Ok(Opened { id: text.trim().to_owned(), detail, document })
+    }
+
+    fn accounts<'e>(&'e self, estate: &'e Estate) -> impl Iterator<Item = Arc<Ready>> + 'e {
+        estate.identities.iter().filter_map(move |i| self.account(estate, &i.account))
+    }
+
+    /// The one principal that a name means, in whatever account it stands.
+    fn holder(&self, estate: &Estate, principal: &str) -> Result<(Arc<Ready>, usize), String> {
+        if let Some(id) = account_of(principal) {
+            let ready = self.account(estate, id).ok_or_else(|| format!("No IAM of account {id} is known."))?;
+            let at = ready.account.principal(principal).map_err(|e| e.to_string())?;
+            return Ok((ready, at));
+        }
+        // A name on its own is looked for without compiling every account.
+        let (kind, name) = principal.split_once('/').unwrap_or(("", principal));
+        let name = name.rsplit('/').next().unwrap_or_default();
+        let has = |i: &Identity| {
+            let user = kind != "role" && i.users.iter().any(|u| u.user_name == name);
+            user || kind != "user" && i.roles.iter().any(|r| r.role_name == name)
+        };
+        let found: Vec<&str> = estate.identities.iter().filter(|i| has(i)).map(|i| i.account.as_str()).collect();
+        match found.as_slice() {
+            [only] => {
+                let ready = self.account(estate, only).ok_or_else(|| format!("No IAM of account {only} is known."))?;
+                let at = ready.account.principal(principal).map_err(|e| e.to_string())?;
+                Ok((ready, at))
+            }
+            [] => match estate.identities.as_slice() {
+                [only] => {
+                    let ready = self.account(estate, &only.account).ok_or("No IAM is known.")?;
+                    let error = ready.account.principal(principal).err();
+                    Err(error.map_or_else(|| format!("There is no {principal:?}."), |e| e.to_string()))
+                }
+                all => Err(format!(
+                    "No user or role {principal:?} in {} accounts; name it by ARN, or as user/name or role/name.",
+                    all.len()
+                )),
+            },
+            [one, two, ..] => Err(format!(
+                "{principal:?} is in {} accounts, {} and {} among them: name it by ARN.",
+                found.len(),
+                estate.account_label(one),
+                estate.account_label(two)
+            )),
+        }
+    }
+
+    /// A resource as people name it: `role/x` and `user/x` mean the principal's ARN.
+    fn resource(&self, estate: &Estate, ready: &Ready, named: &str) -> String {
+        if !(named.starts_with("role/") || named.starts_with("user/")) {
+            return named.to_owned();
+        }
+        match ready.account.principal(named) {
+            Ok(at) => ready.account.principals[at].arn.clone(),
+            Err(_) => self
+                .holder(estate, named)
+                .map_or_else(|_| named.to_owned(), |(ready, at)| ready.account.principals[at].arn.clone()),
+        }
+    }
+}
+
+/// The account that an ARN names.
+fn account_of(arn: &str) -> Option<&str> {
+    arn.starts_with("arn:").then(|| arn.split(':').nth(4))?.filter(|id| !id.is_empty())
+}
+
+fn context_of(pairs: &[(String, Vec<String>)]) -> Context {
+    let mut context = Context::new();
+    for (key, values) in pairs {
+        context.set(key, values.iter().filter(|v| !v.is_empty()).cloned());
+    }
+    context
+}
+
+fn word(decision: Decision) -> &'static str {
+    match decision {
+        Decision::Allowed => "allowed",
+        Decision::Denied { .. } => "denied",
+        Decision::Depends => "depends",
+    }
+}
+
+/// The way to a principal's own row.
+fn link(arn: &str) -> Link {
+    Link::to(named(arn), ListingId::Principals, exactly("id", arn))
+}

@@ -1,0 +1,477 @@
+//! The engine's answers as details: sections, small drawings, and where they lead.
+
+use std::collections::{BTreeSet, HashSet};
+
+use super::{Ready, link, word};
+use crate::catalog::ListingId;
+use crate::catalog::detail::{Body, Detail, Link, Section};
+use crate::iam::evaluate::{Answer, Decision, Layer};
+use crate::iam::facts::Level;
+use crate::iam::grants;
+use crate::iam::graph::{Blast, Edge, Graph, Path, Power, Target, To, Way, trusts};
+use crate::iam::nature::natures;
+use crate::iam::unused::{Use, unused};
+use crate::listing::filter::quote;
+use crate::model::arn::{principal as named, short};
+use crate::model::estate::Estate;
+use crate::text::count;
+
+/// Services that bars are drawn for; the others are summed up.
+const MOST_BARS: usize = 8;
+/// Lines of a drawing.
+const MOST_LINES: usize = 24;
+/// Steps that a drawing goes.
+const MOST_STEPS: usize = 4;
+/// Links to other principals.
+const MOST_LINKS: usize = 6;
+
+fn facts(facts: Vec<(&str, String)>) -> Body {
+    Body::Facts(facts.into_iter().filter(|(_, v)| !v.is_empty()).map(|(k, v)| (k.to_owned(), v)).collect())
+}
+
+fn section(heading: &str, body: Body) -> Option<Section> {
+    let empty = match &body {
+        Body::Facts(facts) => facts.is_empty(),
+        Body::Prose(text) | Body::Code(text) => text.trim().is_empty(),
+        Body::Table { rows, .. } => rows.is_empty(),
+        Body::Bars { rows, .. } => rows.is_empty(),
+    };
+    (!empty).then(|| Section { heading: heading.to_owned(), body })
+}
+
+fn table(head: &[&str], rows: Vec<Vec<String>>) -> Body {
+    Body::Table { head: head.iter().map(|h| (*h).to_owned()).collect(), rows }
+}
+
+fn many(n: usize, one: &str) -> String {
+    format!("{} {one}{}", count(n as u64), if n == 1 { "" } else { "s" })
+}
+
+/// What the engine knows of a user or role, behind the first section of its detail.
+pub(super) fn principal(estate: &Estate, ready: &Ready, at: usize, detail: &mut Detail) {
+    let graph = ready.graph();
+    let arn = &ready.account.principals[at].arn;
+    let mut sections = vec![section("In effect", in_effect(estate, ready, &graph, at))];
+    let (heading, bars) = bars(&graph, at);
+    sections.push(section(&heading, bars));
+    if let Some(path) = graph.shortest(at, &Target::Administrator).filter(|p| !p.steps.is_empty()) {
+        sections.push(section("How it becomes an administrator", Body::Code(drawn(&graph, &path))));
+        sections.push(section("By these statements", rests(&graph, &path)));
+    }
+    let (into, from) = (tree(&graph, at, true), tree(&graph, at, false));
+    sections.push(section("Who can become it", Body::Code(into.lines)));
+    sections.push(section("What it can become", Body::Code(from.lines)));
+    sections.extend(lost(&graph, &graph.blast(at, true)).into_iter().map(Some));
+    let place = detail.sections.len().min(1);
+    detail.sections.splice(place..place, sections.into_iter().flatten());
+    for other in into.reached.iter().chain(&from.reached).take(MOST_LINKS) {
+        push(&mut detail.links, link(&ready.account.principals[*other].arn));
+    }
+    let machines: Vec<&str> =
+        (ready.account.workloads.iter().filter(|w| w.role_arn == *arn)).filter_map(|w| w.arn.rsplit('/').next()).collect();
+    if !machines.is_empty() {
+        let label = many(machines.len(), "machine") + " that run as it";
+        let ids: Vec<String> = machines.iter().map(|id| quote(id)).collect();
+        push(&mut detail.links, Link::to(label, ListingId::Nodes, format!("id={}", ids.join(","))));
+    }
+}
+
+fn push(links: &mut Vec<Link>, link: Link) {
+    if !links.contains(&link) {
+        links.push(link);
+    }
+}
+
+fn in_effect(estate: &Estate, ready: &Ready, graph: &Graph<'_>, at: usize) -> Body {
+    let p = &ready.account.principals[at];
+    let power = match graph.powers().get(at) {
+        Some(Power::Administrator) => "yes, by its own policies".to_owned(),
+        Some(Power::CanBecome) => "can become one".to_owned(),
+        Some(Power::MayBecome) => "may become one, under conditions that are not known".to_owned(),
+        _ => "no".to_owned(),
+    };
+    let nature = natures(ready.identity(), &ready.account).into_iter().nth(at);
+    let known: BTreeSet<String> = estate.accounts.iter().map(|a| a.id.clone()).collect();
+    let weak: Vec<String> = (trusts(&ready.account, &known).into_iter().filter(|t| t.role == at))
+        .flat_map(|t| t.weak)
+        .map(|w| w.sentence())
+        .collect();
+    let accessed = ready.identity().last_accessed.iter().find(|l| l.arn == p.arn);
+    let idle = accessed.map_or_else(String::new, |accessed| {
+        let found = unused(&ready.account, at, &Use::of(accessed), Use::since(accessed, 90), &[]);
+        format!("{} % of what it is granted, in 90 days; services: {}", (found.share * 100.0).round(), found.services.join(", "))
+    });
+    let problems: Vec<String> = ready.account.problems.iter().take(3).map(|p| format!("{}: {}", p.policy, p.why)).collect();
+    facts(vec![
+        ("administrator", power),
+        ("acts as", nature.map_or_else(String::new, |(nature, by)| format!("{}: {by}", nature.word()))),
+        ("weak trust", weak.join("; ")),
+        ("unused", idle),
+        ("not in these answers", problems.join("; ")),
+    ])
+}
+
+fn bars(graph: &Graph<'_>, at: usize) -> (String, Body) {
+    let parts = Level::ALL.iter().map(|l| l.word().to_owned()).collect();
+    let granted = grants::of_principal(graph.account, at);
+    let mut rows: Vec<(String, Vec<u64>)> = granted
+        .by_service()
+        .into_iter()
+        .map(|(service, counts)| (service.to_owned(), counts.iter().map(|n| u64::from(*n)).collect()))
+        .collect();
+    // What can change most stands first.
+    let weight = |row: &(String, Vec<u64>)| (row.1[4], row.1[3], row.1.iter().sum::<u64>());
+    rows.sort_by(|a, b| weight(b).cmp(&weight(a)).then_with(|| a.0.cmp(&b.0)));
+    let mut heading = "What it can do, actions by service and access level".to_owned();
+    if rows.len() > MOST_BARS + 1 {
+        let rest = rows.split_off(MOST_BARS);
+        let actions: u64 = rest.iter().flat_map(|r| &r.1).sum();
+        heading = format!("{heading}; {} more actions of {} services", count(actions), rest.len());
+    }
+    (heading, Body::Bars { parts, rows })
+}
+
+fn name(graph: &Graph<'_>, at: usize) -> String {
+    let arn = &graph.account.principals[at].arn;
+    let star = if graph.administrators[at] { "  (administrator)" } else { "" };
+    format!("{}{star}", named(arn))
+}
+
+fn told(graph: &Graph<'_>, edge: &Edge) -> String {
+    // What may run as the role says so itself.
+    let sure = if edge.certain || matches!(edge.way, Way::MayTakeOver(_)) { "" } else { "  (under conditions)" };
+    format!("can {}{sure}", graph.way(edge, if edge.to == To::Administrator { "administrator" } else { "it" }))
+}
+
+/// A path from top to bottom.
+fn drawn(graph: &Graph<'_>, path: &Path) -> String {
+    let mut lines = vec![format!("● {}", name(graph, path.from))];
+    for step in &path.steps {
+        let edge = step.edges.first().and_then(|e| graph.edges().get(*e));
+        let ways = match step.edges.len() {
+            0 | 1 => String::new(),
+            n => format!("  (or in {})", many(n - 1, "other way")),
+        };
+        lines.push(format!("│   {}{ways}", edge.map_or_else(String::new, |e| told(graph, e))));
+        lines.push("▼".to_owned());
+        lines.push(match step.to {
+            To::Principal(at) => format!("● {}", name(graph, at)),
+            To::Administrator => "◆ administrator".to_owned(),
+        });
+    }
+    lines.join("\n")
+}
+
+/// The sentences of a path, and the statements that each rests on.
+fn rests(graph: &Graph<'_>, path: &Path) -> Body {
+    let mut lines = Vec::new();
+    for edge in path.steps.iter().filter_map(|s| graph.edges().get(*s.edges.first()?)) {
+        lines.push(format!("{}:", graph.sentence(edge)));
+        for need in edge.needs.iter() {
+            let by: Vec<String> = (need.by.iter().take(4))
+                .map(|id| {
+                    let (policy, statement) = graph.statement(*id);
+                    format!("{policy}, {statement}")
+                })
+                .collect();
+            let more = if need.by.len() > by.len() { ", …" } else { "" };
+            lines.push(format!("  {} by {}{more}", need.action, by.join(" or ")));
+        }
+    }
+    Body::Prose(lines.join("\n"))
+}
+
+struct Tree {
+    lines: String,
+    /// Nearest first.
+    reached: Vec<usize>,
+}
+
+/// Whoever can become a principal, or whom it can become, as a tree of shortest ways.
+fn tree(graph: &Graph<'_>, root: usize, inwards: bool) -> Tree {
+    // Breadth first, so that each stands where its shortest way ends.
+    let mut children: Vec<(usize, usize, &Edge)> = Vec::new();
+    let mut seen: HashSet<usize> = HashSet::from([root]);
+    let mut level = vec![root];
+    let mut admin = None;
+    for _ in 0..MOST_STEPS {
+        let mut next = Vec::new();
+        for at in level {
+            let mut edges: Vec<&Edge> =
+                if inwards { graph.edges_to(at).collect() } else { graph.edges_from(at).iter().collect() };
+            edges.sort_by_key(|e| !e.certain);
+            for edge in edges {
+                let other = match (inwards, edge.to) {
+                    (true, _) => edge.from,
+                    (false, To::Principal(to)) => to,
+                    (false, To::Administrator) => {
+                        admin = admin.or((at == root).then_some(edge));
+                        continue;
+                    }
+                };
+                if seen.insert(other) {
+                    children.push((at, other, edge));
+                    next.push(other);
+                }
+            }
+        }
+        level = next;
+    }
+    let mut lines = Vec::new();
+    if let Some(edge) = admin {
+        lines.push(format!("◆ administrator: it {}", told(graph, edge)));
+    }
+    let mut left = MOST_LINES;
+    branch(graph, root, "", &children, &mut lines, &mut left);
+    if graph.administrators[root] && !inwards {
+        lines = vec!["Anyone: it is an administrator.".to_owned()];
+    }
+    let mut others: usize = 0;
+    if inwards {
+        // An administrator has no edges of its own: it can become anyone.
+        others = (0..graph.administrators.len()).filter(|i| graph.administrators[*i] && *i != root && !seen.contains(i)).count();
+    }
+    if others > 0 {
+        lines.push(format!("And the account's {}.", many(others, "other administrator")));
+    }
+    Tree { lines: lines.join("\n"), reached: children.into_iter().map(|(_, other, _)| other).collect() }
+}
+
+/// One line for each child; many that are become in one way share a line.
+fn branch(
+    graph: &Graph<'_>,
+    at: usize,
+    indent: &str,
+    children: &[(usize, usize, &Edge)],
+    lines: &mut Vec<String>,
+    left: &mut usize,
+) {
+    let mut groups: Vec<(String, Vec<usize>)> = Vec::new();
+    for (_, other, edge) in children.iter().filter(|(parent, ..)| *parent == at) {
+        let words = told(graph, edge);
+        match groups.iter_mut().find(|(known, _)| *known == words) {
+            Some((_, all)) => all.push(*other),
+            None => groups.push((words, vec![*other])),
+        }
+    }
+    // Whoever leads on has a line to lead on from.
+    let leads = |other: &usize| children.iter().any(|(parent, ..)| parent == other);
+    let mut shown: Vec<(String, Option<usize>)> = Vec::new();
+    for (words, all) in groups {
+        let (on, ends): (Vec<usize>, Vec<usize>) = all.into_iter().partition(leads);
+        shown.extend(on.into_iter().map(|other| (format!("{}  {words}", name(graph, other)), Some(other))));
+        if ends.len() > 3 {
+            let some: Vec<String> = ends.iter().take(3).map(|other| name(graph, *other)).collect();
+            shown.push((format!("{} and {} more  {words}", some.join(", "), count(ends.len() as u64 - 3)), None));
+        } else {
+            shown.extend(ends.into_iter().map(|other| (format!("{}  {words}", name(graph, other)), None)));
+        }
+    }
+    let total = shown.len();
+    for (n, (words, on)) in shown.into_iter().enumerate() {
+        if *left == 0 {
+            lines.push(format!("{indent}… and {}", many(total - n, "more line")));
+            return;
+        }
+        *left -= 1;
+        let (fork, bar) = if n + 1 == total { ("└─", "   ") } else { ("├─", "│  ") };
+        lines.push(format!("{indent}{fork} {words}"));
+        if let Some(other) = on {
+            branch(graph, other, &format!("{indent}{bar}"), children, lines, left);
+        }
+    }
+}
+
+/// What is lost with a principal.
+fn lost(graph: &Graph<'_>, blast: &Blast) -> Vec<Section> {
+    let mut words = vec![if blast.everything {
+        "Everything in the account: it is, or becomes, an administrator.".to_owned()
+    } else {
+        format!(
+            "It becomes {}, and all of them together may take {}.",
+            many(blast.reached.len(), "other"),
+            many(blast.actions, "action")
+        )
+    }];
+    words.extend(graph.account.data_class.iter().map(|class| format!("The account's tags call its data {class:?}.")));
+    let rows = |d: &crate::iam::graph::Data| {
+        let shown: Vec<&str> = d.resources.iter().take(4).map(String::as_str).collect();
+        let more = if d.resources.len() > 4 { format!(" and {} more", d.resources.len() - 4) } else { String::new() };
+        let figures = [d.read, d.write, d.destroy].map(|n| if n == 0 { String::new() } else { n.to_string() });
+        vec![vec![d.service.to_owned()], figures.to_vec(), vec![format!("{}{more}", shown.join(" "))]].concat()
+    };
+    let mut data: Vec<&crate::iam::graph::Data> = blast.data.iter().collect();
+    data.sort_by_key(|d| (std::cmp::Reverse(d.destroy + d.write), d.service));
+    let classes = blast.classes.iter().map(|c| {
+        let shown: Vec<&str> = c.resources.iter().take(4).map(|r| short(r)).collect();
+        let more = if c.resources.len() > 4 { format!(" and {} more", c.resources.len() - 4) } else { String::new() };
+        vec![c.class.clone(), c.read.to_string(), c.destroy.to_string(), format!("{}{more}", shown.join(" "))]
+    });
+    let sections = [
+        section("If it leaks", Body::Prose(words.join("\n"))),
+        section("Data in reach, by class", table(&["class", "entered", "destroyed", "machines"], classes.collect())),
+        section(
+            "Data in reach, actions by service",
+            table(&["service", "read", "write", "destroy", "resources"], data.into_iter().take(MOST_BARS).map(rows).collect()),
+        ),
+    ];
+    sections.into_iter().flatten().collect()
+}
+
+/// The answer to `who can ACTION on RESOURCE`.
+pub(super) fn who_can(estate: &Estate, resource: &str, rows: &[(String, Answer)]) -> Detail {
+    let of = |decision: Decision| rows.iter().filter(|(_, a)| a.decision == decision).count();
+    let (allowed, depends) = (of(Decision::Allowed), of(Decision::Depends));
+    let words = match (allowed, depends) {
+        (0, 0) => "Nobody whose policies were read.".to_owned(),
+        (a, 0) => format!("{} can.", many(a, "principal")),
+        (a, d) => format!("{} can; {} more may, under conditions that are not known.", many(a, "principal"), count(d as u64)),
+    };
+    let mut sorted: Vec<&(String, Answer)> = rows.iter().collect();
+    sorted.sort_by_key(|(_, a)| a.decision == Decision::Depends);
+    let line = |(arn, answer): &&(String, Answer)| {
+        // The grant is worth more than the guardrails that let it through.
+        let granted = answer.because.iter().find(|b| b.layer == Layer::Identity).or(answer.because.first());
+        let by = granted.map_or_else(String::new, |b| format!("{}, {}", b.policy, b.statement));
+        let unless = answer.depends.first().map_or_else(String::new, |d| format!("{} if {}", d.effect, d.condition));
+        let account = arn.split(':').nth(4).unwrap_or_default();
+        let account = estate.account_label(account).to_owned();
+        vec![named(arn), account, word(answer.decision).to_owned(), if unless.is_empty() { by } else { unless }]
+    };
+    let table = table(&["principal", "account", "answer", "by"], sorted.iter().map(line).collect());
+    let links = sorted.iter().take(MOST_LINKS * 2).map(|(arn, _)| link(arn)).collect();
+    let nowhere = resource.starts_with("arn:") && resource.split(':').nth(4) == Some("") && estate.identities.len() > 1;
+    let words = if nowhere {
+        format!("{words} The ARN names no account: each account answers as if the resource stood in it.")
+    } else {
+        words
+    };
+    let sections = [section("", Body::Prose(words)), section("Who", table)];
+    Detail { title: String::new(), sections: sections.into_iter().flatten().collect(), links }
+}
+
+/// The answer to `can PRINCIPAL ACTION on RESOURCE`.
+pub(super) fn can(arn: &str, resource: &str, answer: &Answer) -> Detail {
+    let words = match answer.decision {
+        Decision::Allowed => "Yes: allowed.",
+        Decision::Denied { explicit: true } => "No: denied by a statement that says so.",
+        Decision::Denied { explicit: false } if answer.because.is_empty() => "No: nothing allows it.",
+        Decision::Denied { explicit: false } => "No: not every layer that has to allow it does.",
+        Decision::Depends => "That depends on what is not known here.",
+    };
+    let because = answer.because.iter().map(|b| {
+        let effect = format!("{:?}", b.effect);
+        vec![effect, b.layer.word().to_string(), b.policy.clone(), b.statement.clone()]
+    });
+    let missing: Vec<String> = answer.missing.iter().map(|l| format!("Not allowed by {}.", l.word())).collect();
+    let depends =
+        answer.depends.iter().map(|d| vec![d.effect.to_owned(), d.condition.clone(), d.policy.clone(), d.statement.clone()]);
+    let sections = [
+        section("", Body::Prose(words.to_owned())),
+        section("", facts(vec![("principal", arn.to_owned()), ("resource", resource.to_owned())])),
+        section("Because of", table(&["effect", "layer", "policy", "statement"], because.collect())),
+        section("Missing", Body::Prose(missing.join("\n"))),
+        section("It depends on", table(&["effect", "if", "policy", "statement"], depends.collect())),
+    ];
+    let links =
+        std::iter::once(link(arn)).chain((resource.contains(":role/") || resource.contains(":user/")).then(|| link(resource)));
+    Detail { title: String::new(), sections: sections.into_iter().flatten().collect(), links: links.collect() }
+}
+
+/// The answer to `who can become PRINCIPAL`, or an administrator.
+pub(super) fn who_becomes(estate: &Estate, ready: &[std::sync::Arc<Ready>], to: Option<usize>) -> Detail {
+    let mut links = Vec::new();
+    let mut sections = Vec::new();
+    if let (Some(at), [only]) = (to, ready) {
+        let graph = only.graph();
+        let tree = tree(&graph, at, true);
+        links.push(link(&graph.account.principals[at].arn));
+        links.extend(tree.reached.iter().take(MOST_LINKS * 2).map(|i| link(&graph.account.principals[*i].arn)));
+        let words = if tree.reached.is_empty() { "Nobody but administrators, as far as was read." } else { "" };
+        sections.push(section("", Body::Prose(words.to_owned())));
+        sections.push(section("Who", Body::Code(tree.lines)));
+    } else {
+        let mut rows = Vec::new();
+        for ready in ready {
+            let graph = ready.graph();
+            let powers = graph.powers();
+            for (at, path) in graph.escalations().into_iter().enumerate() {
+                let Some(path) = path.filter(|_| powers[at] > Power::Ordinary) else { continue };
+                let first = path.steps.first().and_then(|s| graph.edges().get(*s.edges.first()?));
+                let how = first.map_or_else(|| "by its own policies".to_owned(), |e| told(&graph, e));
+                let arn = &ready.account.principals[at].arn;
+                let account = estate.account_label(&ready.account.id).to_owned();
+                let row = vec![named(arn), account, powers[at].word().to_owned(), path.steps.len().to_string(), how];
+                rows.push((powers[at], arn.clone(), row));
+            }
+        }
+        // Those who should not be come first: an administrator is one in the open.
+        let place = |p: Power| match p {
+            Power::CanBecome => 0,
+            Power::MayBecome => 1,
+            _ => 2,
+        };
+        rows.sort_by(|a, b| place(a.0).cmp(&place(b.0)).then_with(|| a.1.cmp(&b.1)));
+        let of = |p: Power| rows.iter().filter(|r| r.0 == p).count();
+        let words = format!(
+            "{} can become one, {} more under conditions; {} one already.",
+            many(of(Power::CanBecome), "principal"),
+            count(of(Power::MayBecome) as u64),
+            match of(Power::Administrator) {
+                1 => "1 is".to_owned(),
+                n => format!("{} are", count(n as u64)),
+            }
+        );
+        links.extend(rows.iter().take(MOST_LINKS * 2).map(|r| link(&r.1)));
+        sections.push(section("", Body::Prose(words)));
+        let rows = rows.into_iter().map(|r| r.2).collect();
+        sections.push(section("Who", table(&["principal", "account", "administrator", "steps", "first step"], rows)));
+    }
+    Detail { title: String::new(), sections: sections.into_iter().flatten().collect(), links }
+}
+
+/// The answer to `can PRINCIPAL become PRINCIPAL`.
+pub(super) fn becomes(graph: &Graph<'_>, from: usize, to: &Target, paths: &[Path], more: bool) -> Detail {
+    let mut links = vec![link(&graph.account.principals[from].arn)];
+    let already = *to == Target::Administrator && graph.administrators[from] || *to == Target::Principals(vec![from]);
+    let words = match paths {
+        _ if already => "It is already.".to_owned(),
+        // Whoever is an administrator needs no way.
+        [] if graph.administrators[from] => "Yes: it is an administrator and can become anyone.".to_owned(),
+        [] => "No: there is no way, as far as was read.".to_owned(),
+        [first, ..] if first.certain => format!(
+            "Yes, in {}; {}{}.",
+            many(first.steps.len(), "step"),
+            many(paths.len(), "way"),
+            if more { " and more" } else { "" }
+        ),
+        _ => "Only under conditions that are not known.".to_owned(),
+    };
+    let mut sections = vec![section("", Body::Prose(words))];
+    for (n, path) in paths.iter().take(5).enumerate() {
+        let heading = if n == 0 { "The shortest way" } else { "Another way" };
+        sections.push(section(heading, Body::Code(drawn(graph, path))));
+        if n == 0 {
+            sections.push(section("By these statements", rests(graph, path)));
+        }
+        for step in &path.steps {
+            if let To::Principal(at) = step.to {
+                push(&mut links, link(&graph.account.principals[at].arn));
+            }
+        }
+    }
+    links.truncate(MOST_LINKS * 2);
+    Detail { title: String::new(), sections: sections.into_iter().flatten().collect(), links }
+}
+
+/// The answer to `blast PRINCIPAL`.
+pub(super) fn blast(ready: &Ready, at: usize) -> Detail {
+    let graph = ready.graph();
+    let arn = &ready.account.principals[at].arn;
+    let blast = graph.blast(at, true);
+    let mut sections = lost(&graph, &blast);
+    sections.extend(section("What it becomes", Body::Code(tree(&graph, at, false).lines)));
+    let links = std::iter::once(link(arn));
+    let links = links.chain(blast.reached.iter().take(MOST_LINKS * 2).map(|r| link(&ready.account.principals[r.principal].arn)));
+    Detail { title: String::new(), sections, links: links.collect() }
+}

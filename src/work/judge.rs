@@ -1,0 +1,233 @@
+//! Judges an estate with the engines: what deserves a finding of source `bartizan`, and what each principal is in
+//! effect. It also says what a new judgement changes among the findings that are kept: first seen, no longer failing,
+//! gone. When to judge is the keeper's matter; what is right or wrong is the engines'.
+
+use std::collections::{BTreeSet, HashMap};
+
+use jiff::{SignedDuration, Timestamp};
+
+use crate::config::Config;
+use crate::iam::graph::{Source as Trusted, pipelines, trusts};
+use crate::iam::judge as identity;
+use crate::iam::nature::natures;
+use crate::iam::unused::{Use, unused};
+use crate::listing::query::Cancel;
+use crate::model::arn::short;
+use crate::model::coverage::Outcome;
+use crate::model::estate::Estate;
+use crate::model::finding::{Compliance, Finding, FindingKey, RecordState};
+use crate::model::standing::{Pipeline, Standing, Standings};
+use crate::network;
+use crate::network::build::build;
+use crate::network::egress::egress;
+use crate::network::exposure::{Behind, Facts, Source, exposures};
+use crate::network::matrix::{Boundary, crossings, flows};
+use crate::network::net::Net;
+use crate::work::identity::{Engine, Ready};
+use crate::work::store::{Origin, Put, Store, StoreError};
+
+/// The source that these findings name.
+pub const SOURCE: &str = "bartizan";
+/// How long a finding that no longer fails is kept, as Security Hub keeps archived ones.
+const ARCHIVED_FOR: SignedDuration = SignedDuration::from_hours(30 * 24);
+
+/// What the judgement is held against.
+#[derive(Debug, Clone)]
+pub struct Settings {
+    /// An access key older than this is too old.
+    pub key_max_days: i64,
+    /// Whether every user and role that people made must have a permissions boundary.
+    pub boundary_required: bool,
+    /// Where exposures are looked for from.
+    pub sources: Vec<Source>,
+    /// Flows that must not be.
+    pub boundaries: Vec<Boundary>,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        let options = identity::Options::new(Timestamp::UNIX_EPOCH);
+        Self {
+            key_max_days: options.key_max_days,
+            boundary_required: options.boundary_required,
+            sources: vec![Source::internet()],
+            boundaries: Vec::new(),
+        }
+    }
+}
+
+impl Settings {
+    /// As the configuration says.
+    pub fn of(config: &Config) -> Self {
+        Self { key_max_days: config.iam.key_max_days, boundary_required: config.iam.boundary_required, ..Self::default() }
+    }
+}
+
+/// What was found.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Judged {
+    /// What fails now; each was first seen now as far as the judge knows.
+    pub findings: Vec<Finding>,
+    pub standings: Standings,
+    /// When what was judged was collected.
+    pub seen: Timestamp,
+}
+
+/// Judges an estate as of `now`; none where it was cancelled.
+pub fn judge(estate: &Estate, engine: &Engine, settings: &Settings, now: Timestamp, cancel: &Cancel) -> Option<Judged> {
+    let mut judged = Judged { seen: estate.collected.unwrap_or(now), ..Judged::default() };
+    let known: BTreeSet<String> = estate.accounts.iter().map(|a| a.id.clone()).collect();
+    let mut administrators = BTreeSet::new();
+    for identity in &estate.identities {
+        if cancel.is_cancelled() {
+            return None;
+        }
+        let Some(ready) = engine.account(estate, &identity.account) else { continue };
+        account(estate, &ready, &known, settings, now, &mut judged);
+        let graph = ready.graph();
+        let all = ready.account.principals.iter().zip(&graph.administrators).filter(|(_, administrator)| **administrator);
+        administrators.extend(all.map(|(p, _)| p.arn.clone()));
+    }
+    if cancel.is_cancelled() {
+        return None;
+    }
+    if estate.regions.iter().any(|r| !r.network.vpcs.is_empty()) {
+        let net = build(estate);
+        let behind = Roles { roles: profiles(estate), administrators };
+        let all = exposures(&net, &settings.sources, &behind);
+        let crossed =
+            if settings.boundaries.is_empty() { Vec::new() } else { crossings(&net, &flows(&net), &settings.boundaries) };
+        let rows = network::judge::judge(&net, &all, &crossed, &network::unused::unused(&net), &egress(&net));
+        judged.findings.extend(rows.iter().map(|row| row.finding(judged.seen, judged.seen)));
+    }
+    Some(judged)
+}
+
+fn account(estate: &Estate, ready: &Ready, known: &BTreeSet<String>, settings: &Settings, now: Timestamp, judged: &mut Judged) {
+    let (identity, account, graph) = (ready.identity(), &ready.account, ready.graph());
+    let answered = |api: &str| {
+        let mut rows = estate.coverage.iter().filter(|c| c.account == identity.account && c.api == api);
+        rows.any(|c| c.outcome == Outcome::Ok)
+    };
+    let mut options = identity::Options::new(now);
+    options.known_accounts.clone_from(known);
+    options.report_made = identity.credentials_made;
+    options.key_max_days = settings.key_max_days;
+    options.boundary_required = settings.boundary_required;
+    options.password_policy_read = answered("iam:GetAccountPasswordPolicy");
+    let found = identity::judge(identity, &graph, &options);
+    judged.findings.extend(found.iter().map(|j| j.finding(&identity.account, judged.seen, judged.seen)));
+
+    let mut foreign: HashMap<usize, Vec<String>> = HashMap::new();
+    for trust in trusts(account, known) {
+        let who = match &trust.source {
+            Trusted::Everyone => "everyone".to_owned(),
+            Trusted::Account { id, known: false } => id.clone(),
+            Trusted::Principal { arn, known: false } => {
+                format!("{} of {}", short(arn), arn.split(':').nth(4).unwrap_or_default())
+            }
+            Trusted::Oidc { issuer, pipeline, .. } if trust.weak.iter().any(|w| w.is_open()) => {
+                format!("anyone at {}", pipeline.unwrap_or(issuer))
+            }
+            _ => continue,
+        };
+        foreign.entry(trust.role).or_default().push(who);
+    }
+    let powers = graph.powers();
+    for (at, (p, (nature, nature_by))) in account.principals.iter().zip(natures(identity, account)).enumerate() {
+        let accessed = identity.last_accessed.iter().find(|l| l.arn == p.arn);
+        let idle = accessed.map(|a| unused(account, at, &Use::of(a), Use::since(a, 90), &[]).share);
+        let mut foreign = foreign.remove(&at).unwrap_or_default();
+        foreign.sort_unstable();
+        foreign.dedup();
+        let unused = idle.map(|share| (share * 100.0).round() as u8);
+        judged.standings.principals.insert(p.arn.clone(), Standing { power: powers[at], nature, nature_by, foreign, unused });
+    }
+    judged.standings.pipelines.extend(pipelines(&graph, known).into_iter().map(|p| {
+        let issuer = match &p.trust.source {
+            Trusted::Oidc { issuer, .. } => issuer.clone(),
+            _ => String::new(),
+        };
+        Pipeline {
+            role: account.principals[p.trust.role].arn.clone(),
+            account: identity.account.clone(),
+            system: p.system,
+            issuer,
+            weak: p.trust.weak.iter().map(|w| w.sentence()).collect(),
+            open: p.trust.weak.iter().any(|w| w.is_open()),
+            subjects: p.trust.subjects,
+            power: p.power,
+            writes: p.writes,
+            manages: p.manages,
+            deploys: p.deploys.into_iter().map(str::to_owned).collect(),
+        }
+    }));
+}
+
+/// Which role runs on a machine, and whether that is an administrator: what an exposure of it would give away.
+struct Roles {
+    /// By the instance profile's ARN.
+    roles: HashMap<String, String>,
+    administrators: BTreeSet<String>,
+}
+
+impl Behind for Roles {
+    fn behind(&self, net: &Net, interface: usize) -> Facts {
+        let profile = net.interfaces[interface].instance.map_or("", |i| net.instances[i].profile.as_str());
+        let role = self.roles.get(profile).cloned().unwrap_or_default();
+        Facts { administrator: self.administrators.contains(&role), role, ..Facts::default() }
+    }
+}
+
+fn profiles(estate: &Estate) -> HashMap<String, String> {
+    let roles = estate.identities.iter().flat_map(|i| &i.roles);
+    roles.flat_map(|r| r.instance_profile_list.iter().map(|p| (p.arn.clone(), r.arn.clone()))).collect()
+}
+
+/// Brings a judgement into the store: what is new stands from now, what fails on keeps when it was first seen, what no
+/// longer fails is archived as passed and goes after a month, what stood in an account that left goes at once.
+///
+/// # Errors
+/// Where a finding cannot be read or packed.
+pub fn settle(store: &mut Store, findings: Vec<Finding>, seen: Timestamp, estate: &Estate) -> Result<Put, StoreError> {
+    let mut known: HashMap<FindingKey, Finding> = store.judged()?.into_iter().map(|f| (f.key, f)).collect();
+    let mut changed = Vec::new();
+    for mut finding in findings {
+        if let Some(was) = known.remove(&finding.key) {
+            // What comes back after it had passed is seen for the first time again: its clock starts anew.
+            if was.record == RecordState::Active {
+                finding.first_seen = was.first_seen.min(finding.first_seen);
+            }
+            finding.updated = finding.updated.max(was.updated);
+            let unchanged = Finding { updated: was.updated, ..finding.clone() } == was;
+            if unchanged {
+                continue;
+            }
+        }
+        changed.push(finding);
+    }
+    let mut gone = Vec::new();
+    for (key, mut was) in known {
+        let about_identity = was.control.starts_with("iam-");
+        let judged = if about_identity {
+            estate.identity(&was.account).is_some()
+        } else {
+            estate.regions.iter().any(|r| r.account == was.account)
+        };
+        if estate.account(&was.account).is_none() && !estate.accounts.is_empty() {
+            gone.push(key.short());
+        } else if was.record == RecordState::Archived {
+            if seen.duration_since(was.updated) > ARCHIVED_FOR {
+                gone.push(key.short());
+            }
+        } else if judged {
+            was.record = RecordState::Archived;
+            was.compliance = Some(Compliance::Passed);
+            was.updated = was.updated.max(seen);
+            changed.push(was);
+        }
+    }
+    store.forget(&gone);
+    let accounts = |id: &str| estate.account(id).map(std::sync::Arc::clone);
+    store.put_all(changed, Origin::Judged, &accounts)
+}
