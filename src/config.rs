@@ -9,6 +9,11 @@ use serde::Deserialize;
 use crate::model::account::Environment;
 use crate::model::attribution::{Rule, Rules};
 use crate::model::guard::{Guardrail, Guardrails};
+use crate::network::exposure::Source;
+use crate::network::matrix::{Boundary, Selector};
+use crate::network::packets::{Addresses, Service, cidr};
+use crate::network::picture::Terms;
+use crate::network::reach::service;
 use crate::triage::policy::Policy;
 
 /// What `config.toml` may say. Everything has a default.
@@ -39,6 +44,8 @@ pub struct Config {
     #[serde(rename = "guard")]
     pub guardrails: Vec<Guardrail>,
     pub tags: TagKeys,
+    /// Sources with names, and boundaries that are to hold.
+    pub network: Network,
     /// Keys to actions, by scope: `[keys.list]`, `"ctrl-n" = "down"`.
     pub keys: BTreeMap<String, BTreeMap<String, String>>,
 }
@@ -69,6 +76,107 @@ pub struct Ledger {
     pub public_key: Option<String>,
     /// Log in to PostgreSQL with a token of the caller's AWS identity instead of a password.
     pub iam: bool,
+}
+
+/// What people say about their networks.
+#[derive(Debug, Clone, PartialEq, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Network {
+    /// Offices, partners: exposures tell them by name.
+    #[serde(rename = "source")]
+    pub sources: Vec<NamedSource>,
+    /// What must not reach what; a flow that crosses one is a finding.
+    #[serde(rename = "boundary")]
+    pub boundaries: Vec<NamedBoundary>,
+}
+
+/// Addresses on the internet with a name.
+#[derive(Debug, Clone, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct NamedSource {
+    pub name: SourceName,
+    pub cidrs: Vec<PublicCidr>,
+}
+
+/// A source's name; `internet` is taken.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(try_from = "String")]
+pub struct SourceName(String);
+
+impl TryFrom<String> for SourceName {
+    type Error = String;
+    fn try_from(name: String) -> Result<Self, String> {
+        match name.trim() {
+            "" => Err("a source needs a name".to_owned()),
+            name if name.eq_ignore_ascii_case("internet") => Err("\"internet\" is there already: choose another name".to_owned()),
+            name => Ok(Self(name.to_owned())),
+        }
+    }
+}
+
+/// A range of addresses that are on the internet.
+#[derive(Debug, Clone, PartialEq, Deserialize)]
+#[serde(try_from = "String")]
+pub struct PublicCidr(Addresses);
+
+impl TryFrom<String> for PublicCidr {
+    type Error = String;
+    fn try_from(text: String) -> Result<Self, String> {
+        let all = Addresses::of([cidr(&text).map_err(|e| e.to_string())?]);
+        if all.minus(&Addresses::internet()).is_empty() {
+            Ok(Self(all))
+        } else {
+            Err(format!("{text} is not on the internet, or not wholly: a source is where packets from outside come from"))
+        }
+    }
+}
+
+/// "FROM must not reach TO": environments, account ids or account names; empty means all.
+#[derive(Debug, Clone, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct NamedBoundary {
+    pub name: String,
+    #[serde(default)]
+    pub from: Vec<String>,
+    /// May reach it all the same.
+    #[serde(default)]
+    pub from_except: Vec<String>,
+    #[serde(default)]
+    pub to: Vec<String>,
+    #[serde(default)]
+    pub to_except: Vec<String>,
+    /// Only these ports: `22`, `53/udp`, `1000-2000/tcp`; none for all.
+    #[serde(default)]
+    pub ports: Vec<Ports>,
+}
+
+/// A protocol and its ports.
+#[derive(Debug, Clone, PartialEq, Deserialize)]
+#[serde(try_from = "String")]
+pub struct Ports(Service);
+
+impl TryFrom<String> for Ports {
+    type Error = String;
+    fn try_from(text: String) -> Result<Self, String> {
+        service(&text).map(Self).map_err(|e| e.to_string())
+    }
+}
+
+impl Network {
+    /// As the engine wants them.
+    pub fn terms(&self) -> Terms {
+        let source = |s: &NamedSource| Source {
+            name: s.name.0.clone(),
+            addresses: s.cidrs.iter().fold(Addresses::default(), |all, c| all.or(&c.0)),
+        };
+        let boundary = |b: &NamedBoundary| Boundary {
+            name: b.name.clone(),
+            from: Selector { any_of: b.from.clone(), except: b.from_except.clone() },
+            to: Selector { any_of: b.to.clone(), except: b.to_except.clone() },
+            service: b.ports.iter().map(|p| p.0.clone()).reduce(|all, one| all.or(&one)),
+        };
+        Terms { sources: self.sources.iter().map(source).collect(), boundaries: self.boundaries.iter().map(boundary).collect() }
+    }
 }
 
 /// Sessions on nodes.
@@ -205,6 +313,7 @@ impl Default for Config {
             rules: Vec::new(),
             guardrails: Vec::new(),
             tags: TagKeys::default(),
+            network: Network::default(),
             keys: BTreeMap::new(),
         }
     }
@@ -314,6 +423,35 @@ mod tests {
         let error = Config::parse("theme = 3\n").unwrap_err();
         assert_eq!((error.line, error.column), (1, 9));
         assert!(error.message.contains("expected a string"), "{}", error.message);
+    }
+
+    #[test]
+    fn sources_and_boundaries_read() {
+        let text = "[[network.source]]\nname = \"office\"\ncidrs = [\"198.51.100.0/24\", \"2001:db8::/32\"]\n\
+                    [[network.boundary]]\nname = \"only shared reaches management\"\nfrom_except = [\"shared\"]\n\
+                    to = [\"management\"]\nports = [\"22\", \"53/udp\"]\n";
+        let terms = Config::parse(text);
+        let terms = terms.unwrap().network.terms();
+        assert_eq!(terms.sources[0].addresses.to_string(), "198.51.100.0/24, 2001:db8::/32");
+        assert_eq!(terms.boundaries[0].from, Selector { any_of: Vec::new(), except: vec!["shared".into()] });
+        assert_eq!(terms.boundaries[0].service.as_ref().unwrap().to_string(), "tcp 22; udp 53");
+    }
+
+    #[test]
+    fn what_is_wrong_in_a_source_has_a_place() {
+        for (cidrs, says) in [("10.0.0.0/8", "not on the internet"), ("8.8.8.8/33", "8.8.8.8/33"), ("office", "office")] {
+            let text = format!("[[network.source]]\nname = \"a\"\ncidrs = [\"{cidrs}\"]\n");
+            let error = Config::parse(&text).unwrap_err();
+            assert_eq!((error.line, error.column), (3, 9), "{error}");
+            assert!(error.message.contains(says), "{error}");
+        }
+        let error = Config::parse("[[network.source]]\nname = \"Internet\"\ncidrs = []\n").unwrap_err();
+        assert_eq!((error.line, error.column), (2, 8));
+        let error = Config::parse("[[network.boundary]]\nname = \"a\"\nports = [\"ssh\"]\n").unwrap_err();
+        assert_eq!((error.line, error.column), (3, 9));
+        assert!(error.message.contains("write 443"), "{error}");
+        let error = Config::parse("[[network.boundary]]\nname = \"a\"\nform = []\n").unwrap_err();
+        assert!(error.message.contains("did you mean \"from\"?"), "{error}");
     }
 
     #[test]

@@ -20,6 +20,9 @@ use crate::model::decision::{Decision, Subject};
 use crate::model::estate::Estate;
 use crate::model::finding::Severity;
 use crate::model::guard::Before;
+use crate::network::diagram::{Diagram, Zoom};
+use crate::network::matrix::Cell;
+use crate::network::reach::Answer as Reach;
 use crate::world::World;
 
 /// Which asking: answers to an older one in the same slot are dropped.
@@ -46,6 +49,50 @@ pub enum Slot {
     Report,
     /// The question about identities.
     Question,
+    /// What a pane of the network asked.
+    Network(Pane),
+}
+
+/// A pane of the network view.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Pane {
+    Diagram,
+    Matrix,
+    Way,
+}
+
+/// What is asked of the network engine.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum NetworkAsk {
+    /// From so near, with the objects of a path pointed out.
+    Diagram { zoom: Zoom, path: Vec<String> },
+    /// What may flow between environments and between accounts, and what crosses a boundary.
+    Matrix,
+    /// Can one end reach another, as people write ends and ports.
+    Way { from: String, to: String, port: String },
+}
+
+/// What the network engine says.
+#[derive(Debug, Clone)]
+pub enum NetworkSays {
+    Diagram(Arc<Diagram>),
+    Matrix(Box<Matrix>),
+    Way(Box<Reach>),
+}
+
+/// The trust matrix.
+#[derive(Debug, Clone, Default)]
+pub struct Matrix {
+    pub environments: Vec<Cell>,
+    pub accounts: Vec<Cell>,
+    /// The environment of each account, by its label.
+    pub environment_of: BTreeMap<String, &'static str>,
+    /// What crosses boundaries: the boundary's name, and the way in words.
+    pub crossings: Vec<(String, String)>,
+    /// What in the boundaries means nothing here.
+    pub notes: Vec<String>,
+    /// Boundaries that are to hold.
+    pub boundaries: usize,
 }
 
 /// What is to be decided on.
@@ -121,6 +168,10 @@ pub enum Effect {
     Overview { ticket: Ticket, world: Arc<World> },
     /// Write rows to a file; answered by [`Answer::Exported`].
     Export { ticket: Ticket, listing: ListingId, index: Index, rows: Vec<RowId>, fields: Vec<FieldId>, path: PathBuf },
+    /// Ask the network engine; answered by [`Answer::Network`].
+    Network { ticket: Ticket, world: Arc<World>, ask: NetworkAsk },
+    /// Write a diagram to a file; answered by [`Answer::Written`].
+    Draw { ticket: Ticket, diagram: Arc<Diagram>, path: PathBuf },
     /// Judge a proposal; answered by [`Answer::Staged`].
     Stage { ticket: Ticket, estate: Arc<Estate>, proposal: Proposal },
     /// Carry out what was staged; answered by [`Answer::Deciding`] as it goes on and [`Answer::Decided`] at the end.
@@ -194,6 +245,9 @@ pub enum Answer {
     Report(Result<String, String>),
     /// How many rows, and where; or why not.
     Exported(Result<(usize, PathBuf), String>),
+    Network(Result<NetworkSays, String>),
+    /// Where something was written, or why not.
+    Written(Result<PathBuf, String>),
 }
 
 /// A decision that did not reach Security Hub, and that is not tried again by itself.

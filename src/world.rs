@@ -9,6 +9,7 @@ use crate::listing::index::Index;
 use crate::listing::threads;
 use crate::model::coverage::Outcome;
 use crate::model::estate::Estate;
+use crate::network::picture::Picture;
 use crate::triage::policy::Policy;
 
 /// Where the data comes from.
@@ -47,6 +48,8 @@ pub struct World {
     pub estate: Arc<Estate>,
     /// One for each listing, in the order of [`ListingId::ALL`].
     indexes: Vec<Index>,
+    /// What the network engine says; none until it has.
+    pub network: Option<Arc<Picture>>,
     /// The operating model: teams and their roles.
     pub policy: Arc<Policy>,
     pub loading: Loading,
@@ -68,6 +71,7 @@ impl World {
             board: Arc::default(),
             decisions: Index::new(Arc::clone(&ListingId::Decisions.get().schema)),
             standings: Arc::default(),
+            network: None,
             now: Timestamp::UNIX_EPOCH,
         };
         let indexes = ListingId::ALL.iter().map(|id| id.get().index(&facts)).collect();
@@ -75,6 +79,7 @@ impl World {
             origin,
             estate: Arc::default(),
             indexes,
+            network: None,
             policy: Arc::default(),
             loading: Loading::Partial,
             progress: None,
@@ -89,6 +94,7 @@ impl World {
         let cores = std::thread::available_parallelism().map_or(1, |cores| cores.get()).min(4);
         self.indexes = threads::spread(cores, ListingId::ALL.to_vec(), |id| id.get().index(facts));
         self.estate = Arc::clone(&facts.estate);
+        self.network.clone_from(&facts.network);
         self.data_of = facts.estate.collected;
         self.version += 1;
     }
@@ -99,6 +105,15 @@ impl World {
             self.indexes[listing as usize] = listing.get().index(facts);
         }
         self.data_of = facts.estate.collected;
+        self.version += 1;
+    }
+
+    /// Takes the network engine's new picture, and makes the rows it brings.
+    pub fn repaint(&mut self, facts: &Facts) {
+        self.network.clone_from(&facts.network);
+        for listing in [ListingId::Exposures, ListingId::Instances] {
+            self.indexes[listing as usize] = listing.get().index(facts);
+        }
         self.version += 1;
     }
 

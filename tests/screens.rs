@@ -22,6 +22,7 @@ use driver::{Begin, Driver, Scene, now};
 
 const SMALL: (u16, u16) = (80, 24);
 const LARGE: (u16, u16) = (160, 45);
+const MEDIUM: (u16, u16) = (120, 40);
 const SMALLEST: (u16, u16) = (60, 16);
 
 /// Screens that were compared, and those that differ.
@@ -171,6 +172,10 @@ const STATES: &[(&str, &[&str])] = &[
     ("decide-note", &["2", "n"]),
     ("decide-status", &["2", "s", "right"]),
     ("decide-accept", &["2", "t", "'accept", "enter"]),
+    ("network-diagram", &["6", "d"]),
+    ("network-diagram-organisation", &["6", "d", "-", "-"]),
+    ("network-matrix", &["6", "x"]),
+    ("network-way", &["6", "p", "'internet", "tab", "'payments-edge-1", "tab", "'5432", "enter"]),
     ("iam-role-document", &["5", "/", "'kind:role ci-deploy", "enter", "enter", "y"]),
 ];
 
@@ -233,6 +238,21 @@ fn without_colours_with_few_and_in_ascii() {
     driver.keys(&["2", "b"]);
     album.screen("ascii-chooser", &driver);
     album.end("depths");
+}
+
+/// The panes of the network at a third size, and the diagram without Unicode.
+#[test]
+fn the_network_at_three_sizes_and_in_ascii() {
+    let mut album = Album::default();
+    for (name, keys) in STATES.iter().filter(|(name, _)| name.starts_with("network-")) {
+        let mut driver = Driver::new(Scene::demo(), MEDIUM, Begin::default());
+        driver.keys(keys);
+        album.screen(name, &driver);
+        let mut driver = Driver::new(Scene::demo(), MEDIUM, Begin { glyphs: ASCII, ..Begin::default() });
+        driver.keys(keys);
+        album.check(format!("ascii-{name}"), &driver.screen());
+    }
+    album.end("network");
 }
 
 /// Before anything arrived, with nothing to show, while it arrives, and read-only.
@@ -402,6 +422,9 @@ fn no_snapshot_is_left_over() {
     wanted.extend(VIEWS.iter().map(|v| at(&format!("empty-{}", v.name), SMALL)));
     for view in ["overview", "findings", "accounts"] {
         wanted.extend(["asking", "loading", "unanswered"].map(|state| at(&format!("{state}-{view}"), SMALL)));
+    }
+    for (name, _) in STATES.iter().filter(|(name, _)| name.starts_with("network-")) {
+        wanted.extend([at(name, MEDIUM), format!("ascii-{name}")]);
     }
     wanted.insert(at("unanswered-open", SMALL));
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("snapshots");

@@ -15,10 +15,10 @@ const ROOMS: &[(&str, &[&str])] = &[
     ("network", &["model", "text"]),
     ("ssm", &[]),
     ("terminal", &[]),
-    ("config", &["model", "triage"]),
-    ("catalog", &["model", "listing", "text", "triage"]),
-    ("world", &["model", "listing", "catalog", "triage"]),
-    ("message", &["model", "listing", "terminal", "catalog", "world", "triage"]),
+    ("config", &["model", "triage", "network"]),
+    ("catalog", &["model", "listing", "text", "triage", "network"]),
+    ("world", &["model", "listing", "catalog", "triage", "network"]),
+    ("message", &["model", "listing", "terminal", "catalog", "world", "triage", "network"]),
     ("formats", &["model", "text"]),
     ("aws", &["model", "text"]),
     ("cache", &["model", "listing", "text"]),
@@ -31,7 +31,7 @@ const ROOMS: &[(&str, &[&str])] = &[
             "formats", "aws", "cache", "ledger", "demo", "ssm",
         ],
     ),
-    ("console", &["model", "listing", "text", "terminal", "triage", "catalog", "world", "message"]),
+    ("console", &["model", "listing", "text", "terminal", "triage", "network", "catalog", "world", "message"]),
     (
         "cli",
         &[

@@ -1,4 +1,4 @@
-//! EC2: the network objects of a region, its instances, and which regions there are.
+//! EC2: the network objects of a region, its instances, and which regions there are. What joins VPCs is in `transit`.
 
 use aws_sdk_ec2::operation::{
     describe_addresses::builders::DescribeAddressesFluentBuilder,
@@ -12,7 +12,6 @@ use aws_sdk_ec2::operation::{
     describe_regions::builders::DescribeRegionsFluentBuilder, describe_route_tables::builders::DescribeRouteTablesFluentBuilder,
     describe_security_groups::builders::DescribeSecurityGroupsFluentBuilder,
     describe_subnets::builders::DescribeSubnetsFluentBuilder,
-    describe_transit_gateway_attachments::builders::DescribeTransitGatewayAttachmentsFluentBuilder,
     describe_vpc_endpoints::builders::DescribeVpcEndpointsFluentBuilder,
     describe_vpc_peering_connections::builders::DescribeVpcPeeringConnectionsFluentBuilder,
     describe_vpcs::builders::DescribeVpcsFluentBuilder,
@@ -23,8 +22,8 @@ use serde::Deserialize;
 use serde_json::Value;
 
 use crate::aws::call::{Rate, calls};
-use crate::aws::elbv2;
 use crate::aws::scope::{Answer, Read, Scope, Tally, objects};
+use crate::aws::{elbv2, transit};
 use crate::model::coverage::Coverage;
 use crate::model::network::{Instance, Network, PrefixList, PrefixListEntry};
 
@@ -47,7 +46,6 @@ calls! {
     EGRESS_ONLY_GATEWAYS = "ec2:DescribeEgressOnlyInternetGateways", PerRegion, Ec2, DESCRIBE, NEXT, "egress-only internet gateways", DescribeEgressOnlyInternetGatewaysFluentBuilder;
     NAT_GATEWAYS = "ec2:DescribeNatGateways", PerRegion, Ec2, DESCRIBE, NEXT, "NAT gateways", DescribeNatGatewaysFluentBuilder;
     PEERINGS = "ec2:DescribeVpcPeeringConnections", PerRegion, Ec2, DESCRIBE, NEXT, "VPC peering connections", DescribeVpcPeeringConnectionsFluentBuilder;
-    ATTACHMENTS = "ec2:DescribeTransitGatewayAttachments", PerRegion, Ec2, DESCRIBE, NEXT, "transit gateway attachments", DescribeTransitGatewayAttachmentsFluentBuilder;
     ENDPOINTS = "ec2:DescribeVpcEndpoints", PerRegion, Ec2, DESCRIBE, NEXT, "VPC endpoints", DescribeVpcEndpointsFluentBuilder;
     PREFIX_LISTS = "ec2:DescribeManagedPrefixLists", PerRegion, Ec2, DESCRIBE, NEXT, "prefix lists", DescribeManagedPrefixListsFluentBuilder;
     PREFIX_LIST_ENTRIES = "ec2:GetManagedPrefixListEntries", PerRegion, Ec2, DESCRIBE, NEXT, "prefix list entries", GetManagedPrefixListEntriesFluentBuilder;
@@ -109,17 +107,17 @@ pub async fn network(scope: &Scope) -> Answer<Network> {
                     .max_results(1000)
                     .set_next_token(t))
             ),
-            Box::pin(scope.list("TransitGatewayAttachments", |t| {
-                ec2.describe_transit_gateway_attachments().max_results(1000).set_next_token(t)
-            })),
+            Box::pin(transit::transit(scope)),
             Box::pin(scope.list("VpcEndpoints", |t| ec2.describe_vpc_endpoints().max_results(1000).set_next_token(t))),
             Box::pin(prefix_lists(scope)),
             Box::pin(elbv2::load_balancers(scope)),
+            Box::pin(elbv2::target_groups(scope)),
         )
     };
     let (a, b) = tokio::join!(Box::pin(first), Box::pin(second));
     let mut coverage = Vec::new();
     let all = &mut coverage;
+    let joins = b.4.into(all);
     let value = Network {
         vpcs: a.0.into(all),
         subnets: a.1.into(all),
@@ -133,12 +131,14 @@ pub async fn network(scope: &Scope) -> Answer<Network> {
         egress_only_gateways: b.1.into(all),
         nat_gateways: b.2.into(all),
         peerings: b.3.into(all),
-        transit_gateway_attachments: b.4.into(all),
+        transit_gateways: joins.gateways,
+        transit_gateway_attachments: joins.attachments,
+        transit_gateway_route_tables: joins.tables,
+        vpn_gateways: joins.vpn_gateways,
         endpoints: b.5.into(all),
         prefix_lists: b.6.into(all),
         load_balancers: b.7.into(all),
-        // Transit gateways' tables, VPN gateways and target groups are not asked for: the paths over them are unknown.
-        ..Network::default()
+        target_groups: b.8.into(all),
     };
     Answer { value, coverage }
 }

@@ -1,17 +1,21 @@
-//! Elastic Load Balancing version 2: load balancers with their listeners.
+//! Elastic Load Balancing version 2: load balancers with their listeners, target groups with their targets.
 
 use aws_sdk_elasticloadbalancingv2::operation::{
     describe_listeners::builders::DescribeListenersFluentBuilder,
     describe_load_balancers::builders::DescribeLoadBalancersFluentBuilder,
+    describe_target_group_attributes::builders::DescribeTargetGroupAttributesFluentBuilder,
+    describe_target_groups::builders::DescribeTargetGroupsFluentBuilder,
+    describe_target_health::builders::DescribeTargetHealthFluentBuilder,
 };
 use futures_util::StreamExt;
+use serde::Deserialize;
 use serde_json::Value;
 
 use crate::aws::call::{Rate, calls};
 use crate::aws::scope::{Answer, Scope, Tally, objects};
 use crate::model::Extra;
 use crate::model::coverage::Coverage;
-use crate::model::network::LoadBalancer;
+use crate::model::network::{LoadBalancer, Target, TargetGroup};
 
 // "Non-mutating actions": 40 in the bucket, 10 a second
 // (https://docs.aws.amazon.com/elasticloadbalancing/latest/userguide/load-balancer-request-throttling.html).
@@ -21,6 +25,9 @@ const NEXT: Option<&str> = Some("NextMarker");
 calls! {
     LOAD_BALANCERS = "elasticloadbalancing:DescribeLoadBalancers", PerRegion, Query, DESCRIBE, NEXT, "load balancers", DescribeLoadBalancersFluentBuilder;
     LISTENERS = "elasticloadbalancing:DescribeListeners", PerRegion, Query, DESCRIBE, NEXT, "listeners", DescribeListenersFluentBuilder;
+    TARGET_GROUPS = "elasticloadbalancing:DescribeTargetGroups", PerRegion, Query, DESCRIBE, NEXT, "target groups", DescribeTargetGroupsFluentBuilder;
+    TARGETS = "elasticloadbalancing:DescribeTargetHealth", PerRegion, Query, DESCRIBE, None, "targets", DescribeTargetHealthFluentBuilder;
+    ATTRIBUTES = "elasticloadbalancing:DescribeTargetGroupAttributes", PerRegion, Query, DESCRIBE, None, "attributes of target groups", DescribeTargetGroupAttributesFluentBuilder;
 }
 
 /// Load balancers of an account and region, each with its listeners.
@@ -58,4 +65,64 @@ fn with_number_port(listener: &mut Extra) {
     {
         *port = Value::from(number);
     }
+}
+
+/// Target groups of an account and region, each with its targets and whether these see the client's address; what could
+/// not be read of one stays unknown.
+pub async fn target_groups(scope: &Scope) -> Answer<Vec<TargetGroup>> {
+    let elb = scope.elbv2();
+    let mut coverage: Vec<Coverage> = Vec::new();
+    let next = |t| elb.describe_target_groups().page_size(400).set_marker(t);
+    let mut value: Vec<TargetGroup> = scope.list("TargetGroups", next).await.into(&mut coverage);
+    // Only a Network Load Balancer's groups have the attribute.
+    let asked: Vec<(String, bool)> = value
+        .iter()
+        .map(|g| (g.target_group_arn.clone(), matches!(g.protocol.as_str(), "TCP" | "TLS" | "UDP" | "TCP_UDP")))
+        .collect();
+    let mut each = futures_util::stream::iter(asked)
+        .map(|(arn, of_network)| async move {
+            let mut targets: Vec<Health> = Vec::new();
+            let request = elb.describe_target_health().target_group_arn(&arn);
+            let tally =
+                scope.pages(|_| request.clone(), |mut page| objects(&mut page, "TargetHealthDescriptions", &mut targets)).await;
+            let mut attributes: Vec<Attribute> = Vec::new();
+            let asked = if of_network {
+                let request = elb.describe_target_group_attributes().target_group_arn(&arn);
+                Some(scope.pages(|_| request.clone(), |mut page| objects(&mut page, "Attributes", &mut attributes)).await)
+            } else {
+                None
+            };
+            ((targets, tally), (attributes, asked))
+        })
+        .buffered(8);
+    let (mut of_targets, mut of_attributes) = (Tally::new(TARGETS), Tally::new(ATTRIBUTES));
+    let mut at = 0;
+    while let Some(((targets, tally), (attributes, asked))) = each.next().await {
+        let group = &mut value[at];
+        group.targets = tally.failure.is_none().then(|| targets.into_iter().map(|t| t.target).collect());
+        of_targets.join(tally);
+        group.preserve_client_ip =
+            attributes.iter().find(|a| a.key == "preserve_client_ip.enabled").map(|a| a.value.eq_ignore_ascii_case("true"));
+        if let Some(asked) = asked {
+            of_attributes.join(asked);
+        }
+        at += 1;
+    }
+    drop(each);
+    coverage.extend([scope.covered(&of_targets), scope.covered(&of_attributes)]);
+    Answer { value, coverage }
+}
+
+/// One row of `elasticloadbalancing:DescribeTargetHealth`; whether the target answers does not change what reaches it.
+#[derive(Deserialize)]
+#[serde(rename_all = "PascalCase")]
+struct Health {
+    target: Target,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(rename_all = "PascalCase", default)]
+struct Attribute {
+    key: String,
+    value: String,
 }

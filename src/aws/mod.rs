@@ -32,6 +32,7 @@ mod scope;
 pub mod securityhub;
 pub mod ssm;
 pub mod sts;
+mod transit;
 mod xml;
 
 pub use call::{Call, Rate, Reach};

@@ -4,12 +4,21 @@
 use serde_json::{Value, json};
 
 use crate::aws::call::{Call, Reach};
-use crate::aws::{ec2, elbv2, iam, kms, organizations, securityhub, ssm, sts};
+use crate::aws::{ec2, elbv2, iam, kms, organizations, securityhub, ssm, sts, transit};
 
 /// Every API action this build calls, by name.
 pub fn calls() -> Vec<Call> {
-    let all =
-        [sts::CALLS, organizations::CALLS, iam::CALLS, ec2::CALLS, elbv2::CALLS, kms::CALLS, ssm::CALLS, securityhub::CALLS];
+    let all = [
+        sts::CALLS,
+        organizations::CALLS,
+        iam::CALLS,
+        ec2::CALLS,
+        transit::CALLS,
+        elbv2::CALLS,
+        kms::CALLS,
+        ssm::CALLS,
+        securityhub::CALLS,
+    ];
     let mut calls: Vec<Call> = all.concat();
     calls.sort_by_key(|call| call.action);
     calls
@@ -217,7 +226,8 @@ mod tests {
             );
             // These two make reports and change nothing.
             let reports = ["GenerateCredentialReport", "GenerateServiceLastAccessedDetails"];
-            let reads = ["Describe", "Get", "List", reports[0], reports[1], "AssumeRole"].iter().any(|v| verb.starts_with(v));
+            let reads =
+                ["Describe", "Get", "List", "Search", reports[0], reports[1], "AssumeRole"].iter().any(|v| verb.starts_with(v));
             let acts = writes.contains(&call.action) || opens.contains(&call.action);
             assert_ne!(reads, acts, "{} in the wrong statement", call.action);
             assert!(acts || allowed.contains(&call.action) || call.action == "sts:AssumeRole");

@@ -195,6 +195,7 @@ fn ec2_name<'a>(parent: &str, wire: &'a str) -> Cow<'a, str> {
         ("productCodes", "productCode") => "ProductCodeId",
         ("productCodes", "type") => "ProductCodeType",
         ("regionInfo", "regionEndpoint") => "Endpoint",
+        ("vpnGatewaySet", "attachments") => "VpcAttachments",
         (_, "addressesSet") => "Addresses",
         (_, "associatedSubnetSet") => "AssociatedSubnets",
         (_, "associationSet") => "Associations",
@@ -238,9 +239,11 @@ fn ec2_name<'a>(parent: &str, wire: &'a str) -> Cow<'a, str> {
         (_, "subnetIdSet") => "SubnetIds",
         (_, "subnetSet") => "Subnets",
         (_, "tagSet") => "Tags",
+        (_, "transitGatewaySet") => "TransitGateways",
         (_, "vpcEndpointSet") => "VpcEndpoints",
         (_, "vpcPeeringConnectionSet") => "VpcPeeringConnections",
         (_, "vpcSet") => "Vpcs",
+        (_, "vpnGatewaySet") => "VpnGateways",
         (_, other) => {
             let mut letters = other.chars();
             return match letters.next() {

@@ -1,6 +1,7 @@
 //! One row in full: what a person wants to know of it, where it leads, and the raw document. Shared by the detail
 //! pane and `bartizan show`.
 
+mod exposure;
 mod identity;
 mod network;
 
@@ -18,7 +19,7 @@ use crate::model::coverage::Coverage;
 use crate::model::decision::{Entry, Subject, person};
 use crate::model::estate::{Estate, RegionEstate};
 use crate::model::finding::{Finding, HubEvent};
-use crate::model::network::{Interface, LoadBalancer, RouteTable, SecurityGroup, Subnet, Vpc};
+use crate::model::network::{Instance, Interface, LoadBalancer, RouteTable, SecurityGroup, Subnet, Vpc};
 use crate::model::node::{Node, Session};
 use crate::model::principal::{AccessKey, Identity, ManagedPolicy};
 use crate::model::standing::Pipeline;
@@ -57,6 +58,20 @@ pub enum Body {
     Bars { parts: Vec<String>, rows: Vec<(String, Vec<u64>)> },
     /// Rows under headings.
     Table { head: Vec<String>, rows: Vec<Vec<String>> },
+    /// A way through the network, place by place.
+    Ladder(Vec<Rung>),
+}
+
+/// One place on a way.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Rung {
+    /// On the way back.
+    pub back: bool,
+    /// `security groups of interface eni-0a web`
+    pub place: String,
+    /// The rules, routes or entries that let it through; where it is stopped, why.
+    pub rules: Vec<String>,
+    pub stops: bool,
 }
 
 /// A hop: the rows of another listing that have to do with this one.
@@ -80,6 +95,8 @@ fn listing_name<S: serde::Serializer>(id: &ListingId, s: S) -> Result<S::Ok, S::
     s.serialize_str(id.get().name)
 }
 
+pub use exposure::{agent_sections, of_exposure, rungs, way_out, way_out_sections};
+
 /// An object of the estate.
 #[derive(Clone, Copy)]
 pub enum Object<'a> {
@@ -94,6 +111,7 @@ pub enum Object<'a> {
     SecurityGroup(&'a RegionEstate, &'a SecurityGroup),
     Interface(&'a RegionEstate, &'a Interface),
     LoadBalancer(&'a RegionEstate, &'a LoadBalancer),
+    Instance(&'a RegionEstate, &'a Instance),
     Node(&'a RegionEstate, &'a Node),
     Session(&'a RegionEstate, &'a Session),
     Coverage(&'a Coverage),
@@ -107,7 +125,7 @@ pub fn object<'a>(estate: &'a Estate, listing: ListingId, id: &str) -> Option<Ob
         };
     }
     match listing {
-        ListingId::Findings | ListingId::Queues | ListingId::Decisions | ListingId::Pipelines => None,
+        ListingId::Findings | ListingId::Queues | ListingId::Decisions | ListingId::Pipelines | ListingId::Exposures => None,
         ListingId::Accounts => estate.account(id).map(|a| Object::Account(a)),
         ListingId::Principals => estate.identities.iter().find_map(|i| {
             let mut all = principals(i);
@@ -143,6 +161,9 @@ pub fn object<'a>(estate: &'a Estate, listing: ListingId, id: &str) -> Option<Ob
                 .load_balancer_arn
                 .clone())
         }
+        ListingId::Instances => {
+            in_regions!(Instance, |r: &'a RegionEstate| &r.network.instances, |o: &Instance| o.instance_id.clone())
+        }
         ListingId::Nodes => in_regions!(Node, |r: &'a RegionEstate| &r.nodes, |o: &Node| o.instance_id.clone()),
         ListingId::Sessions => in_regions!(Session, |r: &'a RegionEstate| &r.sessions, |o: &Session| o.session_id.clone()),
         ListingId::Coverage => estate.coverage.iter().find(|c| super::coverage::id(c) == id).map(Object::Coverage),
@@ -169,6 +190,7 @@ pub fn document(object: Object<'_>) -> String {
         Object::SecurityGroup(_, o) => json(o),
         Object::Interface(_, o) => json(o),
         Object::LoadBalancer(_, o) => json(o),
+        Object::Instance(_, o) => json(o),
         Object::Node(_, o) => json(o),
         Object::Session(_, o) => json(o),
         Object::Coverage(o) => json(o),
@@ -190,6 +212,7 @@ impl Writer {
             Body::Facts(facts) => facts.is_empty(),
             Body::Prose(text) | Body::Code(text) => text.trim().is_empty(),
             Body::Table { rows, .. } => rows.is_empty(),
+            Body::Ladder(rungs) => rungs.is_empty(),
             Body::Bars { rows, .. } => rows.is_empty(),
         };
         if !empty {
@@ -494,6 +517,7 @@ pub fn of_object(object: Object<'_>, estate: &Estate, now: Timestamp) -> Detail 
         Object::SecurityGroup(region, o) => network::security_group(region, o, estate, now),
         Object::Interface(region, o) => network::interface(region, o, estate, now),
         Object::LoadBalancer(region, o) => network::load_balancer(region, o, estate, now),
+        Object::Instance(region, o) => network::instance(region, o, estate, now),
         Object::Node(region, o) => node(region, o, estate, now),
         Object::Session(region, o) => session(region, o, estate, now),
         Object::Coverage(o) => coverage(o, estate, now),
@@ -648,5 +672,11 @@ pub fn links_of_resource(estate: &Estate, resource: &ResourceRef) -> Vec<Link> {
     let Some(link) = resource_link(resource) else { return Vec::new() };
     let id = link.filter.split_once('=').map_or("", |(_, id)| id.trim_matches('"')).to_owned();
     let further = links_of(estate, link.listing, &id);
+    if further.is_empty() && link.listing == ListingId::Nodes {
+        // An instance that Session Manager does not know is an instance all the same.
+        let further = links_of(estate, ListingId::Instances, &id);
+        let link = Link { listing: ListingId::Instances, ..link };
+        return if further.is_empty() { Vec::new() } else { std::iter::once(link).chain(further).collect() };
+    }
     if further.is_empty() { Vec::new() } else { std::iter::once(link).chain(further).collect() }
 }

@@ -86,7 +86,7 @@ pub fn named(estate: &Estate, text: &str) -> Vec<Machine> {
 pub fn behind(estate: &Estate, listing: ListingId, id: &str) -> Result<Machine, String> {
     let gone = || format!("{id} is not in what was collected.");
     match listing {
-        ListingId::Nodes => by_id(estate, id).ok_or_else(gone),
+        ListingId::Nodes | ListingId::Instances => by_id(estate, id).ok_or_else(gone),
         ListingId::Interfaces => {
             let interfaces = estate.regions.iter().flat_map(|r| &r.network.interfaces);
             let interface = interfaces.into_iter().find(|i| i.network_interface_id == id).ok_or_else(gone)?;
@@ -113,7 +113,7 @@ pub fn of_resource(estate: &Estate, resource: &ResourceRef) -> Result<Machine, S
     let link = resource_link(resource).ok_or_else(none)?;
     let id = link.filter.split_once('=').map_or("", |(_, id)| id.trim_matches('"'));
     match link.listing {
-        ListingId::Nodes | ListingId::Interfaces => behind(estate, link.listing, id),
+        ListingId::Nodes | ListingId::Instances | ListingId::Interfaces => behind(estate, link.listing, id),
         _ => Err(none()),
     }
 }

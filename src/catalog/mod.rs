@@ -9,6 +9,7 @@ pub mod decided;
 pub mod decisions;
 pub mod detail;
 pub mod export;
+pub mod exposures;
 pub mod findings;
 pub mod identity;
 pub mod machines;
@@ -27,6 +28,7 @@ use crate::listing::segment::{Cell, Segment, SegmentBuilder};
 use crate::model::estate::Estate;
 use crate::model::finding::FindingKey;
 use crate::model::standing::Standings;
+use crate::network::picture::Picture;
 use crate::text;
 use crate::triage::queues::Board;
 
@@ -42,6 +44,7 @@ pub enum ListingId {
     Policies,
     Providers,
     Pipelines,
+    Exposures,
     Vpcs,
     Subnets,
     RouteTables,
@@ -49,13 +52,14 @@ pub enum ListingId {
     Interfaces,
     LoadBalancers,
     Nodes,
+    Instances,
     Sessions,
     Coverage,
 }
 
 impl ListingId {
     /// Every listing, in the order help shows them.
-    pub const ALL: [Self; 18] = [
+    pub const ALL: [Self; 20] = [
         Self::Findings,
         Self::Queues,
         Self::Decisions,
@@ -65,6 +69,7 @@ impl ListingId {
         Self::Policies,
         Self::Providers,
         Self::Pipelines,
+        Self::Exposures,
         Self::Vpcs,
         Self::Subnets,
         Self::RouteTables,
@@ -72,6 +77,7 @@ impl ListingId {
         Self::Interfaces,
         Self::LoadBalancers,
         Self::Nodes,
+        Self::Instances,
         Self::Sessions,
         Self::Coverage,
     ];
@@ -93,6 +99,7 @@ impl ListingId {
             Self::Policies => Listing::of::<identity::Policies>(self),
             Self::Providers => Listing::of::<identity::Providers>(self),
             Self::Pipelines => Listing::of::<identity::Pipelines>(self),
+            Self::Exposures => Listing::of::<exposures::Exposures>(self),
             Self::Vpcs => Listing::of::<network::Vpcs>(self),
             Self::Subnets => Listing::of::<network::Subnets>(self),
             Self::RouteTables => Listing::of::<network::RouteTables>(self),
@@ -100,6 +107,7 @@ impl ListingId {
             Self::Interfaces => Listing::of::<network::Interfaces>(self),
             Self::LoadBalancers => Listing::of::<network::LoadBalancers>(self),
             Self::Nodes => Listing::of::<nodes::Nodes>(self),
+            Self::Instances => Listing::of::<nodes::Instances>(self),
             Self::Sessions => Listing::of::<nodes::Sessions>(self),
             Self::Coverage => Listing::of::<coverage::CoverageRows>(self),
         }
@@ -123,6 +131,8 @@ pub struct Facts {
     pub decisions: Index,
     /// What was judged of principals.
     pub standings: Arc<Standings>,
+    /// What the network engine says; none until it has.
+    pub network: Option<Arc<Picture>>,
     pub now: Timestamp,
 }
 

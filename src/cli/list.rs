@@ -63,7 +63,10 @@ impl List {
             ListingId::Findings | ListingId::Queues | ListingId::Accounts | ListingId::Principals | ListingId::Pipelines
         );
         let look = if judged { setup::look_judged } else { setup::look };
-        let looked = look(global, kinds(id))?;
+        let mut looked = look(global, kinds(id))?;
+        if matches!(id, ListingId::Exposures | ListingId::Instances) {
+            looked.paint(now);
+        }
         let index = looked.world.index(id);
         let query = Query { filter, sort, group: None, now: now.as_second() };
         let mut ids = run(index, &query, &Cancel::new()).map(|rows| rows.ids).unwrap_or_default();
@@ -111,13 +114,15 @@ fn kinds(listing: ListingId) -> &'static [Kind] {
         // Who runs on a machine can be taken over with it.
         ListingId::Principals | ListingId::Pipelines => &[Kind::Accounts, Kind::Iam, Kind::Network],
         ListingId::AccessKeys | ListingId::Policies | ListingId::Providers => &[Kind::Accounts, Kind::Iam],
+        // Roles behind machines rank them; a full read of all findings, which does too, takes far longer.
+        ListingId::Exposures => &[Kind::Accounts, Kind::Network, Kind::Iam],
         ListingId::Vpcs
         | ListingId::Subnets
         | ListingId::RouteTables
         | ListingId::SecurityGroups
         | ListingId::Interfaces
         | ListingId::LoadBalancers => &[Kind::Accounts, Kind::Network],
-        ListingId::Nodes => &[Kind::Accounts, Kind::Nodes, Kind::Network],
+        ListingId::Nodes | ListingId::Instances => &[Kind::Accounts, Kind::Nodes, Kind::Network],
         ListingId::Sessions => &[Kind::Accounts, Kind::Nodes],
         ListingId::Coverage => &Kind::ALL,
     }

@@ -8,21 +8,25 @@ use std::sync::Arc;
 
 use clap::{Args, Subcommand, ValueEnum};
 use color_eyre::eyre::{Result, WrapErr as _, bail, eyre};
+use jiff::Timestamp;
 use serde_json::json;
 
+use crate::catalog::ListingId;
+use crate::catalog::detail::way_out;
 use crate::cli::list::{table_width, unless_closed};
 use crate::cli::{Done, Global, setup};
 use crate::formats::aws_cli;
 use crate::model::estate::Estate;
 use crate::network::build::build;
-use crate::network::diagram::{dot, mermaid, organisation, svg, text as drawn, vpc};
-use crate::network::egress::egress;
-use crate::network::exposure::{NothingKnown, Source, closers, exposures, ladder};
-use crate::network::matrix::{cells, flows};
-use crate::network::net::Net;
+use crate::network::diagram::{Zoom, dot, mermaid, organisation, svg, text as drawn};
+use crate::network::egress::service_access;
+use crate::network::exposure::{Behind, NothingKnown, closers, ladder};
+use crate::network::picture::{Picture, Terms};
 use crate::network::reach::{Path as Way, Verdict, can, resolve, service};
 use crate::network::unused::unused;
+use crate::network::zoom::{accounts, place_of, zoomed};
 use crate::text;
+use crate::work::behind::machines;
 use crate::work::sweep::Kind as Asked;
 
 /// Gaps in the estate that are told of at most; JSON has all.
@@ -62,14 +66,21 @@ enum Command {
         #[arg(long)]
         accounts: bool,
     },
-    /// Draw the organisation's VPCs, or one
+    /// What crosses the trust boundaries of the configuration, hop by hop. Exit code 1 where anything does
+    Boundaries,
+    /// Draw the organisation's VPCs, or one account, VPC or subnet
     Diagram {
-        /// A VPC's id [default: all]
-        #[arg(value_name = "VPC")]
+        /// An account, a VPC or a subnet by its id, or what stands in one [default: all VPCs]
+        #[arg(value_name = "ID")]
         one: Option<String>,
+        /// Accounts as boxes, by environment, instead of VPCs
+        #[arg(long, conflicts_with = "one")]
+        accounts: bool,
         #[arg(long, value_enum, default_value_t = Format::Text)]
         format: Format,
     },
+    /// Who reaches the internet and by what, and which AWS services each VPC reaches privately
+    Egress,
     /// Groups on nothing, rules that never match or that others cover, routes to what is gone
     Unused,
 }
@@ -84,8 +95,8 @@ enum Format {
 
 impl NetCommand {
     pub(super) fn run(&self, global: &Global) -> Result<Done> {
-        let estate = estate(global)?;
-        let net = build(&estate);
+        let looked = estate(global)?;
+        let net = Arc::new(build(&looked.estate));
         let mut out = String::new();
         let mut done = Done::Whole;
         match &self.command {
@@ -99,6 +110,9 @@ impl NetCommand {
                     out = serde_json::to_string_pretty(&answer)?;
                 } else {
                     out = format!("{}: {} to {}, {}\n", answer.verdict.word(), answer.from, answer.to, answer.service);
+                    if answer.paths.is_empty() {
+                        out.push_str("  nothing that was collected is between these two ends\n");
+                    }
                     if answer.pairs > 1 {
                         out.push_str(&format!(
                             "  {} of {} pairs of ends, {} not known\n",
@@ -115,7 +129,8 @@ impl NetCommand {
                 }
             }
             Command::Exposures { why } => {
-                let all = exposures(&net, &[Source::internet()], &NothingKnown);
+                let picture = looked.picture();
+                let (net, all) = (&*picture.net, &*picture.exposures);
                 let rows: Vec<_> = all
                     .iter()
                     .map(|e| {
@@ -131,12 +146,15 @@ impl NetCommand {
                             "verdict": e.verdict,
                             "addresses": e.addresses,
                             "score": e.score,
+                            "role": e.behind.role,
+                            "administrator": e.behind.administrator || e.behind.becomes_administrator,
+                            "openFindings": e.behind.open_findings,
                             "unknown": e.unknown,
                             "inspected": e.inspected.iter().map(|o| net.id_of(*o)).collect::<Vec<_>>(),
                         });
                         if *why {
-                            row["path"] = json!(ladder(&net, e));
-                            row["would_close"] = json!(closers(&net, &all, e));
+                            row["path"] = json!(ladder(net, e));
+                            row["would_close"] = json!(closers(net, all, e));
                         }
                         row
                     })
@@ -148,18 +166,23 @@ impl NetCommand {
                         let word = |field: &str| row[field].as_str().unwrap_or_default().to_owned();
                         let sure = if e.verdict == Verdict::Yes { "" } else { "  (not known for certain)" };
                         out.push_str(&format!(
-                            "{:<8}  {:<15}  {:<22}  {}  {}{sure}\n",
+                            "{:<8}  {:>3}  {:<15}  {:<22}  {}  {}{}{sure}\n",
                             word("severity"),
+                            e.points(),
                             word("account"),
                             word("target"),
                             word("service"),
-                            word("name")
+                            word("name"),
+                            if e.source == "internet" { String::new() } else { format!("  from {}", e.source) },
                         ));
                         if *why {
-                            for path in ladder(&net, e) {
+                            for part in &e.score {
+                                out.push_str(&format!("    {:+}  {}\n", part.points, part.why));
+                            }
+                            for path in ladder(net, e) {
                                 tell(&path, true, &mut out);
                             }
-                            for change in closers(&net, &all, e).iter().take(3) {
+                            for change in closers(net, all, e).iter().take(3) {
                                 let cuts = if change.also_cuts.is_empty() {
                                     String::new()
                                 } else {
@@ -175,8 +198,8 @@ impl NetCommand {
                 }
             }
             Command::Matrix { accounts } => {
-                let (all, ways) = (exposures(&net, &[Source::internet()], &NothingKnown), egress(&net));
-                let cells = cells(&net, &flows(&net), &all, &ways, *accounts);
+                let picture = looked.picture();
+                let cells = picture.cells(*accounts);
                 if self.json {
                     out = serde_json::to_string_pretty(&cells)?;
                 } else {
@@ -199,7 +222,72 @@ impl NetCommand {
                     }
                 }
             }
-            Command::Diagram { one, format } => out = self.diagram(&net, one.as_deref(), *format, global)?,
+            Command::Egress => {
+                let picture = looked.picture();
+                let net = &*picture.net;
+                let services = service_access(net, &picture.egress);
+                if self.json {
+                    let ways: Vec<_> = (picture.egress.iter())
+                        .map(|e| {
+                            json!({
+                                "interfaces": e.interfaces.iter().map(|i| net.interfaces[*i].id.as_str()).collect::<Vec<_>>(),
+                                "by": e.by.iter().map(|o| net.id_of(*o)).collect::<Vec<_>>(),
+                                "service": e.service.to_string(),
+                                "to": e.destinations.to_string(),
+                                "wholeInternet": e.whole,
+                                "verdict": e.verdict,
+                                "unknown": e.unknown,
+                                "inspected": e.inspected.iter().map(|o| net.id_of(*o)).collect::<Vec<_>>(),
+                            })
+                        })
+                        .collect();
+                    out = serde_json::to_string_pretty(&json!({"ways": ways, "services": services}))?;
+                } else {
+                    for e in picture.egress.iter() {
+                        let words = way_out(net, e);
+                        out.push_str(&format!(
+                            "{} interfaces of {} by {}: {} to {}\n",
+                            words[0], words[1], words[2], words[3], words[4]
+                        ));
+                    }
+                    for a in services.iter().filter(|a| !a.endpoints.is_empty() || a.by_internet > 0) {
+                        let by =
+                            if a.endpoints.is_empty() { "over the internet only".to_owned() } else { a.endpoints.join(", ") };
+                        out.push_str(&format!(
+                            "{}  {}: {by} ({} of {} interfaces get to the internet)\n",
+                            a.vpc, a.service, a.by_internet, a.interfaces
+                        ));
+                    }
+                }
+            }
+            Command::Boundaries => {
+                let picture = looked.picture();
+                picture.notes.iter().for_each(|note| eprintln!("{}", text::line(note)));
+                if picture.boundaries.is_empty() {
+                    bail!("the configuration names no boundaries: [[network.boundary]] says what must not reach what");
+                }
+                if !picture.crossings().is_empty() {
+                    done = Done::No;
+                }
+                if self.json {
+                    let rows: Vec<_> = (picture.crossings().iter())
+                        .map(|c| json!({"boundary": c.boundary, "service": c.service.to_string(), "verdict": c.flow.verdict, "path": c.path}))
+                        .collect();
+                    out = serde_json::to_string_pretty(&rows)?;
+                } else {
+                    for c in picture.crossings().iter() {
+                        let sure = if c.flow.verdict == Verdict::Yes { "" } else { "  (not known for certain)" };
+                        out.push_str(&format!("{}: {}{sure}\n", c.boundary, c.service));
+                        tell(&c.path, true, &mut out);
+                    }
+                    if picture.crossings().is_empty() {
+                        out.push_str("Nothing crosses a boundary, as far as is known.\n");
+                    }
+                }
+            }
+            Command::Diagram { one, accounts, format } => {
+                out = self.diagram(&looked.picture(), one.as_deref(), *accounts, *format, global)?;
+            }
         }
         for gap in net.gaps.iter().take(MOST_GAPS) {
             eprintln!("{}", text::line(&format!("{}: {}", gap.object, gap.what)));
@@ -213,18 +301,20 @@ impl NetCommand {
         Ok(done)
     }
 
-    fn diagram(&self, net: &Net, one: Option<&str>, format: Format, global: &Global) -> Result<String> {
-        let all = exposures(net, &[Source::internet()], &NothingKnown);
+    fn diagram(&self, picture: &Picture, one: Option<&str>, by_account: bool, format: Format, global: &Global) -> Result<String> {
+        let (net, all) = (&*picture.net, &*picture.exposures);
         let diagram = match one {
             Some(id) => {
-                let at = net
-                    .vpcs
-                    .iter()
-                    .position(|v| v.id == id)
-                    .ok_or_else(|| eyre!("no VPC {id:?} is known; `bartizan list vpcs` shows what there is"))?;
-                vpc(net, at, &all, &[])
+                let account =
+                    net.homes.iter().find(|h| h.account == id || h.label == id).map(|h| Zoom::Account(h.account.clone()));
+                let zoom = account.or_else(|| place_of(net, id));
+                let diagram = zoom.and_then(|zoom| zoomed(net, all, &zoom, &[id.to_owned()]));
+                diagram.ok_or_else(|| {
+                    eyre!("nothing with a place in a network is called {id:?}; `bartizan list vpcs` shows what there is")
+                })?
             }
-            None => organisation(net, &all, &[]),
+            None if by_account => accounts(net, all, &[]),
+            None => organisation(net, all, &[]),
         };
         Ok(match format {
             Format::Svg => svg(&diagram),
@@ -238,8 +328,22 @@ impl NetCommand {
     }
 }
 
+/// What is looked at, and what is known beside the network.
+struct Looked {
+    estate: Arc<Estate>,
+    terms: Terms,
+    behind: Box<dyn Behind>,
+}
+
+impl Looked {
+    fn picture(&self) -> Picture {
+        Picture::of(&self.estate, &self.terms, &*self.behind)
+    }
+}
+
 /// The estate that is looked at: a folder of the AWS CLI's answers, a file, the demo, or AWS.
-fn estate(global: &Global) -> Result<Arc<Estate>> {
+fn estate(global: &Global) -> Result<Looked> {
+    let terms = setup::config(global)?.network.terms();
     if let Some(folder) = global.from.as_deref().map(Path::new).filter(|path| path.is_dir()) {
         let mut files = Vec::new();
         read_folder(folder, folder, &mut files, 0)?;
@@ -254,10 +358,14 @@ fn estate(global: &Global) -> Result<Arc<Estate>> {
         if estate.regions.is_empty() {
             bail!("{} holds no answers about networks: aws ec2 describe-vpcs and its like, one or many a file", folder.display());
         }
-        return Ok(Arc::new(estate));
+        return Ok(Looked { estate: Arc::new(estate), terms, behind: Box::new(NothingKnown) });
     }
-    let looked = setup::look(global, &[Asked::Accounts, Asked::Network])?;
-    Ok(Arc::clone(&looked.world.estate))
+    let looked = setup::look(global, &[Asked::Accounts, Asked::Network, Asked::Iam])?;
+    let estate = Arc::clone(&looked.world.estate);
+    let findings = looked.world.index(ListingId::Findings);
+    let document = |key| looked.library.read().finding(key).ok().flatten().map(|f| f.document).unwrap_or_default();
+    let behind = machines(&estate, findings, &document, (&looked.library.roles, &looked.library.engine), Timestamp::now());
+    Ok(Looked { estate, terms, behind: Box::new(behind) })
 }
 
 /// The JSON files below a folder, by their names in it.

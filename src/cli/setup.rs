@@ -235,6 +235,13 @@ pub struct Looked {
     pub done: Done,
 }
 
+impl Looked {
+    /// Works out what the network engine says, for those who list it.
+    pub fn paint(&mut self, now: Timestamp) {
+        source::paint(&self.library, &mut self.world, now);
+    }
+}
+
 /// A desk, what it is decided on, and for the demo the directory its ledger is in.
 pub struct AtDesk {
     pub world: Arc<World>,

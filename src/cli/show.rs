@@ -36,8 +36,9 @@ enum Output {
 
 impl Show {
     pub(super) fn run(&self, global: &Global) -> Result<Done> {
-        let looked = setup::look_judged(global, &Kind::ALL)?;
+        let mut looked = setup::look_judged(global, &Kind::ALL)?;
         let now = Timestamp::now();
+        looked.paint(now);
         let mut found: Vec<Opened> = Vec::new();
         for listing in ListingId::ALL {
             let schema = &listing.get().schema;
@@ -84,6 +85,14 @@ fn print(detail: &Detail, width: usize, out: &mut impl Write) -> io::Result<()> 
             }
             Body::Prose(prose) => wrap(prose, width.saturating_sub(2)).iter().try_for_each(|line| writeln!(out, "  {line}"))?,
             Body::Code(code) => text::block(code).lines().try_for_each(|line| writeln!(out, "  {line}"))?,
+            Body::Ladder(rungs) => {
+                for rung in rungs {
+                    let mark = if rung.stops { "x" } else { "-" };
+                    let back = if rung.back { "back: " } else { "" };
+                    writeln!(out, "  {mark} {back}{}", text::line(&rung.place))?;
+                    rung.rules.iter().try_for_each(|rule| writeln!(out, "      {}", text::line(rule)))?;
+                }
+            }
             Body::Bars { parts, rows } => {
                 let labels = rows.iter().map(|(label, _)| text::width(label)).max().unwrap_or(0);
                 let most = rows.iter().map(|(_, v)| v.iter().sum::<u64>()).max().unwrap_or(0).max(1);

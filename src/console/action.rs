@@ -21,6 +21,14 @@ pub enum Scope {
     Machine,
     /// The list of what is open here.
     Live,
+    /// The network: lists, open rows and panes.
+    Network,
+    /// The diagram.
+    Diagram,
+    /// The trust matrix.
+    Matrix,
+    /// A question about a way, and its answer.
+    Way,
     /// Whatever stands for one row: lists and details.
     Row,
     /// Whatever scrolls.
@@ -29,7 +37,7 @@ pub enum Scope {
 }
 
 impl Scope {
-    pub const ALL: [Self; 12] = [
+    pub const ALL: [Self; 16] = [
         Self::List,
         Self::Detail,
         Self::Document,
@@ -39,6 +47,10 @@ impl Scope {
         Self::Node,
         Self::Machine,
         Self::Live,
+        Self::Network,
+        Self::Diagram,
+        Self::Matrix,
+        Self::Way,
         Self::Row,
         Self::Moving,
         Self::Global,
@@ -56,6 +68,10 @@ impl Scope {
             Self::Node => "node",
             Self::Machine => "machine",
             Self::Live => "live",
+            Self::Network => "network",
+            Self::Diagram => "diagram",
+            Self::Matrix => "matrix",
+            Self::Way => "way",
             Self::Row => "row",
             Self::Moving => "moving",
             Self::Global => "global",
@@ -107,6 +123,11 @@ pub enum Action {
     HopIdentity,
     HopAccount,
     HopFindings,
+    HopExposures,
+    Diagram,
+    Matrix,
+    Way,
+    ZoomOut,
     NextLink,
     PreviousLink,
     NextRow,
@@ -217,6 +238,43 @@ pub const ACTIONS: &[Row] = &[
     row(Action::Forget, "forget", Scope::Live, &["backspace"], "forget", "Take what has ended off the list"),
     row(Action::NextTab, "next-tab-live", Scope::Live, &["tab"], "", "The next list of this view"),
     row(Action::PreviousTab, "previous-tab-live", Scope::Live, &["shift-tab"], "", "The previous list of this view"),
+    row(Action::Open, "zoom-in", Scope::Diagram, &["enter", "+"], "nearer", "Look at the chosen box from nearer"),
+    row(Action::ZoomOut, "zoom-out", Scope::Diagram, &["-", "backspace"], "farther", "Look from farther away"),
+    row(
+        Action::Export,
+        "export-diagram",
+        Scope::Diagram,
+        &["ctrl-s"],
+        "export",
+        "Write the diagram to a file: .svg, .dot (Graphviz), .mmd (Mermaid) or .txt",
+    ),
+    row(
+        Action::Open,
+        "drill",
+        Scope::Matrix,
+        &["enter"],
+        "drill",
+        "The accounts behind a field; behind a pair of accounts, the way",
+    ),
+    row(Action::Open, "ask-again", Scope::Way, &["enter", "/"], "ask again", "Change the question"),
+    row(
+        Action::Diagram,
+        "diagram",
+        Scope::Network,
+        &["d"],
+        "diagram",
+        "Draw what is around the row, with its path; in a diagram, the whole organisation",
+    ),
+    row(Action::Matrix, "matrix", Scope::Network, &["x"], "matrix", "What may flow between environments and between accounts"),
+    row(Action::Way, "can-reach", Scope::Network, &["p"], "can reach?", "Can one end reach another, and if not, what stops it"),
+    row(
+        Action::HopExposures,
+        "to-exposures",
+        Scope::Row,
+        &["e"],
+        "exposure",
+        "Go to the exposures it is on: what reaches it from outside",
+    ),
     row(Action::HopResource, "to-resource", Scope::Row, &["r"], "resource", "Go to the resource behind it"),
     row(Action::HopIdentity, "to-identity", Scope::Row, &["i"], "identity", "Go to the role or user behind it"),
     row(Action::HopAccount, "to-account", Scope::Row, &["w"], "account", "Go to the account it stands in"),
@@ -268,7 +326,7 @@ pub const ACTIONS: &[Row] = &[
     row(Action::View(3), "queues", Scope::Global, &["3"], "", "Queues: who has how much to do, and what was decided"),
     row(Action::View(4), "accounts", Scope::Global, &["4"], "", "Accounts"),
     row(Action::View(5), "iam", Scope::Global, &["5"], "", "IAM: principals, access keys, policies, providers, pipelines"),
-    row(Action::View(6), "network", Scope::Global, &["6"], "", "Network: VPCs, subnets, groups, interfaces"),
+    row(Action::View(6), "network", Scope::Global, &["6"], "", "Network: exposures, VPCs, subnets, groups, interfaces"),
     row(Action::View(7), "sessions", Scope::Global, &["7"], "", "Nodes and sessions"),
     row(Action::OpenHere, "forwards", Scope::Global, &["F"], "", "Sessions and forwards that are open here"),
     row(Action::Ask, "ask", Scope::Global, &["Q"], "", "Ask who can do what, or who can become whom"),

@@ -256,6 +256,13 @@ impl App {
                 });
                 Vec::new()
             }
+            Outcome::Answer { answer: Answer::Written(written), .. } => {
+                self.notice = Some(match written {
+                    Ok(path) => (format!("Written to {}", path.display()), false),
+                    Err(why) => (why, true),
+                });
+                Vec::new()
+            }
             Outcome::Answer { answer: Answer::Report(report), .. } => {
                 match (&mut self.over, report) {
                     (Some(Over::Report(shown, _)), Ok(text)) => *shown = Some(text),

@@ -19,7 +19,7 @@ const GLOBAL: [(&str, Count<Identity>); 7] = [
     ("iam:ListSAMLProviders", |i| i.saml_providers.len()),
 ];
 
-const REGIONAL: [(&str, Count<RegionEstate>); 19] = [
+const REGIONAL: [(&str, Count<RegionEstate>); 29] = [
     ("ec2:DescribeAddresses", |r| r.network.addresses.len()),
     ("ec2:DescribeEgressOnlyInternetGateways", |r| r.network.egress_only_gateways.len()),
     ("ec2:DescribeInstances", |r| r.network.instances.len()),
@@ -32,10 +32,28 @@ const REGIONAL: [(&str, Count<RegionEstate>); 19] = [
     ("ec2:DescribeSecurityGroups", |r| r.network.security_groups.len()),
     ("ec2:DescribeSubnets", |r| r.network.subnets.len()),
     ("ec2:DescribeTransitGatewayAttachments", |r| r.network.transit_gateway_attachments.len()),
+    ("ec2:DescribeTransitGatewayRouteTables", |r| r.network.transit_gateway_route_tables.len()),
+    ("ec2:DescribeTransitGatewayVpcAttachments", |r| r.network.transit_gateway_attachments.len()),
+    ("ec2:DescribeTransitGateways", |r| r.network.transit_gateways.len()),
     ("ec2:DescribeVpcEndpoints", |r| r.network.endpoints.len()),
     ("ec2:DescribeVpcPeeringConnections", |r| r.network.peerings.len()),
     ("ec2:DescribeVpcs", |r| r.network.vpcs.len()),
+    ("ec2:DescribeVpnGateways", |r| r.network.vpn_gateways.len()),
+    ("ec2:GetTransitGatewayRouteTableAssociations", |r| {
+        r.network.transit_gateway_route_tables.iter().flat_map(|t| &t.associations).map(Vec::len).sum()
+    }),
+    ("ec2:GetTransitGatewayRouteTablePropagations", |r| {
+        r.network.transit_gateway_route_tables.iter().flat_map(|t| &t.propagations).map(Vec::len).sum()
+    }),
+    ("ec2:SearchTransitGatewayRoutes", |r| {
+        r.network.transit_gateway_route_tables.iter().flat_map(|t| &t.routes).map(Vec::len).sum()
+    }),
     ("elasticloadbalancing:DescribeLoadBalancers", |r| r.network.load_balancers.len()),
+    ("elasticloadbalancing:DescribeTargetGroupAttributes", |r| r.network.target_groups.len()),
+    ("elasticloadbalancing:DescribeTargetGroups", |r| r.network.target_groups.len()),
+    ("elasticloadbalancing:DescribeTargetHealth", |r| {
+        r.network.target_groups.iter().flat_map(|g| &g.targets).map(Vec::len).sum()
+    }),
     ("securityhub:DescribeHub", |_| 1),
     ("ssm:DescribeInstanceInformation", |r| r.nodes.len()),
     ("ssm:DescribeSessions", |r| r.sessions.len()),

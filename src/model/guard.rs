@@ -140,7 +140,7 @@ mod tests {
         let mut account = Account::bare("111122223333");
         account.name = name.into();
         account.ou_path = ou.into();
-        account.environment = Attribution::new(environment, "test".to_owned());
+        account.environment = Attribution::new(environment, "test");
         account
     }
 

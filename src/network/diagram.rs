@@ -1,5 +1,6 @@
 //! Diagrams of a VPC or of every VPC: one model of boxes and lines, drawn as text (Unicode or ASCII), SVG, Graphviz
-//! and Mermaid. It knows no terminal: text comes as lines with marks that a screen may colour.
+//! and Mermaid. It knows no terminal: text comes as lines with marks that a screen may colour. What stands between the
+//! whole and one interface is [`zoom`](crate::network::zoom)'s.
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
@@ -59,6 +60,19 @@ pub struct Item {
     pub heat: Heat,
     /// Whether it is on the path that is looked at.
     pub focus: bool,
+    /// What it looks like from nearer, where there is more to see.
+    pub nearer: Option<Zoom>,
+}
+
+/// How near a diagram looks.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Zoom {
+    /// Every account, by environment.
+    Organisation,
+    /// The VPCs of an account, by its id.
+    Account(String),
+    Vpc(String),
+    Subnet(String),
 }
 
 /// A row of boxes with a heading, as a zone of subnets.
@@ -85,9 +99,9 @@ pub struct Diagram {
     pub links: Vec<Link>,
 }
 
-const INTERNET: &str = "internet";
+pub(super) const INTERNET: &str = "internet";
 
-fn heats(net: &Net, exposures: &[Exposure]) -> BTreeMap<usize, Heat> {
+pub(super) fn heats(net: &Net, exposures: &[Exposure]) -> BTreeMap<usize, Heat> {
     let mut heat: BTreeMap<usize, Heat> = BTreeMap::new();
     for e in exposures {
         let open = e.source == INTERNET && e.score.iter().any(|p| p.points == 40) && e.unknown.is_empty();
@@ -104,7 +118,7 @@ fn heats(net: &Net, exposures: &[Exposure]) -> BTreeMap<usize, Heat> {
     heat
 }
 
-fn label(id: &str, name: &str) -> String {
+pub(super) fn label(id: &str, name: &str) -> String {
     let text = if name.is_empty() || name == id { id.to_owned() } else { format!("{name} ({id})") };
     text::line(&text).into_owned()
 }
@@ -134,6 +148,7 @@ pub fn organisation(net: &Net, exposures: &[Exposure], focus: &[String]) -> Diag
             lines,
             heat: worst.max(out),
             focus: focus.contains(&vpc.id),
+            nearer: Some(Zoom::Vpc(vpc.id.clone())),
         });
         if let Some(gateway) = vpc.internet_gateway {
             links.push(Link {
@@ -168,6 +183,7 @@ pub fn organisation(net: &Net, exposures: &[Exposure], focus: &[String]) -> Diag
             lines,
             heat: Heat::Inside,
             focus: focus.contains(&t.id),
+            nearer: None,
         });
         links.extend(vpcs.into_iter().map(|v| Link { from: v.to_owned(), to: t.id.clone(), label: String::new(), focus: false }));
     }
@@ -178,7 +194,7 @@ pub fn organisation(net: &Net, exposures: &[Exposure], focus: &[String]) -> Diag
     if !hubs.is_empty() {
         all.push(Band { title: "transit gateways".to_owned(), items: hubs });
     }
-    finish(Diagram { title: "All VPCs".to_owned(), bands: all, links })
+    finish(Diagram { title: "All VPCs".to_owned(), bands: all, links }, focus)
 }
 
 /// One VPC: gateways, then its subnets by zone with what stands in them.
@@ -194,6 +210,10 @@ pub fn vpc(net: &Net, vpc: usize, exposures: &[Exposure], focus: &[String]) -> D
         lines,
         heat,
         focus: focus.iter().any(|f| f == net.id_of(object)),
+        nearer: match object {
+            Object::Subnet(s) => Some(Zoom::Subnet(net.subnets[s].id.clone())),
+            _ => None,
+        },
     };
     if let Some(g) = v.internet_gateway {
         gates.push(item(Object::InternetGateway(g), vec!["internet gateway".into()], Heat::Out));
@@ -231,15 +251,23 @@ pub fn vpc(net: &Net, vpc: usize, exposures: &[Exposure], focus: &[String]) -> D
             lines.push(format!("{} NAT", nat.id));
         }
         // The exposed ones first, then by name; a long list is counted.
-        let mut here: Vec<(Heat, &str)> = subnet
+        let mut here: Vec<(bool, Heat, &str)> = subnet
             .interfaces
             .iter()
-            .map(|i| (heat.get(i).copied().unwrap_or_default(), net.interfaces[*i].name.as_str()))
+            .map(|i| {
+                (
+                    focus.contains(&net.interfaces[*i].id),
+                    heat.get(i).copied().unwrap_or_default(),
+                    net.interfaces[*i].name.as_str(),
+                )
+            })
             .collect();
-        here.sort_by(|a, b| b.0.cmp(&a.0).then(a.1.cmp(b.1)));
-        for (h, name) in here.iter().take(6) {
-            worst = worst.max(*h);
-            lines.push(format!("{:<2} {}", h.mark(), text::line(name)).trim_end().to_owned());
+        // What is on the path stands first, whatever its heat.
+        here.sort_by(|a, b| b.0.cmp(&a.0).then(b.1.cmp(&a.1)).then(a.2.cmp(b.2)));
+        worst = worst.max(here.iter().map(|(_, h, _)| *h).max().unwrap_or_default());
+        for (on, h, name) in here.iter().take(6) {
+            let on = if *on { "* " } else { "" };
+            lines.push(format!("{:<2} {on}{}", h.mark(), text::line(name)).trim_end().to_owned());
         }
         if here.len() > 6 {
             lines.push(format!("   and {} more", here.len() - 6));
@@ -268,10 +296,15 @@ pub fn vpc(net: &Net, vpc: usize, exposures: &[Exposure], focus: &[String]) -> D
             .into_iter()
             .map(|(zone, items)| Band { title: if zone.is_empty() { "subnets".into() } else { zone.to_owned() }, items }),
     );
-    finish(Diagram { title: format!("VPC {}", label(&v.id, &v.name)), bands, links })
+    finish(Diagram { title: format!("VPC {}", label(&v.id, &v.name)), bands, links }, focus)
 }
 
-fn finish(mut diagram: Diagram) -> Diagram {
+/// Links between two boxes of the path are of the path.
+pub(super) fn finish(mut diagram: Diagram, focus: &[String]) -> Diagram {
+    let on = |id: &String| focus.contains(id);
+    for link in &mut diagram.links {
+        link.focus |= on(&link.from) && on(&link.to);
+    }
     diagram.links.sort();
     diagram.links.dedup();
     diagram
@@ -289,29 +322,46 @@ const STRONG: Frame = Frame { corners: ['┏', '┓', '┗', '┛'], across: '�
 const ASCII: Frame = Frame { corners: ['+', '+', '+', '+'], across: '-', down: '|' };
 const ASCII_STRONG: Frame = Frame { corners: ['#', '#', '#', '#'], across: '=', down: '#' };
 
-/// A line of a drawn diagram, and where boxes are on it: first cell, cells, heat, the box's object.
+/// Cells inside a box that are asked for at most.
+const WIDEST: usize = 34;
+
+/// A line of a drawn diagram, and where boxes are on it.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct DrawnLine {
     pub text: String,
-    pub spans: Vec<(usize, usize, Heat, Option<Object>)>,
+    pub spans: Vec<Span>,
+}
+
+/// The part of a line that a box takes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Span {
+    /// First cell, and cells.
+    pub start: usize,
+    pub width: usize,
+    pub heat: Heat,
+    pub focus: bool,
+    /// The box, counted over all bands.
+    pub item: usize,
 }
 
 /// As text, at most `width` cells wide (at least 24); as many lines as it takes, so that a screen may scroll.
 pub fn text(diagram: &Diagram, width: usize, ascii: bool) -> Vec<DrawnLine> {
     let width = width.max(24);
     let mut out = vec![plain(&text::fit(&diagram.title, width))];
+    let mut first = 0;
     for band in &diagram.bands {
         out.push(DrawnLine::default());
         out.push(plain(&text::fit(&band.title, width)));
-        // As many columns as fit with boxes of at least 30 cells.
-        let longest = band.items.iter().map(content_width).max().unwrap_or(20).clamp(20, width - 4);
+        // As many columns as fit; a long name is cut rather than given a row of its own.
+        let longest = band.items.iter().map(content_width).max().unwrap_or(20).clamp(20, WIDEST.min(width - 4));
         let columns = ((width + 1) / (longest + 5)).clamp(1, band.items.len().max(1));
         let cell = (width + 1) / columns - 1;
         for row in band.items.chunks(columns) {
             let height = row.iter().map(|i| i.lines.len() + 1).max().unwrap_or(1);
             for line in 0..height + 2 {
-                out.push(box_line(row, line, height, cell, ascii));
+                out.push(box_line(row, first, line, (height, cell), ascii));
             }
+            first += row.len();
         }
     }
     if !diagram.links.is_empty() {
@@ -340,7 +390,8 @@ fn content_width(item: &Item) -> usize {
     item.lines.iter().map(|l| text::width(l)).chain([text::width(&item.title) + 3]).max().unwrap_or(0)
 }
 
-fn box_line(row: &[Item], line: usize, height: usize, cell: usize, ascii: bool) -> DrawnLine {
+/// A line of a row of boxes, the first of which has the number `first`; rows have a height, boxes a width.
+fn box_line(row: &[Item], first: usize, line: usize, (height, cell): (usize, usize), ascii: bool) -> DrawnLine {
     let mut out = DrawnLine::default();
     for (n, item) in row.iter().enumerate() {
         if n > 0 {
@@ -352,7 +403,7 @@ fn box_line(row: &[Item], line: usize, height: usize, cell: usize, ascii: bool) 
             (true, false) => &ASCII,
             (true, true) => &ASCII_STRONG,
         };
-        out.spans.push((n * (cell + 1), cell, item.heat, item.object));
+        out.spans.push(Span { start: n * (cell + 1), width: cell, heat: item.heat, focus: item.focus, item: first + n });
         let inner = cell.saturating_sub(4);
         let edge = |left: char, right: char, out: &mut String| {
             out.push(left);
@@ -388,7 +439,9 @@ fn xml(text: &str) -> String {
 
 /// As a standalone SVG document, without scripts, fonts or links of its own.
 pub fn svg(diagram: &Diagram) -> String {
-    const W: i64 = 260;
+    const W: i64 = 290;
+    /// Characters of 12 pixels' monospace that a box holds.
+    const FIT: usize = 37;
     const LINE: i64 = 16;
     const GAP: i64 = 24;
     const LEFT: i64 = 40;
@@ -419,11 +472,11 @@ pub fn svg(diagram: &Diagram) -> String {
                     body,
                     r##"<text x="{}" y="{line}" class="title">{}</text>"##,
                     x + 8,
-                    xml(&text::fit(title.trim(), 36))
+                    xml(&text::fit(title.trim(), FIT))
                 );
                 for text in &item.lines {
                     line += LINE;
-                    let _ = write!(body, r##"<text x="{}" y="{line}">{}</text>"##, x + 8, xml(&text::fit(text, 40)));
+                    let _ = write!(body, r##"<text x="{}" y="{line}">{}</text>"##, x + 8, xml(&text::fit(text, FIT)));
                 }
                 body.push_str("</g>");
             }

@@ -7,7 +7,7 @@ use std::net::IpAddr;
 use serde::Serialize;
 
 use crate::network::exposure::in_parallel;
-use crate::network::net::{Net, Object};
+use crate::network::net::{Net, Object, Peer};
 use crate::network::packets::{Addresses, PacketSet, Ranges, Service, TCP};
 use crate::network::reach::{CLIENT_PORTS, Path, Verdict, path};
 use crate::network::walk::{Deed, End, Leg, packets_between, walk};
@@ -197,4 +197,73 @@ pub fn session_manager(net: &Net, instance: usize) -> Option<Vec<Need>> {
         out.extend(best);
     }
     Some(out)
+}
+
+/// Whether an instance's agent gets to all that Session Manager needs.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Agent {
+    /// The worst of the services it needs.
+    pub verdict: Verdict,
+    /// `vpce-…` or `internet`; where it gets there by several, each once.
+    pub by: Vec<String>,
+    /// What stops it first, in words; empty where nothing does.
+    pub why: String,
+}
+
+/// The answer for every instance, by its place in the net; none where it has no interface. Instances that every filter
+/// and route treats alike are walked once.
+pub fn agents(net: &Net) -> Vec<Option<Agent>> {
+    let apart: Vec<bool> = (0..net.subnets.len()).map(|s| told_apart(net, s)).collect();
+    let mut classes: BTreeMap<(Alike<'_>, Option<usize>), Vec<usize>> = BTreeMap::new();
+    for (ix, instance) in net.instances.iter().enumerate() {
+        let Some(i) = instance.interfaces.first().map(|i| &net.interfaces[*i]) else { continue };
+        let key = (i.subnet, i.groups.as_slice(), i.lost_groups.as_slice(), i.is_public(), i.v4.is_empty(), false);
+        classes.entry((key, apart[i.subnet].then_some(ix))).or_default().push(ix);
+    }
+    let classes: Vec<Vec<usize>> = classes.into_values().collect();
+    let found = in_parallel(&classes, |members| members.first().and_then(|first| agent(&session_manager(net, *first)?)));
+    let mut out = vec![None; net.instances.len()];
+    for (members, agent) in classes.iter().zip(found) {
+        for m in members {
+            out[*m].clone_from(&agent);
+        }
+    }
+    out
+}
+
+/// Whether rules of the endpoints in a subnet's VPC name only some of the subnet's addresses.
+fn told_apart(net: &Net, subnet: usize) -> bool {
+    let here = &net.subnets[subnet];
+    let some = |peers: &Addresses| peers.meets(&here.cidrs) && !peers.covers(&here.cidrs);
+    let of_group = |g: &usize| {
+        net.groups[*g].rules.iter().any(|r| match &r.peer {
+            Peer::Cidr(peers) | Peer::List(Some(peers)) => some(peers),
+            _ => false,
+        })
+    };
+    net.vpcs[here.vpc].endpoints.iter().flat_map(|e| &net.endpoints[*e].interfaces).any(|i| {
+        let i = &net.interfaces[*i];
+        let acl = net.subnets[i.subnet].acl.map(|a| &net.acls[a]);
+        i.groups.iter().any(of_group) || acl.is_some_and(|a| a.entries.iter().any(|e| some(&e.peers)))
+    })
+}
+
+/// The needs as one answer. Old agents alone need `ec2messages` ("Session Manager prerequisites"): without it the rest
+/// still works.
+pub fn agent(needs: &[Need]) -> Option<Agent> {
+    let needed = || needs.iter().filter(|n| n.service != "ec2messages");
+    let verdict = needed().map(|n| n.verdict).min()?;
+    let mut by: Vec<String> = needed().map(|n| n.by.clone()).collect();
+    by.sort();
+    by.dedup();
+    let worst = needed().find(|n| n.verdict == verdict)?;
+    let why = match verdict {
+        Verdict::Yes => String::new(),
+        Verdict::Unknown => worst.path.unknown.first().cloned().unwrap_or_else(|| "something on the way is not known".into()),
+        Verdict::No => worst.path.stops.first().map_or_else(String::new, |s| {
+            let back = if s.request { "" } else { "on the way back, " };
+            format!("{back}{} {}: {}", s.kind, s.object, s.why)
+        }),
+    };
+    Some(Agent { verdict, by, why })
 }

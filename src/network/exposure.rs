@@ -39,6 +39,8 @@ pub struct Facts {
     /// ARN of the role that runs there.
     pub role: String,
     pub administrator: bool,
+    /// Whether the role can make itself an administrator.
+    pub becomes_administrator: bool,
 }
 
 /// Asks for what is behind an interface; the network itself knows neither findings nor roles.
@@ -84,6 +86,8 @@ pub struct Exposure {
     /// Firewalls on the way: inspected, not evaluated.
     pub inspected: Vec<Object>,
     pub addresses: Vec<IpAddr>,
+    /// What is known of the machine there.
+    pub behind: Facts,
     pub score: Vec<Part>,
     pub severity: Severity,
 }
@@ -94,6 +98,14 @@ impl Exposure {
     }
     pub fn service(&self) -> Service {
         self.opening.service()
+    }
+    /// The instance it ends at, or the load balancer or interface where it ends at none.
+    pub fn resource(&self, net: &Net) -> Object {
+        let machine = net.interfaces[self.interface].instance;
+        match machine.filter(|_| self.via.is_some() || matches!(self.target, Object::Interface(_))) {
+            Some(instance) => Object::Instance(instance),
+            None => self.target,
+        }
     }
 }
 
@@ -149,7 +161,6 @@ pub fn exposures(net: &Net, sources: &[Source], behind: &dyn Behind) -> Vec<Expo
     let judged = in_parallel(&classes, judge);
     let mut out = Vec::new();
     let mut seen: HashMap<FindingKey, usize> = HashMap::new();
-    let mut facts: HashMap<usize, Facts> = HashMap::new();
     for ((class, members), reached) in classes.iter().zip(&judged) {
         let source = &sources[class.source];
         for ix in members {
@@ -169,6 +180,7 @@ pub fn exposures(net: &Net, sources: &[Source], behind: &dyn Behind) -> Vec<Expo
                     unknown: if *verdict == Verdict::Unknown { reached.unknown.clone() } else { Vec::new() },
                     inspected: reached.inspected.clone(),
                     addresses,
+                    behind: Facts::default(),
                     score: Vec::new(),
                     severity: Severity::Low,
                 };
@@ -184,13 +196,19 @@ pub fn exposures(net: &Net, sources: &[Source], behind: &dyn Behind) -> Vec<Expo
         }
     }
     through_load_balancers(net, sources, &mut out);
-    for e in &mut out {
-        let known = facts.entry(e.interface).or_insert_with(|| behind.behind(net, e.interface));
-        e.score = score(net, e, known);
+    rank(net, &mut out, behind);
+    out
+}
+
+/// Scores exposures by what they mean, and puts the worst first.
+pub fn rank(net: &Net, exposures: &mut [Exposure], behind: &dyn Behind) {
+    let mut facts: HashMap<usize, Facts> = HashMap::new();
+    for e in exposures.iter_mut() {
+        e.behind = facts.entry(e.interface).or_insert_with(|| behind.behind(net, e.interface)).clone();
+        e.score = score(net, e, &e.behind);
         e.severity = severity(e.points());
     }
-    out.sort_by(|a, b| b.points().cmp(&a.points()).then_with(|| a.id.cmp(&b.id)));
-    out
+    exposures.sort_by(|a, b| b.points().cmp(&a.points()).then_with(|| a.id.cmp(&b.id)));
 }
 
 fn merge(out: &mut [Exposure], at: usize, more: Exposure) {
@@ -475,7 +493,7 @@ fn score(net: &Net, e: &Exposure, facts: &Facts) -> Vec<Part> {
         _ => {}
     }
     if facts.known_exploited {
-        put(15, "a vulnerability there is known to be exploited".to_owned());
+        put(15, "an exploit is known for a vulnerability there".to_owned());
     }
     match facts.worst_finding {
         Some(Severity::Critical) => put(10, format!("{} open findings there, the worst critical", facts.open_findings)),
@@ -484,6 +502,8 @@ fn score(net: &Net, e: &Exposure, facts: &Facts) -> Vec<Part> {
     }
     if facts.administrator {
         put(15, format!("its role is an administrator: {}", facts.role));
+    } else if facts.becomes_administrator {
+        put(12, format!("its role can make itself an administrator: {}", facts.role));
     }
     if i.instance.is_some_and(|x| !matches!(net.instances[x].state.as_str(), "running" | "pending" | "")) {
         put(-20, "the instance does not run".to_owned());

@@ -121,8 +121,7 @@ pub fn judge(net: &Net, exposures: &[Exposure], crossings: &[Crossing], unused: 
 }
 
 fn exposed(net: &Net, all: &[Exposure], e: &Exposure) -> Row {
-    let target = net.interfaces[e.interface].instance.filter(|_| e.via.is_some() || matches!(e.target, Object::Interface(_)));
-    let resource = target.map_or(e.target, Object::Instance);
+    let resource = e.resource(net);
     let word = if e.verdict == Verdict::Unknown { "may be reachable" } else { "is reachable" };
     let via = e.via.map(|lb| format!(" through {}", net.load_balancers[lb].name)).unwrap_or_default();
     let title = format!("{} {word} from {} on {}{via} ({})", net.name_of(resource), e.source, e.service(), kind_of(&e.opening));

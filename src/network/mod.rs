@@ -6,7 +6,8 @@
 //! net ← build (+ backends)     an estate, compiled; what is missing is named as a gap
 //! walk → words → reach         packets there and back, in words, between any two ends
 //! exposure, egress, matrix, unused → judge → findings
-//! diagram                      text, SVG, Graphviz, Mermaid
+//! diagram (zoom)               text, SVG, Graphviz, Mermaid
+//! picture                      all answers about one estate, kept
 //! ```
 
 pub mod backends;
@@ -19,8 +20,10 @@ pub mod lift;
 pub mod matrix;
 pub mod net;
 pub mod packets;
+pub mod picture;
 pub mod reach;
 pub mod sets;
 pub mod unused;
 pub mod walk;
 pub mod words;
+pub mod zoom;

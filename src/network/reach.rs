@@ -335,6 +335,10 @@ pub fn can(net: &Net, from: &Named, to: &Named, service: &Service) -> Answer {
         left_out,
         paths: Vec::new(),
     };
+    if all.is_empty() {
+        // Neither end is ours: what is between them is not known here.
+        answer.verdict = Verdict::Unknown;
+    }
     let mut best: Option<Path> = None;
     for (client, server) in all.iter().take(MOST_PAIRS) {
         let path = path(net, client, server, service);

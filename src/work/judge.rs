@@ -3,26 +3,25 @@
 //! gone. When to judge is the keeper's matter; what is right or wrong is the engines'.
 
 use std::collections::{BTreeSet, HashMap};
+use std::sync::Arc;
 
 use jiff::{SignedDuration, Timestamp};
 
+use crate::catalog::ListingId;
 use crate::config::Config;
 use crate::iam::graph::{Source as Trusted, pipelines, trusts};
 use crate::iam::judge as identity;
 use crate::iam::nature::natures;
 use crate::iam::unused::{Use, unused};
+use crate::listing::index::Index;
 use crate::listing::query::Cancel;
 use crate::model::arn::short;
 use crate::model::coverage::Outcome;
 use crate::model::estate::Estate;
 use crate::model::finding::{Compliance, Finding, FindingKey, RecordState};
 use crate::model::standing::{Pipeline, Standing, Standings};
-use crate::network;
-use crate::network::build::build;
-use crate::network::egress::egress;
-use crate::network::exposure::{Behind, Facts, Source, exposures};
-use crate::network::matrix::{Boundary, crossings, flows};
-use crate::network::net::Net;
+use crate::network::picture::{Picture, Terms};
+use crate::work::behind::{Roles, machines};
 use crate::work::identity::{Engine, Ready};
 use crate::work::store::{Origin, Put, Store, StoreError};
 
@@ -38,28 +37,25 @@ pub struct Settings {
     pub key_max_days: i64,
     /// Whether every user and role that people made must have a permissions boundary.
     pub boundary_required: bool,
-    /// Where exposures are looked for from.
-    pub sources: Vec<Source>,
-    /// Flows that must not be.
-    pub boundaries: Vec<Boundary>,
+    /// Sources with names, and flows that must not be.
+    pub terms: Terms,
 }
 
 impl Default for Settings {
     fn default() -> Self {
         let options = identity::Options::new(Timestamp::UNIX_EPOCH);
-        Self {
-            key_max_days: options.key_max_days,
-            boundary_required: options.boundary_required,
-            sources: vec![Source::internet()],
-            boundaries: Vec::new(),
-        }
+        Self { key_max_days: options.key_max_days, boundary_required: options.boundary_required, terms: Terms::default() }
     }
 }
 
 impl Settings {
     /// As the configuration says.
     pub fn of(config: &Config) -> Self {
-        Self { key_max_days: config.iam.key_max_days, boundary_required: config.iam.boundary_required, ..Self::default() }
+        Self {
+            key_max_days: config.iam.key_max_days,
+            boundary_required: config.iam.boundary_required,
+            terms: config.network.terms(),
+        }
     }
 }
 
@@ -73,31 +69,40 @@ pub struct Judged {
     pub seen: Timestamp,
 }
 
-/// Judges an estate as of `now`; none where it was cancelled.
+/// Judges an estate as of `now` by itself: what stands behind machines is known by their roles alone. None where it was
+/// cancelled.
 pub fn judge(estate: &Estate, engine: &Engine, settings: &Settings, now: Timestamp, cancel: &Cancel) -> Option<Judged> {
+    let paint = || {
+        let none = Index::new(Arc::clone(&ListingId::Findings.get().schema));
+        let behind = machines(estate, &none, &|_| String::new(), (&Roles::default(), engine), now);
+        Arc::new(Picture::of(estate, &settings.terms, &behind))
+    };
+    judge_by(estate, engine, settings, paint, now, cancel)
+}
+
+/// As [`judge`]; `picture` gives the network engine's, so that a finding and the exposure it tells of are the same.
+pub fn judge_by(
+    estate: &Estate,
+    engine: &Engine,
+    settings: &Settings,
+    picture: impl FnOnce() -> Arc<Picture>,
+    now: Timestamp,
+    cancel: &Cancel,
+) -> Option<Judged> {
     let mut judged = Judged { seen: estate.collected.unwrap_or(now), ..Judged::default() };
     let known: BTreeSet<String> = estate.accounts.iter().map(|a| a.id.clone()).collect();
-    let mut administrators = BTreeSet::new();
     for identity in &estate.identities {
         if cancel.is_cancelled() {
             return None;
         }
         let Some(ready) = engine.account(estate, &identity.account) else { continue };
         account(estate, &ready, &known, settings, now, &mut judged);
-        let graph = ready.graph();
-        let all = ready.account.principals.iter().zip(&graph.administrators).filter(|(_, administrator)| **administrator);
-        administrators.extend(all.map(|(p, _)| p.arn.clone()));
     }
     if cancel.is_cancelled() {
         return None;
     }
     if estate.regions.iter().any(|r| !r.network.vpcs.is_empty()) {
-        let net = build(estate);
-        let behind = Roles { roles: profiles(estate), administrators };
-        let all = exposures(&net, &settings.sources, &behind);
-        let crossed =
-            if settings.boundaries.is_empty() { Vec::new() } else { crossings(&net, &flows(&net), &settings.boundaries) };
-        let rows = network::judge::judge(&net, &all, &crossed, &network::unused::unused(&net), &egress(&net));
+        let rows = picture().judged();
         judged.findings.extend(rows.iter().map(|row| row.finding(judged.seen, judged.seen)));
     }
     Some(judged)
@@ -162,26 +167,6 @@ fn account(estate: &Estate, ready: &Ready, known: &BTreeSet<String>, settings: &
             deploys: p.deploys.into_iter().map(str::to_owned).collect(),
         }
     }));
-}
-
-/// Which role runs on a machine, and whether that is an administrator: what an exposure of it would give away.
-struct Roles {
-    /// By the instance profile's ARN.
-    roles: HashMap<String, String>,
-    administrators: BTreeSet<String>,
-}
-
-impl Behind for Roles {
-    fn behind(&self, net: &Net, interface: usize) -> Facts {
-        let profile = net.interfaces[interface].instance.map_or("", |i| net.instances[i].profile.as_str());
-        let role = self.roles.get(profile).cloned().unwrap_or_default();
-        Facts { administrator: self.administrators.contains(&role), role, ..Facts::default() }
-    }
-}
-
-fn profiles(estate: &Estate) -> HashMap<String, String> {
-    let roles = estate.identities.iter().flat_map(|i| &i.roles);
-    roles.flat_map(|r| r.instance_profile_list.iter().map(|p| (p.arn.clone(), r.arn.clone()))).collect()
 }
 
 /// Brings a judgement into the store: what is new stands from now, what fails on keeps when it was first seen, what no

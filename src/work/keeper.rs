@@ -23,8 +23,11 @@ use crate::model::finding::Finding;
 use crate::model::network::Network;
 use crate::model::node::{Node, Session};
 use crate::model::principal::Identity;
+use crate::network::picture::Picture;
+use crate::work::behind::Seen;
 use crate::work::judge::{self, Judged};
 use crate::work::perform::Library;
+use crate::work::picture;
 use crate::work::source;
 use crate::work::store::{Documents, Origin};
 use crate::world::{Loading, Progress, World};
@@ -99,6 +102,8 @@ pub enum Change {
     Coverage(Vec<Coverage>),
     /// Something was decided.
     Decided(Changed),
+    /// The network engine has a new picture.
+    Painted(Arc<Estate>, Arc<Picture>),
     Loading(Loading),
     Progress(Option<Progress>),
     /// Something that stays among the problems.
@@ -125,6 +130,7 @@ pub struct Keeper {
     estate_dirty: bool,
     findings_dirty: bool,
     state_dirty: bool,
+    painted_dirty: bool,
     /// What was decided since rows were made.
     decided: Changed,
     unsaved: bool,
@@ -177,6 +183,7 @@ impl Keeper {
             estate_dirty: false,
             findings_dirty: false,
             state_dirty: false,
+            painted_dirty: false,
             decided: Changed::Everything,
             unsaved: false,
             shut: Vec::new(),
@@ -191,7 +198,7 @@ impl Keeper {
         let mut publish_at = Instant::now();
         let mut save_at = Instant::now() + SAVE;
         loop {
-            let dirty = self.estate_dirty || self.findings_dirty || self.state_dirty;
+            let dirty = self.estate_dirty || self.findings_dirty || self.state_dirty || self.painted_dirty;
             // Half a sweep would judge what is not there yet as missing.
             let to_judge = self.unjudged && self.judging.is_none() && self.world.progress.is_none();
             let change = tokio::select! {
@@ -242,7 +249,8 @@ impl Keeper {
         let (estate, library, cancel) = (self.estate.clone(), Arc::clone(&self.library), Cancel::new());
         let ends = cancel.clone();
         let task = tokio::task::spawn_blocking(move || {
-            judge::judge(&estate, &library.engine, &library.settings, Timestamp::now(), &ends)
+            let (now, painted) = (Timestamp::now(), || picture::of(&library, &estate, Timestamp::now()));
+            judge::judge_by(&estate, &library.engine, &library.settings, painted, now, &ends)
         });
         self.judging = Some(Judging { task, cancel });
     }
@@ -343,6 +351,11 @@ impl Keeper {
                     (Changed::Everything, _) => {}
                 }
                 self.findings_dirty = true;
+                return self;
+            }
+            Change::Painted(estate, picture) => {
+                self.library.take_network(estate, picture);
+                self.painted_dirty = true;
                 return self;
             }
             Change::Loading(loading) => {
@@ -472,7 +485,13 @@ impl Keeper {
             } else if k.findings_dirty {
                 k.world.recount(&facts);
             }
-            (k.estate_dirty, k.findings_dirty, k.state_dirty) = (false, false, false);
+            if k.painted_dirty && !k.estate_dirty {
+                k.world.repaint(&facts);
+            }
+            if k.estate_dirty || k.findings_dirty {
+                k.library.show(Seen { estate: Arc::clone(&k.world.estate), findings: facts.findings });
+            }
+            (k.estate_dirty, k.findings_dirty, k.state_dirty, k.painted_dirty) = (false, false, false, false);
         })
         .await;
         let _ = keeper.outcomes.send(Outcome::World(Arc::new(keeper.world.clone()))).await;
@@ -521,9 +540,13 @@ fn keep_network(new: &mut Network, known: &mut Network) {
         egress_only_gateways,
         nat_gateways,
         peerings,
+        transit_gateways,
         transit_gateway_attachments,
+        transit_gateway_route_tables,
+        vpn_gateways,
         endpoints,
         load_balancers,
+        target_groups,
         prefix_lists,
         addresses
     );

@@ -1,13 +1,16 @@
 //! Performs what the console and the command line ask: queries off the UI's thread, sweeps over AWS, files. It owns
 //! tasks, their cancelling and their reports; it draws nothing and decides nothing about findings.
 
+pub mod behind;
 pub mod delivery;
 pub mod desk;
 pub mod handover;
 pub mod identity;
 pub mod judge;
 pub mod keeper;
+pub mod network;
 pub mod perform;
+pub mod picture;
 pub mod sessions;
 pub mod source;
 pub mod store;
@@ -27,6 +30,7 @@ use crate::config::Config;
 use crate::ledger;
 use crate::listing::query::Cancel;
 use crate::message::{Answer, Effect, Outcome, Settled, Slot};
+use crate::work::behind::Seen;
 use crate::work::delivery::Delivery;
 use crate::work::delivery::hubs::Hubs;
 use crate::work::desk::Desk;
@@ -137,6 +141,8 @@ async fn serve(
             Origin::File(_) => Way::Nowhere("This is a file: sessions are opened live, or in the demo.".into()),
         }
     };
+    library.show(Seen { estate: Arc::clone(&world.estate), findings: world.index(ListingId::Findings).clone() });
+    let painter = tokio::spawn(picture::follow(Arc::clone(&library), library.seen(), changes.clone()));
     let mut sweeper = Sweeper::start(supply, pace, Arc::clone(&library), changes.clone(), connected);
     let mut details: HashMap<Slot, AbortHandle> = HashMap::new();
     let mut running: HashMap<Slot, Cancel> = HashMap::new();
@@ -298,6 +304,7 @@ async fn serve(
     let turn = tokio::time::timeout(LAST_DELIVERY, library.turn()).await;
     // It ends where it waits; what it was writing is on the disk or comes back with the next start.
     follow.abort();
+    painter.abort();
     drop(turn);
     if let Some(Ok(desk)) = desk.get()
         && let Err(error) = desk.ledger().close().await

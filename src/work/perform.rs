@@ -7,8 +7,8 @@ use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 
 use jiff::{SignedDuration, Timestamp};
-use tokio::sync::Notify;
 use tokio::sync::futures::Notified;
+use tokio::sync::{Notify, watch};
 
 use crate::catalog::decided::{self, Changed, Decisions, Layer};
 use crate::catalog::detail::{Body, Section};
@@ -25,12 +25,15 @@ use crate::model::decision::Entry;
 use crate::model::estate::Estate;
 use crate::model::finding::{Finding, FindingKey, RecordState, Severity, Status};
 use crate::model::standing::Standings;
+use crate::network::picture::Picture;
 use crate::triage::policy::Policy;
 use crate::triage::projection::Projection;
 use crate::triage::queues::Board;
+use crate::work::behind::{Roles, Seen};
 use crate::work::delivery::fields::{Place, place};
 use crate::work::identity::Engine;
 use crate::work::judge::{self, Judged, Settings};
+use crate::work::network;
 use crate::work::store::{Store, StoreError};
 use crate::world::World;
 
@@ -55,6 +58,10 @@ pub struct Library {
     pub settings: Settings,
     /// What was judged of principals last.
     standings: RwLock<Arc<Standings>>,
+    /// The powers of roles, as far as they were asked for.
+    pub roles: Roles,
+    network: RwLock<Option<(Arc<Estate>, Arc<Picture>)>>,
+    seen: watch::Sender<Option<Seen>>,
 }
 
 impl Library {
@@ -69,6 +76,9 @@ impl Library {
             suspects: Mutex::default(),
             delivery: Notify::new(),
             turn: tokio::sync::Mutex::default(),
+            roles: Roles::default(),
+            network: RwLock::default(),
+            seen: watch::Sender::new(None),
             engine: Engine::default(),
             settings: Settings::default(),
             standings: RwLock::default(),
@@ -78,6 +88,28 @@ impl Library {
     #[must_use]
     pub fn judging(self, settings: Settings) -> Self {
         Self { settings, ..self }
+    }
+    /// The network engine's picture; none before the first is made.
+    pub fn network(&self) -> Option<Arc<Picture>> {
+        self.network.read().unwrap_or_else(PoisonError::into_inner).as_ref().map(|(_, picture)| Arc::clone(picture))
+    }
+    /// The estate of the picture, and the picture.
+    pub fn painted(&self) -> Option<(Arc<Estate>, Arc<Picture>)> {
+        self.network.read().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+    /// Takes a new picture of an estate.
+    pub fn take_network(&self, estate: Arc<Estate>, picture: Arc<Picture>) {
+        *self.network.write().unwrap_or_else(PoisonError::into_inner) = Some((estate, picture));
+    }
+    /// Shows whoever paints what there is now.
+    pub fn show(&self, seen: Seen) {
+        self.seen.send_replace(Some(seen));
+    }
+    /// What was shown last, and what is shown from here on.
+    pub fn seen(&self) -> watch::Receiver<Option<Seen>> {
+        let mut seen = self.seen.subscribe();
+        seen.mark_changed();
+        seen
     }
     /// What was judged of principals last: cheap.
     pub fn standings(&self) -> Arc<Standings> {
@@ -187,7 +219,9 @@ pub fn slot(effect: &Effect) -> Option<Slot> {
         | Effect::Detail { ticket, .. }
         | Effect::Overview { ticket, .. }
         | Effect::Export { ticket, .. }
-        | Effect::Question { ticket, .. } => Some(ticket.slot),
+        | Effect::Question { ticket, .. }
+        | Effect::Network { ticket, .. }
+        | Effect::Draw { ticket, .. } => Some(ticket.slot),
         Effect::Stage { .. }
         | Effect::Decide { .. }
         | Effect::Handover { .. }
@@ -215,6 +249,8 @@ pub fn perform(effect: Effect, library: &Library, now: Timestamp, cancel: &Cance
             let written = write_file(&export, &path).map(|()| (rows.len(), path));
             (ticket, Answer::Exported(written))
         }
+        Effect::Network { ticket, world, ask } => (ticket, Answer::Network(network::answer(&world, &ask))),
+        Effect::Draw { ticket, diagram, path } => (ticket, Answer::Written(network::draw(&diagram, &path).map(|()| path))),
         Effect::Stage { .. }
         | Effect::Decide { .. }
         | Effect::Handover { .. }
@@ -248,6 +284,9 @@ pub fn open(world: &World, library: &Library, listing: ListingId, row: RowId, no
         let detail = detail::of_finding(&finding, &world.estate, &library.decisions(), now);
         return Ok(Opened { id, detail, document: pretty(&finding.document) });
     }
+    if listing == ListingId::Exposures {
+        return network::exposure(world, &id);
+    }
     if listing == ListingId::Queues {
         // A queue is nothing but its figures.
         let fields: Vec<FieldId> = declared.columns.iter().map(|column| column.field).collect();
@@ -267,6 +306,12 @@ pub fn open(world: &World, library: &Library, listing: ListingId, row: RowId, no
     let object = detail::object(&world.estate, listing, &object_id(world, listing, row, &id));
     let object = object.ok_or_else(|| format!("This {} is gone: it went away with the last refresh.", declared.one))?;
     let mut detail = detail::of_object(object, &world.estate, now);
+    if let (ListingId::Nodes | ListingId::Instances, Some(picture)) = (listing, &world.network) {
+        detail.sections.extend(detail::agent_sections(&picture.net, &id));
+    }
+    if let (ListingId::Vpcs, Some(picture)) = (listing, &world.network) {
+        detail.sections.extend(detail::way_out_sections(picture, &id));
+    }
     if listing == ListingId::Principals {
         library.engine.tell(&world.estate, &id, &mut detail);
     }

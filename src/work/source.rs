@@ -1,5 +1,6 @@
 //! Opens what the program looks at: AWS with its cache, an estate file, or the demo.
 
+use std::collections::HashSet;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -19,6 +20,7 @@ use crate::model::finding::Finding;
 use crate::triage::policy::Policy;
 use crate::work::judge::{self, Settings};
 use crate::work::perform::Library;
+use crate::work::picture;
 use crate::work::store::{Origin, Store};
 use crate::work::sweep::Supply;
 use crate::world::{Loading, Origin as WorldOrigin, World};
@@ -55,7 +57,14 @@ impl Opened {
     /// Judges the estate now, for those who cannot wait for it.
     pub fn judge(&mut self, now: Timestamp) {
         let estate = Arc::clone(&self.world.estate);
-        let judged = judge::judge(&estate, &self.library.engine, &self.library.settings, now, &Cancel::new());
+        let judged = judge::judge_by(
+            &estate,
+            &self.library.engine,
+            &self.library.settings,
+            || picture::of(&self.library, &estate, now),
+            now,
+            &Cancel::new(),
+        );
         if let Some(Err(error)) = judged.map(|judged| self.library.take_judged(judged, &estate)) {
             self.problems.push(error.to_string());
         }
@@ -65,6 +74,11 @@ impl Opened {
     /// Lays what was decided meanwhile over the rows.
     pub fn relay(&mut self, now: Timestamp) {
         self.estate((*self.world.estate).clone(), now);
+    }
+
+    /// Works out the network engine's picture now, for those who cannot wait for it.
+    pub fn paint(&mut self, now: Timestamp) {
+        paint(&self.library, &mut self.world, now);
     }
 
     /// Reads the cache's findings now, for those who cannot wait for them.
@@ -189,5 +203,13 @@ fn finish(
 pub fn facts(library: &Library, estate: Arc<Estate>, changed: &Changed, now: Timestamp) -> Facts {
     let findings = library.rows(changed);
     let (board, standings) = (Arc::new(library.board(now)), library.standings());
-    Facts { estate, findings, board, decisions: library.log(), standings, now }
+    Facts { estate, findings, board, decisions: library.log(), standings, network: library.network(), now }
+}
+
+/// Works out the network engine's picture of a world, and makes the rows it brings.
+pub fn paint(library: &Library, world: &mut Arc<World>, now: Timestamp) {
+    let picture = picture::paint(library, &world.estate, world.index(ListingId::Findings), now);
+    library.take_network(Arc::clone(&world.estate), Arc::new(picture));
+    let facts = facts(library, Arc::clone(&world.estate), &Changed::Findings(HashSet::new()), now);
+    Arc::make_mut(world).repaint(&facts);
 }

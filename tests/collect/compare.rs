@@ -24,12 +24,16 @@ pub fn compare(seeded: &Seeded, estate: &Estate, findings: &[Finding], denied: &
         Object::InternetGateway,
         Object::NatGateway,
         Object::Peering,
+        Object::TransitGateway,
         Object::TransitGatewayAttachment,
+        Object::TransitGatewayRouteTable,
+        Object::VpnGateway,
         Object::Endpoint,
         Object::PrefixList,
         Object::Address,
         Object::Instance,
         Object::LoadBalancer,
+        Object::TargetGroup,
     ] {
         let want: BTreeSet<_> = seeded.all(kind).into_iter().filter(|(account, ..)| readable(account)).collect();
         let have: BTreeSet<_> = estate
@@ -105,7 +109,10 @@ fn ids(network: &Network, kind: Object) -> Vec<String> {
         Object::Address => of!(addresses, allocation_id),
         Object::Instance => of!(instances, instance_id),
         Object::LoadBalancer => of!(load_balancers, load_balancer_arn),
-        Object::TransitGateway => Vec::new(),
+        Object::TransitGateway => of!(transit_gateways, transit_gateway_id),
+        Object::TransitGatewayRouteTable => of!(transit_gateway_route_tables, transit_gateway_route_table_id),
+        Object::VpnGateway => of!(vpn_gateways, vpn_gateway_id),
+        Object::TargetGroup => of!(target_groups, target_group_arn),
     }
 }
 
@@ -166,6 +173,21 @@ fn network(want: &crate::support::organization::Network, have: &Network) {
     let front = have.load_balancers.iter().find(|l| l.load_balancer_arn == named("load balancer front")).unwrap();
     assert_eq!((front.scheme.as_str(), front.security_groups.as_slice()), ("internet-facing", &[named("group web")][..]));
     assert_eq!(front.listeners.iter().map(|l| l["Port"].as_u64()).collect::<Vec<_>>(), [Some(80)]);
+    let attachment = named("transit gateway attachment");
+    let joined = have.transit_gateway_attachments.iter().find(|a| a.transit_gateway_attachment_id == attachment).unwrap();
+    assert_eq!(joined.subnet_ids, [named("subnet data-a")]);
+    let id = named("transit gateway route table");
+    let table = have.transit_gateway_route_tables.iter().find(|t| t.transit_gateway_route_table_id == id).unwrap();
+    let routes: Vec<_> = table.routes.iter().flatten().map(|r| (r.destination_cidr_block.as_str(), r.state.as_str())).collect();
+    assert_eq!(routes, [("172.31.0.0/16", "blackhole")]);
+    let from: Vec<_> = table.propagations.iter().flatten().map(|p| p.transit_gateway_attachment_id.clone()).collect();
+    let of: Vec<_> = table.associations.iter().flatten().map(|a| a.transit_gateway_attachment_id.clone()).collect();
+    assert_eq!((from, of), (vec![attachment.clone()], vec![attachment]));
+    let vpn = have.vpn_gateways.iter().find(|g| g.vpn_gateway_id == named("vpn gateway")).unwrap();
+    assert_eq!(vpn.vpc_attachments.iter().map(|a| a.vpc_id.as_str()).collect::<Vec<_>>(), [want.id("vpc data")]);
+    let group = have.target_groups.iter().find(|g| g.target_group_arn == named("target group app")).unwrap();
+    let targets: Vec<_> = group.targets.iter().flatten().map(|t| (t.id.as_str(), t.port)).collect();
+    assert_eq!(targets, [(want.id("instance web-0"), Some(8080))]);
     let peering = have.peerings.iter().find(|p| p.vpc_peering_connection_id == named("peering")).unwrap();
     let side = |side: &Option<bartizan::model::network::PeerVpc>| side.as_ref().unwrap().vpc_id.clone();
     assert_eq!((side(&peering.requester_vpc_info), side(&peering.accepter_vpc_info)), (named("vpc edge"), named("vpc data")));

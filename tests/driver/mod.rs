@@ -62,7 +62,8 @@ pub fn now() -> Timestamp {
 
 impl Scene {
     fn open(source: Source) -> Self {
-        let opened = open(source, &Config::default(), now());
+        let mut opened = open(source, &Config::default(), now());
+        opened.paint(now());
         assert_eq!(opened.problems, Vec::<String>::new());
         Self { world: opened.world, library: opened.library, desk: None }
     }
@@ -77,6 +78,7 @@ impl Scene {
             let judged = judge(&opened.world.estate, &opened.library.engine, &judge::Settings::default(), now(), &Cancel::new());
             opened.library.take_standings(judged.unwrap().standings);
             opened.relay(now());
+            opened.paint(now());
             Self { world: opened.world, library: opened.library, desk: None }
         };
         DEMO.get_or_init(make).clone()
@@ -86,7 +88,8 @@ impl Scene {
     pub fn deciding(findings: usize, policy: Policy, directory: &Path) -> Self {
         let guardrails = policy.guardrails.0.clone();
         let config = Config { triage: policy, guardrails, ..Config::default() };
-        let opened = open(Source::Demo { findings, still: true }, &config, now());
+        let mut opened = open(Source::Demo { findings, still: true }, &config, now());
+        opened.paint(now());
         let address = Address::File(directory.join("ledger.db"));
         let options = Options { address, directory: directory.to_owned(), token: None };
         let desk = runtime().block_on(Desk::open(&options, Arc::clone(&opened.library), false)).unwrap();

@@ -7,7 +7,7 @@ use crate::catalog::{ListingId, network};
 use crate::listing::filter::{exactly, quote};
 use crate::model::account::Tags;
 use crate::model::estate::{Estate, RegionEstate};
-use crate::model::network::{Interface, IpPermission, LoadBalancer, RouteTable, SecurityGroup, Subnet, Vpc};
+use crate::model::network::{Instance, Interface, IpPermission, LoadBalancer, RouteTable, SecurityGroup, Subnet, Vpc};
 
 pub(super) fn vpc(region: &RegionEstate, o: &Vpc, estate: &Estate, now: Timestamp) -> Detail {
     let mut w = Writer::new(named(&o.vpc_id, &o.tags), now);
@@ -222,6 +222,48 @@ pub(super) fn interface(region: &RegionEstate, o: &Interface, estate: &Estate, n
     }
     w.link("subnet", ListingId::Subnets, exactly("id", &o.subnet_id));
     w.findings_on(&o.network_interface_id);
+    w.finish()
+}
+
+pub(super) fn instance(region: &RegionEstate, o: &Instance, estate: &Estate, now: Timestamp) -> Detail {
+    let mut w = Writer::new(named(&o.instance_id, &o.tags), now);
+    let [account, place] = w.place(estate, region);
+    let profile = o.iam_instance_profile.as_ref().map_or("", |p| p.arn.as_str());
+    let tokens = o.metadata_options.as_ref().map_or("", |m| match m.http_tokens.as_str() {
+        "required" => "version 2 only",
+        "optional" => "versions 1 and 2",
+        other => other,
+    });
+    w.facts(
+        "",
+        &[
+            account,
+            place,
+            ("state", o.state().to_owned()),
+            ("type", o.instance_type.clone()),
+            ("image", o.image_id.clone()),
+            ("platform", o.platform_details.clone()),
+            ("private address", o.private_ip_address.clone()),
+            ("public address", o.public_ip_address.clone()),
+            ("instance profile", profile.to_owned()),
+            ("metadata service", tokens.to_owned()),
+            ("VPC", o.vpc_id.clone()),
+            ("subnet", o.subnet_id.clone()),
+        ],
+    );
+    w.section("Tags", tags(&o.tags));
+    let id = &o.instance_id;
+    if region.nodes.iter().any(|n| n.instance_id == *id) {
+        w.link(format!("node {id}"), ListingId::Nodes, exactly("id", id));
+    }
+    let roles = estate.identity(&region.account).into_iter().flat_map(|i| &i.roles);
+    for role in roles.filter(|r| r.instance_profile_list.iter().any(|p| p.arn == profile)) {
+        w.link(format!("role {}", role.role_name), ListingId::Principals, exactly("id", &role.arn));
+    }
+    w.link("interfaces", ListingId::Interfaces, exactly("instance", id));
+    w.link("exposures of it", ListingId::Exposures, exactly("on", id));
+    w.link("subnet", ListingId::Subnets, exactly("id", &o.subnet_id));
+    w.findings_on(id);
     w.finish()
 }
 

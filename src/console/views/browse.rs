@@ -13,7 +13,7 @@ use ratatui::layout::{Position, Rect};
 use serde_json::{Value as Json, json};
 
 use crate::catalog::detail::{self, Link};
-use crate::catalog::{Listing, ListingId, machines, parse_sort};
+use crate::catalog::{Listing, ListingId, exposures, machines, parse_sort};
 use crate::console::action::Action;
 use crate::console::action::Scope;
 use crate::console::decide::Target;
@@ -29,7 +29,7 @@ use crate::listing::query::{GroupBy, Query, Rows, Sort, distinct};
 use crate::listing::schema::{FieldId, Kind};
 use crate::listing::segment::Cell;
 use crate::message::{Answer, Effect, On, Opened, Slot, Ticket};
-use crate::model::arn::ResourceRef;
+use crate::model::arn::{Arn, ResourceRef};
 use crate::model::decision::{Subject, person};
 use crate::model::node::Machine;
 use crate::text;
@@ -208,7 +208,7 @@ impl Browse {
             ListingId::Findings => Some(Scope::Finding),
             ListingId::Accounts | ListingId::Principals => Some(Scope::Owned),
             ListingId::Nodes => Some(Scope::Node),
-            ListingId::Interfaces | ListingId::Sessions => Some(Scope::Machine),
+            ListingId::Instances | ListingId::Interfaces | ListingId::Sessions => Some(Scope::Machine),
             _ => None,
         }
     }
@@ -360,7 +360,9 @@ impl Browse {
             | Answer::Deciding(_)
             | Answer::Decided(_)
             | Answer::Stopped(_)
-            | Answer::Report(_) => {}
+            | Answer::Report(_)
+            | Answer::Network(_)
+            | Answer::Written(_) => {}
         }
     }
 
@@ -425,6 +427,12 @@ impl Browse {
             return None;
         }
         Some((&answered.index, answered.row(self.place.cursor)?))
+    }
+
+    /// The id of the chosen row.
+    pub fn id_here(&self) -> Option<String> {
+        let (index, row) = self.row_here()?;
+        Some(self.text_of(index, row, "id"))
     }
 
     fn key_here(&self) -> Option<u64> {
@@ -532,6 +540,7 @@ impl Browse {
             Action::HopResource | Action::HopIdentity | Action::HopAccount | Action::HopFindings => {
                 Some(self.hop(action, cx.world))
             }
+            Action::HopExposures => Some(self.hop_exposures(cx.world)),
             _ => None,
         }
     }
@@ -756,6 +765,34 @@ impl Browse {
             Some(link) => vec![go(&link)],
             None => vec![Request::Notice(missing.to_owned(), true)],
         }
+    }
+
+    /// The exposures that what the row is about is on.
+    fn hop_exposures(&self, world: &World) -> Vec<Request> {
+        let Some((index, row)) = self.row_here() else { return Vec::new() };
+        let Some(picture) = &world.network else {
+            return vec![Request::Notice("The networks are still being worked out: try again in a moment.".into(), false)];
+        };
+        let id = match self.listing.id {
+            ListingId::Findings | ListingId::Exposures => self.text_of(index, row, "resource"),
+            _ => self.text_of(index, row, "id"),
+        };
+        let filter = match self.listing.id {
+            ListingId::Accounts if picture.exposures.iter().any(|e| exposures::account_of(picture, e) == id) => {
+                exactly("account", &id)
+            }
+            ListingId::Accounts => String::new(),
+            _ => {
+                // Load balancers go by ARN, all else by the id at its end.
+                let last = id.parse::<Arn>().map_or_else(|_| id.clone(), |arn| arn.name().to_owned());
+                let found = [id, last].into_iter().find(|id| exposures::is_exposed(picture, id));
+                found.map_or_else(String::new, |id| exactly("on", &id))
+            }
+        };
+        if filter.is_empty() {
+            return vec![Request::Notice("Nothing from outside reaches it, as far as is known.".into(), false)];
+        }
+        vec![Request::Go(Location { listing: ListingId::Exposures, filter, row: None })]
     }
 
     fn export(&mut self, path: PathBuf, cx: &mut Context<'_>) -> Vec<Request> {

@@ -59,6 +59,17 @@ impl Lists {
         self.list().draw(body, canvas);
     }
 
+    /// The listing on screen.
+    pub fn listing(&self) -> ListingId {
+        self.lists[self.current].listing()
+    }
+
+    /// The listing on screen, and the id of its chosen row.
+    pub fn here(&self) -> Option<(ListingId, String)> {
+        let list = &self.lists[self.current];
+        Some((list.listing(), list.id_here()?))
+    }
+
     fn list(&mut self) -> &mut Browse {
         &mut self.lists[self.current]
     }
@@ -97,7 +108,7 @@ impl View for Lists {
     fn answer(&mut self, ticket: Ticket, answer: Answer, _: &mut Context<'_>) -> Vec<Request> {
         let list = match ticket.slot {
             Slot::Rows(listing) | Slot::Detail(listing) | Slot::Ahead(listing) => self.of(listing),
-            Slot::Export | Slot::Overview | Slot::Decision | Slot::Report | Slot::Question => None,
+            Slot::Export | Slot::Overview | Slot::Decision | Slot::Report | Slot::Question | Slot::Network(_) => None,
         };
         if let Some(list) = list {
             list.answer(ticket, answer);

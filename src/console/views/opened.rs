@@ -3,7 +3,7 @@
 use ratatui::layout::Rect;
 use ratatui::style::Style;
 
-use crate::catalog::detail::{Body, Detail, Link};
+use crate::catalog::detail::{Body, Detail, Link, Rung};
 use crate::console::action::Action;
 use crate::console::theme::Theme;
 use crate::console::views::Canvas;
@@ -188,6 +188,32 @@ pub fn detail_lines(detail: &Detail, cells: usize, theme: &Theme) -> Vec<Line> {
             Body::Code(code) => lines.extend(code_lines(code, cells, theme)),
             Body::Bars { parts, rows } => lines.extend(bar_lines(parts, rows, cells, theme)),
             Body::Table { head, rows } => lines.extend(table_lines(head, rows, cells, theme)),
+            Body::Ladder(rungs) => lines.extend(ladder_lines(rungs, cells, theme)),
+        }
+    }
+    lines
+}
+
+/// A way as a ladder: a place a line with what lets it through under it; what stops it stands out.
+pub fn ladder_lines(rungs: &[Rung], cells: usize, theme: &Theme) -> Vec<Line> {
+    let (rail, plain, muted) = (theme.style("ui.border"), theme.style("ui"), theme.style("ui.muted"));
+    let room = cells.saturating_sub(4);
+    let mut lines: Vec<Line> = Vec::new();
+    let mut back = false;
+    for rung in rungs {
+        if rung.back && !back {
+            back = true;
+            lines.push(vec![(format!("{} the answer comes back", theme.glyphs.up), theme.style("ui.heading"))]);
+        }
+        let (mark, style) = if rung.stops { ("x", theme.style("ui.warning")) } else { (theme.glyphs.mark, plain) };
+        for (n, part) in wrap(&rung.place, room).into_iter().enumerate() {
+            let mark = if n == 0 { mark } else { theme.glyphs.vertical };
+            lines.push(vec![(format!("{mark} "), if rung.stops { style } else { rail }), (part, style)]);
+        }
+        for rule in &rung.rules {
+            let style = if rung.stops { style } else { muted };
+            let parts = wrap(rule, room).into_iter();
+            lines.extend(parts.map(|part| vec![(format!("{}   ", theme.glyphs.vertical), rail), (part, style)]));
         }
     }
     lines

@@ -35,6 +35,7 @@ fn section(heading: &str, body: Body) -> Option<Section> {
         Body::Prose(text) | Body::Code(text) => text.trim().is_empty(),
         Body::Table { rows, .. } => rows.is_empty(),
         Body::Bars { rows, .. } => rows.is_empty(),
+        Body::Ladder(rungs) => rungs.is_empty(),
     };
     (!empty).then(|| Section { heading: heading.to_owned(), body })
 }

@@ -2,8 +2,8 @@
 
 use aws_sdk_ec2::Client;
 use aws_sdk_ec2::types::{
-    AddPrefixListEntry, DomainType, IamInstanceProfileSpecification, InstanceType, IpPermission, IpRange, Ipv6Range, PortRange,
-    PrefixListId, ResourceType, RuleAction, Tag, TagSpecification, UserIdGroupPair, VpcEndpointType,
+    AddPrefixListEntry, DomainType, GatewayType, IamInstanceProfileSpecification, InstanceType, IpPermission, IpRange, Ipv6Range,
+    PortRange, PrefixListId, ResourceType, RuleAction, Tag, TagSpecification, UserIdGroupPair, VpcEndpointType,
 };
 use aws_sdk_elasticloadbalancingv2 as elb;
 use aws_types::SdkConfig;
@@ -23,6 +23,8 @@ pub enum Kind {
     Peering,
     TransitGateway,
     TransitGatewayAttachment,
+    TransitGatewayRouteTable,
+    VpnGateway,
     Endpoint,
     PrefixList,
     /// By allocation id.
@@ -30,6 +32,8 @@ pub enum Kind {
     Instance,
     /// By ARN.
     LoadBalancer,
+    /// By ARN.
+    TargetGroup,
 }
 
 /// What is in one account and region.
@@ -151,7 +155,21 @@ async fn ways(ec2: &Client, net: &mut Network) {
         .vpc_id(&data)
         .subnet_ids(net.id("subnet data-a"));
     let made = call.send().await.expect("create_transit_gateway_vpc_attachment");
-    net.name("transit gateway attachment", made.transit_gateway_vpc_attachment.and_then(|a| a.transit_gateway_attachment_id));
+    let attachment =
+        net.name("transit gateway attachment", made.transit_gateway_vpc_attachment.and_then(|a| a.transit_gateway_attachment_id));
+    let made = ec2.create_transit_gateway_route_table().transit_gateway_id(&transit).send().await;
+    let made = made.expect("create_transit_gateway_route_table").transit_gateway_route_table;
+    let table = net.name("transit gateway route table", made.and_then(|t| t.transit_gateway_route_table_id));
+    let call = ec2.create_transit_gateway_route().transit_gateway_route_table_id(&table);
+    call.destination_cidr_block("172.31.0.0/16").blackhole(true).send().await.expect("create_transit_gateway_route");
+    let call = ec2.enable_transit_gateway_route_table_propagation().transit_gateway_route_table_id(&table);
+    let enabled = call.transit_gateway_attachment_id(&attachment).send().await;
+    enabled.expect("enable_transit_gateway_route_table_propagation");
+    let call = ec2.associate_transit_gateway_route_table().transit_gateway_route_table_id(&table);
+    call.transit_gateway_attachment_id(&attachment).send().await.expect("associate_transit_gateway_route_table");
+    let made = ec2.create_vpn_gateway().r#type(GatewayType::Ipsec1).send().await.expect("create_vpn_gateway");
+    let vpn = net.name("vpn gateway", made.vpn_gateway.and_then(|g| g.vpn_gateway_id));
+    ec2.attach_vpn_gateway().vpn_gateway_id(&vpn).vpc_id(&data).send().await.expect("attach_vpn_gateway");
 
     // name, VPC, subnets, routes
     type Table<'a> = (&'a str, &'a str, &'a [&'a str], Vec<(&'a str, &'a str)>);
@@ -275,6 +293,8 @@ async fn machines(ec2: &Client, elb: &elb::Client, net: &mut Network, region: &s
         elb.create_target_group().name("app").protocol(elb::types::ProtocolEnum::Http).port(8080).vpc_id(net.id("vpc edge"));
     let made = call.send().await.expect("create_target_group");
     let target = net.name("target group app", made.target_groups().first().and_then(|t| t.target_group_arn()));
+    let web = elb::types::TargetDescription::builder().id(net.id("instance web-0")).port(8080).build();
+    elb.register_targets().target_group_arn(&target).targets(web).send().await.expect("register_targets");
     let forward = elb::types::Action::builder().r#type(elb::types::ActionTypeEnum::Forward).target_group_arn(target).build();
     let call =
         elb.create_listener().load_balancer_arn(arn).protocol(elb::types::ProtocolEnum::Http).port(80).default_actions(forward);
@@ -307,6 +327,13 @@ async fn listing(ec2: &Client, elb: &elb::Client) -> BTreeMap<Kind, BTreeSet<Str
         transit_gateway_attachments,
         transit_gateway_attachment_id
     );
+    list!(
+        TransitGatewayRouteTable,
+        describe_transit_gateway_route_tables,
+        transit_gateway_route_tables,
+        transit_gateway_route_table_id
+    );
+    list!(VpnGateway, describe_vpn_gateways, vpn_gateways, vpn_gateway_id);
     list!(Endpoint, describe_vpc_endpoints, vpc_endpoints, vpc_endpoint_id);
     list!(PrefixList, describe_managed_prefix_lists, prefix_lists, prefix_list_id);
     list!(Address, describe_addresses, addresses, allocation_id);
@@ -318,5 +345,8 @@ async fn listing(ec2: &Client, elb: &elb::Client) -> BTreeMap<Kind, BTreeSet<Str
         Kind::LoadBalancer,
         found.load_balancers().iter().filter_map(|l| l.load_balancer_arn()).map(str::to_owned).collect(),
     );
+    let found = elb.describe_target_groups().send().await.expect("describe_target_groups");
+    let groups = found.target_groups().iter().filter_map(|g| g.target_group_arn()).map(str::to_owned);
+    all.insert(Kind::TargetGroup, groups.collect());
     all
 }

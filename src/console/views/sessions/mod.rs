@@ -27,7 +27,7 @@ pub const DECLARED: Declared = Declared {
     digit: Some(7),
     name: "sessions",
     title: "Sessions",
-    listings: &[ListingId::Nodes, ListingId::Sessions],
+    listings: &[ListingId::Nodes, ListingId::Instances, ListingId::Sessions],
     make: || Box::new(Sessions::new()),
 };
 
@@ -35,11 +35,11 @@ pub const DECLARED: Declared = Declared {
 const SIDE_BY_SIDE: u16 = 150;
 
 /// The tab of what is open here; those before it are lists.
-const OPEN: usize = 2;
+const OPEN: usize = DECLARED.listings.len();
 
 struct Sessions {
     lists: Lists,
-    /// Nodes, what AWS remembers, what is open here.
+    /// Nodes, instances, what AWS remembers, what is open here.
     tab: usize,
     table: Table,
     /// Panes that were on screen, in the order they were first.
@@ -267,8 +267,8 @@ impl View for Sessions {
     fn act(&mut self, action: Action, cx: &mut Context<'_>) -> Option<Vec<Request>> {
         match action {
             Action::NextTab | Action::PreviousTab => {
-                let step = if action == Action::NextTab { 1 } else { 2 };
-                self.tab = (self.tab + step) % 3;
+                let step = if action == Action::NextTab { 1 } else { OPEN };
+                self.tab = (self.tab + step) % (OPEN + 1);
                 if self.tab == OPEN {
                     return Some(Vec::new());
                 }
@@ -313,11 +313,8 @@ impl View for Sessions {
         }
         let theme = canvas.theme;
         let (sessions, forwards) = (canvas.live.sessions.len(), canvas.live.forwards.len());
-        let labels = [
-            self.lists.label(0, canvas.world),
-            self.lists.label(1, canvas.world),
-            format!("Open here {}", text::count((sessions + forwards) as u64)),
-        ];
+        let mut labels: Vec<String> = (0..OPEN).map(|n| self.lists.label(n, canvas.world)).collect();
+        labels.push(format!("Open here {}", text::count((sessions + forwards) as u64)));
         let mut x = area.x + 1;
         for (n, label) in labels.iter().enumerate() {
             let style = theme.style(if n == self.tab { "ui.tab.active" } else { "ui.tab" });
@@ -334,7 +331,7 @@ impl View for Sessions {
     fn go(&mut self, to: &Location, cx: &mut Context<'_>) -> Vec<Request> {
         self.focus = None;
         self.full = false;
-        self.tab = usize::from(to.listing == ListingId::Sessions);
+        self.tab = DECLARED.listings.iter().position(|l| *l == to.listing).unwrap_or(0);
         self.lists.go(to, cx)
     }
 
