@@ -393,8 +393,8 @@ fn a_shell_has_the_right_size_takes_keys_survives_a_cut_and_ends_with_its_node()
     screen.master.resize(PtySize { rows: 20, cols: 80, pixel_width: 0, pixel_height: 0 }).unwrap();
     screen.screen.screen_mut().set_size(cells(20), cells(80));
     // The signal and what is typed come by different ways: it is asked until the size is there.
-    screen.types("until stty size | grep '^20 80$'; do :; done\r");
-    screen.shows("20 80");
+    screen.types("until stty size | grep '^20 80$'; do sleep 0.1; done; echo si''zed\r");
+    screen.shows("sized");
     // The connection is cut without a word; what is typed meanwhile is not lost.
     let id = place.cloud.gateway(|g| g.open_sessions())[0].clone();
     place.cloud.gateway(|g| g.cut(&id));
