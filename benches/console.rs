@@ -81,10 +81,13 @@ impl Console {
             glyphs: UNICODE,
             keys: Default::default(),
             read_only: false,
+            forwards: Vec::new(),
+            leaves: false,
+            only: None,
             remembered: serde_json::Value::Null,
         };
         let mut app = App::new(world, driver::now(), settings).unwrap();
-        let effects = app.start();
+        let effects = app.start((width, height));
         let buffer = Buffer::empty(Rect::new(0, 0, width, height));
         let mut console = Self { app, library, painter: Painter::new(width, height), buffer };
         console.settle(effects);

@@ -2,9 +2,11 @@
 //! It does not open files.
 
 use std::collections::BTreeMap;
+use std::path::PathBuf;
 
 use serde::Deserialize;
 
+use crate::model::account::Environment;
 use crate::model::attribution::{Rule, Rules};
 use crate::model::guard::{Guardrail, Guardrails};
 use crate::network::exposure::Source;
@@ -33,6 +35,8 @@ pub struct Config {
     pub triage: Policy,
     /// Where decisions are kept.
     pub ledger: Ledger,
+    /// Sessions on nodes: what is recorded, what becomes of them, saved forwards.
+    pub sessions: Sessions,
     /// Who owns what: the last matching rule wins.
     #[serde(rename = "rule")]
     pub rules: Vec<Rule>,
@@ -175,6 +179,86 @@ impl Network {
     }
 }
 
+/// Sessions on nodes.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Sessions {
+    /// Whether sessions are recorded unless somebody asks otherwise.
+    pub record: bool,
+    /// Environments in which every session is recorded. An account without one counts as one of them.
+    pub must_record: Vec<Environment>,
+    /// Whether recordings keep what is typed, passwords and all.
+    pub keystrokes: bool,
+    /// Where recordings are kept; beside the ledger's file where not given.
+    pub recordings: Option<PathBuf>,
+    /// What becomes of open sessions when the console ends.
+    pub at_quit: AtQuit,
+    /// Forwards by name: `bartizan ssm forward NAME`, `:forward NAME`.
+    pub forwards: BTreeMap<String, SavedForward>,
+}
+
+/// What becomes of open sessions when the console ends.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum AtQuit {
+    #[default]
+    Terminate,
+    /// They run on until AWS's idle timeout ends them.
+    Leave,
+}
+
+/// A forward that was given a name.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct SavedForward {
+    /// An instance id, a name, a private address, or `account/name`.
+    pub node: String,
+    /// Behind the node; the node itself where not given.
+    #[serde(default)]
+    pub host: Option<String>,
+    pub port: u16,
+    /// Here; a free port where not given.
+    #[serde(default)]
+    pub local: u16,
+    /// Sessions that share the connections.
+    #[serde(default = "one")]
+    pub lanes: usize,
+    #[serde(default)]
+    pub reason: String,
+}
+
+fn one() -> usize {
+    1
+}
+
+impl Default for Sessions {
+    fn default() -> Self {
+        Self {
+            record: true,
+            must_record: vec![Environment::Production],
+            keystrokes: false,
+            recordings: None,
+            at_quit: AtQuit::default(),
+            forwards: BTreeMap::new(),
+        }
+    }
+}
+
+impl Sessions {
+    /// Whether a session in this environment is recorded; `unrecorded` asks that it be not.
+    ///
+    /// # Errors
+    /// Where policy does not leave that to whoever asks.
+    pub fn records(&self, environment: Option<Environment>, unrecorded: bool) -> Result<bool, String> {
+        let must = environment.map_or(!self.must_record.is_empty(), |e| self.must_record.contains(&e));
+        if must && unrecorded {
+            let place = environment.map_or("of an account without environment", Environment::word);
+            return Err(format!("Sessions in {place} are always recorded (sessions.must_record in the configuration)."));
+        }
+        Ok(must || (self.record && !unrecorded))
+    }
+}
+
 /// How AWS is asked.
 #[derive(Debug, Clone, PartialEq, Deserialize)]
 #[serde(deny_unknown_fields, default)]
@@ -225,6 +309,7 @@ impl Default for Config {
             iam: Identities::default(),
             triage: Policy::default(),
             ledger: Ledger::default(),
+            sessions: Sessions::default(),
             rules: Vec::new(),
             guardrails: Vec::new(),
             tags: TagKeys::default(),
@@ -367,6 +452,20 @@ mod tests {
         assert!(error.message.contains("write 443"), "{error}");
         let error = Config::parse("[[network.boundary]]\nname = \"a\"\nform = []\n").unwrap_err();
         assert!(error.message.contains("did you mean \"from\"?"), "{error}");
+    }
+
+    #[test]
+    fn what_must_be_recorded_cannot_be_left_out() {
+        let config =
+            Config::parse("[sessions]\nrecord = false\n[sessions.forwards.db]\nnode = \"bastion\"\nport = 5432\n").unwrap();
+        let sessions = config.sessions;
+        assert_eq!(sessions.records(Some(Environment::Production), false), Ok(true));
+        assert!(sessions.records(Some(Environment::Production), true).unwrap_err().contains("always recorded"));
+        assert!(sessions.records(None, true).is_err(), "an account that nobody classified may be production");
+        assert_eq!(sessions.records(Some(Environment::NonProduction), false), Ok(false));
+        assert_eq!(Sessions::default().records(Some(Environment::NonProduction), false), Ok(true));
+        assert_eq!(Sessions::default().records(Some(Environment::NonProduction), true), Ok(false));
+        assert_eq!((sessions.forwards["db"].lanes, sessions.forwards["db"].local), (1, 0));
     }
 
     #[test]

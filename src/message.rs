@@ -1,5 +1,7 @@
 //! What the console asks of `work`, and what comes back. The console decides and draws; it performs nothing.
 
+pub mod session;
+
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -13,6 +15,7 @@ use crate::catalog::detail::Detail;
 use crate::listing::index::{Index, RowId};
 use crate::listing::query::{Query, Rows};
 use crate::listing::schema::FieldId;
+use crate::message::session::Live;
 use crate::model::decision::{Decision, Subject};
 use crate::model::estate::Estate;
 use crate::model::finding::Severity;
@@ -187,6 +190,8 @@ pub enum Effect {
     CancelSweep,
     /// Keep the user's choices for the next start.
     Remember(Json),
+    /// About a session or a forward; what comes of it is told by [`Outcome::Live`].
+    Session(session::Ask),
 }
 
 /// What comes back.
@@ -200,6 +205,10 @@ pub enum Outcome {
     Notice { text: String, bad: bool },
     /// Something only a person can answer.
     Ask(Question),
+    /// The sessions and forwards that are open here, after a change.
+    Live(Arc<Live>),
+    /// Something new stands on a session's screen.
+    Touched,
 }
 
 /// A question to the person at the keyboard, such as the code of an MFA device.

@@ -281,7 +281,7 @@ fn expected(seeded: &Seeded, denied: &[&str]) -> BTreeSet<(String, String, Strin
                 // Asked before there is an estate: who this is, and whether the chosen regions exist.
                 (_, "sts:AssumeRole" | "sts:GetCallerIdentity" | "ec2:DescribeRegions") => {}
                 // Only where there is no organisation, or an aggregator.
-                (Reach::Hub, _) | (_, "securityhub:GetFindingHistory") => {}
+                (Reach::Hub | Reach::Node, _) | (_, "securityhub:GetFindingHistory") => {}
                 // Asked only where a person wants to know.
                 (_, "iam:GenerateServiceLastAccessedDetails" | "iam:GetServiceLastAccessedDetails") => {}
                 (_, "iam:ListAccountAliases" | "securityhub:GetFindingAggregator" | "securityhub:DescribeHub") => {}

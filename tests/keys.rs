@@ -18,7 +18,9 @@ use bartizan::console::views::VIEWS;
 use bartizan::listing::filter;
 use bartizan::listing::query::{Cancel, Query, run};
 use bartizan::listing::segment::Cell;
+use bartizan::message::session::{Ask, LiveId, State};
 use bartizan::message::{Effect, Outcome, Question};
+use bartizan::model::account::Environment;
 use bartizan::model::finding::{Finding, FindingKey, Severity};
 use bartizan::text;
 use bartizan::work::perform::perform;
@@ -158,7 +160,16 @@ fn proof(name: &str) -> (&'static [&'static str], Holds) {
         "accounts" => (&[], |d, _| d.app.view_name() == "accounts"),
         "iam" => (&[], |d, _| d.app.view_name() == "iam"),
         "network" => (&[], |d, _| d.app.view_name() == "network"),
-        "nodes" => (&[], |d, _| d.app.view_name() == "nodes"),
+        "sessions" => (&[], |d, _| d.app.view_name() == "sessions"),
+        "session" => (&["7"], |d, _| d.shows("Session on")),
+        "forward" => (&["7"], |d, _| d.shows("Forward through")),
+        "forwards" => (&["2"], |d, _| d.shows("Open here  1 session")),
+        "attach" => (&["F"], |d, _| d.foot().contains("~d detach")),
+        "end" => (&["F"], |d, _| matches!(d.asked().as_slice(), [Ask::End(LiveId(901))])),
+        "restart" => (&["F", "j"], |d, _| matches!(d.asked().as_slice(), [Ask::Restart(LiveId(902))])),
+        "forget" => (&["F", "j"], |d, _| matches!(d.asked().as_slice(), [Ask::Forget(LiveId(902))])),
+        "next-tab-live" => (&["F"], |d, _| d.title().contains("Nodes  ")),
+        "previous-tab-live" => (&["F"], |d, _| d.title().contains("Sessions  ")),
         other => panic!("the action {other:?} has no proof here: add one"),
     }
 }
@@ -181,6 +192,10 @@ fn every_key_of_every_action_does_what_its_row_says() {
         for key in row.keys {
             let (keys, holds) = proof(row.name);
             let mut driver = Driver::demo();
+            if row.scope == Scope::Live || row.name == "forwards" {
+                driver.session(901, Environment::NonProduction, "$ ");
+                driver.forward(902, State::Ended { why: "Stopped here.".into(), bad: false });
+            }
             driver.keys(keys);
             let id = id_here(&mut driver);
             // The note of what was copied goes with the next key; here, with one that means nothing.

@@ -12,6 +12,8 @@ use std::path::Path;
 
 use bartizan::console::theme::{ASCII, BUILT_IN, Depth};
 use bartizan::console::views::{Declared, VIEWS};
+use bartizan::message::session::State;
+use bartizan::model::account::Environment;
 use bartizan::model::estate::Estate;
 use bartizan::model::finding::Finding;
 use bartizan::triage::policy::Policy;
@@ -350,6 +352,41 @@ fn what_is_decided() {
     album.end("decided");
 }
 
+/// What stands before sessions and forwards, panes, and what is open here.
+#[test]
+fn sessions_and_forwards() {
+    let mut album = Album::default();
+    for size in [SMALL, LARGE] {
+        let mut driver = Driver::new(Scene::demo(), size, Begin::default());
+        driver.keys(&["7", "/", "'ping:ConnectionLost", "enter", "o", "'INC-1"]);
+        album.screen("session-opener", &driver);
+        driver.keys(&["esc", "f"]);
+        album.screen("forward-opener", &driver);
+        driver.press("esc");
+        let output =
+            "\u{1b}[1mops@web\u{1b}[0m:~$ ls --color\r\n\u{1b}[34mlogs\u{1b}[0m  notes.md\r\n\u{1b}[1mops@web\u{1b}[0m:~$ ";
+        driver.session(1, Environment::Production, output);
+        driver.session(2, Environment::NonProduction, "second$ ");
+        driver.forward(3, State::Open);
+        driver.forward(4, State::Ended { why: "The local address 127.0.0.1:80 cannot be listened on.".into(), bad: true });
+        driver.press("F");
+        album.screen("sessions-here", &driver);
+        driver.press("q");
+        album.screen("leaving", &driver);
+        driver.keys(&["esc", "enter"]);
+        album.screen("session-pane", &driver);
+        driver.live(|live| live.sessions[0].state = State::Reconnecting(2));
+        album.screen("session-reconnecting", &driver);
+        driver.keys(&["enter", "~", "?"]);
+        album.screen("session-escapes", &driver);
+        driver.keys(&["x", "enter", "~", "v"]);
+        album.screen("session-split", &driver);
+        driver.paste("systemctl stop payments\nsystemctl start payments\n");
+        album.screen("session-paste", &driver);
+    }
+    album.end("sessions");
+}
+
 /// Every file in `snapshots/` belongs to a screen that is still drawn. The names are those the tests above make.
 #[test]
 fn no_snapshot_is_left_over() {
@@ -364,6 +401,11 @@ fn no_snapshot_is_left_over() {
         for (theme, _) in BUILT_IN {
             wanted.extend(VIEWS.iter().map(|v| at(&format!("theme-{theme}-{}", v.name), size)));
         }
+        wanted.extend(
+            ["session-opener", "forward-opener", "sessions-here", "leaving", "session-pane", "session-reconnecting"]
+                .map(|name| at(name, size)),
+        );
+        wanted.extend(["session-escapes", "session-split", "session-paste"].map(|name| at(name, size)));
         wanted.extend(
             ["wide", "read-only-loading", "decided", "decided-open", "decide-review", "queues-decided", "handover"]
                 .map(|name| at(name, size)),

@@ -578,3 +578,93 @@ fn hostile_text_reaches_the_terminal_without_a_control_byte() {
         assert_eq!(foreign, None, "{arguments:?}: {printed:?}");
     }
 }
+
+/// Opens a session on the first node that answers, by the keys; also how the terminal was before.
+fn in_a_session(home: &Home, extra: &[(&str, &str)], size: (u16, u16)) -> (Terminal, String) {
+    let mut terminal = Terminal::bartizan(home, DEMO, extra, size);
+    let modes = terminal.modes();
+    terminal.shows("What needs me");
+    terminal.press("7");
+    terminal.shows("PING");
+    terminal.press("o");
+    terminal.shows("reason");
+    terminal.press("INC-1\r");
+    terminal.shows("a shell on your own machine");
+    terminal.until("a prompt", |text| text.lines().any(|line| line.ends_with(['#', '$'])));
+    (terminal, modes)
+}
+
+#[test]
+fn a_demo_session_is_a_shell_of_the_right_size_with_nothing_raw() {
+    let home = Home::new();
+    let (mut terminal, modes) = in_a_session(&home, &[], (100, 30));
+    terminal.press("stty size; echo te''rm=$TERM\r");
+    terminal.shows("term=xterm-256color");
+    terminal.shows("25 100");
+    terminal.press("printf '\\033]52;c;aGk=\\007\\033]0;ti''tle\\007'; echo safe''ly\r");
+    terminal.shows("safely");
+    assert!(find(&terminal.stream, b"\x1b]52;c;aGk=").is_none() && find(&terminal.stream, b"title\x07").is_none());
+    // A full-screen program has the screen, and gives it back.
+    terminal.press("printf '\\033[?1049h\\033[2J\\033[5;5Hfull''screen'; read x; printf '\\033[?1049l'\r");
+    terminal.shows("fullscreen");
+    assert!(!terminal.text().contains("safely"), "{}", terminal.text());
+    terminal.press("\r");
+    terminal.shows("safely");
+    terminal.press("\r~d");
+    terminal.shows("1 session and 0 forwards");
+    terminal.press("q");
+    terminal.shows("are open here");
+    terminal.press("\r");
+    assert_eq!(terminal.end(), 0);
+    terminal.assert_given_back(&modes);
+}
+
+/// What runs in a session's shell ends with the console, however that ends.
+#[test]
+fn whatever_ends_the_console_ends_its_sessions() {
+    for end in ["HUP", "TERM", "panic"] {
+        let home = Home::new();
+        let (mut terminal, _) = in_a_session(&home, &[("BARTIZAN_PANIC", "1")], (80, 24));
+        let marker = home.path().join("shell");
+        terminal.press(&format!("echo $$ > {}; echo writ''ten\r", marker.display()));
+        terminal.shows("written");
+        let shell = fs::read_to_string(&marker).unwrap().trim().to_owned();
+        assert!(Path::new(&format!("/proc/{shell}")).exists());
+        match end {
+            "panic" => terminal.press("\x1b[24~"),
+            signal => terminal.signal(signal),
+        }
+        terminal.end();
+        let until = Instant::now() + PATIENCE;
+        while Path::new(&format!("/proc/{shell}/exe")).exists() {
+            assert!(Instant::now() < until, "the shell outlives the console that was ended by {end}");
+            std::thread::yield_now();
+        }
+    }
+}
+
+/// A node that floods neither keeps keys waiting nor takes memory without end.
+#[test]
+#[cfg(target_os = "linux")]
+fn a_flood_of_a_node_freezes_nothing() {
+    let home = Home::new();
+    let (mut terminal, _) = in_a_session(&home, &[], (100, 30));
+    let resident = |terminal: &Terminal| -> u64 {
+        let id = terminal.child.process_id().unwrap();
+        let status = fs::read_to_string(format!("/proc/{id}/status")).unwrap();
+        let line = status.lines().find(|l| l.starts_with("VmRSS")).unwrap();
+        line.split_whitespace().nth(1).unwrap().parse().unwrap()
+    };
+    let before = resident(&terminal);
+    terminal
+        .press("yes 'a line that goes on and on, with \\033[31mcolours\\033[0m and all' | head -c 20000000; echo flood''ed\r");
+    terminal.until("the flood", |text| text.matches("on and on").count() > 10);
+    terminal.press("\r~d");
+    terminal.shows("1 session and 0 forwards");
+    terminal.press("2");
+    terminal.shows("SEV");
+    terminal.press("7\r");
+    terminal.shows("flooded");
+    let after = resident(&terminal);
+    assert!(after < before + 64 * 1024, "{before} kB before the flood, {after} kB after it");
+}

@@ -29,6 +29,8 @@ pub enum Reach {
     Management,
     /// Where a hub holds findings, and it changes them: only when a person decided or pushes, never to collect.
     Hub,
+    /// Where a node stands: only when a person opens a session on it, never to collect.
+    Node,
 }
 
 /// How often AWS lets an account call an action in one region.
@@ -60,7 +62,8 @@ pub struct Call {
     pub(super) wire: Wire,
 }
 
-/// A request that can be sent because its call is declared; only [`calls!`] implements it, and [`Raw`] for such a one.
+/// A request that can be sent because its call is declared; only [`calls!`] implements it, [`Raw`] for such a one, and
+/// `json` for services without an SDK crate.
 pub(super) trait Request: Clone + Send + Sync {
     const CALL: Call;
     /// Sends it once; the answer's body is in `capture` afterwards.
@@ -122,6 +125,9 @@ pub(super) struct Capture {
 }
 
 impl Capture {
+    pub(super) fn put(&self, answer: Vec<u8>) {
+        *self.answer.lock().unwrap_or_else(PoisonError::into_inner) = answer;
+    }
     pub(super) fn take(&self) -> Vec<u8> {
         std::mem::take(&mut *self.answer.lock().unwrap_or_else(PoisonError::into_inner))
     }

@@ -82,6 +82,12 @@ impl Failure {
         }
     }
 
+    /// Classifies a refusal as it came.
+    pub(super) fn answered(code: &str, status: u16, message: Option<&str>) -> Self {
+        let message = message.map_or_else(|| format!("HTTP status {status}"), str::to_owned);
+        Self::new(classify(code, status, &message), code, shorten(&message))
+    }
+
     /// Classifies what a provider of credentials met.
     pub(super) fn of_credentials(error: &CredentialsError) -> Self {
         let kind = match error {

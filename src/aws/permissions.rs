@@ -4,12 +4,21 @@
 use serde_json::{Value, json};
 
 use crate::aws::call::{Call, Reach};
-use crate::aws::{ec2, elbv2, iam, organizations, securityhub, ssm, sts, transit};
+use crate::aws::{ec2, elbv2, iam, kms, organizations, securityhub, ssm, sts, transit};
 
 /// Every API action this build calls, by name.
 pub fn calls() -> Vec<Call> {
-    let all =
-        [sts::CALLS, organizations::CALLS, iam::CALLS, ec2::CALLS, transit::CALLS, elbv2::CALLS, ssm::CALLS, securityhub::CALLS];
+    let all = [
+        sts::CALLS,
+        organizations::CALLS,
+        iam::CALLS,
+        ec2::CALLS,
+        transit::CALLS,
+        elbv2::CALLS,
+        kms::CALLS,
+        ssm::CALLS,
+        securityhub::CALLS,
+    ];
     let mut calls: Vec<Call> = all.concat();
     calls.sort_by_key(|call| call.action);
     calls
@@ -23,39 +32,45 @@ pub struct RoleTemplate {
     /// Who may become it: an account id, or the ARN of a principal.
     pub trusted: String,
     pub external_id: Option<String>,
+    /// Whether it may open sessions on nodes.
+    pub sessions: bool,
 }
 
 /// The least privilege that the caller needs, as an IAM policy: all that is read in its own account, the organisation,
-/// what changes findings where a hub holds them (a statement of its own, to be left out for who only reads), and becoming `role` in member accounts of the partition (`aws`, `aws-cn`, `aws-us-gov`). The actions have no resource-level permissions that would narrow them further,
+/// what changes findings where a hub holds them and what opens sessions on nodes (statements of their own, to be left out for who only reads), and becoming `role` in member accounts of the partition (`aws`, `aws-cn`, `aws-us-gov`). The actions have no resource-level permissions that would narrow them further,
 /// but for `sts:AssumeRole`.
 pub fn caller_policy(partition: &str, role: &str) -> String {
-    let reads: Vec<&str> = actions(|call| call.action != sts::ASSUME_ROLE.action && call.reach != Reach::Hub);
+    let acts = |call: &Call| matches!(call.reach, Reach::Hub | Reach::Node);
+    let reads: Vec<&str> = actions(|call| call.action != sts::ASSUME_ROLE.action && !acts(call));
     let writes: Vec<&str> = actions(|call| call.reach == Reach::Hub);
     pretty(&json!({
         "Version": "2012-10-17",
         "Statement": [
             {"Sid": "BartizanReads", "Effect": "Allow", "Action": reads, "Resource": "*"},
             {"Sid": "BartizanDeliversDecisions", "Effect": "Allow", "Action": writes, "Resource": "*"},
+            {"Sid": "BartizanOpensSessions", "Effect": "Allow", "Action": actions(opens_sessions), "Resource": "*"},
             {"Sid": "BartizanEntersMemberAccounts", "Effect": "Allow", "Action": sts::ASSUME_ROLE.action, "Resource": format!("arn:{partition}:iam::*:role/{role}")},
         ]
     }))
 }
 
-/// The least privilege in a member account, as an IAM policy.
-pub fn member_policy() -> String {
-    pretty(&member())
+/// The least privilege in a member account, as an IAM policy; with what opens sessions on its nodes where that is wanted.
+pub fn member_policy(sessions: bool) -> String {
+    let mut statements = vec![json!({"Sid": "BartizanReads", "Effect": "Allow", "Action": actions(in_members), "Resource": "*"})];
+    if sessions {
+        statements
+            .push(json!({"Sid": "BartizanOpensSessions", "Effect": "Allow", "Action": actions(opens_sessions), "Resource": "*"}));
+    }
+    pretty(&json!({"Version": "2012-10-17", "Statement": statements}))
 }
 
-fn member() -> Value {
-    json!({
-        "Version": "2012-10-17",
-        "Statement": [{"Sid": "BartizanReads", "Effect": "Allow", "Action": actions(in_members), "Resource": "*"}]
-    })
-}
-
-/// Members are read only: decisions go out from the account that holds the hub.
+/// Members are read only unless sessions are wanted: decisions go out from the account that holds the hub.
 fn in_members(call: &Call) -> bool {
-    !matches!(call.reach, Reach::Management | Reach::Hub)
+    !matches!(call.reach, Reach::Management | Reach::Hub | Reach::Node)
+}
+
+fn opens_sessions(call: &Call) -> bool {
+    call.reach == Reach::Node
 }
 
 fn actions(wanted: impl Fn(&Call) -> bool) -> Vec<&'static str> {
@@ -72,15 +87,23 @@ impl RoleTemplate {
         if is_account { format!("arn:aws:iam::{}:root", self.trusted) } else { self.trusted.clone() }
     }
 
+    /// What the role may do: to read, and to open sessions where that is wanted.
+    fn actions(&self) -> Vec<&'static str> {
+        actions(|call| in_members(call) || (self.sessions && opens_sessions(call)))
+    }
+    fn what(&self) -> &'static str {
+        if self.sessions { "Role" } else { "Read-only role" }
+    }
+
     /// The role as a CloudFormation template, for a stack set over the organisation.
     pub fn cloudformation(&self) -> String {
         let condition = self.external_id.as_ref().map_or_else(String::new, |id| {
             format!("            Condition:\n              StringEquals:\n                sts:ExternalId: {}\n", quoted(id))
         });
-        let actions: String = actions(in_members).iter().map(|action| format!("                  - {action}\n")).collect();
+        let actions: String = self.actions().iter().map(|action| format!("                  - {action}\n")).collect();
         format!(
             "AWSTemplateFormatVersion: \"2010-09-09\"\n\
-             Description: Read-only role for bartizan, made by `bartizan permissions`\n\
+             Description: {what} for bartizan, made by `bartizan permissions`\n\
              Resources:\n\
              \x20 BartizanRole:\n\
              \x20   Type: AWS::IAM::Role\n\
@@ -107,6 +130,7 @@ impl RoleTemplate {
              Outputs:\n\
              \x20 RoleArn:\n\
              \x20   Value: !GetAtt BartizanRole.Arn\n",
+            what = self.what(),
             name = quoted(&self.name),
             principal = quoted(&self.principal()),
         )
@@ -117,9 +141,9 @@ impl RoleTemplate {
         let condition = self.external_id.as_ref().map_or_else(String::new, |id| {
             format!("      Condition = {{ StringEquals = {{ \"sts:ExternalId\" = {} }} }}\n", hcl(id))
         });
-        let actions: String = actions(in_members).iter().map(|action| format!("        \"{action}\",\n")).collect();
+        let actions: String = self.actions().iter().map(|action| format!("        \"{action}\",\n")).collect();
         format!(
-            "# Read-only role for bartizan, made by `bartizan permissions`\n\
+            "# {what} for bartizan, made by `bartizan permissions`\n\
              resource \"aws_iam_role\" \"bartizan\" {{\n\
              \x20 name                 = {name}\n\
              \x20 max_session_duration = 3600\n\
@@ -152,6 +176,7 @@ impl RoleTemplate {
              output \"bartizan_role_arn\" {{\n\
              \x20 value = aws_iam_role.bartizan.arn\n\
              }}\n",
+            what = self.what(),
             name = hcl(&self.name),
             principal = hcl(&self.principal()),
         )
@@ -173,7 +198,12 @@ mod tests {
     use super::*;
 
     fn template() -> RoleTemplate {
-        RoleTemplate { name: "Bartizan\"\n: x${y}".into(), trusted: "111122223333".into(), external_id: Some("x-1".into()) }
+        RoleTemplate {
+            name: "Bartizan\"\n: x${y}".into(),
+            trusted: "111122223333".into(),
+            external_id: Some("x-1".into()),
+            sessions: false,
+        }
     }
 
     #[test]
@@ -182,20 +212,27 @@ mod tests {
         let policy: Value = serde_json::from_str(&caller_policy("aws", "Audit")).unwrap();
         let allowed: Vec<&str> = policy["Statement"][0]["Action"].as_array().unwrap().iter().filter_map(Value::as_str).collect();
         let writes: Vec<&str> = policy["Statement"][1]["Action"].as_array().unwrap().iter().filter_map(Value::as_str).collect();
+        let opens: Vec<&str> = policy["Statement"][2]["Action"].as_array().unwrap().iter().filter_map(Value::as_str).collect();
         assert_eq!(writes, ["securityhub:BatchImportFindings", "securityhub:BatchUpdateFindings"]);
-        assert_eq!(allowed.len() + writes.len() + 1, calls.len());
-        assert!(!member_policy().contains("Batch"), "members are read only");
+        assert_eq!(opens, ["kms:GenerateDataKey", "ssm:ResumeSession", "ssm:StartSession", "ssm:TerminateSession"]);
+        assert_eq!(allowed.len() + writes.len() + opens.len() + 1, calls.len());
+        assert!(!member_policy(true).contains("Batch"), "members are read only");
+        let member = member_policy(false);
+        assert!(!member.contains("ssm:StartSession") && member_policy(true).contains("ssm:StartSession"));
         for call in &calls {
             let (service, verb) = call.action.split_once(':').unwrap();
-            assert!(["ec2", "elasticloadbalancing", "iam", "organizations", "securityhub", "ssm", "sts"].contains(&service));
+            assert!(
+                ["ec2", "elasticloadbalancing", "iam", "kms", "organizations", "securityhub", "ssm", "sts"].contains(&service)
+            );
             // These two make reports and change nothing.
             let reports = ["GenerateCredentialReport", "GenerateServiceLastAccessedDetails"];
             let reads =
                 ["Describe", "Get", "List", "Search", reports[0], reports[1], "AssumeRole"].iter().any(|v| verb.starts_with(v));
-            assert_ne!(reads, writes.contains(&call.action), "{} in the wrong statement", call.action);
-            assert!(writes.contains(&call.action) || allowed.contains(&call.action) || call.action == "sts:AssumeRole");
+            let acts = writes.contains(&call.action) || opens.contains(&call.action);
+            assert_ne!(reads, acts, "{} in the wrong statement", call.action);
+            assert!(acts || allowed.contains(&call.action) || call.action == "sts:AssumeRole");
         }
-        assert_eq!(policy["Statement"][2]["Resource"], "arn:aws:iam::*:role/Audit");
+        assert_eq!(policy["Statement"][3]["Resource"], "arn:aws:iam::*:role/Audit");
         let mut once = allowed.clone();
         once.dedup();
         assert_eq!(once, allowed, "an action is declared twice");
@@ -203,13 +240,19 @@ mod tests {
 
     #[test]
     fn a_member_account_needs_no_organisation_rights() {
-        let policy = member_policy();
+        let policy = member_policy(true);
         assert!(policy.contains("ec2:DescribeVpcs") && policy.contains("iam:GetAccountAuthorizationDetails"));
         assert!(!policy.contains("organizations:") && !policy.contains("sts:"));
     }
 
     #[test]
     fn templates_quote_what_the_user_gave() {
+        let opening = RoleTemplate { sessions: true, ..template() };
+        for (without, with) in
+            [(template().cloudformation(), opening.cloudformation()), (template().terraform(), opening.terraform())]
+        {
+            assert!(!without.contains("ssm:StartSession") && with.contains("ssm:StartSession"));
+        }
         let cloudformation = template().cloudformation();
         assert!(cloudformation.contains("      RoleName: \"Bartizan\\\"\\n: x${y}\"\n"), "{cloudformation}");
         assert!(cloudformation.contains("              AWS: \"arn:aws:iam::111122223333:root\"\n"));

@@ -4,6 +4,7 @@
 use std::fmt;
 use std::sync::{Arc, OnceLock};
 
+use aws_credential_types::Credentials;
 use aws_types::SdkConfig;
 use jiff::Timestamp;
 use serde::de::DeserializeOwned;
@@ -12,6 +13,7 @@ use serde_json::Value;
 use crate::aws::ask::{Patience, ask};
 use crate::aws::call::{Call, Reach, Request, Wire};
 use crate::aws::error::{Failure, Kind};
+use crate::aws::json::{Action, Json};
 use crate::aws::keys::Keys;
 use crate::aws::limit::Limiter;
 use crate::aws::xml::{self, Dialect};
@@ -85,6 +87,22 @@ impl Scope {
     }
     pub fn region(&self) -> &str {
         &self.0.region
+    }
+    /// A call of a service that has no client here.
+    pub(super) fn json<A: Action>(&self, body: &Value) -> Json<A> {
+        Json::new(self.0.sdk.clone(), Arc::clone(&self.0.keys), body)
+    }
+    /// The host of the endpoint that stands in for AWS's own; none where AWS is asked.
+    pub fn endpoint_host(&self) -> Option<String> {
+        let url: http::Uri = self.0.sdk.endpoint_url()?.parse().ok()?;
+        url.host().map(|host| host.to_ascii_lowercase())
+    }
+    /// The credentials in use, fetched anew where they have run out.
+    ///
+    /// # Errors
+    /// Where there are none now.
+    pub async fn credentials(&self) -> Result<Credentials, Failure> {
+        Ok(self.0.keys.current().await?.0)
     }
     /// The same, asking once: for whoever tries again by itself.
     #[must_use]
@@ -196,7 +214,7 @@ impl Scope {
     }
 
     fn region_of(&self, call: &Call) -> &str {
-        if matches!(call.reach, Reach::PerRegion | Reach::Hub) { &self.0.region } else { "" }
+        if matches!(call.reach, Reach::PerRegion | Reach::Hub | Reach::Node) { &self.0.region } else { "" }
     }
 }
 

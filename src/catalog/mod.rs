@@ -12,6 +12,7 @@ pub mod export;
 pub mod exposures;
 pub mod findings;
 pub mod identity;
+pub mod machines;
 pub mod network;
 pub mod nodes;
 pub mod queues;

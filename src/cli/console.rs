@@ -1,10 +1,12 @@
 //! `bartizan` and `bartizan demo`: the console.
 
 use std::io::{self, IsTerminal as _};
+use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 
 use clap::Args;
 use color_eyre::eyre::{Result, WrapErr as _, bail, eyre};
+use futures_util::FutureExt as _;
 use jiff::Timestamp;
 use serde_json::Value as Json;
 use terminal_colorsaurus::{QueryOptions, ThemeMode, theme_mode};
@@ -14,12 +16,13 @@ use crate::aws::{MfaRequest, Prompt};
 use crate::cache::preferences;
 use crate::cli::setup::Scratch;
 use crate::cli::{Done, Global, setup};
-use crate::config::Config;
+use crate::config::{AtQuit, Config, SavedForward};
 use crate::console::app::{App, Settings};
 use crate::console::run::{Terminal, run};
 use crate::console::theme::{ASCII, Depth, Glyphs, Theme, UNICODE};
 use crate::demo::FINDINGS;
 use crate::ledger::handle::Options;
+use crate::message::session::Saved;
 use crate::message::{Outcome, Question};
 use crate::work::source::{self, Source};
 use crate::work::{self, Keeping};
@@ -74,9 +77,6 @@ fn open(
     if !io::stdin().is_terminal() || !io::stdout().is_terminal() {
         bail!("the console needs a terminal; `bartizan list` prints rows without one");
     }
-    let variable = |name: &str| std::env::var(name).ok();
-    let depth = Depth::detect(variable);
-    let glyphs = if config.ascii || !speaks_unicode(variable) { ASCII } else { UNICODE };
     let remembered: Json = match preferences.as_deref().map(preferences::read) {
         Some(Ok(Some(remembered))) => remembered,
         // What cannot be read is as good as forgotten.
@@ -86,16 +86,26 @@ fn open(
     let now = Timestamp::now();
     let (source, ledger) = begin(prompt)?;
     // The terminal may be a whole journey away when it is asked for its colours: meanwhile the world is made.
-    let (opened, theme) = std::thread::scope(|scope| {
+    let (opened, looks) = std::thread::scope(|scope| {
         let opened = scope.spawn(|| source::open(source, config, now));
-        let theme = theme(config, &remembered, depth, glyphs);
-        (opened.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)), theme)
+        let looks = looks(config, &remembered);
+        (opened.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)), looks)
     });
-    let theme = theme?;
+    let (theme, depth, glyphs) = looks?;
     let runtime = setup::runtime()?;
     let ended = runtime.block_on(Box::pin(async {
         let mut work = work::start(opened, config, Keeping { preferences, ledger });
-        let settings = Settings { theme, depth, glyphs, keys: config.keys.clone(), read_only: config.read_only, remembered };
+        let settings = Settings {
+            theme,
+            depth,
+            glyphs,
+            keys: config.keys.clone(),
+            read_only: config.read_only,
+            forwards: saved(config),
+            leaves: config.sessions.at_quit == AtQuit::Leave,
+            only: None,
+            remembered,
+        };
         let app = App::new(Arc::clone(&work.world), now, settings).map_err(|e| eyre!(e))?;
         // Questions come from inside the door to AWS; the console sees them among the outcomes.
         let (outcomes, joined) = mpsc::channel(64);
@@ -108,25 +118,58 @@ fn open(
                     },
                     Some(question) = questions.recv() => Outcome::Ask(question),
                 };
-                if outcomes.send(outcome).await.is_err() {
-                    return;
-                }
+                // After the console has ended too: `work` is not done before it has nothing more to say.
+                let _ = outcomes.send(outcome).await;
             }
         });
-        let terminal = Terminal {
-            mouse: config.mouse,
-            over_ssh: variable("SSH_CONNECTION").is_some(),
-            tmux: variable("TMUX").is_some(),
-            screen: variable("STY").is_some(),
-        };
-        let ended = run(app, work.effects, joined, terminal).await.wrap_err("the terminal could not be used");
-        // `work` saves what is unsaved when it sees that nobody listens any more.
+        let terminal = terminal(config);
+        // A fault of our own must not leave sessions behind: what ends the console ends them, then the fault goes on.
+        let ran = AssertUnwindSafe(run(app, work.effects, joined, terminal)).catch_unwind().await;
+        // `work` ends sessions and saves what is unsaved when it sees that nobody listens any more.
         let _ = forward.await;
-        ended
+        match ran {
+            Ok(ended) => ended.wrap_err("the terminal could not be used"),
+            Err(fault) => std::panic::resume_unwind(fault),
+        }
     }));
     // Whatever still waits for the network need not be waited for; what has to be kept is kept by now.
     runtime.shutdown_timeout(std::time::Duration::from_secs(2));
     ended.map(|()| Done::Whole)
+}
+
+fn variable(name: &str) -> Option<String> {
+    std::env::var(name).ok()
+}
+
+/// Theme, colours and glyphs that fit the terminal.
+pub(super) fn looks(config: &Config, remembered: &Json) -> Result<(Theme, Depth, Glyphs)> {
+    let depth = Depth::detect(variable);
+    let glyphs = if config.ascii || !speaks_unicode(variable) { ASCII } else { UNICODE };
+    Ok((theme(config, remembered, depth, glyphs)?, depth, glyphs))
+}
+
+/// How the console runs in this environment.
+pub(super) fn terminal(config: &Config) -> Terminal {
+    Terminal {
+        mouse: config.mouse,
+        over_ssh: variable("SSH_CONNECTION").is_some(),
+        tmux: variable("TMUX").is_some(),
+        screen: variable("STY").is_some(),
+    }
+}
+
+/// The forwards that have a name.
+fn saved(config: &Config) -> Vec<Saved> {
+    let saved = |(name, f): (&String, &SavedForward)| Saved {
+        name: name.clone(),
+        node: f.node.clone(),
+        reason: f.reason.clone(),
+        host: f.host.clone(),
+        port: f.port,
+        local: f.local,
+        lanes: f.lanes,
+    };
+    config.sessions.forwards.iter().map(saved).collect()
 }
 
 /// A prompt that asks inside the console.

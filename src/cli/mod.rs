@@ -16,6 +16,7 @@ mod push;
 mod report;
 mod setup;
 mod show;
+mod ssm;
 mod triage;
 
 use std::path::PathBuf;
@@ -96,6 +97,8 @@ enum Command {
     Iam(iam::Iam),
     /// What can be reached from where, why, and what would close it
     Net(net::NetCommand),
+    /// Sessions on nodes without bastions: shells, commands, port forwards, an SSH proxy
+    Ssm(ssm::Ssm),
     /// Decide on findings: assign, claim, note, status, accept, …
     Triage(triage::Triage),
     /// Hand-over from one shift to the next
@@ -120,6 +123,8 @@ enum Done {
     InPart,
     /// The answer to what was asked is no.
     No,
+    /// As the command that was run on a node ended.
+    Code(u8),
 }
 
 /// Runs the command line and gives its exit code: 0 done, 2 usage, 3 done in part.
@@ -146,6 +151,7 @@ pub fn main() -> Result<ExitCode> {
         Some(Command::Show(show)) => show.run(&global)?,
         Some(Command::Iam(iam)) => iam.run(&global)?,
         Some(Command::Net(net)) => net.run(&global)?,
+        Some(Command::Ssm(ssm)) => ssm.run(&global)?,
         Some(Command::Triage(triage)) => triage.run(&global)?,
         Some(Command::Report(report)) => report.run(&global)?,
         Some(Command::Push(push)) => push.run(&global)?,
@@ -158,6 +164,7 @@ pub fn main() -> Result<ExitCode> {
         Done::Whole => ExitCode::SUCCESS,
         Done::InPart => ExitCode::from(3),
         Done::No => ExitCode::from(1),
+        Done::Code(code) => ExitCode::from(code),
     })
 }
 

@@ -18,6 +18,9 @@ pub(super) struct Permissions {
     /// The AWS partition: aws, aws-cn, aws-us-gov
     #[arg(long, default_value = "aws", value_name = "NAME")]
     partition: String,
+    /// Let the role of member accounts open sessions on their nodes
+    #[arg(long)]
+    sessions: bool,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -38,7 +41,7 @@ impl Permissions {
         let role = global.role.clone().unwrap_or(config.aws.role);
         let text = match self.what {
             What::Policy => permissions::caller_policy(&self.partition, &role),
-            What::Member => permissions::member_policy(),
+            What::Member => permissions::member_policy(self.sessions),
             What::Cloudformation => self.template(role, global)?.cloudformation(),
             What::Terraform => self.template(role, global)?.terraform(),
         };
@@ -50,6 +53,6 @@ impl Permissions {
         let trusted = self.trust.clone().ok_or_else(|| {
             eyre!("a role needs somebody to trust: add --trust with the account id or the ARN of whoever runs bartizan")
         })?;
-        Ok(RoleTemplate { name: role, trusted, external_id: global.external_id.clone() })
+        Ok(RoleTemplate { name: role, trusted, external_id: global.external_id.clone(), sessions: self.sessions })
     }
 }

@@ -245,9 +245,11 @@ impl Looked {
 /// A desk, what it is decided on, and for the demo the directory its ledger is in.
 pub struct AtDesk {
     pub world: Arc<World>,
-    pub desk: Desk,
+    pub desk: Arc<Desk>,
     /// The ways to AWS; none in the demo, or where there is none now.
     pub connections: Vec<Connection>,
+    /// Where the ledger's local side is, and recordings beside it.
+    pub directory: PathBuf,
     _scratch: Option<Scratch>,
 }
 
@@ -304,7 +306,8 @@ pub async fn desk(global: &Global, now: Timestamp) -> Result<AtDesk> {
     desk.expire(now).await?;
     let mut opened = opened;
     opened.relay(now);
-    Ok(AtDesk { world: opened.world, desk, connections, _scratch: scratch })
+    let desk = Arc::new(desk);
+    Ok(AtDesk { world: opened.world, desk, connections, directory: ledger.directory, _scratch: scratch })
 }
 
 /// Opens what to look at and, where that is AWS, asks for these kinds first. What was collected is judged, too.
@@ -343,7 +346,7 @@ fn look_at(global: &Global, kinds: &[Kind], used: Used, judged: bool) -> Result<
             let Opened { world, library, .. } = source::open(live, &config, now);
             Looked { world, library, done: Done::Whole }
         } else {
-            collect(options, &config, kinds, used, now).await?
+            collect(options, &config, kinds, used, now, Vec::new()).await?
         };
         lay_decisions(global, &config, &mut looked, now).await?;
         Ok(looked)
@@ -366,7 +369,15 @@ async fn lay_decisions(global: &Global, config: &Config, looked: &mut Looked, no
     Ok(())
 }
 
-async fn collect(options: Options, config: &Config, kinds: &[Kind], used: Used, now: Timestamp) -> Result<Looked> {
+/// Asks AWS for these kinds, through connections that are open already or, where there are none, new ones.
+pub async fn collect(
+    options: Options,
+    config: &Config,
+    kinds: &[Kind],
+    used: Used,
+    now: Timestamp,
+    connections: Vec<Connection>,
+) -> Result<Looked> {
     let opened = source::open(Source::Live { options: Box::new(options), cache: None }, config, now);
     let Supply::Live { options, single, .. } = opened.supply else { bail!("nothing to ask") };
     let (outcomes, mut reports) = mpsc::channel(256);
@@ -382,7 +393,7 @@ async fn collect(options: Options, config: &Config, kinds: &[Kind], used: Used, 
                     }
                 }
                 Outcome::Notice { text, .. } => eprintln!("{}{}", if bar { "\r\x1b[K" } else { "" }, crate::text::line(&text)),
-                Outcome::Answer { .. } | Outcome::Ask(_) => {}
+                Outcome::Answer { .. } | Outcome::Ask(_) | Outcome::Live(_) | Outcome::Touched => {}
             }
         }
         if bar {
@@ -390,14 +401,19 @@ async fn collect(options: Options, config: &Config, kinds: &[Kind], used: Used, 
         }
     });
     let mut door = Door::default();
-    let errors = door.open(&options, &changes).await;
+    let mut errors = Vec::new();
+    if connections.is_empty() {
+        errors = door.open(&options, &changes).await;
+        for connection in &door.connections {
+            eprintln!("{}", crate::text::line(&connection.caller.arn));
+        }
+    } else {
+        door.connections = connections;
+    }
     if door.connections.is_empty() {
         let mut errors = errors.into_iter();
         let first = errors.next().map_or_else(|| eyre!("there is no way to AWS"), Into::into);
         return Err(errors.fold(first, |all, e| all.wrap_err(e.to_string())));
-    }
-    for connection in &door.connections {
-        eprintln!("{}", crate::text::line(&connection.caller.arn));
     }
     Sweep::new(single, Arc::new(Marks::new(None)), changes.clone())
         .with_used(used)

@@ -15,6 +15,12 @@ pub enum Scope {
     Finding,
     /// An account or a principal: what can be decided of it.
     Owned,
+    /// A node: what can be opened on it.
+    Node,
+    /// Whatever may have a machine behind it.
+    Machine,
+    /// The list of what is open here.
+    Live,
     /// The network: lists, open rows and panes.
     Network,
     /// The diagram.
@@ -31,13 +37,16 @@ pub enum Scope {
 }
 
 impl Scope {
-    pub const ALL: [Self; 13] = [
+    pub const ALL: [Self; 16] = [
         Self::List,
         Self::Detail,
         Self::Document,
         Self::Answer,
         Self::Finding,
         Self::Owned,
+        Self::Node,
+        Self::Machine,
+        Self::Live,
         Self::Network,
         Self::Diagram,
         Self::Matrix,
@@ -56,6 +65,9 @@ impl Scope {
             Self::Answer => "answer",
             Self::Finding => "finding",
             Self::Owned => "owned",
+            Self::Node => "node",
+            Self::Machine => "machine",
+            Self::Live => "live",
             Self::Network => "network",
             Self::Diagram => "diagram",
             Self::Matrix => "matrix",
@@ -131,6 +143,15 @@ pub enum Action {
     MyTeams,
     Unowned,
     Handover,
+    /// A session on the machine behind it.
+    Session,
+    /// A port forward to it.
+    Forward,
+    /// What is open here.
+    OpenHere,
+    EndSession,
+    Restart,
+    Forget,
     /// Type a question about identities.
     Ask,
 }
@@ -202,6 +223,21 @@ pub const ACTIONS: &[Row] = &[
     row(Action::Unowned, "unowned", Scope::Finding, &["U"], "", "Only what nobody owns"),
     row(Action::Assign, "own", Scope::Owned, &["a"], "own", "Give it an owner, whose findings on it then are"),
     row(Action::Note, "note-on", Scope::Owned, &["n"], "note", "Write a note"),
+    row(Action::Session, "session", Scope::Machine, &["o"], "session", "Open a session on the machine behind it"),
+    row(
+        Action::Forward,
+        "forward",
+        Scope::Node,
+        &["f"],
+        "forward",
+        "Forward a port of it, or of a host behind it, to this machine",
+    ),
+    row(Action::Open, "attach", Scope::Live, &["enter"], "attach", "Show the session and give it the keyboard"),
+    row(Action::EndSession, "end", Scope::Live, &["delete", "ctrl-t"], "end", "End the session or the forward"),
+    row(Action::Restart, "restart", Scope::Live, &["R"], "restart", "Start a forward again that has ended"),
+    row(Action::Forget, "forget", Scope::Live, &["backspace"], "forget", "Take what has ended off the list"),
+    row(Action::NextTab, "next-tab-live", Scope::Live, &["tab"], "", "The next list of this view"),
+    row(Action::PreviousTab, "previous-tab-live", Scope::Live, &["shift-tab"], "", "The previous list of this view"),
     row(Action::Open, "zoom-in", Scope::Diagram, &["enter", "+"], "nearer", "Look at the chosen box from nearer"),
     row(Action::ZoomOut, "zoom-out", Scope::Diagram, &["-", "backspace"], "farther", "Look from farther away"),
     row(
@@ -291,7 +327,8 @@ pub const ACTIONS: &[Row] = &[
     row(Action::View(4), "accounts", Scope::Global, &["4"], "", "Accounts"),
     row(Action::View(5), "iam", Scope::Global, &["5"], "", "IAM: principals, access keys, policies, providers, pipelines"),
     row(Action::View(6), "network", Scope::Global, &["6"], "", "Network: exposures, VPCs, subnets, groups, interfaces"),
-    row(Action::View(7), "nodes", Scope::Global, &["7"], "", "Nodes and sessions"),
+    row(Action::View(7), "sessions", Scope::Global, &["7"], "", "Nodes and sessions"),
+    row(Action::OpenHere, "forwards", Scope::Global, &["F"], "", "Sessions and forwards that are open here"),
     row(Action::Ask, "ask", Scope::Global, &["Q"], "", "Ask who can do what, or who can become whom"),
     row(Action::Handover, "handover", Scope::Global, &["H"], "", "Hand-over: what came in, was decided, is overdue in 12 hours"),
     row(Action::Redraw, "redraw", Scope::Global, &["ctrl-l"], "", "Draw the whole screen again"),

@@ -2,6 +2,7 @@
 //! around them. It is synchronous and waits for nothing; what has to be performed goes out as effects.
 
 mod frame;
+mod sessions;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -15,11 +16,13 @@ use crate::catalog::ListingId;
 use crate::console::action::{ACTIONS, Action};
 use crate::console::decide::{Came, Decide, Kind};
 use crate::console::keymap::{Key, Keymap, Press};
+use crate::console::opener::Opener;
 use crate::console::theme::{BUILT_IN, Depth, Glyphs, Theme};
-use crate::console::views::{Context, Location, Request, Tickets, VIEWS, View};
+use crate::console::views::{Context, Location, Request, Tickets, VIEWS, View, inside_frame};
 use crate::console::widgets::chooser::{Chooser, Chosen, Item};
 use crate::console::widgets::input::Input;
 use crate::console::widgets::scroller::Offset;
+use crate::message::session::{Ask, Live, LiveId, Opening, Saved};
 use crate::message::{Answer, Effect, On, Outcome, Proposal, Question, Slot, Stopped, Ticket};
 use crate::model::account::Account;
 use crate::model::guard::{Act, Guarded};
@@ -41,6 +44,12 @@ pub struct Settings {
     pub glyphs: Glyphs,
     pub keys: BTreeMap<String, BTreeMap<String, String>>,
     pub read_only: bool,
+    /// Forwards that have a name.
+    pub forwards: Vec<Saved>,
+    /// Sessions are left running when the console ends.
+    pub leaves: bool,
+    /// One session that is all there is; the console ends with it.
+    pub only: Option<Opening>,
     /// What was remembered of an earlier run.
     pub remembered: Json,
 }
@@ -64,6 +73,10 @@ enum Over {
     Report(Option<String>, Offset),
     /// A question, what is typed, and whether it is still open.
     Question(Input, Option<Question>),
+    /// A session or a forward that is about to be opened.
+    Opener(Box<Opener>),
+    /// Whether to leave although sessions are open.
+    Leaving,
 }
 
 #[derive(Clone, Copy)]
@@ -72,6 +85,8 @@ enum Command {
     View(usize),
     Listing(ListingId),
     Theme(&'static str),
+    /// The saved forward with this place.
+    Saved(usize),
     /// A stopped delivery: its place in the outbox, and whether to send it.
     Resolve(i64, bool),
 }
@@ -96,12 +111,18 @@ pub struct App {
     /// What was asked about stopped deliveries, until another key is pressed.
     stopped: Option<Ticket>,
     tickets: Tickets,
+    /// What is open here.
+    live: Arc<Live>,
+    saved: Vec<Saved>,
+    leaves: bool,
+    only: Option<(LiveId, Opening)>,
     back: Vec<(usize, Option<Location>)>,
     forward: Vec<(usize, Option<Location>)>,
     wishes: Wishes,
     /// Where tabs were drawn, for the mouse.
     tabs: Vec<(Rect, usize)>,
     body: Rect,
+    screen: Rect,
 }
 
 impl App {
@@ -110,7 +131,8 @@ impl App {
     /// # Errors
     /// Where the user's keys name what is not there.
     pub fn new(world: Arc<World>, now: Timestamp, settings: Settings) -> Result<Self, String> {
-        let Settings { theme, depth, glyphs, keys, read_only, remembered } = settings;
+        let Settings { theme, depth, glyphs, keys, read_only, forwards, leaves, only, remembered } = settings;
+        let mut tickets = Tickets::default();
         let mut views: Vec<Box<dyn View>> = VIEWS.iter().map(|v| (v.make)()).collect();
         for (view, declared) in views.iter_mut().zip(VIEWS) {
             view.choose(&remembered[declared.name]);
@@ -130,17 +152,29 @@ impl App {
             notice: None,
             said: None,
             stopped: None,
-            tickets: Tickets::default(),
+            only: only.map(|opening| (tickets.live(), opening)),
+            tickets,
+            live: Arc::default(),
+            saved: forwards,
+            leaves,
             back: Vec::new(),
             forward: Vec::new(),
             wishes: Wishes::default(),
             tabs: Vec::new(),
             body: Rect::ZERO,
+            screen: Rect::new(0, 0, SMALLEST.0, SMALLEST.1),
         })
     }
 
-    /// What the first view wants to know.
-    pub fn start(&mut self) -> Vec<Effect> {
+    /// What the first view wants to know, in a terminal of this size.
+    pub fn start(&mut self, (width, height): (u16, u16)) -> Vec<Effect> {
+        self.resize(width, height);
+        if let Some((id, opening)) = self.only.clone() {
+            self.switch_to_sessions();
+            self.views[self.current].alone(id);
+            let size = self.views[self.current].size(self.screen);
+            return vec![Effect::Session(Ask::Open(id, Box::new(Opening { size, ..opening })))];
+        }
         self.with_view(|view, cx| view.refresh(cx))
     }
 
@@ -172,11 +206,24 @@ impl App {
                     dialog.paste(text);
                     Vec::new()
                 }
+                Some(Over::Opener(dialog)) => {
+                    dialog.paste(text);
+                    Vec::new()
+                }
                 _ => self.with_view(|view, cx| view.pasted(text, cx)),
             },
             Event::Mouse(mouse) => self.mouse(*mouse),
+            Event::Resize(width, height) => {
+                self.resize(*width, *height);
+                self.with_view(|view, cx| view.resized(cx))
+            }
             _ => Vec::new(),
         }
+    }
+
+    fn resize(&mut self, width: u16, height: u16) {
+        self.screen = Rect::new(0, 0, width, height);
+        self.body = inside_frame(self.screen);
     }
 
     /// What comes back from `work`. Answers to older askings are dropped by the view that asked.
@@ -191,6 +238,12 @@ impl App {
                 self.notice = Some((text, bad));
                 Vec::new()
             }
+            Outcome::Live(live) => {
+                self.take_live(live);
+                Vec::new()
+            }
+            // The next frame shows it.
+            Outcome::Touched => Vec::new(),
             Outcome::Ask(question) => {
                 self.over = Some(Over::Question(Input::default(), Some(question)));
                 Vec::new()
@@ -290,6 +343,18 @@ impl App {
                     KeyCode::Esc => self.over = None,
                     _ => _ = input.key(key),
                 }
+                Vec::new()
+            }
+            Some(Over::Opener(dialog)) => {
+                let came = dialog.key(key);
+                if came.closed {
+                    self.over = None;
+                }
+                came.wanted.map_or_else(Vec::new, |wanted| self.open(wanted))
+            }
+            Some(Over::Leaving) => {
+                self.over = None;
+                self.wishes.quit = key.code == KeyCode::Enter;
                 Vec::new()
             }
             Some(Over::Report(Some(text), _)) if key.code == KeyCode::Char('c') && key.modifiers.is_empty() => {
@@ -402,6 +467,7 @@ impl App {
 
     fn command(&mut self, command: Command) -> Vec<Effect> {
         match command {
+            Command::Saved(n) => self.ask_saved(n),
             Command::Action(action) => self.act(action),
             Command::View(n) => self.open_view(n),
             Command::Resolve(position, send) => vec![Effect::Resolve { position, send }],
@@ -418,9 +484,21 @@ impl App {
 
     fn act(&mut self, action: Action) -> Vec<Effect> {
         match action {
+            Action::Quit if self.live.open() != (0, 0) => {
+                self.over = Some(Over::Leaving);
+                Vec::new()
+            }
             Action::Quit => {
                 self.wishes.quit = true;
                 Vec::new()
+            }
+            Action::Session | Action::Forward => self.ask_why(action),
+            Action::OpenHere => {
+                if VIEWS[self.current].name != "sessions" {
+                    self.note_place();
+                    self.switch_to_sessions();
+                }
+                self.with_view(|view, cx| view.act(Action::OpenHere, cx).unwrap_or_default())
             }
             Action::Suspend => {
                 self.wishes.suspend = true;
@@ -587,6 +665,11 @@ impl App {
                 add(row.name, &format!("{}  [{keys}]", row.help), Command::Action(row.action));
             }
         }
+        for (n, saved) in self.saved.iter().enumerate() {
+            let host = saved.host.as_ref().map_or_else(String::new, |host| format!("{host}:"));
+            let help = format!("Forward {host}{} through {}", saved.port, saved.node);
+            add(&format!("forward {}", saved.name), &help, Command::Saved(n));
+        }
         for (name, _) in BUILT_IN {
             add(&format!("theme {name}"), "Use this theme", Command::Theme(name));
         }
@@ -606,6 +689,7 @@ impl App {
         }
         self.notice = None;
         if wheel == 0
+            && !self.views[self.current].fills()
             && let Some((_, n)) = self.tabs.iter().find(|(area, _)| area.contains(at))
         {
             return self.open_view(*n);
@@ -615,7 +699,8 @@ impl App {
 
     /// Lets the view on screen do something, and carries out what it wants.
     fn with_view(&mut self, run: impl FnOnce(&mut dyn View, &mut Context<'_>) -> Vec<Request>) -> Vec<Effect> {
-        let mut cx = Context { world: &self.world, now: self.now, tickets: &mut self.tickets };
+        let mut cx =
+            Context { world: &self.world, live: &self.live, screen: self.screen, now: self.now, tickets: &mut self.tickets };
         let requests = run(self.views[self.current].as_mut(), &mut cx);
         let mut effects = Vec::new();
         for request in requests {

@@ -4,6 +4,8 @@ pub mod action;
 pub mod app;
 pub mod decide;
 pub mod keymap;
+pub mod opener;
+pub mod replay;
 pub mod run;
 pub mod screen;
 pub mod theme;

@@ -19,6 +19,8 @@ use crate::message::{Effect, Outcome};
 /// Between two frames: 30 a second, 12 over SSH.
 const FRAME: Duration = Duration::from_millis(33);
 const FRAME_OVER_SSH: Duration = Duration::from_millis(83);
+/// Outcomes taken before keys are looked at again.
+const AT_ONCE: usize = 256;
 /// How long the first frame waits for cached rows.
 const FIRST: Duration = Duration::from_millis(25);
 
@@ -49,7 +51,7 @@ pub async fn run(
     let (width, height) = crossterm::terminal::size()?;
     let mut buffer = Buffer::empty(Rect::new(0, 0, width, height));
     let mut painter = Painter::new(width, height);
-    let pace = if terminal.over_ssh { FRAME_OVER_SSH } else { FRAME };
+    let pace = terminal.pace();
     let send = |wanted: Vec<Effect>| {
         for effect in wanted {
             // `work` ends only after the console.
@@ -57,7 +59,7 @@ pub async fn run(
         }
     };
 
-    send(app.start());
+    send(app.start((width, height)));
     // What is there at once belongs into the first frame.
     let first = Instant::now() + FIRST;
     while let Ok(Some(outcome)) = tokio::time::timeout_at(first, outcomes.recv()).await {
@@ -108,14 +110,26 @@ pub async fn run(
                 Err(_) => break,
             };
         }
-        while let Ok(outcome) = outcomes.try_recv() {
+        // So many at a time: a node that floods must not keep the keys waiting.
+        for _ in 0..AT_ONCE {
+            let Ok(outcome) = outcomes.try_recv() else { break };
             send(app.outcome(outcome, Timestamp::now()));
+        }
+        if grant(&app.take_wishes(), &mut painter, terminal)? {
+            return Ok(());
         }
     }
 }
 
+impl Terminal {
+    /// Between two frames.
+    pub fn pace(self) -> Duration {
+        if self.over_ssh { FRAME_OVER_SSH } else { FRAME }
+    }
+}
+
 /// Reads stdin for as long as somebody listens. The stream keeps the first waker that polls it, so one task alone polls.
-fn listen() -> mpsc::Receiver<io::Result<Event>> {
+pub(super) fn listen() -> mpsc::Receiver<io::Result<Event>> {
     let (heard, events) = mpsc::channel(256);
     tokio::spawn(async move {
         let mut stream = EventStream::new();
@@ -167,7 +181,7 @@ fn grant(wishes: &Wishes, painter: &mut Painter, terminal: Terminal) -> io::Resu
 }
 
 /// Gives the terminal back when the loop ends, however it ends.
-struct Leave;
+pub(super) struct Leave;
 
 impl Drop for Leave {
     fn drop(&mut self) {
@@ -177,7 +191,7 @@ impl Drop for Leave {
 
 /// The signals that end a program.
 #[cfg(unix)]
-struct Stop {
+pub struct Stop {
     terminate: tokio::signal::unix::Signal,
     hang_up: tokio::signal::unix::Signal,
     interrupt: tokio::signal::unix::Signal,
@@ -185,7 +199,11 @@ struct Stop {
 
 #[cfg(unix)]
 impl Stop {
-    fn new() -> io::Result<Self> {
+    /// Listens for them from now on.
+    ///
+    /// # Errors
+    /// Where the system does not let one listen.
+    pub fn new() -> io::Result<Self> {
         use tokio::signal::unix::{SignalKind, signal};
         Ok(Self {
             terminate: signal(SignalKind::terminate())?,
@@ -193,7 +211,8 @@ impl Stop {
             interrupt: signal(SignalKind::interrupt())?,
         })
     }
-    async fn asked(&mut self) {
+    /// Waits for one.
+    pub async fn asked(&mut self) {
         tokio::select! {
             _ = self.terminate.recv() => {}
             _ = self.hang_up.recv() => {}
@@ -203,14 +222,14 @@ impl Stop {
 }
 
 #[cfg(not(unix))]
-struct Stop;
+pub struct Stop;
 
 #[cfg(not(unix))]
 impl Stop {
-    fn new() -> io::Result<Self> {
+    pub fn new() -> io::Result<Self> {
         Ok(Self)
     }
-    async fn asked(&mut self) {
+    pub async fn asked(&mut self) {
         let _ = tokio::signal::ctrl_c().await;
     }
 }

@@ -145,6 +145,7 @@ impl Glyphs {
 pub struct Theme {
     pub name: String,
     pub glyphs: Glyphs,
+    depth: Depth,
     styles: HashMap<String, Style>,
 }
 
@@ -190,7 +191,12 @@ impl Theme {
             }
             styles.insert(role.clone(), style);
         }
-        Ok(Self { name: name.to_owned(), glyphs, styles })
+        Ok(Self { name: name.to_owned(), glyphs, depth, styles })
+    }
+
+    /// The nearest colour that the terminal has; none on one without colours.
+    pub fn nearest(&self, colour: Color) -> Option<Color> {
+        reduce(colour, self.depth)
     }
 
     /// The style of a role, or of the nearest role above it.

@@ -12,7 +12,7 @@ use crate::model::document::Document;
 pub type Tags = BTreeMap<String, String>;
 
 /// Who the console is, by `sts:GetCallerIdentity`.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct Caller {
     pub arn: String,
     pub account: String,

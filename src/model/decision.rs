@@ -204,6 +204,12 @@ pub enum Decision {
         /// The command, or the forward's ports; may be empty.
         #[serde(default, skip_serializing_if = "String::is_empty")]
         detail: String,
+        /// The session document; empty for the account's own shell.
+        #[serde(default, skip_serializing_if = "String::is_empty")]
+        document: String,
+        /// The finding it was opened for.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        finding: Option<FindingKey>,
     },
     SessionEnd {
         /// `ended`, `lost`, `terminated`, `failed`.
@@ -213,7 +219,20 @@ pub enum Decision {
         recording: Option<String>,
         /// Its length in whole seconds.
         seconds: u64,
+        /// Bytes from the node and to it.
+        #[serde(default, skip_serializing_if = "is_zero")]
+        received: u64,
+        #[serde(default, skip_serializing_if = "is_zero")]
+        sent: u64,
+        /// What was said at the end; may be empty.
+        #[serde(default, skip_serializing_if = "String::is_empty")]
+        said: String,
     },
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde's signature")]
+fn is_zero(value: &u64) -> bool {
+    *value == 0
 }
 
 #[expect(clippy::trivially_copy_pass_by_ref, reason = "serde's signature")]
@@ -646,8 +665,17 @@ mod tests {
                 region: "r".into(),
                 mode: "shell".into(),
                 detail: String::new(),
+                document: "D".into(),
+                finding: Some(FindingKey(3)),
             },
-            Decision::SessionEnd { outcome: "ended".into(), recording: None, seconds: 9 },
+            Decision::SessionEnd {
+                outcome: "ended".into(),
+                recording: None,
+                seconds: 9,
+                received: 7,
+                sent: 0,
+                said: String::new(),
+            },
         ];
         for (n, kind) in kinds.into_iter().enumerate() {
             let (entry, text) = Entry::chain(draft(kind, "why"), n as u64 + 1, Hash::of(b"x")).unwrap();

@@ -4,6 +4,7 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use crate::model::Extra;
+use crate::model::account::Environment;
 use crate::model::lenient;
 
 /// A managed node, in the shape of `ssm:DescribeInstanceInformation`.
@@ -55,4 +56,20 @@ pub struct Session {
     pub details: String,
     #[serde(flatten)]
     pub extra: Extra,
+}
+
+/// A machine that somebody wants to reach: where it stands and what it is called.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Machine {
+    /// The account's twelve digits.
+    pub account: String,
+    /// Its name, else the digits again.
+    pub account_name: String,
+    pub region: String,
+    /// `i-…` or `mi-…`.
+    pub id: String,
+    /// What people call it; the id where it has no name.
+    pub name: String,
+    /// The account's; none where it is not classified.
+    pub environment: Option<Environment>,
 }

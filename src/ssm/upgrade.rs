@@ -22,6 +22,8 @@ pub enum Endpoints {
     Aws,
     /// Also, with or without TLS, this one `host:port`, which the user has named. For test peers and private proxies.
     Also(String),
+    /// The same for a host on every port: the streams of a stand-in for AWS come from ports of its own choice.
+    Host(String),
 }
 
 /// Endings of AWS's host names, by partition.
@@ -81,7 +83,11 @@ impl StreamUrl {
             return Err(UpgradeError::Foreign(host));
         }
         let port = authority.port_u16().unwrap_or(if tls { 443 } else { 80 });
-        let named = matches!(endpoints, Endpoints::Also(also) if *also == format!("{host}:{port}"));
+        let named = match endpoints {
+            Endpoints::Aws => false,
+            Endpoints::Also(also) => *also == format!("{host}:{port}"),
+            Endpoints::Host(named) => named.eq_ignore_ascii_case(&host),
+        };
         if !named {
             let aws = SUFFIXES.iter().any(|suffix| host.ends_with(suffix));
             let messages = host.split('.').any(|label| label == "ssmmessages" || label == "ssmmessages-fips");
@@ -173,6 +179,9 @@ mod tests {
         let also = Endpoints::Also("127.0.0.1:9000".into());
         assert!(!StreamUrl::check("ws://127.0.0.1:9000/v1", &also).unwrap().tls);
         assert!(StreamUrl::check("ws://127.0.0.1:9001/v1", &also).is_err());
+        let host = Endpoints::Host("127.0.0.1".into());
+        assert!(StreamUrl::check("ws://127.0.0.1:9001/v1", &host).is_ok());
+        assert!(StreamUrl::check("ws://127.0.0.2:9001/v1", &host).is_err());
     }
 
     #[test]

@@ -142,6 +142,15 @@ pub enum Escape {
     Detach,
     /// `~s`: search the scrollback.
     Search,
+    /// `~b`: read back.
+    Back,
+    /// `~n`, `~p`: the next session, the previous one.
+    Next,
+    Previous,
+    /// `~v`: two sessions side by side.
+    Split,
+    /// `~f`: the whole screen.
+    Full,
 }
 
 /// A piece of what was typed.
@@ -180,6 +189,11 @@ impl EscapeKeys {
             b"?" => Escape::Help,
             b"d" => Escape::Detach,
             b"s" => Escape::Search,
+            b"b" => Escape::Back,
+            b"n" => Escape::Next,
+            b"p" => Escape::Previous,
+            b"v" => Escape::Split,
+            b"f" => Escape::Full,
             b"~" if tilde => return vec![Piece::Bytes(b"~".to_vec())],
             b"~" if newline => {
                 self.tilde = true;

@@ -264,6 +264,22 @@ impl Desk {
         Ok(decided)
     }
 
+    /// Writes the start or the end of a session, as whoever opened it.
+    ///
+    /// # Errors
+    /// Those of [`Ledger::decide`].
+    pub async fn session(&self, caller: &Caller, id: &str, decision: Decision, reason: &str) -> Result<(), LedgerError> {
+        let actor = Actor { arn: caller.arn.clone(), os_user: self.os_user.clone(), host: self.host.clone() };
+        let draft = draft(Timestamp::now(), actor, Subject::Session(id.to_owned()), decision, reason)?;
+        let append = Append { draft, based_on: None };
+        match self.ledger.decide(vec![Ask { append, target: None }]).await?.pop() {
+            Some(Decided::Failed { why }) => tracing::warn!(session = id, why, "not in the ledger"),
+            Some(Decided::Saved(_) | Decided::Offline(_) | Decided::Conflict { .. }) | None => {}
+        }
+        self.library.take_states(self.ledger.projection());
+        Ok(())
+    }
+
     /// Reopens what was accepted or suppressed for a time that is over. What was reopened.
     ///
     /// # Errors

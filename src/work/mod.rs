@@ -11,12 +11,13 @@ pub mod keeper;
 pub mod network;
 pub mod perform;
 pub mod picture;
+pub mod sessions;
 pub mod source;
 pub mod store;
 pub mod sweep;
 
 use std::collections::HashMap;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
@@ -25,7 +26,7 @@ use tokio::sync::{mpsc, watch};
 use tokio::task::AbortHandle;
 
 use crate::catalog::ListingId;
-use crate::config::{Config, Refresh};
+use crate::config::Config;
 use crate::ledger;
 use crate::listing::query::Cancel;
 use crate::message::{Answer, Effect, Outcome, Settled, Slot};
@@ -35,9 +36,12 @@ use crate::work::delivery::hubs::Hubs;
 use crate::work::desk::Desk;
 use crate::work::keeper::{Change, Keeper};
 use crate::work::perform::Library;
+use crate::work::sessions::Sessions;
+use crate::work::sessions::record::Book;
+use crate::work::sessions::way::Way;
 use crate::work::source::Opened;
 use crate::work::sweep::{Supply, Sweeper};
-use crate::world::World;
+use crate::world::{Origin, World};
 
 /// Outcomes that may wait for the console before work waits too.
 const WAITING: usize = 256;
@@ -68,8 +72,17 @@ pub fn start(opened: Opened, config: &Config, keeping: Keeping) -> Work {
     let (effects, asked) = mpsc::unbounded_channel();
     let (outcomes, received) = mpsc::channel(WAITING);
     let world = Arc::clone(&opened.world);
-    tokio::spawn(serve(opened, config.aws.refresh.clone(), config.read_only, keeping, asked, outcomes));
+    tokio::spawn(serve(opened, config.clone(), keeping, asked, outcomes));
     Work { world, effects, outcomes: received }
+}
+
+/// The demo's sessions: the local shell in a directory beside the demo's ledger. Nodes that do not answer there do not
+/// answer here.
+pub fn demo_way(world: &World, directory: &Path) -> Way {
+    let nodes = world.estate.regions.iter().flat_map(|r| &r.nodes);
+    let offline = nodes.filter(|n| n.ping_status != "Online").map(|n| n.instance_id.clone()).collect();
+    let caller = world.estate.caller.clone().unwrap_or_default();
+    Way::loopback(directory.join("home"), offline, caller)
 }
 
 /// The desk, once it is open.
@@ -108,16 +121,26 @@ async fn open_desk(
 
 async fn serve(
     opened: Opened,
-    pace: Refresh,
-    read_only: bool,
+    config: Config,
     keeping: Keeping,
     mut asked: mpsc::UnboundedReceiver<Effect>,
     outcomes: mpsc::Sender<Outcome>,
 ) {
     let Opened { world, library, supply, .. } = opened;
+    let (pace, read_only) = (config.aws.refresh.clone(), config.read_only);
     let (changes, keeper) = Keeper::start(&world, Arc::clone(&library), outcomes.clone());
     let (connected, connections) = watch::channel(Vec::new());
-    let hubs = matches!(supply, Supply::Live { .. }).then(|| Arc::new(Hubs::new(connections)));
+    let hubs = matches!(supply, Supply::Live { .. }).then(|| Arc::new(Hubs::new(connections.clone())));
+    let directory = keeping.ledger.as_ref().map_or_else(std::env::temp_dir, |ledger| ledger.directory.clone());
+    let way = if read_only {
+        Way::Nowhere("This is a read-only console: no session is opened.".into())
+    } else {
+        match &world.origin {
+            Origin::Live(_) => Way::live(connections.clone()),
+            Origin::Demo => demo_way(&world, &directory),
+            Origin::File(_) => Way::Nowhere("This is a file: sessions are opened live, or in the demo.".into()),
+        }
+    };
     library.show(Seen { estate: Arc::clone(&world.estate), findings: world.index(ListingId::Findings).clone() });
     let painter = tokio::spawn(picture::follow(Arc::clone(&library), library.seen(), changes.clone()));
     let mut sweeper = Sweeper::start(supply, pace, Arc::clone(&library), changes.clone(), connected);
@@ -132,6 +155,8 @@ async fn serve(
         hubs.clone(),
         changes.clone(),
     ));
+    let book = Book::new(Arc::clone(&desk));
+    let sessions = Sessions::new(way, book, config.sessions.clone(), directory.join("recordings"), outcomes.clone());
     loop {
         let effect = tokio::select! {
             effect = asked.recv() => effect,
@@ -139,6 +164,7 @@ async fn serve(
         };
         let Some(effect) = effect else { break };
         match effect {
+            Effect::Session(ask) => sessions.ask(ask),
             Effect::Refresh => sweeper.refresh(),
             Effect::CancelSweep => sweeper.stop(),
             Effect::Remember(choices) => {
@@ -273,6 +299,7 @@ async fn serve(
         }
     }
     sweeper.stop();
+    sessions.close().await;
     // What is being delivered is noted, or it would be sent again; the rest waits for the next start.
     let turn = tokio::time::timeout(LAST_DELIVERY, library.turn()).await;
     // It ends where it waits; what it was writing is on the disk or comes back with the next start.

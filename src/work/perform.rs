@@ -229,6 +229,7 @@ pub fn slot(effect: &Effect) -> Option<Slot> {
         | Effect::Resolve { .. }
         | Effect::Refresh
         | Effect::CancelSweep
+        | Effect::Session(_)
         | Effect::Remember(_) => None,
     }
 }
@@ -257,6 +258,7 @@ pub fn perform(effect: Effect, library: &Library, now: Timestamp, cancel: &Cance
         | Effect::Resolve { .. }
         | Effect::Refresh
         | Effect::CancelSweep
+        | Effect::Session(_)
         | Effect::Remember(_) => {
             return None;
         }

@@ -9,7 +9,7 @@ use std::path::Path;
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
-use bartizan::catalog::ListingId;
+use bartizan::catalog::{ListingId, machines};
 use bartizan::config::Config;
 use bartizan::console::app::{App, Drawn, Settings};
 use bartizan::console::theme::{Depth, Glyphs, Theme, UNICODE};
@@ -17,8 +17,11 @@ use bartizan::console::views::VIEWS;
 use bartizan::ledger::address::Address;
 use bartizan::ledger::handle::Options;
 use bartizan::listing::query::Cancel;
+use bartizan::message::session::{
+    Ask, Forwarding, Live, LiveForward, LiveId, LiveSession, Saved, Screen as SessionScreen, State,
+};
 use bartizan::message::{Answer, Effect, Outcome};
-use bartizan::model::account::Caller;
+use bartizan::model::account::{Caller, Environment};
 use bartizan::model::decision::Subject;
 use bartizan::model::estate::Estate;
 use bartizan::model::finding::Finding;
@@ -119,12 +122,20 @@ pub struct Begin {
     pub depth: Depth,
     pub glyphs: Glyphs,
     pub read_only: bool,
+    pub forwards: Vec<Saved>,
     pub remembered: Json,
 }
 
 impl Default for Begin {
     fn default() -> Self {
-        Self { theme: "dark", depth: Depth::True, glyphs: UNICODE, read_only: false, remembered: Json::Null }
+        Self {
+            theme: "dark",
+            depth: Depth::True,
+            glyphs: UNICODE,
+            read_only: false,
+            forwards: Vec::new(),
+            remembered: Json::Null,
+        }
     }
 }
 
@@ -156,9 +167,10 @@ impl Driver {
 
     /// The same before anything is answered.
     pub fn unanswered(scene: Scene, (width, height): (u16, u16), begin: Begin) -> Self {
-        let Begin { theme, depth, glyphs, read_only, remembered } = begin;
+        let Begin { theme, depth, glyphs, read_only, forwards, remembered } = begin;
         let theme = Theme::named(theme, depth, glyphs).unwrap();
-        let settings = Settings { theme, depth, glyphs, keys: BTreeMap::new(), read_only, remembered };
+        let settings =
+            Settings { theme, depth, glyphs, keys: BTreeMap::new(), read_only, forwards, leaves: false, only: None, remembered };
         let app = App::new(Arc::clone(&scene.world), now(), settings).unwrap();
         let mut driver = Self {
             app,
@@ -174,7 +186,7 @@ impl Driver {
             buffer: Buffer::empty(Rect::new(0, 0, width, height)),
             now: now(),
         };
-        let first = driver.app.start();
+        let first = driver.app.start((width, height));
         driver.settle(first);
         driver
     }
@@ -191,7 +203,7 @@ impl Driver {
             let mut next = Vec::new();
             for effect in waiting {
                 match effect {
-                    Effect::Refresh | Effect::CancelSweep | Effect::Remember(_) => self.effects.push(effect),
+                    Effect::Refresh | Effect::CancelSweep | Effect::Remember(_) | Effect::Session(_) => self.effects.push(effect),
                     asking if self.holding => self.held.push(asking),
                     asking => next.extend(self.perform(asking)),
                 }
@@ -300,6 +312,64 @@ impl Driver {
     pub fn world(&mut self, change: impl FnOnce(&mut World)) {
         self.scene = self.scene.with(change);
         self.outcome(Outcome::World(Arc::clone(&self.scene.world)));
+    }
+
+    /// What is open here changes, as `work` would tell it.
+    pub fn live(&mut self, change: impl FnOnce(&mut Live)) {
+        let mut live = (**self.app.live()).clone();
+        change(&mut live);
+        self.outcome(Outcome::Live(Arc::new(live)));
+    }
+
+    /// A session on the first node of an environment is open, and has said something.
+    pub fn session(&mut self, id: u64, environment: Environment, output: &str) -> Arc<SessionScreen> {
+        let estate = Arc::clone(&self.scene.world.estate);
+        let nodes = estate.regions.iter().flat_map(|r| &r.nodes).filter_map(|n| machines::by_id(&estate, &n.instance_id));
+        let machine = nodes.into_iter().find(|m| m.environment == Some(environment)).unwrap();
+        let screen = Arc::new(SessionScreen::new((self.buffer.area.width, self.buffer.area.height - 5)));
+        screen.with(|t| t.feed(output.as_bytes()));
+        let session = LiveSession {
+            id: LiveId(id),
+            machine,
+            reason: format!("INC-{id}"),
+            session_id: format!("jo-{id}"),
+            began: self.now,
+            state: State::Open,
+            notice: None,
+            unanswered: None,
+            recording: Some("/recordings/x.cast".into()),
+            screen: Arc::clone(&screen),
+        };
+        self.live(|live| live.sessions.push(session));
+        screen
+    }
+
+    /// A forward through the machine of the first session, in a state.
+    pub fn forward(&mut self, id: u64, state: State) {
+        let machine = self.app.live().sessions[0].machine.clone();
+        let wanted =
+            Forwarding { machine, reason: "INC-7".into(), host: Some("db.internal".into()), port: 5432, local: 0, lanes: 2 };
+        let forward = LiveForward {
+            id: LiveId(id),
+            wanted,
+            state,
+            local: "127.0.0.1:40001".into(),
+            lanes: 2,
+            open: 1,
+            opened: 7,
+            sent: 1_200,
+            received: 3_400_000,
+            notice: None,
+        };
+        self.live(|live| live.forwards.push(forward));
+    }
+
+    /// What was asked about sessions and forwards since the last time.
+    pub fn asked(&mut self) -> Vec<Ask> {
+        let (asks, rest) = std::mem::take(&mut self.effects).into_iter().partition(|e| matches!(e, Effect::Session(_)));
+        self.effects = rest;
+        let of = |effect| if let Effect::Session(ask) = effect { Some(ask) } else { None };
+        Vec::into_iter(asks).filter_map(of).collect()
     }
 
     pub fn event(&mut self, event: &Event) {

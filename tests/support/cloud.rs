@@ -12,6 +12,7 @@ use aws_config::retry::RetryConfig;
 use aws_credential_types::Credentials;
 use aws_credential_types::provider::SharedCredentialsProvider;
 use aws_types::region::Region;
+use bartizan::ssm::gateway::{Gateway, GatewayOptions};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
@@ -122,6 +123,20 @@ impl Cloud {
     /// Session Manager's state, to seed and to look at.
     pub fn nodes<T>(&self, work: impl FnOnce(&mut Nodes) -> T) -> T {
         work(&mut lock(&self.state.nodes))
+    }
+
+    /// Has sessions run on a loopback gateway.
+    pub fn open_sessions(&self, options: GatewayOptions) {
+        let runtime = self.runtime.as_ref().expect("test cloud: no runtime");
+        let (send, receive) = std::sync::mpsc::channel();
+        runtime.spawn(async move { send.send(Gateway::listen(options).await) });
+        let gateway = receive.recv().expect("test cloud: no gateway").expect("test cloud: no port for the gateway");
+        lock(&self.state.nodes).gateway = Some(gateway);
+    }
+
+    /// The gateway that sessions run on.
+    pub fn gateway<T>(&self, work: impl FnOnce(&Gateway) -> T) -> T {
+        work(lock(&self.state.nodes).gateway.as_ref().expect("test cloud: open_sessions was not called"))
     }
 
     /// What principals used, to seed.

@@ -1,13 +1,20 @@
-//! Session Manager's listings, which moto lacks: `DescribeInstanceInformation`, `DescribeSessions`, `GetConnectionStatus`.
-//! By the Systems Manager API reference. Seeded by the tests; it does no I/O.
+//! Session Manager, which moto lacks: its listings (`DescribeInstanceInformation`, `DescribeSessions`, `GetConnectionStatus`)
+//! and, with a loopback gateway behind it, sessions (`StartSession`, `ResumeSession`, `TerminateSession`) and their data keys
+//! (KMS's `GenerateDataKey`). By the API references. Seeded by the tests; what runs on a node is the gateway's matter.
 
 use super::wire::{Asked, Refusal};
+use bartizan::ssm::gateway::Gateway;
+use bartizan::ssm::service::{self, DataKeyRequest, StartRequest};
+use data_encoding::BASE64;
+use futures_util::FutureExt as _;
 use jiff::Timestamp;
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
 
 /// Where a node lives: (account, region).
 type Place = (String, String);
+/// What answers a request that changes something.
+type Change = fn(&mut Nodes, &Place, &Value) -> Result<Value, Refusal>;
 
 /// The managed nodes and sessions of all accounts and regions, as their API documents (times as epoch seconds).
 #[derive(Default)]
@@ -15,11 +22,22 @@ pub struct Nodes {
     nodes: BTreeMap<Place, Vec<Node>>,
     sessions: BTreeMap<Place, Vec<Value>>,
     generation: u64,
+    /// What sessions run on; none: they are refused.
+    pub gateway: Option<Gateway>,
 }
 
 struct Node {
     document: Value,
     tags: BTreeMap<String, String>,
+}
+
+/// The gateway's answer, which is there at once, with AWS's code taken out of its words.
+fn now<T>(answer: service::BoxFuture<'_, Result<T, service::ServiceError>>) -> Result<T, Refusal> {
+    let Some(answer) = answer.now_or_never() else { return Err(wrong("the gateway did not answer at once")) };
+    answer.map_err(|error| {
+        let (code, message) = error.message.split_once(": ").unwrap_or(("ValidationException", &error.message));
+        Refusal::new(400, code, message)
+    })
 }
 
 fn wrong(message: impl Into<String>) -> Refusal {
@@ -51,8 +69,18 @@ impl Nodes {
     }
 
     /// Answers a request, or `None` for what is left to moto.
-    pub fn answer(&self, asked: &Asked) -> Option<Result<Value, Refusal>> {
+    pub fn answer(&mut self, asked: &Asked) -> Option<Result<Value, Refusal>> {
         let place = (asked.account.clone(), asked.region.clone());
+        let change: Option<Change> = match asked.action.as_str() {
+            "StartSession" => Some(Self::start),
+            "ResumeSession" => Some(Self::resume),
+            "TerminateSession" => Some(Self::terminate),
+            "GenerateDataKey" => Some(Self::data_key),
+            _ => None,
+        };
+        if let Some(change) = change {
+            return Some(asked.json().and_then(|body| change(self, &place, &body)));
+        }
         let answer: fn(&Self, &Place, &Value) -> Result<Value, Refusal> = match asked.action.as_str() {
             "DescribeInstanceInformation" => Self::instances,
             "DescribeSessions" => Self::sessions,
@@ -129,6 +157,72 @@ impl Nodes {
         let node = self.nodes.get(place).into_iter().flatten().find(|node| node.document["InstanceId"] == target);
         let online = node.is_some_and(|node| node.document["PingStatus"] == "Online");
         Ok(json!({ "Target": target, "Status": if online { "connected" } else { "notconnected" } }))
+    }
+
+    fn gateway(&self) -> Result<&Gateway, Refusal> {
+        self.gateway.as_ref().ok_or_else(|| wrong("this test cloud has no gateway for sessions"))
+    }
+
+    fn start(&mut self, place: &Place, body: &Value) -> Result<Value, Refusal> {
+        let text = |name: &str| body[name].as_str().unwrap_or_default().to_owned();
+        let target = text("Target");
+        if self.connection(place, body)?["Status"] != "connected" {
+            return Err(Refusal::new(400, "TargetNotConnected", format!("{target} is not connected.")));
+        }
+        if text("Reason").chars().count() > 256 {
+            return Err(wrong("Reason must have length less than or equal to 256"));
+        }
+        let mut request = StartRequest { target: target.clone(), ..StartRequest::default() };
+        request.document = body["DocumentName"].as_str().map(str::to_owned);
+        request.reason = body["Reason"].as_str().map(str::to_owned);
+        for (name, values) in body["Parameters"].as_object().into_iter().flatten() {
+            let values = values.as_array().into_iter().flatten().filter_map(Value::as_str).map(str::to_owned).collect();
+            request.parameters.insert(name.clone(), values);
+        }
+        let started = now(self.gateway()?.service().start(&request))?;
+        self.add_session(
+            &place.0,
+            &place.1,
+            json!({
+                "SessionId": started.session_id, "Target": target, "Status": "Connected",
+                "StartDate": Timestamp::now().as_millisecond() as f64 / 1000.0, "Reason": text("Reason"),
+                "Owner": format!("arn:aws:iam::{}:user/test", place.0),
+                "DocumentName": request.document.as_deref().unwrap_or("SSM-SessionManagerRunShell"),
+            }),
+        );
+        let token = started.token.reveal();
+        Ok(json!({ "SessionId": started.session_id, "TokenValue": token, "StreamUrl": started.stream_url }))
+    }
+
+    fn resume(&mut self, _: &Place, body: &Value) -> Result<Value, Refusal> {
+        let id = body["SessionId"].as_str().unwrap_or_default();
+        let resumed = now(self.gateway()?.service().resume(id))?;
+        let token = resumed.token.as_ref().map_or("", |token| token.reveal());
+        Ok(json!({ "SessionId": id, "TokenValue": token, "StreamUrl": resumed.stream_url.unwrap_or_default() }))
+    }
+
+    fn terminate(&mut self, place: &Place, body: &Value) -> Result<Value, Refusal> {
+        let id = body["SessionId"].as_str().unwrap_or_default().to_owned();
+        now(self.gateway()?.service().terminate(&id))?;
+        for session in self.sessions.entry(place.clone()).or_default() {
+            if session["SessionId"] == id.as_str() {
+                session["Status"] = "Terminated".into();
+                session["EndDate"] = (Timestamp::now().as_millisecond() as f64 / 1000.0).into();
+            }
+        }
+        Ok(json!({ "SessionId": id }))
+    }
+
+    fn data_key(&mut self, _: &Place, body: &Value) -> Result<Value, Refusal> {
+        let key_id = body["KeyId"].as_str().unwrap_or_default().to_owned();
+        if body["NumberOfBytes"] != 64 {
+            return Err(wrong("a session's key has 64 bytes"));
+        }
+        let context = body["EncryptionContext"].as_object().into_iter().flatten();
+        let context = context.map(|(k, v)| (k.clone(), v.as_str().unwrap_or_default().to_owned())).collect();
+        let key = now(self.gateway()?.service().data_key(&DataKeyRequest { key_id: key_id.clone(), context }))?;
+        let (plain, encrypted) = (BASE64.encode(&key.plain), BASE64.encode(&key.encrypted));
+        Ok(json!({ "KeyId": key_id, "Plaintext": plain, "CiphertextBlob": encrypted }))
     }
 
     /// One page of rows under `field`. A token belongs to one listing and dies with `expire_tokens`.

@@ -9,7 +9,7 @@ use crate::console::action::{ACTIONS, row_of};
 use crate::console::app::{App, Over, SMALLEST};
 use crate::console::screen::Scroll;
 use crate::console::theme::{ASCII, Theme};
-use crate::console::views::{Canvas, VIEWS};
+use crate::console::views::{Canvas, VIEWS, inside_frame};
 use crate::console::widgets::scroller::{self, Line};
 use crate::console::widgets::{clear, frame, put, put_parts};
 use crate::model::guard::{self, Act};
@@ -80,16 +80,35 @@ impl App {
             put(buffer, x, y, area.width, &words, self.theme.style("ui.warning"));
             return Drawn::default();
         }
-        self.draw_header(buffer, Rect { height: 1, ..area });
-        self.draw_tabs(buffer, Rect { y: area.y + 1, height: 1, ..area });
-        let foot = area.bottom() - 1;
-        let line = self.theme.glyphs.horizontal.repeat(usize::from(area.width));
-        put(buffer, area.x, foot - 1, area.width, &line, self.theme.style("ui.border"));
-        self.draw_foot(buffer, Rect { y: foot, height: 1, ..area });
-        self.body = Rect::new(area.x, area.y + 2, area.width, foot - 1 - (area.y + 2));
-        let mut canvas = Canvas { buffer, theme: &self.theme, now: self.now, world: &self.world, cursor: None, scroll: None };
-        self.views[self.current].draw(self.body, &mut canvas);
+        self.screen = area;
+        self.body = inside_frame(area);
+        let fills = self.views[self.current].fills();
+        if !fills {
+            self.draw_header(buffer, Rect { height: 1, ..area });
+            self.draw_tabs(buffer, Rect { y: area.y + 1, height: 1, ..area });
+            let foot = area.bottom() - 1;
+            let line = self.theme.glyphs.horizontal.repeat(usize::from(area.width));
+            put(buffer, area.x, foot - 1, area.width, &line, self.theme.style("ui.border"));
+            self.draw_foot(buffer, Rect { y: foot, height: 1, ..area });
+        }
+        let place = if fills { area } else { self.body };
+        let mut canvas = Canvas {
+            buffer,
+            theme: &self.theme,
+            now: self.now,
+            world: &self.world,
+            live: &self.live,
+            cursor: None,
+            scroll: None,
+        };
+        self.views[self.current].draw(place, &mut canvas);
         let mut drawn = Drawn { cursor: canvas.cursor, scroll: canvas.scroll };
+        if let (true, Some((words, bad))) = (fills, &self.notice) {
+            // Without a foot it stands over the last line until the next key.
+            let last = Rect { y: area.bottom() - 1, height: 1, ..area };
+            clear(buffer, last, Style::default());
+            put(buffer, last.x + 1, last.y, last.width - 1, words, self.theme.style(if *bad { "ui.error" } else { "ui.notice" }));
+        }
         match &mut self.over {
             Some(Over::Palette(chooser, _)) => {
                 drawn = Drawn { cursor: Some(chooser.draw(buffer, self.body, &self.theme)), scroll: None };
@@ -107,6 +126,30 @@ impl App {
                 let hint = "enter answers   esc leaves it";
                 put(buffer, inside.x, inside.y + 3, inside.width, hint, theme.style("ui.muted"));
                 drawn = Drawn { cursor: Some(input.draw(buffer, field, theme.style("ui.filter"))), scroll: None };
+            }
+            Some(Over::Opener(dialog)) => {
+                drawn = Drawn { cursor: dialog.draw(buffer, self.body, &self.theme), scroll: None };
+            }
+            Some(Over::Leaving) => {
+                drawn = Drawn::default();
+                let theme = &self.theme;
+                let width = self.body.width.min(72);
+                let place = Rect::new(self.body.x + (self.body.width - width) / 2, self.body.y + 2, width, 5);
+                let inside = frame(buffer, place, "Leave?", &theme.glyphs, theme.style("ui.border"), theme.style("ui.title"));
+                let (sessions, forwards) = self.live.open();
+                let words = format!(
+                    "{sessions} session{} and {forwards} forward{} are open here.",
+                    if sessions == 1 { "" } else { "s" },
+                    if forwards == 1 { "" } else { "s" }
+                );
+                put(buffer, inside.x, inside.y, inside.width, &words, theme.style("ui.warning"));
+                let then = if self.leaves {
+                    "Sessions run on until AWS's idle timeout, forwards end with the console."
+                } else {
+                    "They end with the console."
+                };
+                put(buffer, inside.x, inside.y + 1, inside.width, then, theme.style("ui"));
+                put(buffer, inside.x, inside.y + 2, inside.width, "enter leaves   any other key stays", theme.style("ui.muted"));
             }
             Some(Over::Decide(dialog)) => {
                 drawn = Drawn { cursor: dialog.draw(buffer, self.body, &self.theme), scroll: None };
@@ -251,11 +294,18 @@ impl App {
             return;
         }
         let (key_style, word_style) = (self.theme.style("ui.hint.key"), self.theme.style("ui.hint"));
-        let help = self.keymap.keys_of("help").unwrap_or("?").to_owned();
-        let last = format!("{help} help");
+        let own = self.over.is_none() && self.views[self.current].hints().is_some();
+        let help = if own { String::new() } else { self.keymap.keys_of("help").unwrap_or("?").to_owned() };
+        let last = if own { String::new() } else { format!("{help} help") };
         let edge = area.right().saturating_sub(u16::try_from(text::width(&last)).unwrap_or(0) + 1);
         let mut x = area.x + 1;
+        let mut said: Vec<String> = Vec::new();
         for (keys, word) in self.hints() {
+            // The nearest scope has the key; what it hides further out is not hinted.
+            if said.contains(&keys) {
+                continue;
+            }
+            said.push(keys.clone());
             let width = u16::try_from(text::width(&keys) + text::width(word) + 3).unwrap_or(u16::MAX);
             if x.saturating_add(width) >= edge {
                 break;
@@ -264,7 +314,9 @@ impl App {
             x += put(buffer, x, area.y, width, word, word_style) + 2;
         }
         let used = put(buffer, edge, area.y, area.width, &help, key_style);
-        put(buffer, edge + used, area.y, area.width, " help", word_style);
+        if !own {
+            put(buffer, edge + used, area.y, area.width, " help", word_style);
+        }
     }
 
     /// Keys and words of what can be done here, most useful first.
@@ -273,6 +325,9 @@ impl App {
             return vec![("esc".into(), "back"), ("c".into(), "copy"), ("j k".into(), "scroll")];
         }
         let view = &self.views[self.current];
+        if let (None, Some(hints)) = (&self.over, view.hints()) {
+            return hints;
+        }
         let scopes = view.scopes();
         let overview = VIEWS[self.current].listings.is_empty();
         let wanted = ACTIONS.iter().filter(|row| !row.hint.is_empty() && row.name != "help" && scopes.contains(&row.scope));
@@ -280,10 +335,12 @@ impl App {
         // The overview has no rows to mark, group or export.
         let wanted = wanted.filter(|row| !overview || matches!(row.name, "open"));
         let decides = |scope: Scope| matches!(scope, Scope::Finding | Scope::Owned);
+        let opens = |scope: Scope| matches!(scope, Scope::Node | Scope::Machine);
         // What is refused here anyway is not offered.
         let refused = self.before(Act::Triage).filter(|before| before.ask == guard::Ask::Refuse);
         let closed = self.read_only || refused.is_some();
         let wanted = wanted.filter(|row| !closed || !decides(row.scope) || row.name == "mine");
+        let wanted = wanted.filter(|row| !self.read_only || !opens(row.scope));
         let mut wanted: Vec<_> = wanted.collect();
         // The way back stands early, where a narrow screen still shows it.
         if let Some(at) = wanted.iter().position(|row| row.name == "back") {
@@ -320,6 +377,9 @@ impl App {
                 Scope::Answer => "In the answer",
                 Scope::Finding => "On a finding",
                 Scope::Owned => "On an account or a principal",
+                Scope::Node => "On a node",
+                Scope::Machine => "On what has a machine behind it",
+                Scope::Live => "On what is open here",
                 Scope::Network => "In the network",
                 Scope::Diagram => "In the diagram",
                 Scope::Matrix => "In the trust matrix",

@@ -13,7 +13,7 @@ use ratatui::layout::{Position, Rect};
 use serde_json::{Value as Json, json};
 
 use crate::catalog::detail::{self, Link};
-use crate::catalog::{Listing, ListingId, exposures, parse_sort};
+use crate::catalog::{Listing, ListingId, exposures, machines, parse_sort};
 use crate::console::action::Action;
 use crate::console::action::Scope;
 use crate::console::decide::Target;
@@ -31,6 +31,7 @@ use crate::listing::segment::Cell;
 use crate::message::{Answer, Effect, On, Opened, Slot, Ticket};
 use crate::model::arn::{Arn, ResourceRef};
 use crate::model::decision::{Subject, person};
+use crate::model::node::Machine;
 use crate::text;
 use crate::world::World;
 
@@ -182,12 +183,18 @@ impl Browse {
             // A queue leads to its findings and nowhere else.
             None if self.listing.id == ListingId::Queues => &[Scope::List, Scope::Moving, Scope::Global],
             None => match self.decides() {
-                Some(Scope::Finding) => &[Scope::List, Scope::Finding, Scope::Row, Scope::Moving, Scope::Global],
+                Some(Scope::Finding) => &[Scope::List, Scope::Finding, Scope::Machine, Scope::Row, Scope::Moving, Scope::Global],
+                Some(Scope::Node) => &[Scope::List, Scope::Node, Scope::Machine, Scope::Row, Scope::Moving, Scope::Global],
+                Some(Scope::Machine) => &[Scope::List, Scope::Machine, Scope::Row, Scope::Moving, Scope::Global],
                 Some(_) => &[Scope::List, Scope::Owned, Scope::Row, Scope::Moving, Scope::Global],
                 None => &[Scope::List, Scope::Row, Scope::Moving, Scope::Global],
             },
             Some((open, _)) if open.layer == Layer::Detail => match self.decides() {
-                Some(Scope::Finding) => &[Scope::Detail, Scope::Finding, Scope::Row, Scope::Moving, Scope::Global],
+                Some(Scope::Finding) => {
+                    &[Scope::Detail, Scope::Finding, Scope::Machine, Scope::Row, Scope::Moving, Scope::Global]
+                }
+                Some(Scope::Node) => &[Scope::Detail, Scope::Node, Scope::Machine, Scope::Row, Scope::Moving, Scope::Global],
+                Some(Scope::Machine) => &[Scope::Detail, Scope::Machine, Scope::Row, Scope::Moving, Scope::Global],
                 Some(_) => &[Scope::Detail, Scope::Owned, Scope::Row, Scope::Moving, Scope::Global],
                 None => &[Scope::Detail, Scope::Row, Scope::Moving, Scope::Global],
             },
@@ -195,13 +202,31 @@ impl Browse {
         }
     }
 
-    /// What can be decided on these rows.
+    /// What can be decided on these rows, or done with them.
     fn decides(&self) -> Option<Scope> {
         match self.listing.id {
             ListingId::Findings => Some(Scope::Finding),
             ListingId::Accounts | ListingId::Principals => Some(Scope::Owned),
+            ListingId::Nodes => Some(Scope::Node),
+            ListingId::Instances | ListingId::Interfaces | ListingId::Sessions => Some(Scope::Machine),
             _ => None,
         }
+    }
+
+    /// The machine behind the row under the cursor.
+    pub fn machine(&self, world: &World) -> Result<Machine, String> {
+        let (index, row) = self.row_here().ok_or("There is no row here to open a session on.")?;
+        if self.listing.id == ListingId::Findings {
+            let resource = ResourceRef::new(self.text_of(index, row, "resource"), self.text_of(index, row, "type"));
+            return machines::of_resource(&world.estate, &resource);
+        }
+        machines::behind(&world.estate, self.listing.id, &self.text_of(index, row, "id"))
+    }
+
+    /// What a session on the machine behind the row is opened for, where the row is a finding: its key and title.
+    pub fn cause(&self) -> Option<(u64, String)> {
+        let (index, row) = self.row_here().filter(|_| self.listing.id == ListingId::Findings)?;
+        Some((index.key(row)?, self.text_of(index, row, "title")))
     }
 
     /// The account of the row under the cursor, by id.

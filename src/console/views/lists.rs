@@ -13,6 +13,7 @@ use crate::console::views::{Canvas, Context, Location, Request, View};
 use crate::console::widgets::put;
 use crate::console::widgets::scroller::wrap;
 use crate::message::{Answer, Slot, Ticket};
+use crate::model::node::Machine;
 use crate::text;
 use crate::world::World;
 
@@ -38,6 +39,24 @@ impl Lists {
     pub fn outlined(mut self, field: &str) -> Self {
         self.lists.iter_mut().for_each(|list| list.outline_by(field));
         self
+    }
+
+    /// Shows the list with this place.
+    pub fn select(&mut self, n: usize) {
+        self.current = n.min(self.lists.len().saturating_sub(1));
+    }
+
+    /// A list's name and how many rows it has.
+    pub fn label(&self, n: usize, world: &World) -> String {
+        let Some(list) = self.lists.get(n) else { return String::new() };
+        let rows = world.index(list.listing()).rows();
+        format!("{} {}", list.listing().get().title, text::count(rows as u64))
+    }
+
+    /// Draws the list on screen alone.
+    pub fn draw_current(&mut self, body: Rect, canvas: &mut Canvas<'_>) {
+        self.body = body;
+        self.list().draw(body, canvas);
     }
 
     /// The listing on screen.
@@ -104,6 +123,14 @@ impl View for Lists {
         self.lists[self.current].target(world)
     }
 
+    fn cause(&self) -> Option<(u64, String)> {
+        self.lists[self.current].cause()
+    }
+
+    fn machine(&self, world: &World) -> Result<Machine, String> {
+        self.lists[self.current].machine(world)
+    }
+
     fn refresh(&mut self, cx: &mut Context<'_>) -> Vec<Request> {
         self.list().refresh(cx)
     }
@@ -112,10 +139,8 @@ impl View for Lists {
         let mut body = area;
         if self.lists.len() > 1 {
             let mut x = area.x + 1;
-            for (n, list) in self.lists.iter().enumerate() {
-                let listing = list.listing().get();
-                let rows = canvas.world.index(list.listing()).rows();
-                let label = format!("{} {}", listing.title, text::count(rows as u64));
+            for n in 0..self.lists.len() {
+                let label = self.label(n, canvas.world);
                 let style = canvas.theme.style(if n == self.current { "ui.tab.active" } else { "ui.tab" });
                 let room = area.right().saturating_sub(x);
                 x += put(canvas.buffer, x, area.y, room, &label, style) + 3;
@@ -125,8 +150,7 @@ impl View for Lists {
         if self.lists[0].listing() == ListingId::Coverage {
             body = problems(body, canvas);
         }
-        self.body = body;
-        self.list().draw(body, canvas);
+        self.draw_current(body, canvas);
     }
 
     fn go(&mut self, to: &Location, cx: &mut Context<'_>) -> Vec<Request> {

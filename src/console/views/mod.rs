@@ -9,10 +9,10 @@ pub mod findings;
 pub mod iam;
 pub mod lists;
 pub mod network;
-pub mod nodes;
 pub mod opened;
 pub mod overview;
 pub mod queues;
+pub mod sessions;
 
 use std::sync::Arc;
 
@@ -28,7 +28,9 @@ use crate::console::action::Scope;
 use crate::console::decide::Target;
 use crate::console::screen::Scroll;
 use crate::console::theme::Theme;
+use crate::message::session::{Live, LiveId};
 use crate::message::{Answer, Effect, Slot, Ticket};
+use crate::model::node::Machine;
 use crate::world::World;
 
 /// A view as tabs, palette and tests know it.
@@ -50,26 +52,40 @@ pub const VIEWS: &[Declared] = &[
     accounts::DECLARED,
     iam::DECLARED,
     network::DECLARED,
-    nodes::DECLARED,
+    sessions::DECLARED,
     coverage::DECLARED,
 ];
 
 /// What a view may look at.
 pub struct Context<'a> {
     pub world: &'a Arc<World>,
+    /// Sessions and forwards that are open here.
+    pub live: &'a Arc<Live>,
+    /// The whole terminal.
+    pub screen: Rect,
     pub now: Timestamp,
     pub tickets: &'a mut Tickets,
 }
 
+/// Where a view stands in the frame: below header and tabs, above the line and the foot.
+pub fn inside_frame(screen: Rect) -> Rect {
+    Rect { y: screen.y + 2, height: screen.height.saturating_sub(4), ..screen }
+}
+
 /// Numbers for askings.
 #[derive(Debug, Default)]
-pub struct Tickets(u64);
+pub struct Tickets(u64, u64);
 
 impl Tickets {
     /// The next ticket of a slot.
     pub fn take(&mut self, slot: Slot) -> Ticket {
         self.0 += 1;
         Ticket { slot, number: self.0 }
+    }
+    /// The number of the next session or forward.
+    pub fn live(&mut self) -> LiveId {
+        self.1 += 1;
+        LiveId(self.1)
     }
 }
 
@@ -84,6 +100,7 @@ pub struct Location {
 
 /// What a view wants done.
 #[derive(Debug)]
+#[expect(clippy::large_enum_variant, reason = "made one at a time and taken at once")]
 pub enum Request {
     Effect(Effect),
     Go(Location),
@@ -100,6 +117,7 @@ pub struct Canvas<'a> {
     pub theme: &'a Theme,
     pub now: Timestamp,
     pub world: &'a Arc<World>,
+    pub live: &'a Arc<Live>,
     /// Where the terminal's cursor shows, if anywhere.
     pub cursor: Option<Position>,
     /// Rows that moved as a block since the last frame.
@@ -135,6 +153,39 @@ pub trait View {
     fn is_deep(&self) -> bool;
     /// What would be decided on here; none where there is nothing.
     fn target(&self, _world: &World) -> Option<Target> {
+        None
+    }
+    /// The machine behind what is under the cursor.
+    ///
+    /// # Errors
+    /// In words: there is none.
+    fn machine(&self, _world: &World) -> Result<Machine, String> {
+        Err("There is no machine here to open a session on.".into())
+    }
+    /// The finding under the cursor, by its row's key and title.
+    fn cause(&self) -> Option<(u64, String)> {
+        None
+    }
+    /// Shows a session and gives it the keyboard.
+    fn attach(&mut self, _id: LiveId, _cx: &mut Context<'_>) -> Vec<Request> {
+        Vec::new()
+    }
+    /// A session is all there is, from the start to the end.
+    fn alone(&mut self, _id: LiveId) {}
+    /// The size that a session has in a terminal of this size.
+    fn size(&self, screen: Rect) -> (u16, u16) {
+        (screen.width, screen.height)
+    }
+    /// The terminal has another size.
+    fn resized(&mut self, _cx: &mut Context<'_>) -> Vec<Request> {
+        Vec::new()
+    }
+    /// Whether it takes the whole terminal, without a frame.
+    fn fills(&self) -> bool {
+        false
+    }
+    /// Keys and words for the foot, where they are not those of the keymap.
+    fn hints(&self) -> Option<Vec<(String, &'static str)>> {
         None
     }
     /// The id of the account that the row here belongs to; none where there is no row.

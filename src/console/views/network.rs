@@ -22,6 +22,7 @@ use crate::console::views::network::way::WayPane;
 use crate::console::views::{Canvas, Context, Declared, Location, Request, View};
 use crate::console::widgets::{clear, put};
 use crate::message::{Answer, Slot, Ticket};
+use crate::model::node::Machine;
 use crate::network::diagram::Zoom;
 use crate::network::picture::Picture;
 use crate::network::zoom::place_of;
@@ -135,6 +136,13 @@ impl NetworkView {
 
 /// The scopes of a list in this view: panes can be opened from it.
 fn with_panes(scopes: &'static [Scope]) -> &'static [Scope] {
+    if scopes.contains(&Scope::Machine) {
+        // Interfaces: there may be an instance behind one.
+        return match scopes.first() {
+            Some(Scope::Detail) => &[Scope::Detail, Scope::Network, Scope::Machine, Scope::Row, Scope::Moving, Scope::Global],
+            _ => &[Scope::List, Scope::Network, Scope::Machine, Scope::Row, Scope::Moving, Scope::Global],
+        };
+    }
     match (scopes.first(), scopes.contains(&Scope::Row)) {
         (Some(Scope::List), true) => &[Scope::List, Scope::Network, Scope::Row, Scope::Moving, Scope::Global],
         (Some(Scope::List), false) => &[Scope::List, Scope::Network, Scope::Moving, Scope::Global],
@@ -259,6 +267,10 @@ impl View for NetworkView {
 
     fn is_deep(&self) -> bool {
         self.pane.is_some() || self.lists.is_deep()
+    }
+
+    fn machine(&self, world: &World) -> Result<Machine, String> {
+        if self.pane.is_some() { Err("There is no row here to open a session on.".into()) } else { self.lists.machine(world) }
     }
 
     fn target(&self, world: &World) -> Option<Target> {

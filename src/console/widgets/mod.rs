@@ -5,6 +5,7 @@ pub mod chooser;
 pub mod input;
 pub mod scroller;
 pub mod table;
+pub mod terminal;
 
 use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;

@@ -1,0 +1,233 @@
+//! The record of sessions: entries in the ledger at start and end, and recordings written as the session happens. It does
+//! not decide whether one is recorded.
+
+use std::fs::{self, OpenOptions};
+use std::io::{self, BufWriter};
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, OnceLock};
+use std::time::{Duration, Instant};
+
+use bytes::Bytes;
+use jiff::Timestamp;
+use tokio::sync::mpsc;
+use tokio::task::JoinHandle;
+
+use crate::formats::asciicast::{Header, Recorder, Seal};
+use crate::message::session::Size;
+use crate::model::account::Caller;
+use crate::model::decision::{Decision, Hash};
+use crate::model::node::Machine;
+use crate::work::desk::Desk;
+
+/// Pieces that may wait for the disk before the session waits too.
+const WAITING: usize = 256;
+
+/// The desk as it opens.
+pub type AtDesk = Arc<OnceLock<Result<Arc<Desk>, String>>>;
+
+/// How a session is told in the ledger.
+#[derive(Debug, Clone)]
+pub struct Told {
+    pub machine: Machine,
+    /// `shell`, `command`, `forward`, `proxy`.
+    pub mode: &'static str,
+    pub detail: String,
+    pub document: String,
+    pub reason: String,
+    /// By its row's key.
+    pub finding: Option<u64>,
+}
+
+/// How it ended.
+#[derive(Debug, Clone, Default)]
+pub struct Ended {
+    /// `ended`, `lost`, `terminated`, `failed`, `left`.
+    pub outcome: &'static str,
+    pub said: String,
+    pub recording: Option<String>,
+    pub took: Duration,
+    pub received: u64,
+    pub sent: u64,
+}
+
+/// The book that sessions are written into.
+#[derive(Clone)]
+pub struct Book(AtDesk);
+
+impl Book {
+    pub fn new(desk: AtDesk) -> Self {
+        Self(desk)
+    }
+
+    fn desk(&self) -> Result<Arc<Desk>, String> {
+        let desk = self.0.get().cloned().unwrap_or_else(|| Err("it is still being opened".into()));
+        desk.map_err(|why| format!("The ledger does not take the session: {why}"))
+    }
+
+    async fn write(&self, caller: &Caller, id: &str, decision: Decision, reason: &str) -> Result<(), String> {
+        let desk = self.desk()?;
+        let written = desk.session(caller, id, decision, reason).await;
+        written.map_err(|error| format!("The ledger does not take the session: {error}"))
+    }
+
+    /// Writes a session's start. Where this fails there must be no session.
+    ///
+    /// # Errors
+    /// In words, why the ledger does not take it.
+    pub async fn start(&self, caller: &Caller, id: &str, told: &Told) -> Result<(), String> {
+        let mut finding = None;
+        if let Some(key) = told.finding {
+            let library = Arc::clone(self.desk()?.library());
+            let read = tokio::task::spawn_blocking(move || library.read().some(&[key])).await;
+            // A finding that is gone by now is not named; the reason still says what it was.
+            finding = read.ok().and_then(Result::ok).and_then(|found| found.first().map(|(finding, _)| finding.key));
+        }
+        let decision = Decision::SessionStart {
+            node: told.machine.id.clone(),
+            account: told.machine.account.clone(),
+            region: told.machine.region.clone(),
+            mode: told.mode.to_owned(),
+            detail: told.detail.clone(),
+            document: told.document.clone(),
+            finding,
+        };
+        self.write(caller, id, decision, &told.reason).await
+    }
+
+    /// Writes a session's end.
+    ///
+    /// # Errors
+    /// In words, why the ledger does not take it.
+    pub async fn end(&self, caller: &Caller, id: &str, ended: Ended) -> Result<(), String> {
+        // JSON's numbers are whole up to 2^53 in the ledger's form.
+        let bytes = |n: u64| n.min((1 << 53) - 1);
+        let decision = Decision::SessionEnd {
+            outcome: ended.outcome.to_owned(),
+            recording: ended.recording,
+            seconds: ended.took.as_secs(),
+            received: bytes(ended.received),
+            sent: bytes(ended.sent),
+            said: ended.said.chars().take(1_000).collect(),
+        };
+        self.write(caller, id, decision, "").await
+    }
+}
+
+#[derive(Debug)]
+enum Piece {
+    Output(Duration, Bytes),
+    Input(Duration, Vec<u8>),
+    Resize(Duration, Size),
+    Marker(Duration, String),
+}
+
+/// A recording under way. Clones write into the same one.
+#[derive(Clone)]
+pub struct Writer {
+    pieces: mpsc::Sender<Piece>,
+    began: Instant,
+}
+
+/// The other end of a recording: its file, and its seal when all writers are gone.
+pub struct Recording {
+    pub path: PathBuf,
+    written: JoinHandle<io::Result<Seal>>,
+}
+
+/// Begins a recording in a directory of the user's own; nobody else may read it.
+///
+/// # Errors
+/// In words, where the file cannot be made.
+pub fn begin(
+    directory: &Path,
+    machine: &Machine,
+    session_id: &str,
+    (columns, rows): Size,
+    keystrokes: bool,
+) -> Result<(Writer, Recording), String> {
+    let now = Timestamp::now();
+    let safe = |text: &str| -> String {
+        text.chars().map(|c| if c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.') { c } else { '_' }).take(80).collect()
+    };
+    let name = format!("{}-{}-{}.cast", now.strftime("%Y%m%dT%H%M%SZ"), safe(&machine.name), safe(session_id));
+    let path = directory.join(name);
+    let failed = |error: io::Error| {
+        format!("The session must be recorded, and {} cannot be written: {error}; see sessions.recordings.", path.display())
+    };
+    fs::create_dir_all(directory).map_err(failed)?;
+    let mut options = OpenOptions::new();
+    options.write(true).create_new(true);
+    #[cfg(unix)]
+    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+    let file = options.open(&path).map_err(failed)?;
+    let title = format!("{} in {}", machine.name, machine.account_name);
+    let header = Header::new(columns, rows, u64::try_from(now.as_second()).unwrap_or(0), &title);
+    let mut recorder = Recorder::new(BufWriter::new(file), &header, keystrokes).map_err(failed)?;
+    let (pieces, mut queue) = mpsc::channel(WAITING);
+    let began = Instant::now();
+    let written = tokio::task::spawn_blocking(move || {
+        loop {
+            let piece = match queue.try_recv() {
+                Ok(piece) => piece,
+                Err(_) => {
+                    // What has happened is on the disk before the next thing is waited for.
+                    recorder.flush()?;
+                    let Some(piece) = queue.blocking_recv() else { break };
+                    piece
+                }
+            };
+            match piece {
+                Piece::Output(at, bytes) => recorder.output(at, &bytes)?,
+                Piece::Input(at, bytes) => recorder.input(at, &bytes)?,
+                Piece::Resize(at, (columns, rows)) => recorder.resize(at, columns, rows)?,
+                Piece::Marker(at, text) => recorder.marker(at, &text)?,
+            }
+        }
+        let (seal, file) = recorder.finish(began.elapsed())?;
+        file.into_inner().map_err(io::IntoInnerError::into_error)?.sync_all()?;
+        Ok(seal)
+    });
+    Ok((Writer { pieces, began }, Recording { path, written }))
+}
+
+impl Writer {
+    async fn put(&self, piece: Piece) -> Result<(), String> {
+        self.pieces.send(piece).await.map_err(|_| "the recording could not be written".to_owned())
+    }
+    /// Output of the node.
+    ///
+    /// # Errors
+    /// The recording is broken: the disk is full, for example.
+    pub async fn output(&self, bytes: Bytes) -> Result<(), String> {
+        self.put(Piece::Output(self.began.elapsed(), bytes)).await
+    }
+    /// What was typed; kept only where that is configured.
+    ///
+    /// # Errors
+    /// As [`Writer::output`].
+    pub async fn input(&self, bytes: Vec<u8>) -> Result<(), String> {
+        self.put(Piece::Input(self.began.elapsed(), bytes)).await
+    }
+    /// Another size; left out where the disk lags behind.
+    pub fn resize(&self, size: Size) {
+        let _ = self.pieces.try_send(Piece::Resize(self.began.elapsed(), size));
+    }
+    /// A remark; left out where the disk lags behind.
+    pub fn marker(&self, text: &str) {
+        let _ = self.pieces.try_send(Piece::Marker(self.began.elapsed(), text.to_owned()));
+    }
+}
+
+impl Recording {
+    /// Waits until everything is on the disk; the file's digest. All writers have to be gone.
+    ///
+    /// # Errors
+    /// In words, what kept it from being written.
+    pub async fn seal(self) -> Result<String, String> {
+        match self.written.await {
+            Ok(Ok(seal)) => Ok(Hash(seal.sha256).to_string()),
+            Ok(Err(error)) => Err(format!("the recording {} could not be written: {error}", self.path.display())),
+            Err(error) => std::panic::resume_unwind(error.into_panic()),
+        }
+    }
+}

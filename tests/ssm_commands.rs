@@ -1,0 +1,472 @@
+//! `bartizan ssm` as a whole: the built program against the test cloud, whose sessions run on the loopback gateway. Shells
+//! are typed into through a real pseudo-terminal; forwards and proxies carry real TCP.
+#![cfg(unix)]
+#![allow(clippy::unwrap_used, clippy::expect_used, reason = "tests")]
+
+mod support;
+
+use std::fs;
+use std::io::{BufRead as _, BufReader, Read as _, Write as _};
+use std::net::{TcpListener, TcpStream};
+use std::path::PathBuf;
+use std::process::{Child, Command, Output, Stdio};
+use std::sync::mpsc::{Receiver, channel};
+use std::time::{Duration, Instant};
+
+use bartizan::ssm::gateway::GatewayOptions;
+use portable_pty::{CommandBuilder, MasterPty, PtySize, native_pty_system};
+use serde_json::{Value, json};
+use support::{Cloud, Fault, Rule};
+use tempfile::TempDir;
+
+const REGION: &str = "eu-west-1";
+/// The one account of these clouds; nobody classified it, and its name is its id.
+const ACCOUNT: &str = "123456789012";
+const PATIENCE: Duration = Duration::from_secs(60);
+
+/// A cloud with three nodes, and a home for the program.
+struct Place {
+    cloud: Cloud,
+    home: TempDir,
+}
+
+impl Place {
+    fn new(options: GatewayOptions) -> Self {
+        let cloud = Cloud::with(support::Options { managed_policies: false });
+        cloud.nodes(|nodes| {
+            let node = |id: &str, name: &str, ping: &str| {
+                json!({"InstanceId": id, "PingStatus": ping, "ComputerName": name, "PlatformType": "Linux",
+                       "IPAddress": "10.0.0.7", "LastPingDateTime": 1_773_450_000.0, "AgentVersion": "3.3.987.0"})
+            };
+            nodes.add_node(ACCOUNT, REGION, node("i-0aaaaaaaaaaaaaaaa", "web", "Online"), &[]);
+            nodes.add_node(ACCOUNT, REGION, node("i-0bbbbbbbbbbbbbbbb", "twin", "Online"), &[]);
+            nodes.add_node(ACCOUNT, REGION, node("i-0cccccccccccccccc", "twin", "ConnectionLost"), &[]);
+        });
+        let home = tempfile::tempdir().unwrap();
+        cloud.open_sessions(GatewayOptions { directory: Some(home.path().to_owned()), ..options });
+        Self { cloud, home }
+    }
+
+    fn environment(&self) -> Vec<(String, String)> {
+        let mut all: Vec<(String, String)> = self.cloud.environment(REGION).into_iter().map(|(k, v)| (k.to_owned(), v)).collect();
+        all.push(("HOME".into(), self.home.path().display().to_string()));
+        all.push(("LANG".into(), "C.UTF-8".into()));
+        all.push(("PATH".into(), std::env::var("PATH").unwrap_or_default()));
+        all
+    }
+
+    fn command(&self, args: &[&str]) -> Command {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_bartizan"));
+        command.env_clear().envs(self.environment()).args(args).args(["--single-account", "-r", REGION]);
+        command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        command
+    }
+
+    /// Runs it to its end: exit code, standard output, standard error.
+    fn run(&self, args: &[&str]) -> (i32, String, String) {
+        let Output { status, stdout, stderr } = self.command(args).output().unwrap();
+        let text = |bytes| String::from_utf8(bytes).unwrap();
+        (status.code().unwrap_or(-1), text(stdout), text(stderr))
+    }
+
+    /// The ledger's entries, exported.
+    fn entries(&self) -> Vec<Value> {
+        let (code, out, err) = self.run(&["ledger", "export"]);
+        assert_eq!(code, 0, "{err}");
+        let lines = out.lines().map(|line| serde_json::from_str::<Value>(line).unwrap());
+        lines.filter(|entry| entry["kind"].is_string()).collect()
+    }
+
+    /// Recordings, each with its text.
+    fn recordings(&self) -> Vec<(PathBuf, String)> {
+        let directory = self.home.path().join(".local/share/bartizan/recordings");
+        let files = fs::read_dir(directory).into_iter().flatten().map(|f| f.unwrap().path());
+        files.map(|path| (path.clone(), fs::read_to_string(path).unwrap())).collect()
+    }
+
+    fn digest(path: &PathBuf) -> String {
+        let out = Command::new("sha256sum").arg(path).output().unwrap();
+        String::from_utf8(out.stdout).unwrap().split(' ').next().unwrap().to_owned()
+    }
+}
+
+const WHY: [&str; 2] = ["--reason", "INC-1 disk full"];
+
+#[test]
+fn a_command_has_its_own_exit_code_and_streams_and_stands_on_the_record() {
+    let place = Place::new(GatewayOptions::default());
+    let mut args = vec!["ssm", "run", "web"];
+    args.extend(WHY);
+    args.extend(["--", "echo out; echo err >&2; exit 7"]);
+    let (code, out, err) = place.run(&args);
+    assert_eq!((code, out.as_str()), (7, "out\n"), "{err}");
+    assert!(err.contains("err\n"), "{err}");
+    let started = place.cloud.gateway(|g| g.started());
+    assert_eq!(started[0].reason.as_deref(), Some("INC-1 disk full"));
+    assert_eq!(started[0].target, "i-0aaaaaaaaaaaaaaaa");
+
+    let entries = place.entries();
+    let kinds: Vec<&str> = entries.iter().map(|e| e["kind"].as_str().unwrap()).collect();
+    assert_eq!(kinds, ["session-start", "session-end"]);
+    let (start, end) = (&entries[0], &entries[1]);
+    assert_eq!(start["reason"], "INC-1 disk full");
+    assert_eq!(start["content"]["node"], "i-0aaaaaaaaaaaaaaaa");
+    assert_eq!(start["content"]["document"], "AWS-StartNonInteractiveCommand");
+    assert_eq!(start["subject"], end["subject"]);
+    assert_eq!(end["content"]["said"], "exit code 7");
+    let recordings = place.recordings();
+    assert_eq!(recordings.len(), 1);
+    assert_eq!(end["content"]["recording"], Place::digest(&recordings[0].0));
+    assert!(recordings[0].1.contains("out"), "{}", recordings[0].1);
+    assert_eq!(place.run(&["ledger", "verify"]).0, 0);
+
+    let (code, out, err) = place.run(&["ssm", "list", "-o", "json"]);
+    assert!(code == 0 || code == 3, "{err}");
+    let rows: Vec<Value> = serde_json::from_str(&out).unwrap();
+    assert_eq!(rows.len(), 1, "{rows:?}");
+    assert_eq!((&rows[0]["in_aws"], &rows[0]["in_ledger"], &rows[0]["mode"]), (&json!(true), &json!(true), &json!("command")));
+    let (code, text, _) = place.run(&["ssm", "replay", &recordings[0].0.display().to_string()]);
+    let mut lines: Vec<&str> = text.lines().collect();
+    lines.sort_unstable();
+    assert_eq!((code, lines), (0, vec!["err", "out"]), "{text}");
+}
+
+#[test]
+fn wrong_askings_open_nothing_and_say_why() {
+    let place = Place::new(GatewayOptions::default());
+    let refused = |args: &[&str], words: &[&str]| {
+        let (code, out, err) = place.run(args);
+        assert_ne!(code, 0, "{args:?}");
+        assert_eq!(out, "");
+        for word in words {
+            assert!(err.contains(word), "{word:?} is not said to {args:?}: {err}");
+        }
+    };
+    let why = WHY[1];
+    refused(&["ssm", "run", "web", "--", "true"], &["needs a reason", "--reason"]);
+    refused(&["ssm", "run", "nobody", "--reason", why, "--", "true"], &["no node is called \"nobody\"", "list nodes"]);
+    refused(
+        &["ssm", "run", "twin", "--reason", why, "--", "true"],
+        &["names 2 machines", "i-0bbbbbbbbbbbbbbbb", "i-0cccccccccccccccc"],
+    );
+    refused(&["ssm", "run", "i-0cccccccccccccccc", "--reason", why, "--", "true"], &["has not answered", "TargetNotConnected"]);
+    refused(&["ssm", "run", "web", "--reason", why, "--no-record", "--", "true"], &["always recorded", "must_record"]);
+    refused(&["ssm", "run", "web", "--reason", why, "--read-only", "--", "true"], &["read-only"]);
+    refused(&["ssm", "shell", "web", "--reason", why], &["needs a terminal", "ssm run"]);
+    refused(&["ssm", "forward", "web", "--reason", why], &["no saved forward"]);
+    refused(&["ssm", "forward", "web", "nonsense:x", "--reason", why], &["no destination"]);
+    refused(&["ssm", "replay", "/nonexistent.cast"], &["could not open"]);
+    let taken = TcpListener::bind("127.0.0.1:0").unwrap();
+    let port = taken.local_addr().unwrap().port().to_string();
+    refused(
+        &["ssm", "forward", "web", "80", "--local", &port, "--reason", why],
+        &["cannot be listened on", "choose another port"],
+    );
+    refused(&["ssm", "forward", "web", "169.254.169.254:80", "--reason", why], &["forbidden"]);
+    assert_eq!(place.cloud.gateway(|g| g.open_sessions()), Vec::<String>::new());
+
+    place.cloud.fault(Rule::new(Fault::AccessDenied).action("StartSession"));
+    refused(&["ssm", "run", "web", "--reason", why, "--", "true"], &["not authorized", "bartizan permissions"]);
+    assert!(place.entries().iter().all(|e| e["kind"] != "session-start" || e["content"]["mode"] == "forward"));
+}
+
+#[test]
+fn guardrails_ask_and_refuse() {
+    let place = Place::new(GatewayOptions::default());
+    let config = place.home.path().join("config.toml");
+    let run = |rails: &str, more: &[&str]| {
+        fs::write(&config, rails).unwrap();
+        let path = config.display().to_string();
+        let mut args = vec!["ssm", "run", "web", "--config", &path, "--reason", "INC-1"];
+        args.extend(more);
+        args.extend(["--", "true"]);
+        place.run(&args)
+    };
+    let typed = "[[guard]]\nacts = [\"sessions\"]\nask = \"type\"\nwhy = \"it is holy\"\n";
+    let (code, _, err) = run(typed, &[]);
+    assert!(code != 0 && err.contains("it is holy") && err.contains("--confirm"), "{err}");
+    let (code, _, err) = run(typed, &["--confirm", "another"]);
+    assert_ne!(code, 0, "{err}");
+    let (code, _, err) = run(typed, &["--confirm", ACCOUNT]);
+    assert_eq!(code, 0, "{err}");
+    let (code, _, err) = run("[[guard]]\nask = \"refuse\"\nwhy = \"never\"\n", &["--confirm", ACCOUNT]);
+    assert!(code != 0 && err.contains("never"), "{err}");
+    assert_eq!(place.cloud.gateway(|g| g.started().len()), 1);
+}
+
+/// A server that sends back what it gets.
+fn echo_server() -> u16 {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let port = listener.local_addr().unwrap().port();
+    std::thread::spawn(move || {
+        for tcp in listener.incoming().flatten() {
+            std::thread::spawn(move || {
+                let (mut read, mut write) = (tcp.try_clone().unwrap(), tcp);
+                let _ = std::io::copy(&mut read, &mut write);
+            });
+        }
+    });
+    port
+}
+
+/// A program that runs until it is told to stop.
+struct Running(Child);
+
+impl Running {
+    fn stop(mut self, signal: &str) -> (i32, String) {
+        assert!(Command::new("kill").args(["-s", signal, &self.0.id().to_string()]).status().unwrap().success());
+        let end = Instant::now() + PATIENCE;
+        let status = loop {
+            if let Some(status) = self.0.try_wait().unwrap() {
+                break status;
+            }
+            assert!(Instant::now() < end, "it does not stop");
+            std::thread::yield_now();
+        };
+        let mut err = String::new();
+        self.0.stderr.take().unwrap().read_to_string(&mut err).unwrap();
+        (status.code().unwrap_or(-1), err)
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+    }
+}
+
+#[test]
+fn a_forward_carries_connections_until_it_is_stopped() {
+    let place = Place::new(GatewayOptions::default());
+    let config = place.home.path().join("config.toml");
+    let port = echo_server();
+    fs::write(
+        &config,
+        format!("[sessions.forwards.echo]\nnode = \"web\"\nhost = \"localhost\"\nport = {port}\nlanes = 2\nreason = \"saved\"\n"),
+    )
+    .unwrap();
+    let mut child = place.command(&["ssm", "forward", "echo", "--config", &config.display().to_string()]).spawn().unwrap();
+    let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
+    let running = Running(child);
+    let local = lines.next().expect("it ended before it listened").unwrap();
+    for n in 0..3 {
+        let mut tcp = TcpStream::connect(&local).unwrap();
+        tcp.set_read_timeout(Some(PATIENCE)).unwrap();
+        let text = format!("hello {n}");
+        tcp.write_all(text.as_bytes()).unwrap();
+        let mut back = vec![0; text.len()];
+        tcp.read_exact(&mut back).unwrap();
+        assert_eq!(back, text.as_bytes());
+    }
+    let (code, err) = running.stop("INT");
+    assert_eq!(code, 0, "{err}");
+    assert!(err.contains(&format!("leads to localhost:{port}")), "{err}");
+    let entries = place.entries();
+    let of = |kind: &str| entries.iter().filter(|e| e["kind"] == kind).count();
+    assert_eq!((of("session-start"), of("session-end")), (2, 2), "one of each for each lane: {entries:#?}");
+    assert!(entries.iter().any(|e| e["content"]["mode"] == "forward" && e["reason"] == "saved"));
+    assert!(entries.iter().any(|e| e["content"]["received"].as_u64() >= Some(21)));
+}
+
+#[test]
+fn a_proxy_carries_a_byte_stream_as_openssh_wants_it() {
+    let place = Place::new(GatewayOptions::default());
+    let port = echo_server().to_string();
+    let mut command = place.command(&["ssm", "proxy", "web", &port, "--reason", "ssh"]);
+    let mut child = command.stdin(Stdio::piped()).spawn().unwrap();
+    let mut input = child.stdin.take().unwrap();
+    let bytes: Vec<u8> = (0..200_000u32).map(|n| (n * 7 % 251) as u8).collect();
+    let sent = bytes.clone();
+    let writer = std::thread::spawn(move || {
+        input.write_all(&sent).unwrap();
+        input
+    });
+    let mut back = vec![0; bytes.len()];
+    child.stdout.as_mut().unwrap().read_exact(&mut back).unwrap();
+    assert!(back == bytes, "the bytes differ");
+    drop(writer.join().unwrap());
+    let status = child.wait().unwrap();
+    let mut err = String::new();
+    child.stderr.take().unwrap().read_to_string(&mut err).unwrap();
+    assert!(status.success(), "{err}");
+    let entries = place.entries();
+    assert_eq!(entries.last().unwrap()["kind"], "session-end");
+    assert_eq!(entries[0]["content"]["document"], "AWS-StartSSHSession");
+}
+
+/// The program in a terminal.
+struct Screen {
+    child: Box<dyn portable_pty::Child + Send + Sync>,
+    master: Box<dyn MasterPty + Send>,
+    keys: Box<dyn std::io::Write + Send>,
+    arriving: Receiver<Vec<u8>>,
+    stream: Vec<u8>,
+    screen: vt100::Parser,
+}
+
+fn cells(n: u16) -> std::num::NonZeroU16 {
+    std::num::NonZeroU16::new(n).unwrap()
+}
+
+impl Screen {
+    fn open(place: &Place, args: &[&str], (cols, rows): (u16, u16)) -> Self {
+        let pair = native_pty_system().openpty(PtySize { rows, cols, pixel_width: 0, pixel_height: 0 }).unwrap();
+        let mut command = CommandBuilder::new(env!("CARGO_BIN_EXE_bartizan"));
+        command.args(args);
+        command.args(["--single-account", "-r", REGION, "--theme", "dark"]);
+        command.env_clear();
+        for (name, value) in place.environment() {
+            command.env(name, value);
+        }
+        command.env("TERM", "xterm-256color");
+        command.cwd(place.home.path());
+        let child = pair.slave.spawn_command(command).unwrap();
+        drop(pair.slave);
+        let mut reader = pair.master.try_clone_reader().unwrap();
+        let keys = pair.master.take_writer().unwrap();
+        let (arrived, arriving) = channel();
+        std::thread::spawn(move || {
+            let mut chunk = [0; 65_536];
+            while let Ok(n @ 1..) = reader.read(&mut chunk) {
+                if arrived.send(chunk[..n].to_vec()).is_err() {
+                    return;
+                }
+            }
+        });
+        let screen = vt100::Parser::new(cells(rows), cells(cols), 0);
+        Self { child, master: pair.master, keys, arriving, stream: Vec::new(), screen }
+    }
+
+    /// Waits for the shell's prompt, whoever runs it.
+    fn prompts(&mut self) {
+        self.until("a prompt", |text| text.contains("$ ") || text.contains("# ") || text.trim_end().ends_with(['$', '#']));
+    }
+
+    fn shows(&mut self, words: &str) {
+        self.until(words, |text| text.contains(words));
+    }
+
+    fn until(&mut self, what: &str, holds: impl Fn(&str) -> bool) {
+        let end = Instant::now() + PATIENCE;
+        while !holds(&self.screen.screen().contents()) {
+            assert!(Instant::now() < end, "{what:?} did not come:\n{}", self.screen.screen().contents());
+            if let Ok(bytes) = self.arriving.recv_timeout(Duration::from_millis(100)) {
+                self.screen.process(&bytes);
+                self.stream.extend_from_slice(&bytes);
+            }
+        }
+    }
+
+    fn types(&mut self, keys: &str) {
+        self.keys.write_all(keys.as_bytes()).unwrap();
+        self.keys.flush().unwrap();
+    }
+
+    /// Waits for the program's end; its exit code and last words.
+    fn end(&mut self) -> (u32, String) {
+        let end = Instant::now() + PATIENCE;
+        loop {
+            if let Ok(bytes) = self.arriving.recv_timeout(Duration::from_millis(20)) {
+                self.screen.process(&bytes);
+                self.stream.extend_from_slice(&bytes);
+            }
+            if let Some(status) = self.child.try_wait().unwrap() {
+                while let Ok(bytes) = self.arriving.recv_timeout(Duration::from_millis(200)) {
+                    self.screen.process(&bytes);
+                    self.stream.extend_from_slice(&bytes);
+                }
+                return (status.exit_code(), self.screen.screen().contents());
+            }
+            assert!(Instant::now() < end, "it does not end:\n{}", self.screen.screen().contents());
+        }
+    }
+}
+
+#[test]
+fn a_shell_has_the_right_size_takes_keys_survives_a_cut_and_ends_with_its_node() {
+    let place = Place::new(GatewayOptions::default());
+    let mut screen = Screen::open(&place, &["ssm", "shell", "web", "--reason", "INC-2"], (100, 30));
+    screen.prompts();
+    screen.types("stty size; echo re''ady\r");
+    screen.shows("ready");
+    screen.shows("30 100");
+    screen.master.resize(PtySize { rows: 20, cols: 80, pixel_width: 0, pixel_height: 0 }).unwrap();
+    screen.screen.screen_mut().set_size(cells(20), cells(80));
+    // The signal and what is typed come by different ways: it is asked until the size is there.
+    screen.types("until stty size | grep '^20 80$'; do sleep 0.1; done; echo si''zed\r");
+    screen.shows("sized");
+    // The connection is cut without a word; what is typed meanwhile is not lost.
+    let id = place.cloud.gateway(|g| g.open_sessions())[0].clone();
+    place.cloud.gateway(|g| g.cut(&id));
+    screen.types("echo still''alive\r");
+    screen.shows("stillalive");
+    assert!(place.cloud.counts()["ssm:ResumeSession"] >= 1);
+    // Hostile output reaches the emulator, never this terminal.
+    screen.types("printf '\\033]52;c;aGk=\\007\\033]0;ti''tle\\007\\033[?1049hA\\033[?1049l'; echo safe''ly\r");
+    screen.shows("safely");
+    let raw = String::from_utf8_lossy(&screen.stream).into_owned();
+    assert!(!raw.contains("\x1b]52;c;aGk=") && !raw.contains("title\x07"), "an escape sequence of the node passed");
+    screen.types("exit\r");
+    let (code, last) = screen.end();
+    assert_eq!(code, 0, "{last}");
+    assert!(last.contains("recorded in"), "{last}");
+    let entries = place.entries();
+    assert_eq!(entries.last().unwrap()["content"]["outcome"], "ended");
+    let recordings = place.recordings();
+    assert_eq!(entries.last().unwrap()["content"]["recording"], Place::digest(&recordings[0].0));
+    assert!(recordings[0].1.contains("connection lost"), "{}", recordings[0].1);
+    let (_, text, _) = place.run(&["ssm", "replay", "--text", &recordings[0].0.display().to_string()]);
+    assert!(text.contains("ready") && text.contains("stillalive") && !text.contains('\u{1b}'), "{text}");
+}
+
+#[test]
+fn escapes_end_a_shell_and_a_hang_up_leaves_nothing_behind() {
+    let place = Place::new(GatewayOptions::default());
+    let mut screen = Screen::open(&place, &["ssm", "shell", "web", "--reason", "INC-3"], (80, 24));
+    screen.prompts();
+    screen.types("~?");
+    screen.shows("end the session");
+    screen.types(" ");
+    screen.types("\r~.");
+    let (code, last) = screen.end();
+    assert_eq!(code, 0, "{last}");
+    assert_eq!(place.cloud.gateway(|g| g.open_sessions()), Vec::<String>::new());
+    let mut screen = Screen::open(&place, &["ssm", "shell", "web", "--reason", "INC-4"], (80, 24));
+    screen.prompts();
+    let id = screen.child.process_id().unwrap().to_string();
+    assert!(Command::new("kill").args(["-s", "HUP", &id]).status().unwrap().success());
+    screen.end();
+    assert_eq!(place.cloud.gateway(|g| g.open_sessions()), Vec::<String>::new());
+    let entries = place.entries();
+    let of = |kind: &str| entries.iter().filter(|e| e["kind"] == kind).count();
+    assert_eq!((of("session-start"), of("session-end")), (2, 2), "{entries:#?}");
+}
+
+#[test]
+fn an_encrypted_shell_asks_kms_and_says_when_it_is_denied() {
+    let place = Place::new(GatewayOptions { kms_key: Some("alias/sessions".into()), ..GatewayOptions::default() });
+    let mut screen = Screen::open(&place, &["ssm", "shell", "web", "--reason", "INC-5"], (80, 24));
+    screen.prompts();
+    screen.types("echo encry''pted; exit\r");
+    let (code, last) = screen.end();
+    assert_eq!(code, 0, "{last}");
+    assert_eq!(place.cloud.counts()["kms:GenerateDataKey"], 1);
+    let (_, text, _) = place.run(&["ssm", "replay", "--text", &place.recordings()[0].0.display().to_string()]);
+    assert!(text.contains("encrypted"), "{text}");
+    place.cloud.fault(Rule::new(Fault::AccessDenied).action("GenerateDataKey"));
+    let mut screen = Screen::open(&place, &["ssm", "shell", "web", "--reason", "INC-6"], (80, 24));
+    let (code, last) = screen.end();
+    assert!(code != 0 && last.contains("GenerateDataKey"), "{last}");
+    let said = place.entries().last().unwrap()["content"]["said"].as_str().unwrap().to_owned();
+    assert!(said.contains("GenerateDataKey"), "{said}");
+}
+
+#[test]
+fn a_session_that_the_ledger_does_not_take_does_not_happen() {
+    let place = Place::new(GatewayOptions::default());
+    let nowhere = format!("sqlite://{}/none/such/ledger.db", place.home.path().join("config.toml").display());
+    fs::write(place.home.path().join("config.toml"), "").unwrap();
+    let (code, out, err) = place.run(&["ssm", "run", "web", "--reason", "x", "--ledger", &nowhere, "--", "echo ran"]);
+    assert!(code != 0 && out.is_empty(), "{err}");
+    assert_eq!(place.cloud.gateway(|g| g.open_sessions()), Vec::<String>::new());
+}
