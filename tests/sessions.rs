@@ -355,7 +355,7 @@ fn saved_forwards_stand_in_the_palette() {
     assert_eq!(wanted.destination(), "80");
     let saved = bartizan::message::session::Saved {
         name: "web".into(),
-        node: wanted.machine.id.clone(),
+        node: wanted.machine.id,
         reason: "r".into(),
         host: None,
         port: 80,
