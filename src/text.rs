@@ -124,12 +124,13 @@ pub fn count(n: u64) -> String {
     out
 }
 
-/// A span of time in one short word, largest unit only: `12s`, `3h`, `45d`, `2y`. Negative spans carry a minus.
+/// A span of time in one short word, largest unit only: `<1m`, `3h`, `45d`, `2y`. Negative spans of a minute and more carry a minus.
 pub fn span(seconds: i64) -> String {
     let sign = if seconds < 0 { "−" } else { "" };
     let s = seconds.unsigned_abs();
     let (n, unit) = match s {
-        0..60 => (s, "s"),
+        // Seconds would change on screen with every key.
+        0..60 => return "<1m".to_owned(),
         60..3_600 => (s / 60, "m"),
         3_600..86_400 => (s / 3_600, "h"),
         86_400..63_072_000 => (s / 86_400, "d"),
@@ -168,7 +169,7 @@ mod tests {
         assert_eq!(count(0), "0");
         assert_eq!(count(18_311), "18,311");
         assert_eq!(count(1_000_000), "1,000,000");
-        assert_eq!(span(59), "59s");
+        assert_eq!((span(59), span(-3)), ("<1m".into(), "<1m".into()));
         assert_eq!(span(3 * 3_600 + 5), "3h");
         assert_eq!(span(-7_200), "−2h");
         assert_eq!(span(86_400 * 800), "2y");

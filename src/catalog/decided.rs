@@ -17,7 +17,7 @@ use crate::model::finding::{Compliance, Finding, FindingKey, RecordState, Severi
 use crate::triage::inherit::{Origin, Owned};
 use crate::triage::policy::Policy;
 use crate::triage::projection::Projection;
-use crate::triage::queues::{self, Item};
+use crate::triage::queues::{self, Item, Share};
 use crate::triage::rules::Facts;
 use crate::triage::sla;
 use crate::triage::state::{HoldKind, Name, Return, State};
@@ -69,8 +69,7 @@ impl Layer {
         };
         let rules = Rules::new(decisions);
         let jobs: Vec<(&str, &Arc<Segment>)> = base.segments().collect();
-        // A row laid costs what some fifty rows looked at cost.
-        let made = threads::spread(threads::count(base.rows() * 50), jobs, |(name, segment)| {
+        let made = threads::spread(threads::count(base.rows() * LAID), jobs, |(name, segment)| {
             still(name, segment).unwrap_or_else(|| Arc::new(rules.lay(segment)))
         });
         for ((name, segment), made) in base.segments().zip(&made) {
@@ -79,6 +78,9 @@ impl Layer {
         base.with_columns(&*FIELD_IDS, made)
     }
 }
+
+/// A row laid, or counted, costs what so many rows looked at cost.
+const LAID: usize = 50;
 
 static FIELD_IDS: LazyLock<[FieldId; 10]> = LazyLock::new(|| FIELDS.map(field));
 /// The decided fields alone.
@@ -280,35 +282,25 @@ pub fn board(base: &Index, shown: &Index, decisions: &Decisions, now: Timestamp)
         .iter()
         .filter_map(|(s, state)| if let Subject::Finding(k) = s { Some((k.short(), state)) } else { None })
         .collect();
-    let mut owners: Vec<String> = Vec::new();
-    let mut places: HashMap<String, usize> = HashMap::new();
-    let mut rows: Vec<(Facts<'static>, Option<&State>, usize)> = Vec::with_capacity(base.rows());
-    for ((_, of), (_, made)) in base.segments().zip(shown.segments()) {
+    let count = |(of, made): (&Arc<Segment>, &Arc<Segment>)| {
         let source = Source::new(of);
-        // A segment is one account's, so its rows mostly have one owner.
-        let mut last: Option<(String, usize)> = None;
+        let mut share = Share::default();
         for row in 0..of.rows() {
             let key = of.key(row).unwrap_or_default();
             let cell = made.cell(row, source.owner);
-            let owner = cell.members().next().filter(|owner| *owner != "unowned").unwrap_or_default();
-            let place = match &last {
-                Some((name, place)) if name == owner => *place,
-                _ => {
-                    let place = *places.entry(owner.to_owned()).or_insert_with(|| {
-                        owners.push(owner.to_owned());
-                        owners.len() - 1
-                    });
-                    last = Some((owner.to_owned(), place));
-                    place
-                }
-            };
-            rows.push((source.facts(row, key, true), findings.get(&key).copied(), place));
+            let owner = cell.members().next().filter(|owner| *owner != "unowned");
+            let owned = Owned { owner, origin: Origin::Unowned };
+            share.add(
+                &decisions.policy,
+                &Item { facts: source.facts(row, key, true), state: findings.get(&key).copied(), owned },
+                now,
+            );
         }
-    }
-    let owned = |place: usize| {
-        let owner = owners[place].as_str();
-        Owned { owner: (!owner.is_empty()).then_some(owner), origin: Origin::Unowned }
+        share
     };
-    let items = rows.iter().map(|(facts, state, place)| Item { facts: *facts, state: *state, owned: owned(*place) });
-    queues::board(&decisions.policy, items, now)
+    let jobs: Vec<_> = base.segments().zip(shown.segments()).map(|((_, of), (_, made))| (of, made)).collect();
+    let shares = threads::spread(threads::count(base.rows() * LAID), jobs, count);
+    let mut all = Share::default();
+    shares.into_iter().for_each(|share| all.merge(share));
+    all.board()
 }

@@ -75,19 +75,68 @@ struct Tally {
 
 /// Counts every finding into its team's and its assignee's queue.
 pub fn board<'a>(policy: &Policy, items: impl IntoIterator<Item = Item<'a>>, now: Timestamp) -> Board {
-    let mut teams: HashMap<&str, Tally> = HashMap::new();
-    let mut people: HashMap<&str, Tally> = HashMap::new();
-    let mut all = Tally::default();
-    for item in items {
-        let one = count(policy, &item, now);
-        all.add(&one);
-        teams.entry(item.owned.owner.unwrap_or_default()).or_default().add(&one);
+    let mut share = Share::default();
+    items.into_iter().for_each(|item| share.add(policy, &item, now));
+    share.board()
+}
+
+/// Queues of some of the findings: shares that were counted apart add up to a board.
+#[derive(Default)]
+pub struct Share {
+    teams: Named,
+    people: Named,
+    all: Tally,
+}
+
+impl Share {
+    /// Counts one finding.
+    pub fn add(&mut self, policy: &Policy, item: &Item<'_>, now: Timestamp) {
+        let one = count(policy, item, now);
+        self.all.add(&one);
+        self.teams.of(item.owned.owner.unwrap_or_default()).add(&one);
         if let Some(person) = item.state.and_then(|s| s.assignee.as_deref()) {
-            people.entry(person).or_default().add(&one);
+            self.people.of(person).add(&one);
         }
     }
-    let finish = |all: HashMap<&str, Tally>| all.into_iter().map(|(name, t)| (name.to_owned(), t.finish())).collect();
-    Board { teams: finish(teams), people: finish(people), all: all.finish() }
+
+    /// Takes in what was counted elsewhere.
+    pub fn merge(&mut self, other: Self) {
+        self.all.merge(other.all);
+        self.teams.merge(other.teams);
+        self.people.merge(other.people);
+    }
+
+    /// The queues of all that was counted.
+    pub fn board(self) -> Board {
+        Board { teams: self.teams.finish(), people: self.people.finish(), all: self.all.finish() }
+    }
+}
+
+/// Tallies by name.
+#[derive(Default)]
+struct Named {
+    places: HashMap<String, usize>,
+    tallies: Vec<Tally>,
+}
+
+impl Named {
+    /// The tally of a name, which is written out once and not for each finding.
+    fn of(&mut self, name: &str) -> &mut Tally {
+        let place = self.places.get(name).copied().unwrap_or_else(|| {
+            self.places.insert(name.to_owned(), self.tallies.len());
+            self.tallies.push(Tally::default());
+            self.tallies.len() - 1
+        });
+        &mut self.tallies[place]
+    }
+    fn merge(&mut self, mut other: Self) {
+        for (name, place) in other.places {
+            self.of(&name).merge(std::mem::take(&mut other.tallies[place]));
+        }
+    }
+    fn finish(mut self) -> BTreeMap<String, Queue> {
+        self.places.into_iter().map(|(name, place)| (name, std::mem::take(&mut self.tallies[place]).finish())).collect()
+    }
 }
 
 /// What one finding adds.
@@ -171,6 +220,25 @@ impl Tally {
         }
         self.claims.extend(one.claim);
         self.resolves.extend(one.resolve);
+    }
+    fn merge(&mut self, other: Self) {
+        let (q, o) = (&mut self.queue, other.queue);
+        for (here, there) in [
+            (&mut q.open, o.open),
+            (&mut q.unclaimed, o.unclaimed),
+            (&mut q.overdue, o.overdue),
+            (&mut q.due_soon, o.due_soon),
+            (&mut q.pending, o.pending),
+            (&mut q.accepted, o.accepted),
+            (&mut q.expiring, o.expiring),
+            (&mut q.returned, o.returned),
+        ] {
+            *here += there;
+        }
+        q.by_severity.iter_mut().zip(o.by_severity).for_each(|(here, there)| *here += there);
+        q.ageing.iter_mut().zip(o.ageing).for_each(|(here, there)| *here += there);
+        self.claims.extend(other.claims);
+        self.resolves.extend(other.resolves);
     }
     fn finish(mut self) -> Queue {
         self.queue.to_claim = spread(self.claims);
