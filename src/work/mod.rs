@@ -46,6 +46,9 @@ use crate::world::{Origin, World};
 /// Outcomes that may wait for the console before work waits too.
 const WAITING: usize = 256;
 
+/// How long what follows the first screen waits for it at most: both cores are the first screen's until then.
+const FIRST_SCREEN: Duration = Duration::from_millis(200);
+
 /// How long the end waits for a delivery that is under way.
 const LAST_DELIVERY: Duration = Duration::from_secs(1);
 
@@ -119,6 +122,12 @@ async fn open_desk(
     }
 }
 
+/// Begins what follows the first screen once that has what it asked for, or nobody asks for anything.
+async fn after_first_screen(mut answered: watch::Receiver<bool>, work: impl Future<Output = ()>) {
+    let _ = tokio::time::timeout(FIRST_SCREEN, answered.wait_for(|answered| *answered)).await;
+    work.await;
+}
+
 async fn serve(
     opened: Opened,
     config: Config,
@@ -142,19 +151,16 @@ async fn serve(
         }
     };
     library.show(Seen { estate: Arc::clone(&world.estate), findings: world.index(ListingId::Findings).clone() });
-    let painter = tokio::spawn(picture::follow(Arc::clone(&library), library.seen(), changes.clone()));
+    let (answered, first) = watch::channel(false);
+    let painting = picture::follow(Arc::clone(&library), library.seen(), changes.clone());
+    let painter = tokio::spawn(after_first_screen(first.clone(), painting));
     let mut sweeper = Sweeper::start(supply, pace, Arc::clone(&library), changes.clone(), connected);
     let mut details: HashMap<Slot, AbortHandle> = HashMap::new();
     let mut running: HashMap<Slot, Cancel> = HashMap::new();
     let desk: Arc<OnceLock<Result<Arc<Desk>, String>>> = Arc::default();
-    let follow = tokio::spawn(open_desk(
-        keeping.ledger.clone(),
-        Arc::clone(&library),
-        read_only,
-        Arc::clone(&desk),
-        hubs.clone(),
-        changes.clone(),
-    ));
+    let ledger = keeping.ledger.clone();
+    let opening = open_desk(ledger, Arc::clone(&library), read_only, Arc::clone(&desk), hubs.clone(), changes.clone());
+    let follow = tokio::spawn(after_first_screen(first, opening));
     let book = Book::new(Arc::clone(&desk));
     let sessions = Sessions::new(way, book, config.sessions.clone(), directory.join("recordings"), outcomes.clone());
     loop {
@@ -289,11 +295,12 @@ async fn serve(
                 if let Some(older) = running.insert(slot, cancel.clone()) {
                     older.cancel();
                 }
-                let (library, outcomes) = (Arc::clone(&library), outcomes.clone());
+                let (library, outcomes, answered) = (Arc::clone(&library), outcomes.clone(), answered.clone());
                 tokio::task::spawn_blocking(move || {
                     if let Some(outcome) = perform::perform(asking, &library, Timestamp::now(), &cancel) {
                         let _ = outcomes.blocking_send(outcome);
                     }
+                    answered.send_replace(true);
                 });
             }
         }
