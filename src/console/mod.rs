@@ -9,5 +9,6 @@ pub mod replay;
 pub mod run;
 pub mod screen;
 pub mod theme;
+pub mod tickets;
 pub mod views;
 pub mod widgets;

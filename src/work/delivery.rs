@@ -27,9 +27,9 @@ use crate::ledger::store::Append;
 use crate::model::decision::{Actor, Decision, Entry, Subject};
 use crate::model::finding::{FindingKey, RecordState, Status};
 use crate::text;
+use crate::work::change::Change;
 use crate::work::delivery::fields::{Known, Latest, Place};
 use crate::work::delivery::hubs::{Hubs, Way};
-use crate::work::keeper::Change;
 use crate::work::perform::Library;
 
 /// For how long a delivery in hand is nobody else's.

@@ -13,24 +13,20 @@ use tokio::time::Instant;
 
 use crate::cache::{Cache, Context};
 use crate::catalog::decided::Changed;
-use crate::listing::index::Index;
 use crate::listing::query::Cancel;
 use crate::message::Outcome;
 use crate::model::account::{Account, Caller, Organization};
-use crate::model::coverage::Coverage;
 use crate::model::estate::Estate;
-use crate::model::finding::Finding;
 use crate::model::network::Network;
-use crate::model::node::{Node, Session};
 use crate::model::principal::Identity;
-use crate::network::picture::Picture;
 use crate::work::behind::Seen;
+use crate::work::change::Change;
 use crate::work::judge::{self, Judged};
 use crate::work::perform::Library;
 use crate::work::picture;
 use crate::work::source;
 use crate::work::store::{Documents, Origin};
-use crate::world::{Loading, Progress, World};
+use crate::world::World;
 
 /// The least time between two published worlds.
 const PUBLISH: Duration = Duration::from_millis(250);
@@ -40,85 +36,6 @@ const SAVE: Duration = Duration::from_secs(5);
 const JUDGE: Duration = Duration::from_millis(500);
 /// Changes that may wait before a sweep waits too.
 const WAITING: usize = 64;
-
-/// What a sweep, a tick of the demo or a cache brings.
-#[derive(Debug)]
-pub enum Change {
-    Caller(Caller),
-    /// `whole`: these are all there are; what is known of others is of accounts that have left.
-    Accounts {
-        organization: Option<Organization>,
-        accounts: Vec<Account>,
-        whole: bool,
-    },
-    /// `whole`: every question behind it was answered; else lists that came empty keep what was known.
-    Identity {
-        identity: Box<Identity>,
-        whole: bool,
-    },
-    Network {
-        account: String,
-        region: String,
-        network: Box<Network>,
-        whole: bool,
-    },
-    Nodes {
-        account: String,
-        region: String,
-        nodes: Vec<Node>,
-        whole: bool,
-    },
-    /// One node, in place of the one with its id.
-    Node {
-        account: String,
-        region: String,
-        node: Box<Node>,
-    },
-    Sessions {
-        account: String,
-        region: String,
-        sessions: Vec<Session>,
-        whole: bool,
-    },
-    Session {
-        account: String,
-        region: String,
-        session: Box<Session>,
-    },
-    /// Findings at the accounts and regions they name.
-    Findings {
-        findings: Vec<Finding>,
-        origin: Origin,
-    },
-    /// Every finding of these places was read: what was not among them is gone.
-    Reconciled {
-        places: Vec<(String, String)>,
-        seen: Arc<HashSet<u64>>,
-    },
-    /// Rows that the cache has loaded so far, ahead of the store.
-    Preview(Index),
-    /// The cache has loaded all.
-    Loaded,
-    Coverage(Vec<Coverage>),
-    /// Something was decided.
-    Decided(Changed),
-    /// The network engine has a new picture.
-    Painted(Arc<Estate>, Arc<Picture>),
-    Loading(Loading),
-    Progress(Option<Progress>),
-    /// Something that stays among the problems.
-    Problem(String),
-    /// AWS is tried anew: what kept it shut before is no problem until it is met again.
-    Opening,
-    /// What keeps AWS, or a part of it, shut.
-    Shut(String),
-    Notice {
-        text: String,
-        bad: bool,
-    },
-    /// Everything up to here is to be saved and published now; the sender learns when it is.
-    Settle(tokio::sync::oneshot::Sender<Arc<World>>),
-}
 
 /// The one owner.
 pub struct Keeper {
@@ -613,6 +530,7 @@ mod tests {
     use crate::catalog::ListingId;
     use crate::formats::asff;
     use crate::model::attribution::Rules;
+    use crate::model::finding::Finding;
     use crate::triage::policy::Policy;
     use crate::work::store::Store;
     use crate::world::Origin as From;

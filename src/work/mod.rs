@@ -2,6 +2,7 @@
 //! tasks, their cancelling and their reports; it draws nothing and decides nothing about findings.
 
 pub mod behind;
+pub mod change;
 pub mod delivery;
 pub mod desk;
 pub mod handover;
@@ -31,10 +32,11 @@ use crate::ledger;
 use crate::listing::query::Cancel;
 use crate::message::{Answer, Effect, Outcome, Settled, Slot};
 use crate::work::behind::Seen;
+use crate::work::change::Change;
 use crate::work::delivery::Delivery;
 use crate::work::delivery::hubs::Hubs;
 use crate::work::desk::Desk;
-use crate::work::keeper::{Change, Keeper};
+use crate::work::keeper::Keeper;
 use crate::work::perform::Library;
 use crate::work::sessions::Sessions;
 use crate::work::sessions::record::Book;

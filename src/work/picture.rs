@@ -14,7 +14,7 @@ use crate::model::coverage::Outcome;
 use crate::model::estate::Estate;
 use crate::network::picture::Picture;
 use crate::work::behind::{Machines, Seen, machines};
-use crate::work::keeper::Change;
+use crate::work::change::Change;
 use crate::work::perform::Library;
 
 /// The least time between two pictures; a long one is followed by a longer rest.

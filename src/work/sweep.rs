@@ -23,7 +23,7 @@ use crate::demo::Organization;
 use crate::model::account::Account;
 use crate::model::coverage::{Coverage, Outcome};
 use crate::model::principal::Identity;
-use crate::work::keeper::Change;
+use crate::work::change::Change;
 use crate::work::perform::Library;
 use crate::work::store::{Origin, Store};
 use crate::world::{Loading, Progress};

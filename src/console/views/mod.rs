@@ -28,8 +28,9 @@ use crate::console::action::Scope;
 use crate::console::decide::Target;
 use crate::console::screen::Scroll;
 use crate::console::theme::Theme;
+use crate::console::tickets::Tickets;
 use crate::message::session::{Live, LiveId};
-use crate::message::{Answer, Effect, Slot, Ticket};
+use crate::message::{Answer, Effect, Ticket};
 use crate::model::node::Machine;
 use crate::world::World;
 
@@ -70,23 +71,6 @@ pub struct Context<'a> {
 /// Where a view stands in the frame: below header and tabs, above the line and the foot.
 pub fn inside_frame(screen: Rect) -> Rect {
     Rect { y: screen.y + 2, height: screen.height.saturating_sub(4), ..screen }
-}
-
-/// Numbers for askings.
-#[derive(Debug, Default)]
-pub struct Tickets(u64, u64);
-
-impl Tickets {
-    /// The next ticket of a slot.
-    pub fn take(&mut self, slot: Slot) -> Ticket {
-        self.0 += 1;
-        Ticket { slot, number: self.0 }
-    }
-    /// The number of the next session or forward.
-    pub fn live(&mut self) -> LiveId {
-        self.1 += 1;
-        LiveId(self.1)
-    }
 }
 
 /// A place to go: rows of a listing.

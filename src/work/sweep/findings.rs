@@ -16,7 +16,7 @@ use crate::aws::securityhub::{Query, aggregation, findings};
 use crate::formats::asff;
 use crate::model::coverage::{Coverage, Outcome};
 use crate::model::finding::{Finding, Severity};
-use crate::work::keeper::Change;
+use crate::work::change::Change;
 use crate::work::store::Origin;
 use crate::work::sweep::{Entered, Marks};
 
