@@ -3,92 +3,20 @@
 #![cfg(unix)]
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "tests")]
 
+#[path = "ssm_support/place.rs"]
+mod place;
 mod support;
 
 use std::fs;
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::net::{TcpListener, TcpStream};
-use std::path::PathBuf;
-use std::process::{Child, Command, Output, Stdio};
-use std::sync::mpsc::{Receiver, channel};
-use std::time::{Duration, Instant};
+use std::process::{Command, Stdio};
 
 use bartizan::ssm::gateway::GatewayOptions;
-use portable_pty::{CommandBuilder, MasterPty, PtySize, native_pty_system};
+use place::{ACCOUNT, PATIENCE, Place, Running, Screen, cells, echo_server};
+use portable_pty::PtySize;
 use serde_json::{Value, json};
-use support::{Cloud, Fault, Rule};
-use tempfile::TempDir;
-
-const REGION: &str = "eu-west-1";
-/// The one account of these clouds; nobody classified it, and its name is its id.
-const ACCOUNT: &str = "123456789012";
-const PATIENCE: Duration = Duration::from_secs(60);
-
-/// A cloud with three nodes, and a home for the program.
-struct Place {
-    cloud: Cloud,
-    home: TempDir,
-}
-
-impl Place {
-    fn new(options: GatewayOptions) -> Self {
-        let cloud = Cloud::with(support::Options { managed_policies: false });
-        cloud.nodes(|nodes| {
-            let node = |id: &str, name: &str, ping: &str| {
-                json!({"InstanceId": id, "PingStatus": ping, "ComputerName": name, "PlatformType": "Linux",
-                       "IPAddress": "10.0.0.7", "LastPingDateTime": 1_773_450_000.0, "AgentVersion": "3.3.987.0"})
-            };
-            nodes.add_node(ACCOUNT, REGION, node("i-0aaaaaaaaaaaaaaaa", "web", "Online"), &[]);
-            nodes.add_node(ACCOUNT, REGION, node("i-0bbbbbbbbbbbbbbbb", "twin", "Online"), &[]);
-            nodes.add_node(ACCOUNT, REGION, node("i-0cccccccccccccccc", "twin", "ConnectionLost"), &[]);
-        });
-        let home = tempfile::tempdir().unwrap();
-        cloud.open_sessions(GatewayOptions { directory: Some(home.path().to_owned()), ..options });
-        Self { cloud, home }
-    }
-
-    fn environment(&self) -> Vec<(String, String)> {
-        let mut all: Vec<(String, String)> = self.cloud.environment(REGION).into_iter().map(|(k, v)| (k.to_owned(), v)).collect();
-        all.push(("HOME".into(), self.home.path().display().to_string()));
-        all.push(("LANG".into(), "C.UTF-8".into()));
-        all.push(("PATH".into(), std::env::var("PATH").unwrap_or_default()));
-        all
-    }
-
-    fn command(&self, args: &[&str]) -> Command {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_bartizan"));
-        command.env_clear().envs(self.environment()).args(args).args(["--single-account", "-r", REGION]);
-        command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
-        command
-    }
-
-    /// Runs it to its end: exit code, standard output, standard error.
-    fn run(&self, args: &[&str]) -> (i32, String, String) {
-        let Output { status, stdout, stderr } = self.command(args).output().unwrap();
-        let text = |bytes| String::from_utf8(bytes).unwrap();
-        (status.code().unwrap_or(-1), text(stdout), text(stderr))
-    }
-
-    /// The ledger's entries, exported.
-    fn entries(&self) -> Vec<Value> {
-        let (code, out, err) = self.run(&["ledger", "export"]);
-        assert_eq!(code, 0, "{err}");
-        let lines = out.lines().map(|line| serde_json::from_str::<Value>(line).unwrap());
-        lines.filter(|entry| entry["kind"].is_string()).collect()
-    }
-
-    /// Recordings, each with its text.
-    fn recordings(&self) -> Vec<(PathBuf, String)> {
-        let directory = self.home.path().join(".local/share/bartizan/recordings");
-        let files = fs::read_dir(directory).into_iter().flatten().map(|f| f.unwrap().path());
-        files.map(|path| (path.clone(), fs::read_to_string(path).unwrap())).collect()
-    }
-
-    fn digest(path: &PathBuf) -> String {
-        let out = Command::new("sha256sum").arg(path).output().unwrap();
-        String::from_utf8(out.stdout).unwrap().split(' ').next().unwrap().to_owned()
-    }
-}
+use support::{Fault, Rule};
 
 const WHY: [&str; 2] = ["--reason", "INC-1 disk full"];
 
@@ -194,47 +122,6 @@ fn guardrails_ask_and_refuse() {
     assert_eq!(place.cloud.gateway(|g| g.started().len()), 1);
 }
 
-/// A server that sends back what it gets.
-fn echo_server() -> u16 {
-    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-    let port = listener.local_addr().unwrap().port();
-    std::thread::spawn(move || {
-        for tcp in listener.incoming().flatten() {
-            std::thread::spawn(move || {
-                let (mut read, mut write) = (tcp.try_clone().unwrap(), tcp);
-                let _ = std::io::copy(&mut read, &mut write);
-            });
-        }
-    });
-    port
-}
-
-/// A program that runs until it is told to stop.
-struct Running(Child);
-
-impl Running {
-    fn stop(mut self, signal: &str) -> (i32, String) {
-        assert!(Command::new("kill").args(["-s", signal, &self.0.id().to_string()]).status().unwrap().success());
-        let end = Instant::now() + PATIENCE;
-        let status = loop {
-            if let Some(status) = self.0.try_wait().unwrap() {
-                break status;
-            }
-            assert!(Instant::now() < end, "it does not stop");
-            std::thread::yield_now();
-        };
-        let mut err = String::new();
-        self.0.stderr.take().unwrap().read_to_string(&mut err).unwrap();
-        (status.code().unwrap_or(-1), err)
-    }
-}
-
-impl Drop for Running {
-    fn drop(&mut self) {
-        let _ = self.0.kill();
-    }
-}
-
 #[test]
 fn a_forward_carries_connections_until_it_is_stopped() {
     let place = Place::new(GatewayOptions::default());
@@ -292,94 +179,6 @@ fn a_proxy_carries_a_byte_stream_as_openssh_wants_it() {
     let entries = place.entries();
     assert_eq!(entries.last().unwrap()["kind"], "session-end");
     assert_eq!(entries[0]["content"]["document"], "AWS-StartSSHSession");
-}
-
-/// The program in a terminal.
-struct Screen {
-    child: Box<dyn portable_pty::Child + Send + Sync>,
-    master: Box<dyn MasterPty + Send>,
-    keys: Box<dyn std::io::Write + Send>,
-    arriving: Receiver<Vec<u8>>,
-    stream: Vec<u8>,
-    screen: vt100::Parser,
-}
-
-fn cells(n: u16) -> std::num::NonZeroU16 {
-    std::num::NonZeroU16::new(n).unwrap()
-}
-
-impl Screen {
-    fn open(place: &Place, args: &[&str], (cols, rows): (u16, u16)) -> Self {
-        let pair = native_pty_system().openpty(PtySize { rows, cols, pixel_width: 0, pixel_height: 0 }).unwrap();
-        let mut command = CommandBuilder::new(env!("CARGO_BIN_EXE_bartizan"));
-        command.args(args);
-        command.args(["--single-account", "-r", REGION, "--theme", "dark"]);
-        command.env_clear();
-        for (name, value) in place.environment() {
-            command.env(name, value);
-        }
-        command.env("TERM", "xterm-256color");
-        command.cwd(place.home.path());
-        let child = pair.slave.spawn_command(command).unwrap();
-        drop(pair.slave);
-        let mut reader = pair.master.try_clone_reader().unwrap();
-        let keys = pair.master.take_writer().unwrap();
-        let (arrived, arriving) = channel();
-        std::thread::spawn(move || {
-            let mut chunk = [0; 65_536];
-            while let Ok(n @ 1..) = reader.read(&mut chunk) {
-                if arrived.send(chunk[..n].to_vec()).is_err() {
-                    return;
-                }
-            }
-        });
-        let screen = vt100::Parser::new(cells(rows), cells(cols), 0);
-        Self { child, master: pair.master, keys, arriving, stream: Vec::new(), screen }
-    }
-
-    /// Waits for the shell's prompt, whoever runs it.
-    fn prompts(&mut self) {
-        self.until("a prompt", |text| text.contains("$ ") || text.contains("# ") || text.trim_end().ends_with(['$', '#']));
-    }
-
-    fn shows(&mut self, words: &str) {
-        self.until(words, |text| text.contains(words));
-    }
-
-    fn until(&mut self, what: &str, holds: impl Fn(&str) -> bool) {
-        let end = Instant::now() + PATIENCE;
-        while !holds(&self.screen.screen().contents()) {
-            assert!(Instant::now() < end, "{what:?} did not come:\n{}", self.screen.screen().contents());
-            if let Ok(bytes) = self.arriving.recv_timeout(Duration::from_millis(100)) {
-                self.screen.process(&bytes);
-                self.stream.extend_from_slice(&bytes);
-            }
-        }
-    }
-
-    fn types(&mut self, keys: &str) {
-        self.keys.write_all(keys.as_bytes()).unwrap();
-        self.keys.flush().unwrap();
-    }
-
-    /// Waits for the program's end; its exit code and last words.
-    fn end(&mut self) -> (u32, String) {
-        let end = Instant::now() + PATIENCE;
-        loop {
-            if let Ok(bytes) = self.arriving.recv_timeout(Duration::from_millis(20)) {
-                self.screen.process(&bytes);
-                self.stream.extend_from_slice(&bytes);
-            }
-            if let Some(status) = self.child.try_wait().unwrap() {
-                while let Ok(bytes) = self.arriving.recv_timeout(Duration::from_millis(200)) {
-                    self.screen.process(&bytes);
-                    self.stream.extend_from_slice(&bytes);
-                }
-                return (status.exit_code(), self.screen.screen().contents());
-            }
-            assert!(Instant::now() < end, "it does not end:\n{}", self.screen.screen().contents());
-        }
-    }
 }
 
 #[test]

@@ -47,7 +47,7 @@ pub async fn run(
     screen::enter(terminal.mouse)?;
     let _leave = Leave;
     let mut stop = Stop::new()?;
-    let mut events = listen();
+    let mut events = listen()?;
     let (width, height) = crossterm::terminal::size()?;
     let mut buffer = Buffer::empty(Rect::new(0, 0, width, height));
     let mut painter = Painter::new(width, height);
@@ -129,13 +129,24 @@ impl Terminal {
 }
 
 /// Reads stdin for as long as somebody listens. The stream keeps the first waker that polls it, so one task alone polls.
-pub(super) fn listen() -> mpsc::Receiver<io::Result<Event>> {
+///
+/// # Errors
+/// Where the system does not let one listen.
+pub(super) fn listen() -> io::Result<mpsc::Receiver<io::Result<Event>>> {
     let (heard, events) = mpsc::channel(256);
+    let mut window = Window::new()?;
     tokio::spawn(async move {
         let mut stream = EventStream::new();
         loop {
             let event = tokio::select! {
-                event = stream.next() => event,
+                event = stream.next() => match event {
+                    // Told by the signal itself.
+                    Some(Ok(Event::Resize(..))) if cfg!(unix) => continue,
+                    event => event,
+                },
+                () = window.changed() => {
+                    Some(crossterm::terminal::size().map(|(width, height)| Event::Resize(width, height)))
+                }
                 () = heard.closed() => return,
             };
             let Some(event) = event else { return };
@@ -144,7 +155,37 @@ pub(super) fn listen() -> mpsc::Receiver<io::Result<Event>> {
             }
         }
     });
-    events
+    Ok(events)
+}
+
+/// The signal that the terminal has another size. The event stream tells it too, but loses it where a key comes in the same
+/// moment: it looks at what is ready once, and leaves at the first key.
+#[cfg(unix)]
+struct Window(tokio::signal::unix::Signal);
+
+#[cfg(unix)]
+impl Window {
+    fn new() -> io::Result<Self> {
+        tokio::signal::unix::signal(tokio::signal::unix::SignalKind::window_change()).map(Self)
+    }
+    async fn changed(&mut self) {
+        if self.0.recv().await.is_none() {
+            std::future::pending::<()>().await;
+        }
+    }
+}
+
+#[cfg(not(unix))]
+struct Window;
+
+#[cfg(not(unix))]
+impl Window {
+    fn new() -> io::Result<Self> {
+        Ok(Self)
+    }
+    async fn changed(&mut self) {
+        std::future::pending().await
+    }
 }
 
 fn draw(app: &mut App, buffer: &mut Buffer, painter: &mut Painter) -> io::Result<()> {
