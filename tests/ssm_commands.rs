@@ -99,6 +99,23 @@ fn wrong_askings_open_nothing_and_say_why() {
 }
 
 #[test]
+fn a_node_is_found_by_each_of_its_names() {
+    let place = Place::new(GatewayOptions::default());
+    let address = |node: &mut Value| node["IPAddress"] = "10.0.0.8".into();
+    assert!(place.cloud.nodes(|nodes| nodes.edit_node(ACCOUNT, place::REGION, "i-0aaaaaaaaaaaaaaaa", address)));
+    for name in ["i-0aaaaaaaaaaaaaaaa", "WEB", "10.0.0.8", &format!("{ACCOUNT}/web"), &format!("{ACCOUNT}/10.0.0.8")] {
+        let (code, out, err) = place.run(&["ssm", "run", name, "--reason", WHY[1], "--", "echo fine"]);
+        assert_eq!((code, out.as_str()), (0, "fine\n"), "{name}: {err}");
+    }
+    let started = place.cloud.gateway(|g| g.started());
+    assert!(started.iter().all(|request| request.target == "i-0aaaaaaaaaaaaaaaa"));
+    let (code, _, err) = place.run(&["ssm", "run", "10.0.0.7", "--reason", WHY[1], "--", "true"]);
+    assert!(code != 0 && err.contains("names 2 machines"), "{err}");
+    let (code, _, err) = place.run(&["ssm", "run", "210987654321/web", "--reason", WHY[1], "--", "true"]);
+    assert!(code != 0 && err.contains("no node is called"), "{err}");
+}
+
+#[test]
 fn guardrails_ask_and_refuse() {
     let place = Place::new(GatewayOptions::default());
     let config = place.home.path().join("config.toml");
@@ -193,12 +210,12 @@ fn a_shell_has_the_right_size_takes_keys_survives_a_cut_and_ends_with_its_node()
     screen.screen.screen_mut().set_size(cells(20), cells(80));
     // The signal and what is typed come by different ways: it is asked until the size is there.
     screen.types("until stty size | grep '^20 80$'; do sleep 0.1; done; echo si''zed\r");
-    screen.shows("sized");
-    // The connection is cut without a word; what is typed meanwhile is not lost.
+    // The connection is cut without a word, with the size on its way or not; neither that nor what is typed is lost.
     let id = place.cloud.gateway(|g| g.open_sessions())[0].clone();
     place.cloud.gateway(|g| g.cut(&id));
     screen.types("echo still''alive\r");
     screen.shows("stillalive");
+    screen.shows("sized");
     assert!(place.cloud.counts()["ssm:ResumeSession"] >= 1);
     // Hostile output reaches the emulator, never this terminal.
     screen.types("printf '\\033]52;c;aGk=\\007\\033]0;ti''tle\\007\\033[?1049hA\\033[?1049l'; echo safe''ly\r");
@@ -216,6 +233,34 @@ fn a_shell_has_the_right_size_takes_keys_survives_a_cut_and_ends_with_its_node()
     assert!(recordings[0].1.contains("connection lost"), "{}", recordings[0].1);
     let (_, text, _) = place.run(&["ssm", "replay", "--text", &recordings[0].0.display().to_string()]);
     assert!(text.contains("ready") && text.contains("stillalive") && !text.contains('\u{1b}'), "{text}");
+}
+
+fn signal(name: &str, process: &str) {
+    assert!(Command::new("kill").args(["-s", name, process]).status().unwrap().success());
+}
+
+#[test]
+fn neither_a_size_nor_keys_are_lost_that_come_in_the_same_moment() {
+    let place = Place::new(GatewayOptions::default());
+    let mut screen = Screen::open(&place, &["ssm", "shell", "web", "--reason", "INC-2"], (100, 30));
+    screen.prompts();
+    let id = screen.child.process_id().unwrap().to_string();
+    for turn in 0..20 {
+        let (rows, cols) = (20 + turn % 7, 80 + turn);
+        // While it stands still both the signal and the keys come to wait for it.
+        signal("STOP", &id);
+        if turn % 5 == 4 {
+            // More than is read at once.
+            screen.types(&format!(": {}\r", "x".repeat(2500)));
+        }
+        screen.types(&format!("until stty size | grep -qx '{rows} {cols}'; do sleep 0.1; done; echo tu''rn{turn}.\r"));
+        screen.master.resize(PtySize { rows, cols, pixel_width: 0, pixel_height: 0 }).unwrap();
+        screen.screen.screen_mut().set_size(cells(rows), cells(cols));
+        signal("CONT", &id);
+        screen.shows(&format!("turn{turn}."));
+    }
+    screen.types("exit\r");
+    assert_eq!(screen.end().0, 0);
 }
 
 #[test]

@@ -75,7 +75,7 @@ fn a_shell_that_the_plugin_carries_is_recorded_and_written_down_like_any() {
     stand_in(&place, "1.2.764.0");
     let args = ["ssm", "shell", "web", "--plugin", "--reason", "INC-9"];
     let mut screen = Screen::open(&place, &args, (100, 30));
-    screen.shows("ready> ");
+    screen.shows("ready>");
     let told = holds(&place, &json!({"Target": "i-0aaaaaaaaaaaaaaaa", "Reason": "INC-9"}));
     screen.types("stty size; echo si''zed\r");
     screen.shows("30 100");
@@ -101,7 +101,7 @@ fn a_shell_that_the_plugin_carries_is_recorded_and_written_down_like_any() {
 
     // Escapes are ours.
     let mut screen = Screen::open(&place, &args, (80, 24));
-    screen.shows("ready> ");
+    screen.shows("ready>");
     screen.types("\r~.");
     let (code, last) = screen.end();
     assert_eq!(code, 0, "{last}");
@@ -198,7 +198,7 @@ fn the_aws_cli_calls_the_plugin_as_we_do() {
     let (their_arguments, _) = called(&place);
 
     let mut screen = Screen::open(&place, &["ssm", "shell", "web", "--plugin", "--reason", "INC-9"], (80, 24));
-    screen.shows("ready> ");
+    screen.shows("ready>");
     let ours = holds(&place, &json!({"Target": "i-0aaaaaaaaaaaaaaaa", "Reason": "INC-9"}));
     let (our_arguments, _) = called(&place);
     screen.types("exit\r");

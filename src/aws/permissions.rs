@@ -232,8 +232,9 @@ mod tests {
         assert!(!member.contains("ssm:StartSession") && member_policy(true).contains("ssm:StartSession"));
         for call in &calls {
             let (service, verb) = call.action.split_once(':').unwrap();
-            let services =
-                "ec2 ecs elasticloadbalancing iam kms organizations securityhub ssm ssmmessages sts".split(' ').any(|s| s == service);
+            let services = "ec2 ecs elasticloadbalancing iam kms organizations securityhub ssm ssmmessages sts"
+                .split(' ')
+                .any(|s| s == service);
             assert!(services, "{service}");
             // These two make reports and change nothing.
             let reports = ["GenerateCredentialReport", "GenerateServiceLastAccessedDetails"];

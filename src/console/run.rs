@@ -137,15 +137,24 @@ pub(super) fn listen() -> io::Result<mpsc::Receiver<io::Result<Event>>> {
     let mut window = Window::new()?;
     tokio::spawn(async move {
         let mut stream = EventStream::new();
+        let mut looks = 0;
         loop {
             let event = tokio::select! {
-                event = stream.next() => match event {
-                    // Told by the signal itself.
-                    Some(Ok(Event::Resize(..))) if cfg!(unix) => continue,
-                    event => event,
-                },
+                event = stream.next() => {
+                    looks = LOOKS;
+                    match event {
+                        // Told by the signal itself.
+                        Some(Ok(Event::Resize(..))) if cfg!(unix) => continue,
+                        event => event,
+                    }
+                }
                 () = window.changed() => {
+                    looks = LOOKS;
                     Some(crossterm::terminal::size().map(|(width, height)| Event::Resize(width, height)))
+                }
+                () = tokio::time::sleep(LYING), if looks > 0 => {
+                    looks = if nudge() { looks - 1 } else { 0 };
+                    continue;
                 }
                 () = heard.closed() => return,
             };
@@ -158,8 +167,31 @@ pub(super) fn listen() -> io::Result<mpsc::Receiver<io::Result<Event>>> {
     Ok(events)
 }
 
-/// The signal that the terminal has another size. The event stream tells it too, but loses it where a key comes in the same
-/// moment: it looks at what is ready once, and leaves at the first key.
+/// The event stream is told once of what can be read, and leaves at the first event: where a key and a change of size come in the
+/// same moment, or more than it reads at once, the rest lies there until the next key. So after each event it is looked, once
+/// it is quiet, whether something lies there.
+const LYING: Duration = Duration::from_millis(10);
+/// How often in a row.
+const LOOKS: u32 = 50;
+
+/// Has the stream told again of what lies there to be read; whether there is anything.
+#[cfg(unix)]
+fn nudge() -> bool {
+    use rustix::termios::{OptionalActions, tcgetattr, tcsetattr};
+    let stdin = io::stdin();
+    if !matches!(rustix::io::ioctl_fionread(&stdin), Ok(1..)) {
+        return false;
+    }
+    // Setting the terminal to what it is wakes whoever waits for it.
+    tcgetattr(&stdin).is_ok_and(|settings| tcsetattr(&stdin, OptionalActions::Now, &settings).is_ok())
+}
+
+#[cfg(not(unix))]
+fn nudge() -> bool {
+    false
+}
+
+/// The signal that the terminal has another size. The event stream loses it where a key comes in the same moment.
 #[cfg(unix)]
 struct Window(tokio::signal::unix::Signal);
 
