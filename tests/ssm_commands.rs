@@ -306,6 +306,31 @@ fn an_encrypted_shell_asks_kms_and_says_when_it_is_denied() {
 }
 
 #[test]
+fn a_command_or_proxy_that_is_hung_up_on_leaves_nothing_behind() {
+    let place = Place::new(GatewayOptions::default());
+    let port = echo_server().to_string();
+    let run: &[&str] = &["ssm", "run", "web", "--reason", "x", "--", "echo begun; sleep 600"];
+    let proxy: &[&str] = &["ssm", "proxy", "web", &port, "--reason", "x"];
+    for (turn, (args, name)) in [(run, "HUP"), (proxy, "HUP"), (run, "TERM"), (proxy, "TERM")].into_iter().enumerate() {
+        let mut child = place.command(args).stdin(Stdio::piped()).spawn().unwrap();
+        let mut input = child.stdin.take().unwrap();
+        let mut output = BufReader::new(child.stdout.take().unwrap());
+        let running = Running(child);
+        if args[1] == "proxy" {
+            input.write_all(b"begun\n").unwrap();
+        }
+        let mut line = String::new();
+        output.read_line(&mut line).unwrap();
+        assert_eq!(line, "begun\n");
+        running.stop(name);
+        assert_eq!(place.cloud.gateway(|g| g.open_sessions()), Vec::<String>::new());
+        let entries = place.entries();
+        let end = entries.last().unwrap();
+        assert_eq!((entries.len(), &end["content"]["outcome"]), (2 * turn + 2, &json!("terminated")), "{args:?} {name}");
+    }
+}
+
+#[test]
 fn a_session_that_the_ledger_does_not_take_does_not_happen() {
     let place = Place::new(GatewayOptions::default());
     let nowhere = format!("sqlite://{}/none/such/ledger.db", place.home.path().join("config.toml").display());

@@ -13,9 +13,10 @@ use std::fs;
 use std::io::{BufRead as _, BufReader};
 use std::path::Path;
 use std::process::{Command, Output, Stdio};
+use std::time::Instant;
 
 use bartizan::ssm::gateway::GatewayOptions;
-use place::{Place, Running};
+use place::{PATIENCE, Place, Running};
 use serde_json::json;
 
 const PINS: &str = "asyncssh==2.24.1\ncryptography==50.0.2\ncffi==2.1.1\npycparser==3.12\ntyping_extensions==4.16.0\n";
@@ -98,7 +99,15 @@ fn openssh_and_scp_work_through_the_proxy_as_the_docs_say() {
     assert!(done.status.success(), "{}", String::from_utf8_lossy(&done.stderr));
     assert!(fs::read(home.join("back")).unwrap() == bytes, "what came back differs");
 
-    let entries = place.entries();
+    // OpenSSH does not wait for its proxy command.
+    let end = Instant::now() + PATIENCE;
+    let entries = loop {
+        let entries = place.entries();
+        if entries.len() == 6 {
+            break entries;
+        }
+        assert!(Instant::now() < end, "a session has no end in the ledger: {entries:#?}");
+    };
     let starts: Vec<_> = entries.iter().filter(|e| e["kind"] == "session-start").collect();
     assert_eq!((starts.len(), entries.len()), (3, 6), "{entries:#?}");
     for start in starts {

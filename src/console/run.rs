@@ -295,6 +295,17 @@ impl Stop {
     }
 }
 
+#[cfg(unix)]
+impl Stop {
+    /// Waits for one that is not ctrl-c: the program is to leave, whatever it runs.
+    pub async fn told(&mut self) {
+        tokio::select! {
+            _ = self.terminate.recv() => {}
+            _ = self.hang_up.recv() => {}
+        }
+    }
+}
+
 #[cfg(not(unix))]
 pub struct Stop;
 
@@ -305,6 +316,9 @@ impl Stop {
     }
     pub async fn asked(&mut self) {
         let _ = tokio::signal::ctrl_c().await;
+    }
+    pub async fn told(&mut self) {
+        std::future::pending().await
     }
 }
 

@@ -1,7 +1,7 @@
 //! What carries bytes from and to a node without a screen: one command, port forwards, the stream of an SSH connection.
 
 use std::io::{self, IsTerminal as _};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use color_eyre::eyre::{Result, bail, eyre};
@@ -12,6 +12,7 @@ use crate::cli::ssm::plain::Plain;
 use crate::cli::ssm::{At, Target, Why};
 use crate::cli::{Done, Global};
 use crate::config::Config;
+use crate::console::run::Stop;
 use crate::message::Outcome;
 use crate::message::session::{Ask, Forwarding, LiveId, State};
 use crate::model::account::Caller;
@@ -27,6 +28,8 @@ use crate::work::sessions::{Sessions, outcome};
 
 /// Ctrl-C as the agent knows it.
 const INTERRUPT: &[u8] = &[3];
+/// How long a session's end is waited for after it was asked for.
+const FAREWELL: Duration = Duration::from_secs(4);
 /// Of the terminal that a command in a container runs on: nothing is to be cut off.
 const SIZE: (u16, u16) = (250, 50);
 
@@ -98,6 +101,7 @@ pub(super) async fn command(at: At, command: &[String], no_record: bool) -> Resu
         None => (StartRequest::command(&at.machine.id, &command), SessionType::NonInteractiveCommand),
     };
     let began = Instant::now();
+    let mut stop = Stop::new()?;
     let (mut session, caller) = start(&at, request, kind, "command", command).await?;
     let mut recording = None;
     if records {
@@ -126,6 +130,11 @@ pub(super) async fn command(at: At, command: &[String], no_record: bool) -> Resu
                 if pressed.is_err() || interrupts > 1 || session.input.try_send(Bytes::from_static(INTERRUPT)).is_err() {
                     session.input.terminate();
                 }
+                continue;
+            }
+            // A terminal that is gone, a machine that goes down: nothing is left running on the node.
+            () = stop.told() => {
+                session.input.terminate();
                 continue;
             }
         };
@@ -210,9 +219,18 @@ pub(super) async fn command(at: At, command: &[String], no_record: bool) -> Resu
 pub(super) async fn proxy(at: At, port: u16) -> Result<Done> {
     let request = StartRequest::ssh(&at.machine.id, port);
     let began = Instant::now();
+    // OpenSSH hangs up on its proxy command as soon as the connection is over.
+    let mut stop = Stop::new()?;
     let (session, caller) = start(&at, request, SessionType::Port, "proxy", format!("port {port}")).await?;
-    let (id, status) = (session.id.clone(), session.input.status());
-    let end = pipe(session, tokio::io::stdin(), tokio::io::stdout()).await;
+    let (id, status, input) = (session.id.clone(), session.input.status(), session.input.clone());
+    let mut piped = std::pin::pin!(pipe(session, tokio::io::stdin(), tokio::io::stdout()));
+    let end = tokio::select! {
+        end = &mut piped => end,
+        () = stop.asked() => {
+            input.terminate();
+            tokio::time::timeout(FAREWELL, piped).await.unwrap_or(End::Terminated)
+        }
+    };
     let (word, said) = outcome(&end);
     let last = *status.borrow();
     let ended = Ended {
@@ -261,7 +279,7 @@ pub(super) async fn forward(at: At, wanted: Forwarding) -> Result<Done> {
     let (outcomes, mut heard) = mpsc::channel(64);
     let sessions = Sessions::new(way, book, config.sessions.clone(), recordings, outcomes);
     sessions.ask(Ask::Forward(LiveId(1), Box::new(wanted.clone())));
-    let mut stop = crate::console::run::Stop::new()?;
+    let mut stop = Stop::new()?;
     let (mut told, mut notice, mut failed) = (false, None, None);
     loop {
         let outcome = tokio::select! {
