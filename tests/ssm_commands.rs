@@ -11,8 +11,9 @@ use std::fs;
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::net::{TcpListener, TcpStream};
 use std::process::{Command, Stdio};
+use std::time::Duration;
 
-use bartizan::ssm::gateway::GatewayOptions;
+use bartizan::ssm::gateway::{Faults, GatewayOptions};
 use place::{ACCOUNT, PATIENCE, Place, Running, Screen, cells, echo_server};
 use portable_pty::PtySize;
 use serde_json::{Value, json};
@@ -96,6 +97,24 @@ fn wrong_askings_open_nothing_and_say_why() {
     place.cloud.fault(Rule::new(Fault::AccessDenied).action("StartSession"));
     refused(&["ssm", "run", "web", "--reason", why, "--", "true"], &["not authorized", "bartizan permissions"]);
     assert!(place.entries().iter().all(|e| e["kind"] != "session-start" || e["content"]["mode"] == "forward"));
+}
+
+#[test]
+fn what_ends_a_session_from_outside_is_said() {
+    let place = Place::new(GatewayOptions { idle_timeout: Some(Duration::from_millis(300)), ..GatewayOptions::default() });
+    let run = |command: &str| place.run(&["ssm", "run", "web", "--reason", WHY[1], "--", command]);
+    let (code, out, err) = run("echo begun; sleep 600");
+    assert_eq!((code, out.as_str()), (1, "begun\n"), "{err}");
+    assert!(err.contains("timed out due to inactivity"), "{err}");
+    let said = place.entries().last().unwrap()["content"]["said"].clone();
+    assert!(said.as_str().unwrap().contains("inactivity"), "{said}");
+    // The data channel itself is refused, with fresh credentials too.
+    place.cloud.gateway(|g| g.set_faults(Faults { stale_key: Some("test".into()), ..Faults::default() }));
+    let (code, out, err) = run("echo never");
+    assert!(code == 1 && out.is_empty(), "{err}");
+    assert!(err.contains("403") && err.contains("ssmmessages:OpenDataChannel"), "{err}");
+    assert_eq!(place.entries().last().unwrap()["content"]["outcome"], "failed");
+    assert_eq!(place.cloud.gateway(|g| g.open_sessions()), Vec::<String>::new());
 }
 
 #[test]

@@ -16,7 +16,7 @@ use std::os::unix::fs::PermissionsExt as _;
 use std::process::{Command, Stdio};
 
 use bartizan::ssm::gateway::GatewayOptions;
-use place::{Place, REGION, Running, Screen, cells};
+use place::{ACCOUNT, Place, REGION, Running, Screen, cells};
 use portable_pty::PtySize;
 use serde_json::{Value, json};
 use support::{Fault, Rule};
@@ -106,6 +106,27 @@ fn a_shell_that_the_plugin_carries_is_recorded_and_written_down_like_any() {
     let (code, last) = screen.end();
     assert_eq!(code, 0, "{last}");
     assert_eq!(place.entries().last().unwrap()["content"]["outcome"], "terminated");
+    assert_eq!(place.cloud.gateway(|g| g.open_sessions()), Vec::<String>::new());
+}
+
+#[test]
+fn a_container_s_shell_may_be_carried_by_the_plugin_too() {
+    let place = Place::new(GatewayOptions::default());
+    stand_in(&place, "1.2.764.0");
+    place.cloud.nodes(|nodes| {
+        let container = json!({"name": "web", "lastStatus": "RUNNING", "runtimeId": "abc-1"});
+        let task = json!({
+            "taskArn": format!("arn:aws:ecs:{REGION}:{ACCOUNT}:task/shop/0f3a"),
+            "clusterArn": format!("arn:aws:ecs:{REGION}:{ACCOUNT}:cluster/shop"),
+            "lastStatus": "RUNNING", "enableExecuteCommand": true, "containers": [container],
+        });
+        nodes.add_task(ACCOUNT, REGION, task);
+    });
+    let mut screen = Screen::open(&place, &["ssm", "shell", "--ecs", "shop/0f3a", "--plugin", "--reason", "INC-9"], (80, 24));
+    screen.shows("ready>");
+    holds(&place, &json!({"Target": "ecs:shop_0f3a_abc-1", "Reason": "INC-9"}));
+    screen.types("exit\r");
+    assert_eq!(screen.end().0, 0);
     assert_eq!(place.cloud.gateway(|g| g.open_sessions()), Vec::<String>::new());
 }
 
