@@ -45,11 +45,8 @@ impl Plain {
                 at
             }
             // The beginning of the word, or of a line's end, may be all that is there yet.
-            None => (0..self.held.len())
-                .rev()
-                .take(self.marker.len())
-                .filter(|at| self.marker.starts_with(&self.held[*at..]) || self.held[*at..] == *b"\r")
-                .last()
+            None => (self.held.len().saturating_sub(self.marker.len())..self.held.len())
+                .find(|at| self.marker.starts_with(&self.held[*at..]) || self.held[*at..] == *b"\r")
                 .unwrap_or(self.held.len()),
         };
         let passed: Vec<u8> = self.held.drain(..keep).collect();
