@@ -180,7 +180,7 @@ pub async fn play(mut player: Player, theme: Theme, how: Terminal) -> io::Result
     screen::enter(how.mouse)?;
     let _leave = Leave;
     let mut stop = Stop::new()?;
-    let mut events = listen();
+    let mut events = listen()?;
     let (width, height) = crossterm::terminal::size()?;
     let mut buffer = Buffer::empty(Rect::new(0, 0, width, height));
     let mut painter = Painter::new(width, height);

@@ -17,6 +17,8 @@ use crate::message::session::Size;
 use crate::model::account::Caller;
 use crate::model::decision::{Decision, Hash};
 use crate::model::node::Machine;
+use crate::ssm::plugin::{NAME, Plugin};
+use crate::ssm::service::StartRequest;
 use crate::work::desk::Desk;
 
 /// Pieces that may wait for the disk before the session waits too.
@@ -36,6 +38,20 @@ pub struct Told {
     pub reason: String,
     /// By its row's key.
     pub finding: Option<u64>,
+}
+
+/// The document of a session as the ledger has it: ECS Exec names its own.
+pub fn document(machine: &Machine, request: &StartRequest) -> String {
+    match &request.document {
+        _ if machine.is_container() => "AmazonECS-ExecuteInteractiveCommand".to_owned(),
+        document => document.clone().unwrap_or_default(),
+    }
+}
+
+/// What was run, and who carried it where that was not this program.
+pub fn detail(detail: &str, plugin: Option<&Plugin>) -> String {
+    let carried = plugin.map(|plugin| format!("carried by {NAME} {}", plugin.version()));
+    [Some(detail.to_owned()).filter(|d| !d.is_empty()), carried].into_iter().flatten().collect::<Vec<_>>().join("; ")
 }
 
 /// How it ended.
