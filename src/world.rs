@@ -70,6 +70,7 @@ impl World {
             findings: Index::new(Arc::clone(&ListingId::Findings.get().schema)),
             board: Arc::default(),
             decisions: Index::new(Arc::clone(&ListingId::Decisions.get().schema)),
+            history: Arc::default(),
             standings: Arc::default(),
             network: None,
             now: Timestamp::UNIX_EPOCH,
@@ -101,7 +102,14 @@ impl World {
 
     /// Takes new findings and decisions, and makes the rows that count them.
     pub fn recount(&mut self, facts: &Facts) {
-        for listing in [ListingId::Findings, ListingId::Queues, ListingId::Decisions, ListingId::Accounts] {
+        for listing in [
+            ListingId::Findings,
+            ListingId::Queues,
+            ListingId::Decisions,
+            ListingId::Accounts,
+            ListingId::Nodes,
+            ListingId::Sessions,
+        ] {
             self.indexes[listing as usize] = listing.get().index(facts);
         }
         self.data_of = facts.estate.collected;
@@ -111,7 +119,7 @@ impl World {
     /// Takes the network engine's new picture, and makes the rows it brings.
     pub fn repaint(&mut self, facts: &Facts) {
         self.network.clone_from(&facts.network);
-        for listing in [ListingId::Exposures, ListingId::Instances] {
+        for listing in [ListingId::Exposures, ListingId::Instances, ListingId::Nodes] {
             self.indexes[listing as usize] = listing.get().index(facts);
         }
         self.version += 1;

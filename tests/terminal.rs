@@ -448,7 +448,7 @@ fn sequences(stream: &[u8]) -> Vec<String> {
             "H" | "C" | "r" | "S" | "T" | "m" => figures,
             "J" => parameters == "2",
             // Alternate screen, cursor, wrapping, bracketed paste, mouse.
-            "h" | "l" => ["?1049", "?25", "?7", "?2004", "?1000", "?1006"].contains(&parameters),
+            "h" | "l" => ["?1049", "?25", "?7", "?2004", "?1000", "?1002", "?1006"].contains(&parameters),
             _ => false,
         };
         assert!(known, "no sequence of ours: {:?}", &rest[..end + 3]);

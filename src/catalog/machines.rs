@@ -3,9 +3,11 @@
 
 use crate::catalog::ListingId;
 use crate::catalog::detail::resource_link;
-use crate::catalog::nodes::NodeRow;
+use crate::catalog::nodes::name_of;
+use crate::model::account::Account;
 use crate::model::arn::ResourceRef;
 use crate::model::estate::{Estate, RegionEstate};
+use crate::model::guard::{Act, Guarded, Guardrails};
 use crate::model::network::Instance;
 use crate::model::node::{Machine, Node};
 
@@ -33,11 +35,10 @@ fn all(estate: &Estate) -> impl Iterator<Item = (&RegionEstate, &str, String, Ve
     estate.regions.iter().flat_map(|region| {
         let nodes = region.nodes.iter().map(move |node| {
             let instance = instance(region, &node.instance_id);
-            let row = NodeRow { region, account_name: "", node, instance };
             let tag = instance.map_or("", |i| i.name());
             let address = instance.map_or("", |i| i.private_ip_address.as_str());
             let names = vec![tag, node.computer_name.as_str(), node.name.as_str(), node.ip_address.as_str(), address];
-            (&**region, node.instance_id.as_str(), row.name().to_owned(), names)
+            (&**region, node.instance_id.as_str(), name_of(node, instance).to_owned(), names)
         });
         let managed = |id: &str| region.nodes.iter().any(|n| n.instance_id == id);
         let others = region.network.instances.iter().filter(move |i| !managed(&i.instance_id));
@@ -52,7 +53,7 @@ pub fn by_id(estate: &Estate, id: &str) -> Option<Machine> {
     estate.regions.iter().find_map(|region| {
         let (node, instance) = (node(region, id), instance(region, id));
         let name = match node {
-            Some(node) => NodeRow { region, account_name: "", node, instance }.name().to_owned(),
+            Some(node) => name_of(node, instance).to_owned(),
             None => instance?.name().to_owned(),
         };
         Some(machine(estate, region, id, &name))
@@ -116,6 +117,12 @@ pub fn of_resource(estate: &Estate, resource: &ResourceRef) -> Result<Machine, S
         ListingId::Nodes | ListingId::Instances | ListingId::Interfaces => behind(estate, link.listing, id),
         _ => Err(none()),
     }
+}
+
+/// What stands before a session on a machine.
+pub fn guard(rails: &Guardrails, estate: &Estate, machine: &Machine) -> Guarded {
+    let account = estate.account(&machine.account).map_or_else(|| Account::bare(&machine.account), |a| (**a).clone());
+    rails.before(&account, Act::Sessions)
 }
 
 /// Why Session Manager does not reach a machine, as far as the estate tells; none where nothing speaks against it.

@@ -7,8 +7,10 @@ mod emulator;
 mod graphics;
 mod history;
 mod keys;
+mod player;
 
 pub use emulator::{Allow, Color, Cursor, CursorShape, Glyph, Match, Point, Refused, Style, Terminal};
+pub use player::{Player, Scene, Stand, Steer};
 pub use keys::{Escape, EscapeKeys, Key, KeyCode, KeyModes, Piece, encode, paste};
 
 #[cfg(test)]

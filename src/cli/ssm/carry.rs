@@ -34,7 +34,7 @@ async fn start(
     mode: &'static str,
     detail: String,
 ) -> Result<(Session, Caller)> {
-    let Reach { service, options, caller, banner } = at.way.reach(&at.machine).await.map_err(|why| eyre!(why))?;
+    let Reach { service, options, caller, banner } = at.way.reach(&at.machine, &at.said).await.map_err(|why| eyre!(why))?;
     if let Some(banner) = banner {
         eprintln!("{}", text::block(&banner));
     }
@@ -243,6 +243,7 @@ pub(super) async fn forward(
         port,
         local: local.unwrap_or(usual),
         lanes: lanes.unwrap_or(many),
+        said: at.said.clone(),
     };
     let At { way, book, config, recordings, desk, at: _kept, .. } = at;
     let (outcomes, mut heard) = mpsc::channel(64);

@@ -20,7 +20,7 @@ use crate::cli::{Done, Global, setup};
 use crate::config::Config;
 use crate::console::opener;
 use crate::model::estate::Estate;
-use crate::model::guard::Ask;
+use crate::model::guard::{Ask, Said};
 use crate::model::node::Machine;
 use crate::text;
 use crate::work::desk::Desk;
@@ -101,6 +101,8 @@ struct Target {
 struct At {
     machine: Machine,
     reason: String,
+    /// What was said to the guardrail.
+    said: Said,
     config: Config,
     way: Way,
     book: Book,
@@ -159,7 +161,7 @@ impl Target {
             eprintln!("{}", text::line(&doubt));
         }
         let reason = self.reason().await?;
-        self.allowed(&config, &estate, &machine).await?;
+        let said = self.allowed(&config, &estate, &machine).await?;
         let way = if demo {
             crate::work::demo_way(&at.world, &at.directory)
         } else if at.connections.is_empty() {
@@ -167,10 +169,12 @@ impl Target {
         } else {
             Way::over(at.connections.clone())
         };
+        let rails = config.policy().guardrails;
+        let way = way.guarded(move |machine| machines::guard(&rails, &estate, machine));
         let desk = Arc::clone(&at.desk);
         let book = Book::new(Arc::new(OnceLock::from(Ok(Arc::clone(&desk)))));
         let recordings = config.sessions.recordings.clone().unwrap_or_else(|| at.directory.join("recordings"));
-        Ok(At { machine, reason, config, way, book, desk, recordings, at })
+        Ok(At { machine, reason, said, config, way, book, desk, recordings, at })
     }
 
     /// The one machine of this name, and the estate it stands in: as known here, else as AWS tells now.
@@ -218,14 +222,14 @@ impl Target {
     }
 
     /// What the guardrail of the machine's account asks.
-    async fn allowed(&self, config: &Config, estate: &Estate, machine: &Machine) -> Result<()> {
+    async fn allowed(&self, config: &Config, estate: &Estate, machine: &Machine) -> Result<Said> {
         let name = &machine.account_name;
         let confirmed = self.confirm.as_deref() == Some(name) || self.confirm.as_deref() == Some(&machine.account);
         let before = opener::guard(&config.policy().guardrails, estate, machine);
         let (question, wanted) = match before.ask {
-            Ask::Nothing => return Ok(()),
+            Ask::Nothing => return Ok(Said::Nothing),
             Ask::Refuse => bail!("no session is opened in {name}: {}", before.why),
-            _ if confirmed => return Ok(()),
+            _ if confirmed => return Ok(Said::Name(name.clone())),
             Ask::Confirm => (format!("{} is in {name} ({}). Open it? [y/N] ", machine.name, before.why), "y"),
             Ask::Type => {
                 let question = format!("{} is in {name} ({}). Type the account's name to mean it: ", machine.name, before.why);
@@ -233,7 +237,9 @@ impl Target {
             }
         };
         match ask(&question).await? {
-            Some(answer) if answer == wanted || (before.ask == Ask::Confirm && answer.eq_ignore_ascii_case("yes")) => Ok(()),
+            Some(answer) if answer == wanted || (before.ask == Ask::Confirm && answer.eq_ignore_ascii_case("yes")) => {
+                Ok(if before.ask == Ask::Type { Said::Name(answer) } else { Said::Yes })
+            }
             Some(_) => bail!("nothing was opened"),
             None => bail!("{name} asks first ({}): add --confirm {name}", before.why),
         }

@@ -8,6 +8,7 @@ use crate::console::app::{App, Over};
 use crate::console::opener::{Opener, Wanted, guard};
 use crate::console::views::VIEWS;
 use crate::message::Effect;
+use crate::model::guard::Said;
 use crate::message::session::{Ask, Forwarding, Live, Opening, Saved, State};
 
 impl App {
@@ -21,6 +22,12 @@ impl App {
                 self.wishes.quit = true;
             }
             self.notice = Some((format!("{}: {why}", now.machine.name), bad));
+        }
+        for now in &live.replays {
+            let was = self.live.replay(now.id).is_some_and(|r| r.state.is_ended());
+            if let Some((why, bad)) = ended(&now.state).filter(|_| !was) {
+                self.notice = Some((why, bad));
+            }
         }
         for now in &live.forwards {
             let was = self.live.forwards.iter().any(|f| f.id == now.id && f.state == now.state);
@@ -58,7 +65,7 @@ impl App {
         let doubt = machines::unreachable(&self.world.estate, &machine);
         let guard = guard(&self.world.policy.guardrails, &self.world.estate, &machine);
         let dialog = if action == Action::Forward {
-            let known = Forwarding { machine, reason: String::new(), host: None, port: 0, local: 0, lanes: 1 };
+            let known = Forwarding { machine, reason: String::new(), host: None, port: 0, local: 0, lanes: 1, said: Said::Nothing };
             Opener::forward(&known, guard, doubt)
         } else {
             Opener::session(machine, guard, self.views[self.current].cause(), doubt)
@@ -86,7 +93,7 @@ impl App {
         let doubt = machines::unreachable(&self.world.estate, &machine);
         let guard = guard(&self.world.policy.guardrails, &self.world.estate, &machine);
         let Saved { reason, host, port, local, lanes, .. } = saved;
-        let known = Forwarding { machine, reason, host, port, local, lanes };
+        let known = Forwarding { machine, reason, host, port, local, lanes, said: Said::Nothing };
         self.over = Some(Over::Opener(Box::new(Opener::forward(&known, guard, doubt))));
         Vec::new()
     }
@@ -98,11 +105,11 @@ impl App {
                 self.notice = Some(("Opening the forward …".to_owned(), false));
                 vec![Effect::Session(Ask::Forward(id, Box::new(wanted)))]
             }
-            Wanted::Session { machine, reason, finding } => {
+            Wanted::Session { machine, reason, finding, said } => {
                 self.note_place();
                 self.switch_to_sessions();
                 let size = self.views[self.current].size(self.screen);
-                let opening = Opening { machine, reason, finding, command: None, size, unrecorded: false };
+                let opening = Opening { machine, reason, finding, command: None, size, unrecorded: false, said };
                 let mut effects = vec![Effect::Session(Ask::Open(id, Box::new(opening)))];
                 effects.extend(self.with_view(|view, cx| view.attach(id, cx)));
                 effects

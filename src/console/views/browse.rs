@@ -186,6 +186,7 @@ impl Browse {
                 Some(Scope::Finding) => &[Scope::List, Scope::Finding, Scope::Machine, Scope::Row, Scope::Moving, Scope::Global],
                 Some(Scope::Node) => &[Scope::List, Scope::Node, Scope::Machine, Scope::Row, Scope::Moving, Scope::Global],
                 Some(Scope::Machine) => &[Scope::List, Scope::Machine, Scope::Row, Scope::Moving, Scope::Global],
+                Some(Scope::Record) => &[Scope::List, Scope::Record, Scope::Machine, Scope::Row, Scope::Moving, Scope::Global],
                 Some(_) => &[Scope::List, Scope::Owned, Scope::Row, Scope::Moving, Scope::Global],
                 None => &[Scope::List, Scope::Row, Scope::Moving, Scope::Global],
             },
@@ -195,6 +196,7 @@ impl Browse {
                 }
                 Some(Scope::Node) => &[Scope::Detail, Scope::Node, Scope::Machine, Scope::Row, Scope::Moving, Scope::Global],
                 Some(Scope::Machine) => &[Scope::Detail, Scope::Machine, Scope::Row, Scope::Moving, Scope::Global],
+                Some(Scope::Record) => &[Scope::Detail, Scope::Record, Scope::Machine, Scope::Row, Scope::Moving, Scope::Global],
                 Some(_) => &[Scope::Detail, Scope::Owned, Scope::Row, Scope::Moving, Scope::Global],
                 None => &[Scope::Detail, Scope::Row, Scope::Moving, Scope::Global],
             },
@@ -208,7 +210,8 @@ impl Browse {
             ListingId::Findings => Some(Scope::Finding),
             ListingId::Accounts | ListingId::Principals => Some(Scope::Owned),
             ListingId::Nodes => Some(Scope::Node),
-            ListingId::Instances | ListingId::Interfaces | ListingId::Sessions => Some(Scope::Machine),
+            ListingId::Instances | ListingId::Interfaces => Some(Scope::Machine),
+            ListingId::Sessions => Some(Scope::Record),
             _ => None,
         }
     }
@@ -220,7 +223,17 @@ impl Browse {
             let resource = ResourceRef::new(self.text_of(index, row, "resource"), self.text_of(index, row, "type"));
             return machines::of_resource(&world.estate, &resource);
         }
+        if self.listing.id == ListingId::Sessions {
+            // The ledger knows sessions that AWS has forgotten.
+            return machines::behind(&world.estate, ListingId::Nodes, &self.text_of(index, row, "node"));
+        }
         machines::behind(&world.estate, self.listing.id, &self.text_of(index, row, "id"))
+    }
+
+    /// A field of the row under the cursor, as text.
+    pub fn text_here(&self, field: &str) -> Option<String> {
+        let (index, row) = self.row_here()?;
+        Some(self.text_of(index, row, field))
     }
 
     /// What a session on the machine behind the row is opened for, where the row is a finding: its key and title.
