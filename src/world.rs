@@ -11,6 +11,7 @@ use crate::model::coverage::Outcome;
 use crate::model::estate::Estate;
 use crate::network::picture::Picture;
 use crate::triage::policy::Policy;
+use crate::triage::sessions::History;
 
 /// Where the data comes from.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -50,6 +51,8 @@ pub struct World {
     indexes: Vec<Index>,
     /// What the network engine says; none until it has.
     pub network: Option<Arc<Picture>>,
+    /// What the ledger says of sessions.
+    pub history: Arc<History>,
     /// The operating model: teams and their roles.
     pub policy: Arc<Policy>,
     pub loading: Loading,
@@ -81,6 +84,7 @@ impl World {
             estate: Arc::default(),
             indexes,
             network: None,
+            history: Arc::default(),
             policy: Arc::default(),
             loading: Loading::Partial,
             progress: None,
@@ -96,6 +100,7 @@ impl World {
         self.indexes = threads::spread(cores, ListingId::ALL.to_vec(), |id| id.get().index(facts));
         self.estate = Arc::clone(&facts.estate);
         self.network.clone_from(&facts.network);
+        self.history = Arc::clone(&facts.history);
         self.data_of = facts.estate.collected;
         self.version += 1;
     }
@@ -112,6 +117,7 @@ impl World {
         ] {
             self.indexes[listing as usize] = listing.get().index(facts);
         }
+        self.history = Arc::clone(&facts.history);
         self.data_of = facts.estate.collected;
         self.version += 1;
     }

@@ -335,9 +335,9 @@ pub fn open(world: &World, library: &Library, listing: ListingId, row: RowId, no
         return Ok(Opened { id, detail: detail::of_pipeline(found, &world.estate, now), document });
     }
     if listing == ListingId::Sessions {
-        let history = library.history();
-        let seal = history.kept(&id).map(|kept| checked(&history, &id, kept));
-        let (detail, document) = detail::of_session(&world.estate, &history, seal, &id, now)
+        let history = &world.history;
+        let seal = history.kept(&id).map(|kept| checked(history, &id, kept));
+        let (detail, document) = detail::of_session(&world.estate, history, seal, &id, now)
             .ok_or_else(|| "This session is gone: it went away with the last refresh.".to_owned())?;
         return Ok(Opened { id, detail, document });
     }

@@ -365,7 +365,7 @@ impl Driver {
         let end = Decision::SessionEnd {
             outcome: "ended".into(),
             recording: Some("0".repeat(64)),
-            seconds: 754,
+            seconds: 95,
             received: 123_456,
             sent: 789,
             said: String::new(),
@@ -375,7 +375,7 @@ impl Driver {
             let arn = "arn:aws:sts::111122223333:assumed-role/Ops/jo.tanaka".to_owned();
             let actor = Actor { arn, os_user: "jo".into(), host: "desk-7".into() };
             let (subject, reason) = (Subject::Session(ID.into()), "INC-2041 payments latency".to_owned());
-            let at = self.now - SignedDuration::from_secs(780);
+            let at = self.now - SignedDuration::from_secs(100);
             let draft = Draft { id: EntryId([n; 16]), at, actor, subject, decision, reason };
             history.take(&Entry { sequence: n.into(), draft, previous: Hash::ZERO, hash: Hash::ZERO });
         }
@@ -397,7 +397,7 @@ impl Driver {
         let replay = LiveReplay {
             id: LiveId(id),
             session_id: "jo.tanaka-0recorded".into(),
-            title: "web in payments-prod, jo.tanaka on 2026-03-14 02:54 UTC".into(),
+            title: "web in payments-prod, jo.tanaka on 2026-03-14 03:05 UTC".into(),
             state: State::Open,
             seal: Some(("its digest is the ledger's".into(), false)),
             reel: Arc::clone(&reel),

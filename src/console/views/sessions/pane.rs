@@ -7,6 +7,7 @@ use ratatui::style::Style;
 
 use crate::console::views::Canvas;
 use crate::console::widgets::input::Input;
+use crate::console::widgets::scroller::wrap;
 use crate::console::widgets::{clear, frame, put, terminal};
 use crate::message::session::{LiveId, LiveSession, State};
 use crate::model::account::Environment;
@@ -371,8 +372,15 @@ impl Pane {
             (State::Starting, _) => Some(("starting …".to_owned(), "ui.notice")),
             (State::Reconnecting(n), _) => Some((format!("reconnecting ({n}): what you type is kept"), "ui.warning")),
             (State::Ended { why, bad }, _) => {
-                let style = if *bad { "ui.error" } else { "ui.notice" };
-                Some((format!("{} Enter or esc leaves it.", text::line(why)), style))
+                // Whole, whatever its length: what was refused often stands at its end.
+                let style = theme.style(if *bad { "ui.error" } else { "ui.notice" });
+                let words = format!("{} Enter or esc leaves it.", text::line(why));
+                let lines = wrap(&words, usize::from(area.width.saturating_sub(2)));
+                let width = lines.iter().map(|line| text::width(line)).max().unwrap_or(0);
+                for (n, line) in (0..area.height).zip(&lines) {
+                    badge(Rect { y: area.y + n, height: 1, ..area }, &text::pad(line, width, false), style, canvas);
+                }
+                None
             }
             (State::Open, Some(seconds)) => Some((format!("the node has not answered for {seconds} s"), "ui.warning")),
             (State::Open, None) if back > 0 => {
