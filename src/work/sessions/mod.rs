@@ -30,6 +30,9 @@ use crate::work::sessions::way::Way;
 /// How long the end of the program waits for sessions to end.
 const FAREWELL: Duration = Duration::from_secs(4);
 
+/// What an agent writes above an error.
+const AGENT_ERROR: &str = "----------ERROR-------";
+
 /// What a program has open. Clones are the same.
 #[derive(Clone)]
 pub struct Sessions {
@@ -373,7 +376,8 @@ impl Over {
 
     fn of(end: End) -> Self {
         let words = |text: String, otherwise: &str| {
-            let text = text.trim();
+            // The agent's own line above its errors says nothing.
+            let text = text.trim().trim_start_matches(AGENT_ERROR).trim();
             if text.is_empty() { otherwise.to_owned() } else { text.to_owned() }
         };
         let (why, bad, outcome) = match end {
