@@ -214,8 +214,8 @@ fn a_key_that_kms_denies_ends_the_session_before_anything_is_typed() {
     let (outcome, said) = stage.ended();
     assert!(outcome == "ended" && said.contains("kms:GenerateDataKey") && !said.contains("----"), "{outcome}: {said}");
     stage.gateway.set_faults(Faults::default());
-    stage.keys(&["enter"]);
-    stage.in_a_session();
+    stage.keys(&["enter", "tab", "o", "'INC-1", "enter"]);
+    stage.until("a prompt", |stage| stage.driver.screen().lines().any(|line| line.ends_with(['#', '$'])));
     stage.run("echo encry''pted", "encrypted");
 }
 
