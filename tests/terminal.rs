@@ -773,7 +773,8 @@ fn a_flood_of_a_node_freezes_nothing() {
     };
     let before = resident(&terminal);
     // Builds without optimisation draw slowly: more where somebody asks for it.
-    let bytes = std::env::var("BARTIZAN_FLOOD").unwrap_or_else(|_| "20000000".into());
+    let usual = if cfg!(debug_assertions) { "20000000" } else { "100000000" };
+    let bytes = std::env::var("BARTIZAN_FLOOD").unwrap_or_else(|_| usual.into());
     let line = "a line that goes on and on, with \\033[31mcolours\\033[0m and all";
     terminal.press(&format!("yes '{line}' | head -c {bytes}; echo flood''ed\r"));
     terminal.until("the flood", |text| text.matches("on and on").count() > 10);

@@ -10,6 +10,9 @@ use crate::model::estate::{Estate, RegionEstate};
 use crate::model::guard::{Act, Guarded, Guardrails};
 use crate::model::network::Instance;
 use crate::model::node::{Machine, Node};
+use crate::network::net::Object;
+use crate::network::picture::Picture;
+use crate::network::reach::Verdict;
 
 fn machine(estate: &Estate, region: &RegionEstate, id: &str, name: &str) -> Machine {
     Machine {
@@ -123,6 +126,22 @@ pub fn of_resource(estate: &Estate, resource: &ResourceRef) -> Result<Machine, S
 pub fn guard(rails: &Guardrails, estate: &Estate, machine: &Machine) -> Guarded {
     let account = estate.account(&machine.account).map_or_else(|| Account::bare(&machine.account), |a| (**a).clone());
     rails.before(&account, Act::Sessions)
+}
+
+/// As [`unreachable`], and as far as the network engine tells: what stops the agent of a machine that is no managed node.
+pub fn doubt(estate: &Estate, picture: Option<&Picture>, machine: &Machine) -> Option<String> {
+    let known = unreachable(estate, machine);
+    let region = estate.region(&machine.account, &machine.region)?;
+    let stopped = picture.filter(|_| node(region, &machine.id).is_none()).and_then(|picture| {
+        let Some(Object::Instance(at)) = picture.net.object(&machine.id) else { return None };
+        picture.agents.get(at)?.as_ref().filter(|agent| agent.verdict == Verdict::No).map(|agent| agent.why.clone())
+    });
+    match (known, stopped) {
+        (Some(known), Some(why)) if instance(region, &machine.id).is_some_and(|i| i.state() == "running") => {
+            Some(format!("{known} The network stops its agent: {why}"))
+        }
+        (known, _) => known,
+    }
 }
 
 /// Why Session Manager does not reach a machine, as far as the estate tells; none where nothing speaks against it.

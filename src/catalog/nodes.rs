@@ -112,8 +112,11 @@ fn findings_on_machines(facts: &Facts) -> Option<HashMap<String, (usize, Severit
         let Cell::Text(about) = findings.cell(row, resource) else { continue };
         let Cell::Rank(rank, _) = findings.cell(row, severity) else { continue };
         let Some(severity) = Severity::ALL.get(usize::from(rank)).copied() else { continue };
-        let known = all.entry(machine_of(&about).to_owned()).or_insert((0, severity));
-        *known = (known.0 + 1, known.1.max(severity));
+        let machine = machine_of(&about);
+        match all.get_mut(machine) {
+            Some(known) => *known = (known.0 + 1, known.1.max(severity)),
+            None => _ = all.insert(machine.to_owned(), (1, severity)),
+        }
     }
     Some(all)
 }

@@ -103,21 +103,21 @@ impl Subject for Sessions {
         let spec = spec::<Row<'a>>;
         vec![
             spec("id", "SESSION", Kind::Text, 26, "The session's id", |r| Value::text(r.id)).hidden(),
-            spec("status", "STATUS", Kind::Keyword, 12, "Connected, Terminated, …; Ended and Open as the ledger says", |r| {
+            spec("status", "STATUS", Kind::Keyword, 10, "Connected, Terminated, …; Ended and Open as the ledger says", |r| {
                 Value::text(r.status())
             }),
-            spec("started", "STARTED", Kind::Age, 7, "How long since it began", |r| {
+            spec("started", "STARTED", Kind::Age, 8, "How long since it began", |r| {
                 Value::time(r.session().and_then(|s| s.start_date).or(r.told.map(|t| t.began)))
             }),
             spec("who", "WHO", Kind::Keyword, 12, "Who opened it, by the name of the session or user", |r| {
                 Value::text(person(r.who()))
             }),
-            spec("name", "NODE", Kind::Keyword, 18, "The node's name", |r| Value::text(r.name)),
-            spec("account_name", "ACCOUNT", Kind::Keyword, 15, "The account's name", |r| Value::text(r.account_name)),
+            spec("name", "NODE", Kind::Keyword, 16, "The node's name", |r| Value::text(r.name)),
             spec("recording", "RECORDING", Kind::Keyword, 9, "intact or changed against the ledger; elsewhere; unsealed", |r| {
                 Value::text(r.recording)
             }),
-            spec("reason", "REASON", Kind::Text, 18, "Why it was opened", |r| Value::text(r.reason())).grow(),
+            spec("reason", "REASON", Kind::Text, 12, "Why it was opened", |r| Value::text(r.reason())).grow(),
+            spec("account_name", "ACCOUNT", Kind::Keyword, 15, "The account's name", |r| Value::text(r.account_name)),
             spec("kind", "KIND", Kind::Keyword, 7, "shell, command, forward or proxy", |r| Value::text(r.mode())),
             spec("seconds", "SECONDS", Kind::Number, 8, "How long it took", |r| r.seconds().map_or(Value::None, Value::Number)),
             spec("bytes", "BYTES", Kind::Number, 11, "What it carried both ways; only the ledger knows", |r| {

@@ -62,7 +62,7 @@ impl App {
                 return Vec::new();
             }
         };
-        let doubt = machines::unreachable(&self.world.estate, &machine);
+        let doubt = machines::doubt(&self.world.estate, self.world.network.as_deref(), &machine);
         let guard = guard(&self.world.policy.guardrails, &self.world.estate, &machine);
         let dialog = if action == Action::Forward {
             let known = Forwarding { machine, reason: String::new(), host: None, port: 0, local: 0, lanes: 1, said: Said::Nothing };
@@ -90,7 +90,7 @@ impl App {
                 return Vec::new();
             }
         };
-        let doubt = machines::unreachable(&self.world.estate, &machine);
+        let doubt = machines::doubt(&self.world.estate, self.world.network.as_deref(), &machine);
         let guard = guard(&self.world.policy.guardrails, &self.world.estate, &machine);
         let Saved { reason, host, port, local, lanes, .. } = saved;
         let known = Forwarding { machine, reason, host, port, local, lanes, said: Said::Nothing };
