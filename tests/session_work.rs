@@ -26,10 +26,10 @@ use bartizan::text::is_hostile;
 use bartizan::triage::policy::Policy;
 use bartizan::triage::sessions::{Kept, Seal};
 use bartizan::work::desk::Desk;
+use bartizan::work::sessions::Sessions;
 use bartizan::work::sessions::record::Book;
 use bartizan::work::sessions::shelf::digest;
 use bartizan::work::sessions::way::Way;
-use bartizan::work::sessions::Sessions;
 use driver::{Begin, Driver, Scene, runtime};
 use jiff::Timestamp;
 use tempfile::TempDir;
@@ -175,7 +175,8 @@ fn options() -> GatewayOptions {
 
 #[test]
 fn an_idle_session_that_the_service_ends_says_so_and_stands_in_the_ledger() {
-    let mut stage = Stage::new(Set { options: GatewayOptions { idle_timeout: Some(Duration::from_secs(2)), ..options() }, ..Set::default() });
+    let mut stage =
+        Stage::new(Set { options: GatewayOptions { idle_timeout: Some(Duration::from_secs(2)), ..options() }, ..Set::default() });
     stage.in_a_session();
     stage.shows("timed out due to inactivity");
     stage.shows("Enter or esc leaves it");

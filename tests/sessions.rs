@@ -305,7 +305,8 @@ fn nodes_tell_what_gets_to_them_and_what_is_wrong_with_them() {
         count(world.index(ListingId::Nodes), &filter, driver::now().as_second(), &Cancel::new()).unwrap()
     };
     let all = driver.scene.world.index(ListingId::Nodes).rows();
-    let (unknown, none, some) = (rows(&driver, "exposure:unknown"), rows(&driver, "exposure:none"), rows(&driver, "exposure>=low"));
+    let (unknown, none, some) =
+        (rows(&driver, "exposure:unknown"), rows(&driver, "exposure:none"), rows(&driver, "exposure>=low"));
     assert_eq!(unknown + none + some + rows(&driver, "exposure:informational"), all);
     assert!(unknown == 5 && none > 0 && some > 0, "hybrid machines are in no network: {unknown} {none} {some}");
     // Every count is the one that the findings show.

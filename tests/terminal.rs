@@ -701,12 +701,29 @@ fn whatever_ends_the_console_leaves_sessions_where_that_is_configured() {
         assert_eq!(cloud.gateway(|g| g.open_sessions()).len(), n + 1, "after {end}");
     }
     let mut export = Command::new(env!("CARGO_BIN_EXE_bartizan"));
-    let export = export.args(["ledger", "export", "--single-account"]).env_clear().envs(home.variables()).envs(extra);
+    let export = export.args(["ledger", "export", "--single-account"]).env_clear().envs(home.variables()).envs(extra.clone());
     let out = String::from_utf8(export.output().unwrap().stdout).unwrap();
-    let ends: Vec<Value> = out.lines().map(|l| serde_json::from_str(l).unwrap()).filter(|e: &Value| e["kind"] == "session-end").collect();
+    let ends: Vec<Value> =
+        out.lines().map(|l| serde_json::from_str(l).unwrap()).filter(|e: &Value| e["kind"] == "session-end").collect();
     let outcomes: Vec<&str> = ends.iter().map(|e| e["content"]["outcome"].as_str().unwrap()).collect();
     assert_eq!(outcomes, ["left"; 4]);
     assert!(ends.iter().all(|e| e["content"]["recording"].is_string()), "the recordings are sealed: {ends:#?}");
+
+    // The command line lists the same, and sees a recording that is another by now.
+    let list = |listing: &str| -> Vec<Value> {
+        let mut list = Command::new(env!("CARGO_BIN_EXE_bartizan"));
+        let arguments = ["list", listing, "-o", "json", "--single-account", "-r", REGION];
+        let out = list.args(arguments).env_clear().envs(home.variables()).envs(extra.clone()).output().unwrap();
+        serde_json::from_slice(&out.stdout).unwrap_or_else(|e| panic!("{e}: {}", String::from_utf8_lossy(&out.stderr)))
+    };
+    let mut files = fs::read_dir(home.path().join("data/bartizan/recordings")).unwrap();
+    let file = files.next().unwrap().unwrap().path();
+    fs::write(&file, fs::read_to_string(&file).unwrap().replacen("web", "wob", 1)).unwrap();
+    let mut words: Vec<String> = list("sessions").iter().map(|row| row["recording"].as_str().unwrap().to_owned()).collect();
+    words.sort();
+    assert_eq!(words, ["changed", "intact", "intact", "intact"]);
+    let nodes = list("nodes");
+    assert_eq!((&nodes[0]["id"], &nodes[0]["exposure"]), (&json!("i-0aaaaaaaaaaaaaaaa"), &json!("unknown")), "{nodes:#?}");
 }
 
 /// A session that was recorded stands in the list of those that were, held against the ledger, and plays from there.
@@ -723,7 +740,8 @@ fn a_recorded_session_stands_in_the_list_and_plays() {
     terminal.press("\x1b[Z");
     terminal.shows("RECORDING");
     terminal.press("/recording:intact\r");
-    terminal.until("the session", |text| text.lines().any(|l| l.contains("Ended") && l.contains("intact") && l.contains("INC-1")));
+    terminal
+        .until("the session", |text| text.lines().any(|l| l.contains("Ended") && l.contains("intact") && l.contains("INC-1")));
     terminal.press("p");
     terminal.shows("its digest is the ledger's");
     terminal.press("G");

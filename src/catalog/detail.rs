@@ -96,8 +96,8 @@ fn listing_name<S: serde::Serializer>(id: &ListingId, s: S) -> Result<S::Ok, S::
     s.serialize_str(id.get().name)
 }
 
-pub use session::of_session;
 pub use exposure::{agent_sections, of_exposure, rungs, way_out, way_out_sections};
+pub use session::of_session;
 
 /// An object of the estate.
 #[derive(Clone, Copy)]

@@ -150,9 +150,14 @@ impl Subject for Nodes {
                 },
             )
             .absent("none"),
-            spec("findings", "FINDINGS", Kind::Number, 8, "Open findings on it; unknown while there are no findings at all", |r| {
-                r.risk.findings.map_or(Value::None, |(open, _)| Value::number(open))
-            })
+            spec(
+                "findings",
+                "FINDINGS",
+                Kind::Number,
+                8,
+                "Open findings on it; unknown while there are no findings at all",
+                |r| r.risk.findings.map_or(Value::None, |(open, _)| Value::number(open)),
+            )
             .absent("unknown"),
             spec("account_name", "ACCOUNT", Kind::Keyword, 15, "The account's name", |r| Value::text(r.account_name)),
             spec("region", "REGION", Kind::Keyword, 14, "The AWS region", |r| Value::text(&*r.region.region)),

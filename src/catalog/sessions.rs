@@ -94,8 +94,7 @@ impl Subject for Sessions {
     type Row<'a> = Row<'a>;
     const NAMES: Names = Names { name: "sessions", title: "Sessions", one: "session", many: "sessions" };
     const SORT: &'static str = "started";
-    const GROUPS: &'static [&'static str] =
-        &["who", "account_name", "status", "name", "kind", "outcome", "recording", "source"];
+    const GROUPS: &'static [&'static str] = &["who", "account_name", "status", "name", "kind", "outcome", "recording", "source"];
     const EMPTY: &'static str = "No sessions: neither in what AWS still remembers (30 days) nor in the ledger. o on a node, a \
                                  finding or an interface opens one.";
 

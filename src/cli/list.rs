@@ -67,6 +67,9 @@ impl List {
         if matches!(id, ListingId::Exposures | ListingId::Instances | ListingId::Nodes) {
             looked.paint(now);
         }
+        if id == ListingId::Sessions {
+            looked.shelve(global, now)?;
+        }
         let index = looked.world.index(id);
         let query = Query { filter, sort, group: None, now: now.as_second() };
         let mut ids = run(index, &query, &Cancel::new()).map(|rows| rows.ids).unwrap_or_default();

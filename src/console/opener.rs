@@ -321,7 +321,15 @@ mod tests {
         for wrong in ["", "0", "db", "db:", ":80", "a b:80", "99999", "host:0"] {
             assert!(destination(wrong).is_err(), "{wrong}");
         }
-        let known = Forwarding { machine: machine(None), reason: String::new(), host: None, port: 0, local: 0, lanes: 3, said: Said::Nothing };
+        let known = Forwarding {
+            machine: machine(None),
+            reason: String::new(),
+            host: None,
+            port: 0,
+            local: 0,
+            lanes: 3,
+            said: Said::Nothing,
+        };
         let mut opener = Opener::forward(&known, Guarded::default(), None);
         let came = press(&mut opener, "db:5432\n15432\nINC-7\n");
         let Some(Wanted::Forward(wanted)) = came.wanted else { panic!("{:?}", opener.error) };

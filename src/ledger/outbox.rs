@@ -6,8 +6,8 @@
 //! so the second call changes nothing: each decision is delivered once in effect.
 
 use jiff::{SignedDuration, Timestamp};
-use sqlx::sqlite::SqliteRow;
 use sqlx::Row as _;
+use sqlx::sqlite::SqliteRow;
 
 use crate::ledger::error::Result;
 use crate::ledger::local::{Local, Target, millis};

@@ -10,8 +10,8 @@ mod keys;
 mod player;
 
 pub use emulator::{Allow, Color, Cursor, CursorShape, Glyph, Match, Point, Refused, Style, Terminal};
-pub use player::{Player, Scene, Stand, Steer};
 pub use keys::{Escape, EscapeKeys, Key, KeyCode, KeyModes, Piece, encode, paste};
+pub use player::{Player, Scene, Stand, Steer};
 
 #[cfg(test)]
 mod tests;

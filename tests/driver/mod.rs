@@ -409,8 +409,15 @@ impl Driver {
     /// A forward through the machine of the first session, in a state.
     pub fn forward(&mut self, id: u64, state: State) {
         let machine = self.app.live().sessions[0].machine.clone();
-        let wanted =
-            Forwarding { machine, reason: "INC-7".into(), host: Some("db.internal".into()), port: 5432, local: 0, lanes: 2, said: Said::Nothing };
+        let wanted = Forwarding {
+            machine,
+            reason: "INC-7".into(),
+            host: Some("db.internal".into()),
+            port: 5432,
+            local: 0,
+            lanes: 2,
+            said: Said::Nothing,
+        };
         let forward = LiveForward {
             id: LiveId(id),
             wanted,

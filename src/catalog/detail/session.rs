@@ -13,13 +13,7 @@ use crate::text;
 use crate::triage::sessions::{ELSEWHERE, History, Seal, Told};
 
 /// The session with this id, and its raw document; none where neither side knows it. `seal` is of its recording here.
-pub fn of_session(
-    estate: &Estate,
-    history: &History,
-    seal: Option<Seal>,
-    id: &str,
-    now: Timestamp,
-) -> Option<(Detail, String)> {
+pub fn of_session(estate: &Estate, history: &History, seal: Option<Seal>, id: &str, now: Timestamp) -> Option<(Detail, String)> {
     let known = object(estate, ListingId::Sessions, id);
     let told = history.told(id);
     let mut writer = Writer::new(format!("session {id}"), now);

@@ -8,8 +8,8 @@ use crate::console::app::{App, Over};
 use crate::console::opener::{Opener, Wanted, guard};
 use crate::console::views::VIEWS;
 use crate::message::Effect;
-use crate::model::guard::Said;
 use crate::message::session::{Ask, Forwarding, Live, Opening, Saved, State};
+use crate::model::guard::Said;
 
 impl App {
     /// What is open here changed: what came to an end out of sight is said.
@@ -65,7 +65,8 @@ impl App {
         let doubt = machines::doubt(&self.world.estate, self.world.network.as_deref(), &machine);
         let guard = guard(&self.world.policy.guardrails, &self.world.estate, &machine);
         let dialog = if action == Action::Forward {
-            let known = Forwarding { machine, reason: String::new(), host: None, port: 0, local: 0, lanes: 1, said: Said::Nothing };
+            let known =
+                Forwarding { machine, reason: String::new(), host: None, port: 0, local: 0, lanes: 1, said: Said::Nothing };
             Opener::forward(&known, guard, doubt)
         } else {
             Opener::session(machine, guard, self.views[self.current].cause(), doubt)

@@ -4,8 +4,8 @@
 mod forward;
 mod play;
 pub mod record;
-mod shell;
 pub mod shelf;
+mod shell;
 pub mod way;
 
 use std::collections::BTreeMap;

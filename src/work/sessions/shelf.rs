@@ -88,6 +88,11 @@ impl Shelf {
     }
 }
 
+/// The recordings of these sessions in a directory, looked at once.
+pub fn look(directory: &Path, history: &History) -> BTreeMap<String, Kept> {
+    Shelf::default().look(directory, history)
+}
+
 /// The session that a file is the recording of: `20260314T030700Z-NODE-SESSION.cast`, where both names may have hyphens.
 fn session_of<'a>(path: &Path, sessions: &HashMap<String, &'a str>) -> Option<&'a str> {
     let name = path.file_name()?.to_str()?.strip_suffix(".cast")?;
@@ -142,15 +147,8 @@ mod tests {
 
     fn told(history: &mut History, id: &str, recording: Option<Option<String>>) {
         let (node, account, region, mode) = ("i-1".into(), "1".into(), "r".into(), "shell".into());
-        let start = Decision::SessionStart {
-            node,
-            account,
-            region,
-            mode,
-            detail: String::new(),
-            document: String::new(),
-            finding: None,
-        };
+        let start =
+            Decision::SessionStart { node, account, region, mode, detail: String::new(), document: String::new(), finding: None };
         history.take(&entry(id, start));
         if let Some(recording) = recording {
             let (outcome, said) = ("ended".into(), String::new());

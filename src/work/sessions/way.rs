@@ -84,10 +84,8 @@ impl Way {
 
     /// To the local shell, in a directory of its own. `offline` are nodes whose agent does not answer.
     pub fn loopback(directory: PathBuf, offline: Vec<String>, caller: Caller) -> Self {
-        let banner = format!(
-            "This is a demo: a shell on your own machine, no node is touched.\nIt stands in {}",
-            directory.display()
-        );
+        let banner =
+            format!("This is a demo: a shell on your own machine, no node is touched.\nIt stands in {}", directory.display());
         let options = GatewayOptions { directory: Some(directory), offline, ..GatewayOptions::default() };
         Self::new(To::Loopback(Loopback { banner: Some(banner), options, caller, gateway: OnceCell::new() }))
     }
