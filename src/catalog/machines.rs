@@ -177,7 +177,8 @@ pub fn unreachable(estate: &Estate, machine: &Machine) -> Option<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::model::account::Account;
+    use crate::network::exposure::NothingKnown;
+    use crate::network::picture::Terms;
     use serde_json::json;
 
     fn estate() -> Estate {
@@ -233,6 +234,31 @@ mod tests {
         assert_eq!(of("arn:aws:ec2:eu-west-1:111122223333:instance/i-111122223333db"), Ok("i-111122223333db".into()));
         assert_eq!(of("eni-444455556666"), Ok("i-444455556666web".into()));
         assert!(of("arn:aws:s3:::bucket").unwrap_err().contains("no machine"));
+    }
+
+    #[test]
+    fn what_the_network_stops_is_told_of_machines_that_are_no_nodes() {
+        let mut estate = estate();
+        let network = &mut estate.region_mut("111122223333", "eu-west-1").network;
+        network.vpcs = serde_json::from_value(json!([{"VpcId": "vpc-1", "CidrBlock": "10.0.0.0/16"}])).unwrap();
+        let subnet = json!([{"SubnetId": "subnet-1", "VpcId": "vpc-1", "CidrBlock": "10.0.0.0/24"}]);
+        network.subnets = serde_json::from_value(subnet).unwrap();
+        let local = json!([{"DestinationCidrBlock": "10.0.0.0/16", "GatewayId": "local", "State": "active"}]);
+        let tables = json!([{"RouteTableId": "rtb-1", "VpcId": "vpc-1", "Routes": local, "Associations": [{"Main": true}]}]);
+        network.route_tables = serde_json::from_value(tables).unwrap();
+        let interfaces = json!([{"NetworkInterfaceId": "eni-1", "SubnetId": "subnet-1", "VpcId": "vpc-1", "PrivateIpAddress": "10.0.0.9",
+            "PrivateIpAddresses": [{"PrivateIpAddress": "10.0.0.9", "Primary": true}],
+            "Attachment": {"InstanceId": "i-111122223333bare", "Status": "attached"}}]);
+        network.interfaces = serde_json::from_value(interfaces).unwrap();
+        let picture = Picture::of(&estate, &Terms::default(), &NothingKnown);
+        let machine = |id: &str| by_id(&estate, id).unwrap();
+        let said = doubt(&estate, Some(&picture), &machine("i-111122223333bare")).unwrap();
+        assert!(said.contains("no instance profile") && said.contains("The network stops its agent: "), "{said}");
+        let said = doubt(&estate, None, &machine("i-111122223333bare")).unwrap();
+        assert!(!said.contains("The network"), "{said}");
+        let said = doubt(&estate, Some(&picture), &machine("i-111122223333db")).unwrap();
+        assert!(said.contains("is stopped") && !said.contains("The network"), "{said}");
+        assert_eq!(doubt(&estate, Some(&picture), &machine("i-111122223333web")), None);
     }
 
     #[test]
