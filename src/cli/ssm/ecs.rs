@@ -131,7 +131,7 @@ pub(super) async fn at(said: &str, why: &Why, global: &Global, config: Config) -
         id: container.target(),
         name: format!("{}/{short}/{}", container.cluster, container.name),
     };
-    why.settle(config, at, &estate, machine, way.into_container(container)).await
+    why.settle(config, at, estate, machine, way.into_container(container)).await
 }
 
 #[cfg(test)]

@@ -21,9 +21,8 @@ use crate::catalog::machines;
 use crate::cli::setup::AtDesk;
 use crate::cli::{Done, Global, setup};
 use crate::config::Config;
-use crate::console::opener;
 use crate::model::estate::Estate;
-use crate::model::guard::Ask;
+use crate::model::guard::{Ask, Said};
 use crate::model::node::Machine;
 use crate::ssm::plugin::{NAME, Plugin};
 use crate::text;
@@ -139,6 +138,8 @@ struct By {
 struct At {
     machine: Machine,
     reason: String,
+    /// What was said to the guardrail.
+    said: Said,
     config: Config,
     way: Way,
     book: Book,
@@ -242,7 +243,7 @@ impl Target {
         } else {
             Way::over(at.connections.clone())
         };
-        self.why.settle(config, at, &estate, machine, way).await
+        self.why.settle(config, at, estate, machine, way).await
     }
 
     /// The one machine of this name, and the estate it stands in: as known here, else as AWS tells now.
@@ -282,13 +283,15 @@ impl Target {
 
 impl Why {
     /// Asks why, and what the guardrail of the machine's account wants.
-    async fn settle(&self, config: Config, at: AtDesk, estate: &Estate, machine: Machine, way: Way) -> Result<At> {
+    async fn settle(&self, config: Config, at: AtDesk, estate: Arc<Estate>, machine: Machine, way: Way) -> Result<At> {
         let reason = self.reason().await?;
-        self.allowed(&config, estate, &machine).await?;
+        let said = self.allowed(&config, &estate, &machine).await?;
+        let rails = config.policy().guardrails;
+        let way = way.guarded(move |machine| machines::guard(&rails, &estate, machine));
         let desk = Arc::clone(&at.desk);
         let book = Book::new(Arc::new(OnceLock::from(Ok(Arc::clone(&desk)))));
         let recordings = config.sessions.recordings.clone().unwrap_or_else(|| at.directory.join("recordings"));
-        Ok(At { machine, reason, config, way, book, desk, recordings, at })
+        Ok(At { machine, reason, said, config, way, book, desk, recordings, at })
     }
 
     async fn reason(&self) -> Result<String> {
@@ -302,14 +305,14 @@ impl Why {
     }
 
     /// What the guardrail of the machine's account asks.
-    async fn allowed(&self, config: &Config, estate: &Estate, machine: &Machine) -> Result<()> {
+    async fn allowed(&self, config: &Config, estate: &Estate, machine: &Machine) -> Result<Said> {
         let name = &machine.account_name;
         let confirmed = self.confirm.as_deref() == Some(name) || self.confirm.as_deref() == Some(&machine.account);
-        let before = opener::guard(&config.policy().guardrails, estate, machine);
+        let before = machines::guard(&config.policy().guardrails, estate, machine);
         let (question, wanted) = match before.ask {
-            Ask::Nothing => return Ok(()),
+            Ask::Nothing => return Ok(Said::Nothing),
             Ask::Refuse => bail!("no session is opened in {name}: {}", before.why),
-            _ if confirmed => return Ok(()),
+            _ if confirmed => return Ok(Said::Name(name.clone())),
             Ask::Confirm => (format!("{} is in {name} ({}). Open it? [y/N] ", machine.name, before.why), "y"),
             Ask::Type => {
                 let question = format!("{} is in {name} ({}). Type the account's name to mean it: ", machine.name, before.why);
@@ -317,7 +320,9 @@ impl Why {
             }
         };
         match ask(&question).await? {
-            Some(answer) if answer == wanted || (before.ask == Ask::Confirm && answer.eq_ignore_ascii_case("yes")) => Ok(()),
+            Some(answer) if answer == wanted || (before.ask == Ask::Confirm && answer.eq_ignore_ascii_case("yes")) => {
+                Ok(if before.ask == Ask::Type { Said::Name(answer) } else { Said::Yes })
+            }
             Some(_) => bail!("nothing was opened"),
             None => bail!("{name} asks first ({}): add --confirm {name}", before.why),
         }

@@ -40,7 +40,7 @@ async fn start(
     (stdin, stdout): (Stdio, Stdio),
 ) -> Result<Carried> {
     at.way = at.way.by(plugin.clone()).map_err(|why| eyre!(why))?;
-    let reach = at.way.reach(&at.machine).await.map_err(|why| eyre!(why))?;
+    let reach = at.way.reach(&at.machine, &at.said).await.map_err(|why| eyre!(why))?;
     let plugin = reach.options.plugin.as_ref().unwrap_or(plugin);
     let request = request.because(&at.reason);
     let credentials = reach.service.credentials().await?;

@@ -41,7 +41,7 @@ pub(super) async fn run(
     };
     let request = request.because(&opening.reason);
     let mut reach = tokio::select! {
-        reach = home.way.reach(machine) => match reach {
+        reach = home.way.reach(machine, &opening.said) => match reach {
             Ok(reach) => reach,
             Err(why) => return Over::failed(why),
         },

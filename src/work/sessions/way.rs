@@ -1,5 +1,6 @@
 //! The ways to nodes: AWS by the connections that are open, or the loopback gateway behind the demo. It answers the calls
-//! that the Session Manager protocol asks of its caller; it opens no session itself.
+//! that the Session Manager protocol asks of its caller; it opens no session itself. Whatever leads to a node comes through
+//! here, so guardrails are held here, whatever a dialogue has asked before.
 
 use std::collections::HashMap;
 use std::path::PathBuf;
@@ -13,6 +14,7 @@ use crate::aws::ecs::{Container, Task};
 use crate::aws::{Access, Connection, Failure, Kind, Scope, ec2, ecs, kms, ssm};
 use crate::model::account::Caller;
 use crate::model::coverage::Outcome;
+use crate::model::guard::{Guarded, Said};
 use crate::model::node::Machine;
 use crate::ssm::crypt::DATA_KEY_LEN;
 use crate::ssm::dial::{Network, Proxy};
@@ -28,8 +30,13 @@ use crate::ssm::upgrade::Endpoints;
 /// How long a session waits for the first connection to AWS.
 const CONNECTING: Duration = Duration::from_secs(20);
 
-/// Where sessions go.
-pub enum Way {
+/// Where sessions go, and what stands before them.
+pub struct Way {
+    to: To,
+    guard: Box<dyn Fn(&Machine) -> Guarded + Send + Sync>,
+}
+
+enum To {
     Live(Live),
     Loopback(Loopback),
     /// Nowhere, and why.
@@ -37,7 +44,7 @@ pub enum Way {
 }
 
 /// By connections as they are made.
-pub struct Live {
+struct Live {
     connections: watch::Receiver<Vec<Connection>>,
     /// Accounts that were entered, by caller and account.
     entered: Mutex<HashMap<(String, String), Access>>,
@@ -48,12 +55,12 @@ pub struct Live {
 }
 
 /// The demo's own machine.
-pub struct Loopback {
-    directory: PathBuf,
-    /// Nodes whose agent does not answer.
-    offline: Vec<String>,
+struct Loopback {
+    /// What is said first.
+    banner: Option<String>,
+    options: GatewayOptions,
     caller: Caller,
-    gateway: OnceCell<Gateway>,
+    gateway: OnceCell<Arc<Gateway>>,
 }
 
 /// Where a task is looked for.
@@ -82,9 +89,13 @@ pub struct Reach {
 }
 
 impl Way {
+    fn new(to: To) -> Self {
+        Self { to, guard: Box::new(|_| Guarded::default()) }
+    }
+
     /// To AWS, by connections as they are made.
     pub fn live(connections: watch::Receiver<Vec<Connection>>) -> Self {
-        Self::Live(Live { connections, entered: Mutex::default(), plugin: None, container: None })
+        Self::new(To::Live(Live { connections, entered: Mutex::default(), plugin: None, container: None }))
     }
 
     /// To AWS, by connections that are there already.
@@ -97,8 +108,8 @@ impl Way {
     /// # Errors
     /// In words: this way needs none.
     pub fn by(self, plugin: Plugin) -> Result<Self, String> {
-        match self {
-            Self::Live(live) => Ok(Self::Live(Live { plugin: Some(plugin), ..live })),
+        match self.to {
+            To::Live(live) => Ok(Self { to: To::Live(Live { plugin: Some(plugin), ..live }), ..self }),
             _ => Err("The demo's sessions stay on this machine: no plugin can carry them.".into()),
         }
     }
@@ -106,15 +117,18 @@ impl Way {
     /// The same into one container, under its name as a target.
     #[must_use]
     pub fn into_container(self, container: Container) -> Self {
-        match self {
-            Self::Live(live) => Self::Live(Live { container: Some(container), ..live }),
-            other => other,
+        match self.to {
+            To::Live(live) => Self { to: To::Live(Live { container: Some(container), ..live }), ..self },
+            to => Self { to, ..self },
         }
     }
 
-    /// To the local shell, in a directory of its own.
+    /// To the local shell, in a directory of its own. `offline` are nodes whose agent does not answer.
     pub fn loopback(directory: PathBuf, offline: Vec<String>, caller: Caller) -> Self {
-        Self::Loopback(Loopback { directory, offline, caller, gateway: OnceCell::new() })
+        let banner =
+            format!("This is a demo: a shell on your own machine, no node is touched.\nIt stands in {}", directory.display());
+        let options = GatewayOptions { directory: Some(directory), offline, ..GatewayOptions::default() };
+        Self::new(To::Loopback(Loopback { banner: Some(banner), options, caller, gateway: OnceCell::new() }))
     }
 
     /// A task of ECS: of an account, else the caller's own; in a region, else those that were chosen, else all.
@@ -122,22 +136,40 @@ impl Way {
     /// # Errors
     /// In words: there is none, or it cannot be looked for.
     pub async fn task(&self, place: Place<'_>, cluster: &str, task: &str) -> Result<Found, String> {
-        match self {
-            Self::Live(live) => Box::pin(live.task(place, cluster, task)).await,
-            Self::Loopback(_) => Err("The demo has no containers: sessions in them go by AWS.".into()),
-            Self::Nowhere(why) => Err(why.clone()),
+        match &self.to {
+            To::Live(live) => Box::pin(live.task(place, cluster, task)).await,
+            To::Loopback(_) => Err("The demo has no containers: sessions in them go by AWS.".into()),
+            To::Nowhere(why) => Err(why.clone()),
         }
     }
 
-    /// The way to a machine.
+    /// To a gateway that runs already.
+    pub fn through(gateway: Arc<Gateway>, caller: Caller) -> Self {
+        let (options, gateway) = (GatewayOptions::default(), OnceCell::new_with(Some(gateway)));
+        Self::new(To::Loopback(Loopback { banner: None, options, caller, gateway }))
+    }
+
+    /// Nowhere, and why.
+    pub fn nowhere(why: impl Into<String>) -> Self {
+        Self::new(To::Nowhere(why.into()))
+    }
+
+    /// With a guardrail before each machine.
+    #[must_use]
+    pub fn guarded(self, guard: impl Fn(&Machine) -> Guarded + Send + Sync + 'static) -> Self {
+        Self { guard: Box::new(guard), ..self }
+    }
+
+    /// The way to a machine, for whom has said this to its guardrail.
     ///
     /// # Errors
-    /// In words: there is no connection, or the account cannot be entered.
-    pub async fn reach(&self, machine: &Machine) -> Result<Reach, String> {
-        match self {
-            Self::Live(live) => live.reach(machine).await,
-            Self::Loopback(loopback) => loopback.reach().await,
-            Self::Nowhere(why) => Err(why.clone()),
+    /// In words: the guardrail asks for more or refuses, there is no connection, or the account cannot be entered.
+    pub async fn reach(&self, machine: &Machine, said: &Said) -> Result<Reach, String> {
+        (self.guard)(machine).lets(said, &machine.account_name)?;
+        match &self.to {
+            To::Live(live) => live.reach(machine).await,
+            To::Loopback(loopback) => loopback.reach().await,
+            To::Nowhere(why) => Err(why.clone()),
         }
     }
 }
@@ -248,22 +280,15 @@ impl Loopback {
     async fn reach(&self) -> Result<Reach, String> {
         let failed = |e: std::io::Error| format!("The demo's gateway could not be started on 127.0.0.1: {e}");
         let gateway = self.gateway.get_or_try_init(|| async {
-            std::fs::create_dir_all(&self.directory).map_err(failed)?;
-            let options = GatewayOptions {
-                directory: Some(self.directory.clone()),
-                offline: self.offline.clone(),
-                ..GatewayOptions::default()
-            };
-            Gateway::listen(options).await.map_err(failed)
+            if let Some(directory) = &self.options.directory {
+                std::fs::create_dir_all(directory).map_err(failed)?;
+            }
+            Gateway::listen(self.options.clone()).await.map(Arc::new).map_err(failed)
         });
         let gateway = gateway.await?;
         let mut options = SessionOptions::new(SessionType::Shell, "eu-west-1");
         options.endpoints = gateway.endpoints();
-        let banner = format!(
-            "This is a demo: a shell on your own machine, no node is touched.\nIt stands in {}",
-            self.directory.display()
-        );
-        Ok(Reach { service: gateway.service(), options, caller: self.caller.clone(), banner: Some(banner) })
+        Ok(Reach { service: gateway.service(), options, caller: self.caller.clone(), banner: self.banner.clone() })
     }
 }
 
