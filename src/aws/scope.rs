@@ -16,6 +16,7 @@ use crate::aws::error::{Failure, Kind};
 use crate::aws::json::{Action, Json};
 use crate::aws::keys::Keys;
 use crate::aws::limit::Limiter;
+use crate::aws::rest::{self, Rest};
 use crate::aws::xml::{self, Dialect};
 use crate::model::coverage::{Coverage, Outcome};
 
@@ -91,6 +92,10 @@ impl Scope {
     /// A call of a service that has no client here.
     pub(super) fn json<A: Action>(&self, body: &Value) -> Json<A> {
         Json::new(self.0.sdk.clone(), Arc::clone(&self.0.keys), body)
+    }
+    /// As [`Self::json`], where the service speaks REST.
+    pub(super) fn rest<R: rest::Read>(&self, query: &[(&str, Option<String>)]) -> Rest<R> {
+        Rest::new(self.0.sdk.clone(), Arc::clone(&self.0.keys), query)
     }
     /// The host of the endpoint that stands in for AWS's own; none where AWS is asked.
     pub fn endpoint_host(&self) -> Option<String> {

@@ -17,6 +17,7 @@ use crate::model::finding::Finding;
 use crate::model::network::Network;
 use crate::model::node::{Node, Session};
 use crate::model::principal::Identity;
+use crate::model::workload::Workloads;
 
 /// All that was collected from AWS at one time, without the findings. Parts are shared, so that a copy is cheap and a
 /// refresh swaps only what changed.
@@ -45,6 +46,8 @@ pub struct RegionEstate {
     pub network: Network,
     pub nodes: Vec<Node>,
     pub sessions: Vec<Session>,
+    #[serde(skip_serializing_if = "Workloads::is_empty")]
+    pub workloads: Workloads,
 }
 
 impl Estate {

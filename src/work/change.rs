@@ -12,6 +12,7 @@ use crate::model::finding::Finding;
 use crate::model::network::Network;
 use crate::model::node::{Node, Session};
 use crate::model::principal::Identity;
+use crate::model::workload::Workloads;
 use crate::network::picture::Picture;
 use crate::work::store::Origin;
 use crate::world::{Loading, Progress, World};
@@ -35,6 +36,13 @@ pub enum Change {
         account: String,
         region: String,
         network: Box<Network>,
+        whole: bool,
+    },
+    /// `whole`: as for [`Self::Identity`].
+    Workloads {
+        account: String,
+        region: String,
+        workloads: Box<Workloads>,
         whole: bool,
     },
     Nodes {

@@ -37,6 +37,13 @@ const JUDGE: Duration = Duration::from_millis(500);
 /// Changes that may wait before a sweep waits too.
 const WAITING: usize = 64;
 
+/// Lists that came empty from a half-answered question keep what was known.
+macro_rules! keep {
+    ($new:expr, $known:expr, $($list:ident),+) => {
+        $(if $new.$list.is_empty() { $new.$list = std::mem::take(&mut $known.$list); })+
+    };
+}
+
 /// The one owner.
 pub struct Keeper {
     world: World,
@@ -222,6 +229,14 @@ impl Keeper {
                     keep_network(&mut network, &mut part.network);
                 }
                 part.network = *network;
+                self.unjudged = true;
+            }
+            Change::Workloads { account, region, mut workloads, whole } => {
+                let part = self.estate.region_mut(&account, &region);
+                if !whole {
+                    keep!(workloads, part.workloads, functions, tasks);
+                }
+                part.workloads = *workloads;
                 self.unjudged = true;
             }
             Change::Nodes { account, region, nodes, whole } => {
@@ -433,13 +448,6 @@ impl Keeper {
         })
         .await
     }
-}
-
-/// Lists that came empty from a half-answered question keep what was known.
-macro_rules! keep {
-    ($new:expr, $known:expr, $($list:ident),+) => {
-        $(if $new.$list.is_empty() { $new.$list = std::mem::take(&mut $known.$list); })+
-    };
 }
 
 fn keep_network(new: &mut Network, known: &mut Network) {

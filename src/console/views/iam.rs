@@ -31,6 +31,7 @@ const FORMS: &[(&str, &str)] = &[
     ("… if KEY=VALUE", "… if aws:MultiFactorAuthPresent=true"),
     ("who can become PRINCIPAL", "who can become administrator"),
     ("can PRINCIPAL become PRINCIPAL", "can role/ci become administrator"),
+    ("who can reach RESOURCE", "who can reach arn:aws:s3:::payroll"),
     ("blast PRINCIPAL", "blast user/jo"),
 ];
 /// Questions that are remembered while the console runs.

@@ -49,7 +49,7 @@ pub(super) fn add(identity: &mut Identity, now: Timestamp) {
                 ..ServiceAccess::default()
             }
         });
-        all.push(LastAccessed { arn: arn.clone(), made: Some(days(now, 0)), services: services.collect() });
+        all.push(LastAccessed { arn: arn.clone(), made: Some(days(now, 0)), services: services.collect(), trail: None });
     }
     identity.last_accessed = all;
 }
