@@ -11,7 +11,7 @@ use crate::model::estate::Estate;
 use crate::model::finding::Finding;
 use crate::model::network::Network;
 use crate::model::node::{Node, Session};
-use crate::model::principal::Identity;
+use crate::model::principal::{Identity, LastAccessed};
 use crate::model::workload::Workloads;
 use crate::network::picture::Picture;
 use crate::work::store::Origin;
@@ -44,6 +44,11 @@ pub enum Change {
         region: String,
         workloads: Box<Workloads>,
         whole: bool,
+    },
+    /// What one principal used, in place of what was known of it.
+    Accessed {
+        account: String,
+        accessed: Box<LastAccessed>,
     },
     Nodes {
         account: String,

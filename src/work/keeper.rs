@@ -193,7 +193,7 @@ impl Keeper {
 
     async fn take_judged(self, found: Option<Judged>) -> Self {
         let Some(found) = found else { return self };
-        blocking(self, move |k| match k.library.take_judged(found, &k.estate) {
+        blocking(self, move |k| match Arc::clone(&k.library).take_judged(found, &mut k.estate) {
             // Principals show what they are in effect.
             Ok(true) => (k.estate_dirty, k.unsaved) = (true, true),
             Ok(false) => {}
@@ -229,6 +229,14 @@ impl Keeper {
                     keep_network(&mut network, &mut part.network);
                 }
                 part.network = *network;
+                self.unjudged = true;
+            }
+            Change::Accessed { account, accessed } => {
+                let Some(known) = self.estate.identity(&account) else { return self };
+                let mut identity = (**known).clone();
+                identity.last_accessed.retain(|l| l.arn != accessed.arn);
+                identity.last_accessed.push(*accessed);
+                self.estate.put_identity(identity);
                 self.unjudged = true;
             }
             Change::Workloads { account, region, mut workloads, whole } => {
