@@ -46,7 +46,13 @@ fn account(users: impl Into<Value>, mut roles: Vec<Value>) -> Account {
     let mut account = Account::read(&authorization_details(&text).unwrap());
     assert_eq!(account.problems, []);
     // All kinds are known, so that only what is named runs as a role.
-    account.workloads_known = [WorkloadKind::Ec2Instance, WorkloadKind::LambdaFunction, WorkloadKind::CodeBuildProject].into();
+    account.workloads_known = [
+        WorkloadKind::Ec2Instance,
+        WorkloadKind::LaunchTemplate,
+        WorkloadKind::LambdaFunction,
+        WorkloadKind::CodeBuildProject,
+    ]
+    .into();
     account
 }
 
@@ -165,6 +171,12 @@ fn workloads_are_taken_over() {
         role_arn: format!("arn:aws:iam::{ID}:role/admin"),
     }];
     assert_eq!(power(&a, "user/eve"), Power::CanBecome);
+    // A launch template's new version runs on what is started later, as whatever role it is started with.
+    let template = user("eve", &[allow(&["ec2:CreateLaunchTemplateVersion", "ec2:ModifyLaunchTemplate"], "*")]);
+    let mut b = account(vec![template], vec![]);
+    assert_eq!(power(&b, "user/eve"), Power::Ordinary);
+    b.workloads_known.clear();
+    assert_eq!(power(&b, "user/eve"), Power::MayBecome);
     // Where instances were not collected, it is not known what runs as the role.
     a.workloads.clear();
     a.workloads_known.clear();
@@ -266,8 +278,7 @@ fn resources_are_reached_by_their_users_and_by_whoever_becomes_one() {
     let at = |name: &str| a.principal(name).unwrap();
     let target = graph.reach(&Prize::new(bucket, &[]).unwrap());
     let Target::Resource(held) = &target else { panic!("a resource") };
-    let holders: Vec<(&str, bool)> =
-        held.holders.iter().map(|h| (a.principals[h.principal].name.as_str(), h.certain)).collect();
+    let holders: Vec<(&str, bool)> = held.holders.iter().map(|h| (a.principals[h.principal].name.as_str(), h.certain)).collect();
     assert_eq!(holders, [("direct", true), ("careful", false), ("reader", true), ("admin", true)]);
     assert_eq!(held.administrator, Some(true));
     let routes = graph.routes(&target);
@@ -278,7 +289,10 @@ fn resources_are_reached_by_their_users_and_by_whoever_becomes_one() {
     assert_eq!(told("user/editor"), Some((1, true)), "it makes itself an administrator first");
     assert_eq!((told("user/lister"), told("user/idle")), (None, None), "seeing that it is there reaches nothing of it");
     let (sentence, by) = graph.use_of(held, held.holder(at("role/reader")).unwrap());
-    assert!(sentence.starts_with("role/reader can s3:GetObject") && sentence.ends_with("on arn:aws:s3:::payroll/*"), "{sentence}");
+    assert!(
+        sentence.starts_with("role/reader can s3:GetObject") && sentence.ends_with("on arn:aws:s3:::payroll/*"),
+        "{sentence}"
+    );
     assert_eq!(graph.statement(by[0]).0, "inline own of role/reader");
     // The role's own statement is what both it and the one who becomes it rest on.
     let cut = &graph.cuts(&target, 1)[0];
@@ -353,7 +367,11 @@ fn functions_and_tasks_are_taken_over_where_they_run_as_a_role() {
     };
     let (power, sentences) = of(&estate(true, Outcome::Ok));
     assert_eq!(power, Power::CanBecome);
-    assert_eq!(sentences, ["user/eve can replace the code of function:pay, which runs as role/admin"], "nobody enters a closed task");
+    assert_eq!(
+        sentences,
+        ["user/eve can replace the code of function:pay, which runs as role/admin"],
+        "nobody enters a closed task"
+    );
     // Where every region told its functions and none runs as the role, there is nothing to take over.
     assert_eq!(of(&estate(false, Outcome::Ok)), (Power::Ordinary, vec![]));
     // Where that was refused, one may.

@@ -174,8 +174,10 @@ mod tests {
             "requestParameters": {"roleArn": role, "roleSessionName": "i-1"}});
         assert_eq!(session_of(&begun, role).as_deref(), Some("i-1"));
         assert_eq!(session_of(&begun, "arn:aws:iam::111122223333:role/other"), None);
-        let by = |issuer: &str| json!({"userIdentity": {"arn": "arn:aws:sts::111122223333:assumed-role/worker/i-1",
-            "sessionContext": {"sessionIssuer": {"arn": issuer}}}});
+        let by = |issuer: &str| {
+            json!({"userIdentity": {"arn": "arn:aws:sts::111122223333:assumed-role/worker/i-1",
+            "sessionContext": {"sessionIssuer": {"arn": issuer}}}})
+        };
         assert!(is_of(&by(role), role));
         assert!(!is_of(&by("arn:aws:iam::111122223333:role/worker"), role));
         let user = json!({"userIdentity": {"arn": "arn:aws:iam::111122223333:user/jo"}});

@@ -240,8 +240,9 @@ mod tests {
             assert!(services.contains(&service), "{service}");
             // These two make reports and change nothing.
             let reports = ["GenerateCredentialReport", "GenerateServiceLastAccessedDetails"];
-            let reads =
-                ["Describe", "Get", "List", "Lookup", "Search", reports[0], reports[1], "AssumeRole"].iter().any(|v| verb.starts_with(v));
+            let reads = ["Describe", "Get", "List", "Lookup", "Search", reports[0], reports[1], "AssumeRole"]
+                .iter()
+                .any(|v| verb.starts_with(v));
             let acts = writes.contains(&call.action) || opens.contains(&call.action);
             assert_ne!(reads, acts, "{} in the wrong statement", call.action);
             assert!(acts || allowed.contains(&call.action) || call.action == "sts:AssumeRole");

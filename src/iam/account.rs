@@ -105,13 +105,15 @@ pub enum WorkloadKind {
     GlueJob,
     GlueDevEndpoint,
     SageMakerNotebook,
+    /// What machines that are started later run first.
+    LaunchTemplate,
 }
 
 impl WorkloadKind {
     /// The service that takes the role on.
     pub const fn service(self) -> &'static str {
         match self {
-            Self::Ec2Instance => "ec2.amazonaws.com",
+            Self::Ec2Instance | Self::LaunchTemplate => "ec2.amazonaws.com",
             Self::LambdaFunction => "lambda.amazonaws.com",
             Self::EcsTask | Self::ClosedEcsTask => "ecs-tasks.amazonaws.com",
             Self::CodeBuildProject => "codebuild.amazonaws.com",
@@ -130,6 +132,7 @@ impl WorkloadKind {
             Self::GlueJob => "a Glue job",
             Self::GlueDevEndpoint => "a Glue endpoint",
             Self::SageMakerNotebook => "a notebook",
+            Self::LaunchTemplate => "a launch template",
         }
     }
 }
@@ -137,10 +140,7 @@ impl WorkloadKind {
 /// The APIs that tell all there is of a kind, each in every region.
 const TOLD_BY: &[(WorkloadKind, &[&str])] = &[
     (WorkloadKind::LambdaFunction, &["lambda:ListFunctions"]),
-    (
-        WorkloadKind::EcsTask,
-        &["ecs:ListClusters", "ecs:ListTasks", "ecs:DescribeTasks", "ecs:DescribeTaskDefinition"],
-    ),
+    (WorkloadKind::EcsTask, &["ecs:ListClusters", "ecs:ListTasks", "ecs:DescribeTasks", "ecs:DescribeTaskDefinition"]),
 ];
 
 /// Kinds of which an estate has all that run in an account: every region answered every question.
@@ -341,12 +341,11 @@ impl Account {
                 let kind = if t.enable_execute_command { WorkloadKind::EcsTask } else { WorkloadKind::ClosedEcsTask };
                 (kind, &t.task_arn, &t.task_role_arn)
             });
-            workloads.extend(
-                functions
-                    .chain(tasks)
-                    .filter(|(_, _, role)| !role.is_empty())
-                    .map(|(kind, arn, role)| Workload { kind, arn: arn.clone(), role_arn: role.clone() }),
-            );
+            workloads.extend(functions.chain(tasks).filter(|(_, _, role)| !role.is_empty()).map(|(kind, arn, role)| Workload {
+                kind,
+                arn: arn.clone(),
+                role_arn: role.clone(),
+            }));
         }
         workloads.sort();
         account.workloads = workloads;

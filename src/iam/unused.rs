@@ -24,7 +24,10 @@ impl Use {
     pub fn of(accessed: &LastAccessed) -> Self {
         let services = accessed.services.iter().map(|s| {
             let actions = s.tracked_actions_last_accessed.iter().map(|a| (a.action_name.clone(), a.last_accessed_time)).collect();
-            (s.service_namespace.clone(), ServiceUse { last: s.last_authenticated, actions, reported: true, ..ServiceUse::default() })
+            (
+                s.service_namespace.clone(),
+                ServiceUse { last: s.last_authenticated, actions, reported: true, ..ServiceUse::default() },
+            )
         });
         let mut used = Self { services: services.collect() };
         if let Some(trail) = &accessed.trail {
@@ -83,14 +86,75 @@ const A_DAY: SignedDuration = SignedDuration::from_hours(24);
 /// Services some of whose actions are data events, which the event history leaves out (AWS CloudTrail User Guide, "Logging
 /// data events"): that one is not in it says nothing.
 const DATA_EVENTS: &[&str] = &[
-    "aoss", "appconfig", "appsync", "aps", "b2bi", "backup", "bedrock", "cassandra", "cloudtrail", "cloudfront", "cloudwatch",
-    "codewhisperer", "cognito-identity", "cognito-idp", "dataexchange", "deadline", "dynamodb", "ebs", "elasticmapreduce",
-    "execute-api", "finspace", "gamelift", "geo", "glue", "guardduty", "iot", "iotsitewise", "kendra", "kinesis", "kinesisvideo",
-    "lambda", "logs", "machinelearning", "managedblockchain", "medical-imaging", "mobiletargeting", "neptune-db", "neptune-graph",
-    "one", "payment-cryptography", "polly", "q", "qbusiness", "qapps", "rds-data", "redshift-data", "rekognition", "s3",
-    "s3-object-lambda", "s3-outposts", "s3express", "s3tables", "sagemaker", "scn", "servicediscovery", "sms-voice", "sns",
-    "socialmessaging", "sqs", "ssm", "ssmmessages", "states", "swf", "textract", "thinclient", "timestream", "transcribe",
-    "verifiedpermissions", "xray",
+    "aoss",
+    "appconfig",
+    "appsync",
+    "aps",
+    "b2bi",
+    "backup",
+    "bedrock",
+    "cassandra",
+    "cloudtrail",
+    "cloudfront",
+    "cloudwatch",
+    "codewhisperer",
+    "cognito-identity",
+    "cognito-idp",
+    "dataexchange",
+    "deadline",
+    "dynamodb",
+    "ebs",
+    "elasticmapreduce",
+    "execute-api",
+    "finspace",
+    "gamelift",
+    "geo",
+    "glue",
+    "guardduty",
+    "iot",
+    "iotsitewise",
+    "kendra",
+    "kinesis",
+    "kinesisvideo",
+    "lambda",
+    "logs",
+    "machinelearning",
+    "managedblockchain",
+    "medical-imaging",
+    "mobiletargeting",
+    "neptune-db",
+    "neptune-graph",
+    "one",
+    "payment-cryptography",
+    "polly",
+    "q",
+    "qbusiness",
+    "qapps",
+    "rds-data",
+    "redshift-data",
+    "rekognition",
+    "s3",
+    "s3-object-lambda",
+    "s3-outposts",
+    "s3express",
+    "s3tables",
+    "sagemaker",
+    "scn",
+    "servicediscovery",
+    "sms-voice",
+    "sns",
+    "socialmessaging",
+    "sqs",
+    "ssm",
+    "ssmmessages",
+    "states",
+    "swf",
+    "textract",
+    "thinclient",
+    "timestream",
+    "transcribe",
+    "verifiedpermissions",
+    "xray",
 ];
 
 /// Event sources whose first word is not the prefix of their actions.
@@ -142,6 +206,8 @@ pub struct Trimmed {
     pub after: Option<String>,
     /// Line by line, `- ` and `+ ` before what goes and comes, two spaces before what stays.
     pub diff: Vec<String>,
+    /// What is wrong with it, if anything is: something new is granted, or something that stays is not. A defect.
+    pub fault: Option<String>,
 }
 
 /// Compares what a principal is granted with what it used since a time. `keep` are actions to keep whatever their use,
@@ -238,7 +304,24 @@ fn trim(policy: &Compiled, kept: &BTreeSet<usize>, granted: &Actions) -> Trimmed
     let any = after.statements.iter().any(|s| s.effect == Effect::Allow);
     let text = any.then(|| after.print());
     let diff = diff(&before, text.as_deref().unwrap_or_default());
-    Trimmed { name: policy.name.clone(), arn: policy.arn.clone(), before, after: text, diff }
+    let fault = fault(&policy.policy, text.as_deref(), kept, granted);
+    Trimmed { name: policy.name.clone(), arn: policy.arn.clone(), before, after: text, diff, fault }
+}
+
+/// Holds the policy as it is printed against the old one: it grants nothing new, and all of the old one that stays.
+fn fault(before: &Policy, after: Option<&str>, kept: &BTreeSet<usize>, granted: &Actions) -> Option<String> {
+    let after = match after.map(Policy::read) {
+        None => Policy::of(Vec::new()),
+        Some(Ok(after)) => after,
+        Some(Err(error)) => return Some(error.to_string()),
+    };
+    if let Err(action) = grants_nothing_new(before, &after) {
+        return Some(format!("it would grant {action}, which is new"));
+    }
+    let of = |p: &Policy| grants::of_policies(std::iter::once(&Compiled::new("", "", p.clone())));
+    let lost = of(before).and(granted).minus(&of(&after));
+    let stays = |(s, a): &(&Service, &Action)| kept.contains(&(s.first + s.action(a.name).map_or(0, |(i, _)| i)));
+    lost.iter().find(stays).map(|(s, a)| format!("it would no longer grant {}:{}, which stays", s.prefix, a.name))
 }
 
 fn narrowed(s: &Statement, named: &Actions, kept: &BTreeSet<usize>) -> Option<Statement> {
@@ -336,6 +419,14 @@ mod tests {
         assert!(found.share > 0.0 && found.share < 1.0);
         let after = found.trimmed[0].after.clone().unwrap();
         assert!(found.trimmed[0].diff.iter().any(|l| l.starts_with("- ")));
+        assert_eq!(found.trimmed[0].fault, None);
+        // The check would notice.
+        let (before, granted) = (Policy::read(&found.trimmed[0].before).unwrap(), grants::of_principal(&account, 0));
+        let place = |name: &str| facts().action(name).map(|(s, a)| s.first + s.action(a.name).unwrap().0).unwrap();
+        let more = after.replace("sqs:SendMessage", "ec2:RunInstances");
+        assert!(fault(&before, Some(&more), &BTreeSet::new(), &granted).unwrap().contains("ec2:RunInstances, which is new"));
+        let kept = BTreeSet::from([place("s3:PutObject")]);
+        assert!(fault(&before, Some(&after), &kept, &granted).unwrap().contains("no longer grant s3:PutObject"));
         let policy = Policy::read(&after).unwrap();
         grants_nothing_new(&Policy::read(&found.trimmed[0].before).unwrap(), &policy).unwrap();
         let again = Account::read(

@@ -73,11 +73,7 @@ pub struct Judged {
 
 /// What of an estate a judged finding is about, as [`Judged::looked`] names it.
 fn about(finding: &Finding) -> String {
-    if finding.control.starts_with("iam-") {
-        finding.account.clone()
-    } else {
-        format!("{}/{}", finding.account, finding.region)
-    }
+    if finding.control.starts_with("iam-") { finding.account.clone() } else { format!("{}/{}", finding.account, finding.region) }
 }
 
 /// Notes in an estate what was judged, where it was for the first time. Whether anything was.

@@ -424,8 +424,8 @@ pub fn overview(world: &World, now: Timestamp, cancel: &Cancel) -> Option<Overvi
     };
     // The first screen waits for this: two halves of about the same work.
     let (counts, lists) = std::thread::scope(|scope| {
-        let counts = scope
-            .spawn(|| Some((severities()?, needs()?, in_findings("open:yes")?, in_findings("age<29d already:yes")?)));
+        let counts =
+            scope.spawn(|| Some((severities()?, needs()?, in_findings("open:yes")?, in_findings("age<29d already:yes")?)));
         let top = |field| top(findings, field, now, cancel);
         let lists = (|| Some((top("account_name")?, top("owner")?, trend(findings, now, cancel)?)))();
         (counts.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)), lists)

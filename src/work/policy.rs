@@ -82,9 +82,8 @@ fn words(compared: &Compared) -> String {
 }
 
 fn intent(wish: &PolicyWish) -> Intent {
-    let words = |text: &str| -> Vec<String> {
-        text.split([' ', ',', '\n', '\t']).filter(|w| !w.is_empty()).map(str::to_owned).collect()
-    };
+    let words =
+        |text: &str| -> Vec<String> { text.split([' ', ',', '\n', '\t']).filter(|w| !w.is_empty()).map(str::to_owned).collect() };
     let levels = [
         (Level::List, &wish.list),
         (Level::Read, &wish.read),

@@ -353,7 +353,10 @@ pub enum Used {
     Nobody,
     /// A principal, as people name it: by ARN, `role/name`, `user/name` or name, or the id of an access key. `trail`:
     /// CloudTrail is asked as well what it did in the last 90 days.
-    One { who: String, trail: bool },
+    One {
+        who: String,
+        trail: bool,
+    },
     Everyone,
 }
 

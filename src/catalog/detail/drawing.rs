@@ -57,8 +57,9 @@ struct Pens {
     head: char,
 }
 
-const UNICODE: Pens =
-    Pens { across: '─', down: '│', corners: ['┌', '┐', '└', '┘'], out: '├', join: '┤', cross: '┼', head: '◄' };
+const UNICODE: Pens = Pens {
+    across: '─', down: '│', corners: ['┌', '┐', '└', '┘'], out: '├', join: '┤', cross: '┼', head: '◄'
+};
 const ASCII: Pens = Pens { across: '-', down: '|', corners: ['+'; 4], out: '+', join: '+', cross: '+', head: '<' };
 
 /// A way down for the arrows to one box.

@@ -6,8 +6,8 @@ use color_eyre::eyre::{Result, eyre};
 use serde_json::{Value, json};
 
 use crate::cli::Done;
-use crate::cli::list::unless_closed;
 use crate::cli::iam::safe;
+use crate::cli::list::unless_closed;
 use crate::iam::account::Account;
 use crate::iam::evaluate::{Answer, Context, Decision, Layer};
 use crate::text;

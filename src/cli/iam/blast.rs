@@ -3,12 +3,12 @@
 use std::collections::BTreeSet;
 use std::io::{self, Write as _};
 
-use color_eyre::eyre::{Result};
+use color_eyre::eyre::Result;
 use serde_json::{Value, json};
 
 use crate::cli::Done;
-use crate::cli::list::unless_closed;
 use crate::cli::iam::safe;
+use crate::cli::list::unless_closed;
 use crate::iam::account::Account;
 use crate::iam::facts::Level;
 use crate::iam::graph::{Graph, Source, pipelines as trusted_pipelines};

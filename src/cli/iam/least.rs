@@ -10,8 +10,8 @@ use color_eyre::eyre::{Result, WrapErr as _, bail, eyre};
 use serde_json::{Value, json};
 
 use crate::cli::Done;
-use crate::cli::list::unless_closed;
 use crate::cli::iam::{holder, safe};
+use crate::cli::list::unless_closed;
 use crate::iam::account::Account;
 use crate::iam::lint::Kind;
 use crate::iam::unused::{Unused, Use, unused};
@@ -73,6 +73,10 @@ impl Leftover {
             bail!("what CloudTrail tells of {principal} is not in what is looked at: ask AWS (leave --from away)");
         }
         let found = unused(account, at, &Use::of(&accessed), Use::since(&accessed, self.days), &self.keep);
+        // Nothing is handed out that was not held against the old.
+        if let Some((policy, fault)) = found.trimmed.iter().find_map(|t| Some((&t.name, t.fault.as_ref()?))) {
+            bail!("{policy} without what is unused: {fault}; this is a defect, please report it");
+        }
         print(json, arn, self.days, accessed.trail.as_ref(), &found)
     }
 }

@@ -7,8 +7,8 @@ use color_eyre::eyre::{Result, bail};
 use serde_json::{Value, json};
 
 use crate::cli::Done;
-use crate::cli::list::unless_closed;
 use crate::cli::iam::{holder, safe};
+use crate::cli::list::unless_closed;
 use crate::iam::account::Account;
 use crate::iam::graph::{Cut, Graph, Path, Prize, StatementId, Target, To};
 

@@ -113,7 +113,9 @@ impl View for Lists {
     fn answer(&mut self, ticket: Ticket, answer: Answer, _: &mut Context<'_>) -> Vec<Request> {
         let list = match ticket.slot {
             Slot::Rows(listing) | Slot::Detail(listing) | Slot::Ahead(listing) => self.of(listing),
-            Slot::Export | Slot::Overview | Slot::Decision | Slot::Report | Slot::Question | Slot::Policy | Slot::Network(_) => None,
+            Slot::Export | Slot::Overview | Slot::Decision | Slot::Report | Slot::Question | Slot::Policy | Slot::Network(_) => {
+                None
+            }
         };
         if let Some(list) = list {
             list.answer(ticket, answer);

@@ -13,7 +13,8 @@ use crate::demo::accounts::{SEATS, by_name, days, hours, tags};
 use crate::demo::random::{Random, label, unique};
 use crate::model::Extra;
 use crate::model::principal::{
-    AccessKey, AttachedPolicy, CredentialRow, Group, Identity, LastAccessed, ManagedPolicy, OidcProvider, PolicyVersion, SamlProvider, User,
+    AccessKey, AttachedPolicy, CredentialRow, Group, Identity, LastAccessed, ManagedPolicy, OidcProvider, PolicyVersion,
+    SamlProvider, User,
 };
 
 /// Account, name, what for.

@@ -332,8 +332,8 @@ impl<'a> Ground<'a> {
             }
             let needs: Arc<[Need]> = needs.into();
             for &role in roles {
-                let with_profile =
-                    way.kind != WorkloadKind::Ec2Instance || !self.account.principals[role].instance_profiles.is_empty();
+                let by_profile = matches!(way.kind, WorkloadKind::Ec2Instance | WorkloadKind::LaunchTemplate);
+                let with_profile = !by_profile || !self.account.principals[role].instance_profiles.is_empty();
                 if role != p && with_profile && !std::mem::replace(&mut reached[role], true) {
                     let way = Way::MayTakeOver(row as u8);
                     edges.push(Edge { from: p, to: To::Principal(role), way, needs: needs.clone(), certain: false });

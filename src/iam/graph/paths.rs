@@ -32,7 +32,6 @@ pub struct Step {
     pub edges: Vec<usize>,
 }
 
-
 /// No path is longer; longer ones pass through what a shorter one has already.
 const MAX_STEPS: usize = 8;
 

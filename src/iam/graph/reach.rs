@@ -50,10 +50,10 @@ impl Prize {
         if !whole {
             return Err(PrizeError::NotAnArn(resource.chars().take(200).collect()));
         }
-        // What people mean by a bucket is what is in it.
+        // What people mean by a bucket is what is in it: that is asked first.
         let bucket = resource.split(':').nth(2) == Some("s3") && !resource.contains('/');
-        let mut arns = vec![resource.to_owned()];
-        arns.extend(bucket.then(|| format!("{resource}/*")));
+        let mut arns: Vec<String> = bucket.then(|| format!("{resource}/*")).into_iter().collect();
+        arns.push(resource.to_owned());
         let fitting = |arn: &str, level| {
             let all = actions_on(arn, level).into_iter();
             all.map(|(s, a)| format!("{}:{}", s.prefix, a.name)).collect::<Vec<String>>()
@@ -75,8 +75,8 @@ impl Prize {
             }
             let level = facts().action(action).map(|(_, a)| a.level);
             let fits = |arn: &&String| level.is_some_and(|l| fitting(arn, l).iter().any(|a| a.eq_ignore_ascii_case(action)));
-            let on = arns.iter().find(fits).unwrap_or(&arns[0]);
-            asks.push(Ask { action: action.clone(), arn: on.clone() });
+            let on = arns.iter().find(fits).map_or(resource, String::as_str);
+            asks.push(Ask { action: action.clone(), arn: on.to_owned() });
         }
         Ok(Self { resource: resource.to_owned(), asks })
     }

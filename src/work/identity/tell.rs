@@ -83,8 +83,7 @@ pub(super) fn principal(estate: &Estate, ready: &Ready, at: usize, detail: &mut 
         push(&mut detail.links, link(&ready.account.principals[*other].arn));
     }
     let machine = |w: &&Workload| w.role_arn == *arn && w.kind == WorkloadKind::Ec2Instance;
-    let machines: Vec<&str> =
-        ready.account.workloads.iter().filter(machine).filter_map(|w| w.arn.rsplit('/').next()).collect();
+    let machines: Vec<&str> = ready.account.workloads.iter().filter(machine).filter_map(|w| w.arn.rsplit('/').next()).collect();
     if !machines.is_empty() {
         let label = many(machines.len(), "machine") + " that run as it";
         let ids: Vec<String> = machines.iter().map(|id| quote(id)).collect();
@@ -177,6 +176,18 @@ fn told(graph: &Graph<'_>, edge: &Edge) -> String {
     format!("can {}{sure}", graph.way(edge, if edge.to == To::Administrator { "administrator" } else { "it" }))
 }
 
+/// As [`told`], with the kind of what is taken over and not its name: many are taken over in one way.
+fn in_general(graph: &Graph<'_>, edge: &Edge) -> String {
+    let words = told(graph, edge);
+    match edge.way {
+        Way::TakeOver(_, workload) => match graph.account.workloads.get(workload as usize) {
+            Some(w) => words.replace(short(&w.arn), w.kind.word()),
+            None => words,
+        },
+        _ => words,
+    }
+}
+
 struct Tree {
     lines: String,
     /// Nearest first.
@@ -242,25 +253,26 @@ fn branch(
     lines: &mut Vec<String>,
     left: &mut usize,
 ) {
-    let mut groups: Vec<(String, Vec<usize>)> = Vec::new();
+    let mut groups: Vec<(String, Vec<(usize, &Edge)>)> = Vec::new();
     for (_, other, edge) in children.iter().filter(|(parent, ..)| *parent == at) {
-        let words = told(graph, edge);
+        let words = in_general(graph, edge);
         match groups.iter_mut().find(|(known, _)| *known == words) {
-            Some((_, all)) => all.push(*other),
-            None => groups.push((words, vec![*other])),
+            Some((_, all)) => all.push((*other, edge)),
+            None => groups.push((words, vec![(*other, edge)])),
         }
     }
     // Whoever leads on has a line to lead on from.
     let leads = |other: &usize| children.iter().any(|(parent, ..)| parent == other);
     let mut shown: Vec<(String, Option<usize>)> = Vec::new();
     for (words, all) in groups {
-        let (on, ends): (Vec<usize>, Vec<usize>) = all.into_iter().partition(leads);
-        shown.extend(on.into_iter().map(|other| (format!("{}  {words}", name(graph, other)), Some(other))));
+        let alone = |other: usize, edge: &Edge| format!("{}  {}", name(graph, other), told(graph, edge));
+        let (on, ends): (Vec<_>, Vec<_>) = all.into_iter().partition(|(other, _)| leads(other));
+        shown.extend(on.into_iter().map(|(other, edge)| (alone(other, edge), Some(other))));
         if ends.len() > 3 {
-            let some: Vec<String> = ends.iter().take(3).map(|other| name(graph, *other)).collect();
+            let some: Vec<String> = ends.iter().take(3).map(|(other, _)| name(graph, *other)).collect();
             shown.push((format!("{} and {} more  {words}", some.join(", "), count(ends.len() as u64 - 3)), None));
         } else {
-            shown.extend(ends.into_iter().map(|other| (format!("{}  {words}", name(graph, other)), None)));
+            shown.extend(ends.into_iter().map(|(other, edge)| (alone(other, edge), None)));
         }
     }
     let total = shown.len();
@@ -428,14 +440,18 @@ pub(super) fn who_becomes(estate: &Estate, ready: &[std::sync::Arc<Ready>], to: 
         );
         links.extend(rows.iter().take(MOST_LINKS * 2).map(|r| link(&r.1)));
         sections.push(section("", Body::Prose(words)));
-        let cuts = cuts.into_iter().map(|(account, cut)| {
-            vec![format!("{} of {}", cut.freed.len(), cut.of), cut.policy, cut.label, estate.account_label(&account).to_owned()]
-        });
-        sections.push(section("Statements that cut most", table(&["cuts off", "policy", "statement", "account"], cuts.collect())));
+        let cuts = cuts.into_iter().map(|(account, cut)| (estate.account_label(&account).to_owned(), cut)).collect();
+        sections.push(section("Statements that cut most", cut_table(cuts)));
         let rows = rows.into_iter().map(|r| r.2).collect();
         sections.push(section("Who", table(&["principal", "account", "administrator", "steps", "first step"], rows)));
     }
     Detail { title: String::new(), sections: sections.into_iter().flatten().collect(), links }
+}
+
+/// Statements by how many they cut off, with their accounts.
+fn cut_table(cuts: Vec<(String, Cut)>) -> Body {
+    let row = |(account, cut): (String, Cut)| vec![format!("{} of {}", cut.freed.len(), cut.of), cut.policy, cut.label, account];
+    table(&["cuts off", "policy", "statement", "account"], cuts.into_iter().map(row).collect())
 }
 
 /// The answer to `who can reach RESOURCE`: for each account its graph, whom the resource is reached by, and everyone's
@@ -444,6 +460,7 @@ pub(super) fn who_reaches(estate: &Estate, accounts: &[std::sync::Arc<Ready>], p
     let mut rows: Vec<(bool, usize, String, Vec<String>)> = Vec::new();
     let mut links = Vec::new();
     let mut drawings = Vec::new();
+    let mut cuts: Vec<(String, Cut)> = Vec::new();
     for ready in accounts {
         let graph = ready.graph();
         let target = graph.reach(prize);
@@ -467,18 +484,16 @@ pub(super) fn who_reaches(estate: &Estate, accounts: &[std::sync::Arc<Ready>], p
         // Whoever reaches it by a chain is what nobody sees in a policy.
         chains.sort_by_key(|p| (!p.certain, p.steps.len(), p.from));
         chains.truncate(MOST_DRAWN);
-        let cut = graph.cuts(&target, 1).into_iter().next();
         let label = estate.account_label(&ready.account.id).to_owned();
-        if let (Some(first), true) = (chains.first(), drawings.len() < 3 * MOST_DRAWN) {
+        cuts.extend(graph.cuts(&target, 1).into_iter().map(|cut| (label.clone(), cut)));
+        if let (Some(first), true) = (chains.first(), drawings.len() < MOST_DRAWN) {
             let heading = if accounts.len() > 1 { format!("By a chain, in {label}") } else { "By a chain".to_owned() };
             drawings.extend(section(&heading, drawn(&graph, &target, &chains)));
             drawings.extend(section("By these statements", rests(&graph, &target, first)));
         }
-        if let Some(cut) = cut {
-            let words = format!("{}, {}: without it {} of {} could not.", cut.policy, cut.label, cut.freed.len(), cut.of);
-            drawings.extend(section("The statement that cuts most", Body::Prose(words)));
-        }
     }
+    cuts.sort_by(|a, b| b.1.freed.len().cmp(&a.1.freed.len()).then_with(|| a.0.cmp(&b.0)));
+    cuts.truncate(MOST_CUTS);
     rows.sort_by(|a, b| (!a.0, a.1, &a.2).cmp(&(!b.0, b.1, &b.2)));
     let (sure, chained) = (rows.iter().filter(|r| r.0).count(), rows.iter().filter(|r| r.0 && r.1 > 0).count());
     let words = match rows.len() {
@@ -493,6 +508,7 @@ pub(super) fn who_reaches(estate: &Estate, accounts: &[std::sync::Arc<Ready>], p
     links.extend(rows.iter().take(MOST_LINKS * 2).map(|r| link(&r.2)));
     let mut sections = vec![section("", Body::Prose(words))];
     sections.extend(drawings.into_iter().map(Some));
+    sections.push(section("Statements that cut most", cut_table(cuts)));
     let rows = rows.into_iter().map(|r| r.3).collect();
     sections.push(section("Who", table(&["principal", "account", "answer", "steps", "by"], rows)));
     Detail { title: String::new(), sections: sections.into_iter().flatten().collect(), links }

@@ -3,7 +3,7 @@
 
 use crate::catalog::detail::Body;
 use crate::catalog::detail::drawing::{Arrow, Drawing, Node};
-use crate::iam::graph::{Cut, Edge, Graph, Path, Held, StatementId, Target, To};
+use crate::iam::graph::{Cut, Edge, Graph, Held, Path, StatementId, Target, To};
 use crate::model::arn::{principal as named, short};
 
 /// Boxes of a drawing, its end among them.

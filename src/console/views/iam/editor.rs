@@ -233,9 +233,13 @@ impl Editor {
             (None, At::Field(_)) => {
                 &[("enter", "write the policy"), ("tab", "next field"), ("ctrl-d", "to the document"), ("esc", "back")]
             }
-            (None, At::Document) => {
-                &[("ctrl-n", "next message"), ("ctrl-y", "copy"), ("ctrl-s", "save"), ("ctrl-g", "next part"), ("esc", "to the wish")]
-            }
+            (None, At::Document) => &[
+                ("ctrl-n", "next message"),
+                ("ctrl-y", "copy"),
+                ("ctrl-s", "save"),
+                ("ctrl-g", "next part"),
+                ("esc", "to the wish"),
+            ],
         };
         // One document has no next part.
         let shown = hints.iter().filter(|(key, _)| *key != "ctrl-g" || self.documents.len() > 1);
@@ -255,7 +259,8 @@ impl Editor {
                     .filter(|(_, input)| !input.text().trim().is_empty())
                     .map(|((name, _), input)| format!("{name} {}", input.text().trim()))
                     .collect();
-                let words = if wish.is_empty() { "no wish: the document is only looked over".to_owned() } else { wish.join("   ") };
+                let words =
+                    if wish.is_empty() { "no wish: the document is only looked over".to_owned() } else { wish.join("   ") };
                 put(canvas.buffer, inner.x, inner.y + 1, inner.width, &words, theme.style("ui.muted"));
                 inner.y + 2
             }
