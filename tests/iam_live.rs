@@ -160,8 +160,7 @@ fn functions_and_tasks_are_collected_with_their_roles_and_taken_over() {
         ecs("CreateCluster", json!({"clusterName": "apps"}));
         ecs(
             "RegisterTaskDefinition",
-            json!({"family": "web", "taskRoleArn": role("tasker"), "networkMode": "awsvpc",
-            "requiresCompatibilities": ["FARGATE"], "cpu": "256", "memory": "512",
+            json!({"family": "web", "taskRoleArn": role("tasker"), "networkMode": "bridge",
             "containerDefinitions": [{"name": "web", "image": "web", "memory": 128, "environment": [{"name": "TOKEN", "value": "hunter3"}]}]}),
         );
         ecs("RunTask", json!({"cluster": "apps", "taskDefinition": "web", "launchType": "FARGATE", "count": 1}));
@@ -243,6 +242,7 @@ fn cloudtrail_tells_what_the_report_does_not() {
         let days = |n: i64| (now - jiff::SignedDuration::from_hours(24 * n)).to_string();
         let recent: &'static str = Box::leak(days(5).into_boxed_str());
         cloud.accessed(|a| {
+            a.made = Some(now.to_string());
             a.set(
                 &arn,
                 vec![

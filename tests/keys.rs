@@ -263,7 +263,7 @@ fn a_policy_is_written_from_a_wish_changed_by_hand_and_held_against_the_wish() {
 #[test]
 fn a_policy_at_hand_is_looked_over_and_saved_to_a_new_file() {
     let mut driver = Driver::demo();
-    driver.keys(&["5", "tab", "tab", "/", "'name:full-admin", "enter", "W"]);
+    driver.keys(&["5", "tab", "tab", "/", "' name:full-admin", "enter", "W"]);
     assert!(driver.shows("no wish: the document is only looked over"), "{}", driver.screen());
     assert!(driver.shows("grants every action on every resource"), "{}", driver.screen());
     driver.keys(&["ctrl-n", "ctrl-y"]);

@@ -180,7 +180,7 @@ const STATES: &[(&str, &[&str])] = &[
     ("iam-reach", &["Q", "'who can reach arn:aws:s3:::payroll", "enter"]),
     ("iam-editor", &["5", "W", "'arn:aws:s3:::payroll/*", "tab", "'arn:aws:sqs:eu-west-1:111122223333:jobs"]),
     ("iam-editor-written", &["5", "W", "'arn:aws:s3:::payroll/*", "enter"]),
-    ("iam-editor-policy", &["5", "tab", "tab", "/", "'name:full-admin", "enter", "W"]),
+    ("iam-editor-policy", &["5", "tab", "tab", "/", "' name:full-admin", "enter", "W"]),
     ("iam-role-document", &["5", "/", "'kind:role ci-deploy", "enter", "enter", "y"]),
 ];
 

@@ -4,6 +4,7 @@
 mod editor;
 
 use crossterm::event::{KeyCode, KeyEvent, KeyModifiers};
+use jiff::Timestamp;
 use ratatui::layout::{Position, Rect};
 use serde_json::Value as Json;
 
@@ -48,8 +49,9 @@ struct Iam {
     /// The policy that is being written; it stays when it is left.
     editor: Option<Box<Editor>>,
     editing: bool,
-    /// The principal whose use was asked of AWS last: its detail is read again when the answer is there.
-    use_of: Option<String>,
+    /// The principal whose use was asked of AWS last, and when what is known of it was made: its detail is read again when
+    /// the answer is there.
+    use_of: Option<(String, Option<Timestamp>)>,
 }
 
 /// The question line and its answer.
@@ -74,7 +76,7 @@ impl Iam {
         let Some(arn) = here.filter(|arn| arn.contains(":user/") || arn.contains(":role/")) else {
             return vec![Request::Notice("Choose a user or a role: AWS tells of those what they used.".into(), true)];
         };
-        self.use_of = Some(arn.clone());
+        self.use_of = Some((arn.clone(), made(cx.world, &arn)));
         let words = format!("Asking AWS what {} used: it takes seconds …", crate::model::arn::principal(&arn));
         let estate = std::sync::Arc::clone(&cx.world.estate);
         vec![Request::Notice(words, false), Request::Effect(Effect::AskUse { arn, estate })]
@@ -254,8 +256,10 @@ impl View for Iam {
 
     fn refresh(&mut self, cx: &mut Context<'_>) -> Vec<Request> {
         let mut requests = self.lists.refresh(cx);
-        let known = |arn: &String| cx.world.estate.identities.iter().any(|i| i.last_accessed.iter().any(|l| l.arn == *arn));
-        if self.use_of.as_ref().is_some_and(known) {
+        if let Some((arn, before)) = &self.use_of
+            && made(cx.world, arn) != *before
+        {
+            self.use_of = None;
             requests.extend(self.lists.reread(cx));
         }
         requests
@@ -338,6 +342,11 @@ impl View for Iam {
     fn hints(&self) -> Option<Vec<(String, &'static str)>> {
         self.editor.as_ref().filter(|_| self.editing).map(|editor| editor.hints())
     }
+}
+
+/// When AWS made what is known of a principal's use.
+fn made(world: &World, arn: &str) -> Option<Timestamp> {
+    world.estate.identities.iter().flat_map(|i| &i.last_accessed).find(|l| l.arn == arn).and_then(|l| l.made)
 }
 
 /// The scopes of a list in this view, with what is its own.
