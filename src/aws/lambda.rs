@@ -23,7 +23,7 @@ struct ListFunctions;
 
 impl Read for ListFunctions {
     const CALL: Call = LIST_FUNCTIONS;
-    const PATH: &'static str = "/2015-03-31/functions/";
+    const PATH: &'static str = "/2015-03-31/functions";
 }
 
 /// All functions of an account and region.

@@ -17,7 +17,7 @@ const UNRESERVED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'_').remove
 /// An action that is read this way.
 pub(super) trait Read: Send + Sync + 'static {
     const CALL: Call;
-    /// `/2015-03-31/functions/`
+    /// `/2015-03-31/functions`
     const PATH: &'static str;
 }
 

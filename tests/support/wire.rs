@@ -61,7 +61,7 @@ impl Asked {
             form.extend(pairs(&String::from_utf8_lossy(body)));
         }
         let path = percent_decode_str(uri.path()).decode_utf8_lossy().into_owned();
-        let action = match header("x-amz-target").split_once('.') {
+        let action = match header("x-amz-target").rsplit_once('.') {
             Some((_, action)) => action.to_owned(),
             None => match form.iter().find(|(k, _)| k == "Action") {
                 Some((_, action)) => action.clone(),
@@ -217,7 +217,7 @@ fn rest_action(method: &Method, path: &str) -> Option<&'static str> {
         ("POST", "/findingsv2", "GetFindingsV2"),
         ("PATCH", "/findingsv2/batchupdatev2", "BatchUpdateFindingsV2"),
         ("GET", "/tags/", "ListTagsForResource"),
-        ("GET", "/2015-03-31/functions/", "ListFunctions"),
+        ("GET", "/2015-03-31/functions", "ListFunctions"),
         ("POST", "/2015-03-31/functions", "CreateFunction"),
     ];
     let fits = |route: &str| if route.ends_with('/') { path.starts_with(route) } else { path == route };
