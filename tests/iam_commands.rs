@@ -42,9 +42,7 @@ fn role(name: &str, trusted: &str, statements: Value) -> Value {
 
 /// Jo becomes the reader of the payroll; ann reads it by herself; sam becomes the operator, who is an administrator.
 fn details() -> Value {
-    let user = |name: &str, statements: Value| {
-        json!({"UserName": name, "Path": "/", "Arn": format!("arn:aws:iam::{ID}:user/{name}"), "UserPolicyList": policy("own", statements)})
-    };
+    let user = |name: &str, statements: Value| json!({"UserName": name, "Path": "/", "Arn": format!("arn:aws:iam::{ID}:user/{name}"), "UserPolicyList": policy("own", statements)});
     let read = json!([{"Sid": "Payroll", "Effect": "Allow", "Action": "s3:GetObject", "Resource": "arn:aws:s3:::payroll/*"}]);
     json!({
         "UserDetailList": [user("jo", json!([])), user("ann", read.clone()), user("sam", json!([])), user("idle", json!([]))],
@@ -86,7 +84,8 @@ fn a_resource_is_reached_directly_and_by_chains_and_one_statement_cuts_most() {
     assert_eq!(one.as_array().unwrap().len(), 1);
     // To delete is the operator's and sam's alone.
     let delete = asked(&path, &["--to", "arn:aws:s3:::payroll", "--action", "s3:DeleteObject"]);
-    let who: Vec<&str> = delete.as_array().unwrap().iter().map(|p| p["from"].as_str().unwrap().rsplit('/').next().unwrap()).collect();
+    let who: Vec<&str> =
+        delete.as_array().unwrap().iter().map(|p| p["from"].as_str().unwrap().rsplit('/').next().unwrap()).collect();
     assert_eq!(who, ["operator", "sam"]);
 
     let cuts = asked(&path, &["--to", "arn:aws:s3:::payroll", "--cuts"]);

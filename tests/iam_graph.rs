@@ -46,13 +46,9 @@ fn account(users: impl Into<Value>, mut roles: Vec<Value>) -> Account {
     let mut account = Account::read(&authorization_details(&text).unwrap());
     assert_eq!(account.problems, []);
     // All kinds are known, so that only what is named runs as a role.
-    account.workloads_known = [
-        WorkloadKind::Ec2Instance,
-        WorkloadKind::LaunchTemplate,
-        WorkloadKind::LambdaFunction,
-        WorkloadKind::CodeBuildProject,
-    ]
-    .into();
+    account.workloads_known =
+        [WorkloadKind::Ec2Instance, WorkloadKind::LaunchTemplate, WorkloadKind::LambdaFunction, WorkloadKind::CodeBuildProject]
+            .into();
     account
 }
 

@@ -176,7 +176,14 @@ const STATES: &[(&str, &[&str])] = &[
     ("network-diagram-organisation", &["6", "d", "-", "-"]),
     ("network-matrix", &["6", "x"]),
     ("network-way", &["6", "p", "'internet", "tab", "'payments-edge-1", "tab", "'5432", "enter"]),
-    ("iam-way-drawn", &["5", "/", "'administrator:can", "enter", "enter", "ctrl-f"]),
+    (
+        "iam-way-drawn",
+        &[
+            "Q",
+            "'can arn:aws:iam::111155559999:role/aws-reserved/sso.amazonaws.com/eu-west-1/AWSReservedSSO_Developer_d5338311c0a91448 become administrator",
+            "enter",
+        ],
+    ),
     ("iam-reach", &["Q", "'who can reach arn:aws:s3:::payroll", "enter"]),
     ("iam-editor", &["5", "W", "'arn:aws:s3:::payroll/*", "tab", "'arn:aws:sqs:eu-west-1:111122223333:jobs"]),
     ("iam-editor-written", &["5", "W", "'arn:aws:s3:::payroll/*", "enter"]),
