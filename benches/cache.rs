@@ -60,6 +60,7 @@ fn make(n: u64) -> Finding {
         ),
         others: Vec::new(),
         types: vec!["Software and Configuration Checks/Industry and Regulatory Standards".into()],
+        already: false,
         first_seen: seen,
         updated: seen,
         remediation: "Close it, or say why it must be open.".into(),

@@ -67,7 +67,7 @@ fn main() {
     let account = Account::read(&identity);
     let graph = Graph::new(&account);
     let at = Instant::now();
-    let cuts = graph.cuts(5);
+    let cuts = graph.cuts(&Target::Administrator, 5);
     println!(
         "cuts: best frees {} principals, {:.0} ms",
         cuts.first().map_or(0, |c| c.freed.len()),

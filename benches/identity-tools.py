@@ -70,11 +70,20 @@ for policy in json.load(open(sys.argv[1]))["Policies"]:
 print(count)
 '''
 
+# What is written for: objects to read, a queue to send to, a table to read and write.
+WISH = {
+    "read": ["arn:aws:s3:::payroll/*", "arn:aws:dynamodb:eu-west-1:111122223333:table/orders"],
+    "write": ["arn:aws:sqs:eu-west-1:111122223333:jobs", "arn:aws:dynamodb:eu-west-1:111122223333:table/orders"],
+}
+
 # Differences that are understood: what the other says, and why it is or is not so by AWS's documentation.
 WHY = [
     "bartizan also tells of ways whose last link is not in the file: who may change functions or enter containers becomes "
     "whatever runs there, and what runs as which role is known for machines only where an estate was collected. They are "
     "under conditions; principalmapper leaves them out where it is not told what runs.",
+    "parliament names, for a wildcard such as s3:* on objects, every action that takes another kind of resource in one message of "
+    "hundreds of words; bartizan speaks where a value names nothing that fits, and of statements that another covers, of which "
+    "parliament says nothing.",
     "cloudsplaining reads each policy on its own: boundaries, denies in another policy and what two policies make together "
     "are not in its report.",
 ]
@@ -116,6 +125,18 @@ def timed(label, command, limit=None, codes=(0,)):
     return ran.stdout, took
 
 
+def granted(printed):
+    """The actions that a printed policy (or several, one after the other) names."""
+    text, actions, decoder = printed.decode().strip(), set(), json.JSONDecoder()
+    while text:
+        document, end = decoder.raw_decode(text)
+        for statement in document["Statement"]:
+            named = statement["Action"]
+            actions.update([named] if isinstance(named, str) else named)
+        text = text[end:].strip()
+    return {action.lower() for action in actions}
+
+
 def reaches(admins, edges):
     """Everyone who is an administrator or gets to one over edges."""
     back = {}
@@ -151,9 +172,20 @@ def main():
                     documents.append(str(path))
         ours, graph_time = timed("bartizan: graph and every shortest escalation", [asked.bartizan, "--from", str(asked.file), "iam", "paths", "--json"])
         _, lint_time = timed(f"bartizan: lint of {len(documents)} policies", [asked.bartizan, "iam", "lint", *documents], codes=(0, 1))
+        wish = [word for level, arns in WISH.items() for arn in arns for word in (f"--{level}", arn)]
+        written, write_time = timed("bartizan: a policy from four ARNs, proven", [asked.bartizan, "iam", "policy", *wish])
         python = tools(home)
         if python is None:
             return
+        template = scratch / "wish.yml"
+        template.write_text("mode: crud\n" + "".join(f"{level}:\n" + "".join(f"- {arn}\n" for arn in arns) for level, arns in WISH.items()))
+        sentry = [str(pathlib.Path(python).parent / "policy_sentry"), "write-policy", "--input-file", str(template)]
+        sentry, sentry_time = timed("policy_sentry 0.15.2: a policy from four ARNs", sentry)
+        if written is not None and sentry is not None:
+            ours, theirs = granted(written), granted(sentry)
+            print(f"policy: {sentry_time / write_time:.0f} times ahead of policy_sentry; of {len(ours | theirs)} actions both grant "
+                  f"{len(ours & theirs)}; only bartizan: {', '.join(sorted(ours - theirs)) or 'none'}; only policy_sentry: "
+                  f"{', '.join(sorted(theirs - ours)) or 'none'}")
         _, their_lint = timed(f"parliament 1.6.4: lint of {len(documents)} policies", [python, "-c", LINT, str(asked.file)])
         scan = [str(pathlib.Path(python).parent / "cloudsplaining"), "scan", "--input-file", str(asked.file), "--output", str(scratch), "--skip-open-report"]
         _, scan_time = timed("cloudsplaining 0.9.1: scan", scan)

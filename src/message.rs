@@ -49,6 +49,8 @@ pub enum Slot {
     Report,
     /// The question about identities.
     Question,
+    /// The policy that is being written.
+    Policy,
     /// What a pane of the network asked.
     Network(Pane),
 }
@@ -93,6 +95,57 @@ pub struct Matrix {
     pub notes: Vec<String>,
     /// Boundaries that are to hold.
     pub boundaries: usize,
+}
+
+/// What a policy is to do: ARNs and actions, in words separated by blanks or commas.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct PolicyWish {
+    pub list: String,
+    pub read: String,
+    pub write: String,
+    pub tagging: String,
+    pub permissions: String,
+    /// Actions that take no resource.
+    pub plain: String,
+    /// Actions to leave out.
+    pub without: String,
+}
+
+/// What is asked about a policy.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum PolicyAsk {
+    /// Write one from a wish.
+    Write(PolicyWish),
+    /// Say what is wrong with a document, and what it does beside or short of a wish, where there is one.
+    Check { document: String, wish: Option<PolicyWish> },
+}
+
+/// What is said of a policy.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct PolicySays {
+    /// Documents as written: as many as the size limit asks for. None where there was a document, or none can be written.
+    pub documents: Vec<String>,
+    /// Why none can be written.
+    pub error: Option<String>,
+    /// What there is to say of the document, in its order.
+    pub messages: Vec<PolicyMessage>,
+    /// What our evaluator found, in a line; and whether it is as wished.
+    pub proof: Option<(String, bool)>,
+    /// Characters as AWS counts them, and how many a managed policy may have.
+    pub size: (usize, usize),
+}
+
+/// Something to say about a place in a document.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PolicyMessage {
+    /// From 0; column in characters.
+    pub line: usize,
+    pub column: usize,
+    /// How many characters of the line it is about, at least one.
+    pub cells: usize,
+    /// `error`, `warning` or `note`.
+    pub weight: &'static str,
+    pub text: String,
 }
 
 /// What is to be decided on.
@@ -180,6 +233,13 @@ pub enum Effect {
     Handover { ticket: Ticket, world: Arc<World>, since: SignedDuration },
     /// Answer a question about identities, as typed; answered by [`Answer::Detail`].
     Question { ticket: Ticket, estate: Arc<Estate>, text: String },
+    /// Ask AWS what a user or role used of what it is granted; what comes is told by [`Outcome::World`] and
+    /// [`Outcome::Notice`].
+    AskUse { arn: String, estate: Arc<Estate> },
+    /// Write or check a policy; answered by [`Answer::Policy`].
+    Policy { ticket: Ticket, ask: PolicyAsk },
+    /// Write a text to a new file; answered by [`Answer::Written`].
+    Save { ticket: Ticket, text: String, path: PathBuf },
     /// What of a finding, by its row's key, was stopped on its way to Security Hub; answered by [`Answer::Stopped`].
     Stopped { ticket: Ticket, key: u64 },
     /// A person's word on a stopped delivery, by its place in the outbox: send it over what stands there, or drop it.
@@ -246,6 +306,7 @@ pub enum Answer {
     /// How many rows, and where; or why not.
     Exported(Result<(usize, PathBuf), String>),
     Network(Result<NetworkSays, String>),
+    Policy(Box<PolicySays>),
     /// Where something was written, or why not.
     Written(Result<PathBuf, String>),
 }
@@ -282,6 +343,8 @@ pub struct Overview {
     pub owners: Vec<(String, usize, usize, usize)>,
     /// For each of the last 28 days, oldest first: new findings, and findings that were closed.
     pub trend: Vec<(usize, usize)>,
+    /// Findings of those days that stood when their account was first judged: they are not among the new ones.
+    pub already: usize,
     /// What asks for a person: words, count, and where it leads.
     pub needs: Vec<Need>,
     pub findings: usize,

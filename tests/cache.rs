@@ -49,6 +49,7 @@ fn finding(n: u64, updated: i64, title: &str) -> Finding {
         resource: ResourceRef::new(format!("arn:aws:ec2:{REGION}:{ACCOUNT}:security-group/sg-{n:08x}"), "AwsEc2SecurityGroup"),
         others: Vec::new(),
         types: vec!["Software and Configuration Checks/Test".into()],
+        already: false,
         first_seen: at(1_700_000_000),
         updated: at(1_700_000_000 + updated),
         remediation: String::new(),

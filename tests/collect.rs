@@ -284,7 +284,10 @@ fn expected(seeded: &Seeded, denied: &[&str]) -> BTreeSet<(String, String, Strin
                 // Only where there is no organisation, or an aggregator.
                 (Reach::Hub | Reach::Node, _) | (_, "securityhub:GetFindingHistory") => {}
                 // Asked only where a person wants to know.
-                (_, "iam:GenerateServiceLastAccessedDetails" | "iam:GetServiceLastAccessedDetails") => {}
+                (
+                    _,
+                    "iam:GenerateServiceLastAccessedDetails" | "iam:GetServiceLastAccessedDetails" | "cloudtrail:LookupEvents",
+                ) => {}
                 (_, "iam:ListAccountAliases" | "securityhub:GetFindingAggregator" | "securityhub:DescribeHub") => {}
                 // Once, wherever Security Hub is on.
                 (_, "securityhub:ListFindingAggregators") => _ = row(&seeded.regions[0], call.action),

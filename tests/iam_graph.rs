@@ -6,9 +6,12 @@ use std::collections::BTreeSet;
 
 use bartizan::iam::account::{Account, Workload, WorkloadKind};
 use bartizan::iam::evaluate::{Context, Decision};
-use bartizan::iam::graph::{Graph, Power, Source, Target, To, Way, Weakness, pipelines, trusts};
+use bartizan::iam::graph::{Graph, Power, Prize, Source, Target, To, Way, Weakness, pipelines, trusts};
 use bartizan::iam::read::authorization_details;
+use bartizan::model::coverage::{Coverage, Outcome};
+use bartizan::model::estate::Estate;
 use bartizan::model::principal::Document;
+use bartizan::model::workload::{Function, Task};
 use serde_json::{Value, json};
 
 const ID: &str = "111122223333";
@@ -43,7 +46,9 @@ fn account(users: impl Into<Value>, mut roles: Vec<Value>) -> Account {
     let mut account = Account::read(&authorization_details(&text).unwrap());
     assert_eq!(account.problems, []);
     // All kinds are known, so that only what is named runs as a role.
-    account.workloads_known = [WorkloadKind::Ec2Instance, WorkloadKind::LambdaFunction, WorkloadKind::CodeBuildProject].into();
+    account.workloads_known =
+        [WorkloadKind::Ec2Instance, WorkloadKind::LaunchTemplate, WorkloadKind::LambdaFunction, WorkloadKind::CodeBuildProject]
+            .into();
     account
 }
 
@@ -162,6 +167,12 @@ fn workloads_are_taken_over() {
         role_arn: format!("arn:aws:iam::{ID}:role/admin"),
     }];
     assert_eq!(power(&a, "user/eve"), Power::CanBecome);
+    // A launch template's new version runs on what is started later, as whatever role it is started with.
+    let template = user("eve", &[allow(&["ec2:CreateLaunchTemplateVersion", "ec2:ModifyLaunchTemplate"], "*")]);
+    let mut b = account(vec![template], vec![]);
+    assert_eq!(power(&b, "user/eve"), Power::Ordinary);
+    b.workloads_known.clear();
+    assert_eq!(power(&b, "user/eve"), Power::MayBecome);
     // Where instances were not collected, it is not known what runs as the role.
     a.workloads.clear();
     a.workloads_known.clear();
@@ -207,9 +218,173 @@ fn paths_and_the_statement_that_cuts_most() {
     assert_eq!(paths.iter().map(|p| p.steps.len()).collect::<Vec<_>>(), [1, 1, 2]);
     assert_eq!(graph.paths(None, &to_middle, 2), (paths[..2].to_vec(), true));
     // The rewriting of the administrator's trust is what all rest on.
-    let cuts = graph.cuts(3);
+    let cuts = graph.cuts(&Target::Administrator, 3);
     assert_eq!(cuts[0].policy, "inline own of role/middle");
-    assert_eq!(cuts[0].freed.len(), 4);
+    assert_eq!((cuts[0].freed.len(), cuts[0].of), (4, 4));
+    let cut = graph.cut_of(at("user/other"), &Target::Administrator).unwrap();
+    assert!(cut.freed.contains(&at("user/other")));
+    assert_eq!(graph.cut_of(at("user/idle"), &Target::Administrator), None);
+}
+
+/// Whoever has two ways that share nothing is cut off by no statement; nor is one for whom another way only comes to light
+/// when the first is gone: of ways through others only the first is kept as an edge.
+#[test]
+fn a_cut_is_tried_out_before_it_is_told() {
+    let admin = format!("arn:aws:iam::{ID}:role/admin");
+    let two = [allow(&["iam:UpdateAssumeRolePolicy"], &admin), allow(&["iam:PassRole", "ec2:RunInstances"], "*")];
+    let account = account(vec![user("eve", &two), user("bob", &[allow(&["iam:PutUserPolicy"], "*")])], vec![]);
+    let graph = Graph::new(&account);
+    assert_eq!(graph.cut_of(account.principal("user/eve").unwrap(), &Target::Administrator), None);
+    let bob = account.principal("user/bob").unwrap();
+    assert_eq!(graph.cut_of(bob, &Target::Administrator).unwrap().policy, "inline own of user/bob");
+    for cut in graph.cuts(&Target::Administrator, 5) {
+        assert_eq!(cut.freed, [bob], "eve keeps her other way");
+    }
+
+    let arn = |name: &str| json!({"AWS": format!("arn:aws:iam::{ID}:{name}")});
+    let rewrite = |name: &str| allow(&["iam:PutRolePolicy"], &format!("arn:aws:iam::{ID}:role/{name}"));
+    let trusted = |name: &str| role(name, &trust(&arn("user/ann")), &[]);
+    let a = self::account(vec![user("ann", &[rewrite("one"), rewrite("two")])], vec![trusted("one"), trusted("two")]);
+    let graph = Graph::new(&a);
+    let ann = a.principal("user/ann").unwrap();
+    assert_eq!(graph.powers()[ann], Power::CanBecome);
+    assert_eq!(graph.cut_of(ann, &Target::Administrator), None, "without the one role there is the other");
+}
+
+#[test]
+fn resources_are_reached_by_their_users_and_by_whoever_becomes_one() {
+    let bucket = "arn:aws:s3:::payroll";
+    let reader = allow(&["s3:GetObject"], "arn:aws:s3:::payroll/*");
+    let assume = |to: &str| allow(&["sts:AssumeRole"], &format!("arn:aws:iam::{ID}:role/{to}"));
+    let arn = |name: &str| json!({"AWS": format!("arn:aws:iam::{ID}:{name}")});
+    let mfa = json!({"Effect": "Allow", "Action": "s3:GetObject", "Resource": "*",
+        "Condition": {"Bool": {"aws:MultiFactorAuthPresent": "true"}}});
+    let a = account(
+        vec![
+            user("direct", std::slice::from_ref(&reader)),
+            user("chained", &[assume("reader")]),
+            user("careful", &[mfa]),
+            user("lister", &[allow(&["s3:ListBucket"], bucket)]),
+            user("editor", &[allow(&["iam:PutUserPolicy"], &format!("arn:aws:iam::{ID}:user/editor"))]),
+            user("idle", &[]),
+        ],
+        vec![role("reader", &trust(&arn("user/chained")), &[reader])],
+    );
+    let graph = Graph::new(&a);
+    let at = |name: &str| a.principal(name).unwrap();
+    let target = graph.reach(&Prize::new(bucket, &[]).unwrap());
+    let Target::Resource(held) = &target else { panic!("a resource") };
+    let holders: Vec<(&str, bool)> = held.holders.iter().map(|h| (a.principals[h.principal].name.as_str(), h.certain)).collect();
+    assert_eq!(holders, [("direct", true), ("careful", false), ("reader", true), ("admin", true)]);
+    assert_eq!(held.administrator, Some(true));
+    let routes = graph.routes(&target);
+    let told = |name: &str| routes[at(name)].as_ref().map(|p| (p.steps.len(), p.certain));
+    assert_eq!(told("user/direct"), Some((0, true)));
+    assert_eq!(told("user/chained"), Some((1, true)));
+    assert_eq!(told("user/careful"), Some((0, false)));
+    assert_eq!(told("user/editor"), Some((1, true)), "it makes itself an administrator first");
+    assert_eq!((told("user/lister"), told("user/idle")), (None, None), "seeing that it is there reaches nothing of it");
+    let (sentence, by) = graph.use_of(held, held.holder(at("role/reader")).unwrap());
+    assert!(
+        sentence.starts_with("role/reader can s3:GetObject") && sentence.ends_with("on arn:aws:s3:::payroll/*"),
+        "{sentence}"
+    );
+    assert_eq!(graph.statement(by[0]).0, "inline own of role/reader");
+    // The role's own statement is what both it and the one who becomes it rest on.
+    let cut = &graph.cuts(&target, 1)[0];
+    assert_eq!(cut.policy, "inline own of role/reader");
+    assert_eq!(cut.freed, [at("user/chained"), at("role/reader")]);
+
+    // One action alone, on the object it takes.
+    let named = Prize::new(bucket, &["s3:PutObject".to_owned()]).unwrap();
+    assert_eq!(named.asks()[0].arn, "arn:aws:s3:::payroll/*");
+    let Target::Resource(held) = graph.reach(&named) else { panic!("a resource") };
+    assert_eq!(held.holders.iter().map(|h| a.principals[h.principal].name.as_str()).collect::<Vec<_>>(), ["admin"]);
+    // A guardrail keeps a made administrator away, too.
+    let mut guarded = a.clone();
+    let scp = r#"{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Action":"*","Resource":"*"},
+        {"Effect":"Deny","Action":"s3:*","Resource":"arn:aws:s3:::payroll*"}]}"#;
+    guarded.set_scps(&[vec![("guard".to_owned(), Document(scp.to_owned()))]]);
+    let Target::Resource(held) = Graph::new(&guarded).reach(&Prize::new(bucket, &[]).unwrap()) else { panic!("a resource") };
+    assert_eq!((held.holders.len(), held.administrator), (0, None));
+    for (text, actions, says) in [
+        ("payroll", vec![], "neither a user or role nor the ARN"),
+        ("arn:aws:nosuch:::x", vec![], "no service is known"),
+        (bucket, vec!["read".to_owned()], "is no action"),
+    ] {
+        let error = Prize::new(text, &actions).unwrap_err().to_string();
+        assert!(error.contains(says), "{error}");
+    }
+}
+
+/// An estate with one role that functions run as, and what runs.
+fn estate(functions: bool, coverage: Outcome) -> Estate {
+    let eve = user("eve", &[allow(&["lambda:UpdateFunctionCode"], "*"), allow(&["ecs:ExecuteCommand"], "*")]);
+    let services = trust(&json!({"Service": ["lambda.amazonaws.com", "ecs-tasks.amazonaws.com"]}));
+    let text = json!({"UserDetailList": [eve], "RoleDetailList": [role("admin", &services, &[allow(&["*"], "*")])]});
+    let mut estate = Estate::default();
+    estate.put_identity(authorization_details(&text.to_string()).unwrap());
+    let role_arn = format!("arn:aws:iam::{ID}:role/admin");
+    let region = estate.region_mut(ID, "eu-west-1");
+    if functions {
+        region.workloads.functions.push(Function {
+            function_name: "pay".into(),
+            function_arn: format!("arn:aws:lambda:eu-west-1:{ID}:function:pay"),
+            role: role_arn.clone(),
+            ..Function::default()
+        });
+    }
+    region.workloads.tasks.push(Task {
+        task_arn: format!("arn:aws:ecs:eu-west-1:{ID}:task/apps/1"),
+        task_role_arn: role_arn,
+        ..Task::default()
+    });
+    let apis = ["lambda:ListFunctions", "ecs:ListClusters", "ecs:ListTasks", "ecs:DescribeTasks", "ecs:DescribeTaskDefinition"];
+    estate.put_coverage(apis.map(|api| Coverage {
+        account: ID.into(),
+        region: "eu-west-1".into(),
+        api: api.into(),
+        outcome: if api.starts_with("lambda") { coverage } else { Outcome::Ok },
+        reason: String::new(),
+        count: 1,
+        at: Default::default(),
+    }));
+    estate
+}
+
+#[test]
+fn functions_and_tasks_are_taken_over_where_they_run_as_a_role() {
+    let of = |estate: &Estate| {
+        let account = Account::of_estate(estate, ID).unwrap();
+        let graph = Graph::new(&account);
+        let eve = account.principal("user/eve").unwrap();
+        let sentences: Vec<String> = graph.edges_from(eve).iter().map(|e| graph.sentence(e)).collect();
+        (graph.powers()[eve], sentences)
+    };
+    let (power, sentences) = of(&estate(true, Outcome::Ok));
+    assert_eq!(power, Power::CanBecome);
+    assert_eq!(
+        sentences,
+        ["user/eve can replace the code of function:pay, which runs as role/admin"],
+        "nobody enters a closed task"
+    );
+    // Where every region told its functions and none runs as the role, there is nothing to take over.
+    assert_eq!(of(&estate(false, Outcome::Ok)), (Power::Ordinary, vec![]));
+    // Where that was refused, one may.
+    let (power, sentences) = of(&estate(false, Outcome::Denied));
+    assert_eq!(power, Power::MayBecome);
+    assert!(sentences[0].contains("if one runs as role/admin"), "{sentences:?}");
+    let mut entered = estate(false, Outcome::Ok);
+    entered.region_mut(ID, "eu-west-1").workloads.tasks[0].enable_execute_command = true;
+    let (power, sentences) = of(&entered);
+    assert_eq!(power, Power::CanBecome);
+    assert!(sentences[0].starts_with("user/eve can run a command in task/apps/1"), "{sentences:?}");
+    // What runs is named as well as its role.
+    let account = Account::of_estate(&estate(true, Outcome::Ok), ID).unwrap();
+    let admin = account.principal("role/admin");
+    for name in ["pay", &format!("arn:aws:lambda:eu-west-1:{ID}:function:pay"), "1"] {
+        assert_eq!(account.principal(name), admin, "{name}");
+    }
 }
 
 #[test]

@@ -109,6 +109,279 @@ fn service_control_policies_are_collected_and_decide() {
     });
 }
 
+/// One request to moto, without a client for its service: seeding only.
+fn post(cloud: &Cloud, service: &str, path: &str, target: &str, body: &Value) -> Value {
+    use std::io::{Read, Write};
+    let body = body.to_string();
+    let host = cloud.moto_url().trim_start_matches("http://").to_owned();
+    let mut stream = std::net::TcpStream::connect(&host).unwrap();
+    let authorization =
+        format!("AWS4-HMAC-SHA256 Credential=test/20260601/{HERE}/{service}/aws4_request, SignedHeaders=host, Signature=0000");
+    write!(
+        stream,
+        "POST {path} HTTP/1.1\r\nHost: {host}\r\nAuthorization: {authorization}\r\nX-Amz-Target: {target}\r\n\
+         Content-Type: application/x-amz-json-1.1\r\nContent-Length: {}\r\nConnection: close\r\n\r\n{body}",
+        body.len()
+    )
+    .unwrap();
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).unwrap();
+    let (head, body) = answer.split_once("\r\n\r\n").unwrap();
+    assert!(head.starts_with("HTTP/1.1 20"), "{service} {path} {target}: {answer}");
+    serde_json::from_str(body).unwrap_or_default()
+}
+
+/// An empty zip archive.
+const EMPTY_ZIP: &str = "UEsFBgAAAAAAAAAAAAAAAAAAAAAAAA==";
+
+#[test]
+fn functions_and_tasks_are_collected_with_their_roles_and_taken_over() {
+    run(async {
+        let cloud = Cloud::with(Options { managed_policies: false });
+        let id = cloud.management();
+        let iam =
+            aws_sdk_iam::Client::new(&config_at(&cloud.moto_url(), HERE, Credentials::new("test", "test", None, None, "seed")));
+        let trust = json!({"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Action": "sts:AssumeRole",
+            "Principal": {"Service": ["lambda.amazonaws.com", "ecs-tasks.amazonaws.com"]}}]});
+        for name in ["runner", "tasker"] {
+            iam.create_role().role_name(name).assume_role_policy_document(trust.to_string()).send().await.unwrap();
+            iam.put_role_policy().role_name(name).policy_name("all").policy_document(allow_all()).send().await.unwrap();
+        }
+        iam.create_user().user_name("eve").send().await.unwrap();
+        let may = json!({"Version": "2012-10-17", "Statement": [{"Sid": "Code", "Effect": "Allow", "Resource": "*",
+            "Action": ["lambda:UpdateFunctionCode", "ecs:ExecuteCommand"]}]});
+        iam.put_user_policy().user_name("eve").policy_name("may").policy_document(may.to_string()).send().await.unwrap();
+        let role = |name: &str| format!("arn:aws:iam::{id}:role/{name}");
+        let function = json!({"FunctionName": "pay", "Runtime": "python3.12", "Role": role("runner"), "Handler": "a.b",
+            "Code": {"ZipFile": EMPTY_ZIP}, "Environment": {"Variables": {"PASSWORD": "hunter2"}}});
+        post(&cloud, "lambda", "/2015-03-31/functions", "", &function);
+        let ecs =
+            |action: &str, body: Value| post(&cloud, "ecs", "/", &format!("AmazonEC2ContainerServiceV20141113.{action}"), &body);
+        ecs("CreateCluster", json!({"clusterName": "apps"}));
+        ecs(
+            "RegisterTaskDefinition",
+            json!({"family": "web", "taskRoleArn": role("tasker"), "networkMode": "bridge",
+            "containerDefinitions": [{"name": "web", "image": "web", "memory": 128, "environment": [{"name": "TOKEN", "value": "hunter3"}]}]}),
+        );
+        ecs("RunTask", json!({"cluster": "apps", "taskDefinition": "web", "launchType": "FARGATE", "count": 1}));
+
+        let home = tempfile::tempdir().unwrap();
+        let (estate, _, code, said) = collected(&cloud, home.path(), &[]);
+        assert_eq!(code, 0, "{said}");
+        let region = estate.region(id, HERE).unwrap();
+        let functions: Vec<(&str, &str)> =
+            region.workloads.functions.iter().map(|f| (f.function_name.as_str(), f.role.as_str())).collect();
+        assert_eq!(functions, [("pay", role("runner").as_str())]);
+        assert_eq!(region.workloads.functions[0].runtime, "python3.12");
+        assert_eq!(region.workloads.tasks.len(), 1);
+        assert_eq!(region.workloads.tasks[0].task_role_arn, role("tasker"));
+        let whole = serde_json::to_string(&estate).unwrap();
+        assert!(!whole.contains("hunter"), "what stands in environments is not kept");
+        for api in
+            ["lambda:ListFunctions", "ecs:ListClusters", "ecs:ListTasks", "ecs:DescribeTasks", "ecs:DescribeTaskDefinition"]
+        {
+            let row = estate.coverage.iter().find(|c| c.api == api && c.region == HERE).unwrap();
+            assert_eq!((row.outcome, row.count), (Outcome::Ok, 1), "{api}");
+        }
+        // The edges, from the file, and live.
+        let file = home.path().join("estate.json.zst");
+        let ask = |more: &[&str]| {
+            let args = [&["iam", "--json", "paths", "--who", "user/eve"], more].concat();
+            let args = [&["--from", file.to_str().unwrap()], &args[..]].concat();
+            serde_json::from_slice::<Value>(&program(&cloud, home.path(), &args).stdout).unwrap()
+        };
+        let paths = ask(&[]);
+        assert_eq!(paths[0]["steps"][0]["sentence"], "user/eve can replace the code of function:pay, which runs as role/runner");
+        assert_eq!(
+            (&paths[0]["certain"], &paths[0]["steps"][0]["needs"][0]),
+            (&json!(true), &json!("lambda:UpdateFunctionCode by inline may of user/eve, Code"))
+        );
+        let live = program(
+            &cloud,
+            home.path(),
+            &["--region", HERE, "iam", "--json", "paths", "--who", "user/eve", "--to", "role/runner"],
+        );
+        let live: Value = serde_json::from_slice(&live.stdout).unwrap();
+        assert_eq!(live[0]["steps"][0]["needs"], paths[0]["steps"][0]["needs"]);
+        // What leaks with a function leaks with its role.
+        let blast = program(&cloud, home.path(), &["--from", file.to_str().unwrap(), "iam", "--json", "blast", "pay"]);
+        assert_eq!(serde_json::from_slice::<Value>(&blast.stdout).unwrap()["principal"], role("runner"));
+
+        // Refused, it is told, and what was known stays possible.
+        cloud.fault(Rule::new(Fault::AccessDenied).action("ListFunctions"));
+        let (estate, _, code, said) = collected(&cloud, home.path(), &[]);
+        assert_eq!(code, 3, "{said}");
+        assert!(said.contains("lambda:ListFunctions"), "{said}");
+        let row = estate.coverage.iter().find(|c| c.api == "lambda:ListFunctions").unwrap();
+        assert_eq!(row.outcome, Outcome::Denied);
+        let paths = ask(&[]);
+        assert_eq!(paths[0]["certain"], json!(false), "{paths}");
+    });
+}
+
+/// An event as CloudTrail records it.
+fn event(who: Value, source: &str, name: &str, at: &str) -> Value {
+    json!({"userIdentity": who, "eventSource": format!("{source}.amazonaws.com"), "eventName": name, "eventTime": at})
+}
+
+#[test]
+fn cloudtrail_tells_what_the_report_does_not() {
+    run(async {
+        let cloud = Cloud::with(Options { managed_policies: false });
+        let id = cloud.management();
+        let iam =
+            aws_sdk_iam::Client::new(&config_at(&cloud.moto_url(), HERE, Credentials::new("test", "test", None, None, "seed")));
+        let trust = json!({"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Action": "sts:AssumeRole",
+            "Principal": {"Service": "ec2.amazonaws.com"}}]});
+        iam.create_role().role_name("worker").assume_role_policy_document(trust.to_string()).send().await.unwrap();
+        let wide = json!({"Version": "2012-10-17", "Statement": [
+            {"Effect": "Allow", "Action": ["kms:CreateKey", "kms:DescribeKey", "kms:ScheduleKeyDeletion", "sns:Publish"], "Resource": "*"}]});
+        iam.put_role_policy().role_name("worker").policy_name("wide").policy_document(wide.to_string()).send().await.unwrap();
+        let arn = format!("arn:aws:iam::{id}:role/worker");
+        let now = jiff::Timestamp::now();
+        let days = |n: i64| (now - jiff::SignedDuration::from_hours(24 * n)).to_string();
+        let recent: &'static str = Box::leak(days(5).into_boxed_str());
+        cloud.accessed(|a| {
+            a.made = Some(now.to_string());
+            a.set(
+                &arn,
+                vec![
+                    Service { name: "kms", last: Some(recent), actions: vec![] },
+                    Service { name: "sns", last: Some(recent), actions: vec![] },
+                ],
+            );
+        });
+        let session = |session: &str, role: &str| {
+            json!({"type": "AssumedRole", "arn": format!("arn:aws:sts::{id}:assumed-role/worker/{session}"),
+            "sessionContext": {"sessionIssuer": {"arn": role, "userName": "worker"}}})
+        };
+        cloud.trail(|trail| {
+            for (n, name) in ["i-1", "i-2"].into_iter().enumerate() {
+                let mut begun = event(json!({"type": "AWSService"}), "sts", "AssumeRole", &days(20 + n as i64));
+                begun["requestParameters"] = json!({"roleArn": arn, "roleSessionName": name});
+                begun["resources"] = json!([{"ARN": arn}]);
+                // STS records where it was asked; one of the regions is not even read.
+                trail.record(if n == 0 { HERE } else { "us-east-1" }, begun);
+            }
+            for n in 0..60 {
+                trail.record(HERE, event(session("i-1", &arn), "kms", "DescribeKey", &days(3 + n / 10)));
+            }
+            trail.record("us-east-1", event(session("i-2", &arn), "kms", "CreateKey", &days(80)));
+            // Another role's session of the same name is not this one's.
+            trail.record(HERE, event(session("i-1", "arn:aws:iam::1:role/other"), "kms", "ScheduleKeyDeletion", &days(1)));
+        });
+        let home = tempfile::tempdir().unwrap();
+        cloud.forget_calls();
+        let args = ["--region", HERE, "iam", "--json", "unused", "role/worker"];
+        let of = |args: &[&str]| {
+            let done = program(&cloud, home.path(), args);
+            serde_json::from_slice::<Value>(&done.stdout).unwrap_or_else(|e| panic!("{e}: {}", words(&done.stderr)))
+        };
+        let plain = of(&args);
+        assert_eq!((&plain["actions"], &plain["cloudtrail"]), (&json!([]), &Value::Null), "AWS reports no action of kms");
+        assert!(cloud.calls().iter().all(|c| c.service != "cloudtrail"), "it is asked only on demand");
+        let found = of(&[&args[..], &["--cloudtrail"]].concat());
+        // Used twice within 90 days, never seen to delete; of sns the history knows nothing.
+        assert_eq!(found["actions"], json!(["kms:ScheduleKeyDeletion"]), "{found}");
+        assert_eq!((&found["cloudtrail"]["whole"], &found["cloudtrail"]["decided"]), (&json!(true), &json!([2, 1])));
+        assert_eq!(found["cloudtrail"]["regions"], json!([HERE, "us-east-1"]));
+        let after: Value = serde_json::from_str(found["policies"][0]["after"].as_str().unwrap()).unwrap();
+        assert_eq!(after["Statement"][0]["Action"], json!(["kms:CreateKey", "kms:DescribeKey", "sns:Publish"]));
+        let peaks = cloud.peaks(std::time::Duration::from_secs(1));
+        assert!(peaks.iter().filter(|((_, _, api), _)| api == "cloudtrail:LookupEvents").all(|(_, n)| *n <= 5), "{peaks:?}");
+        let told =
+            words(&program(&cloud, home.path(), &["--region", HERE, "iam", "unused", "role/worker", "--cloudtrail"]).stdout);
+        assert!(told.contains("Data events, such as reading an object, are not in it"), "{told}");
+
+        // Refused, nothing is concluded from its silence.
+        cloud.fault(Rule::new(Fault::AccessDenied).service("cloudtrail"));
+        let done = program(&cloud, home.path(), &[&args[..], &["--cloudtrail"]].concat());
+        let refused: Value = serde_json::from_slice(&done.stdout).unwrap();
+        assert_eq!((&refused["actions"], &refused["cloudtrail"]["whole"]), (&json!([]), &json!(false)));
+        assert!(words(&done.stderr).contains("cloudtrail:LookupEvents"), "{}", words(&done.stderr));
+    });
+}
+
+/// What a console says until a notice that is wanted comes, and the last world it got.
+async fn until(work: &mut bartizan::work::Work, wanted: &str) -> (String, std::sync::Arc<bartizan::world::World>) {
+    let mut world = std::sync::Arc::clone(&work.world);
+    let limit = std::time::Duration::from_secs(60);
+    loop {
+        match tokio::time::timeout(limit, work.outcomes.recv()).await.expect(wanted).expect(wanted) {
+            bartizan::message::Outcome::World(new) => world = new,
+            bartizan::message::Outcome::Notice { text, .. } if text.contains(wanted) => return (text, world),
+            _ => {}
+        }
+    }
+}
+
+#[test]
+fn a_console_asks_for_one_principals_use_and_is_told_where_it_is_refused() {
+    run(async {
+        let cloud = Cloud::with(Options { managed_policies: false });
+        let iam =
+            aws_sdk_iam::Client::new(&config_at(&cloud.moto_url(), HERE, Credentials::new("test", "test", None, None, "seed")));
+        iam.create_user().user_name("worker").send().await.unwrap();
+        let wide = json!({"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Action": ["sqs:*", "sns:Publish"], "Resource": "*"}]});
+        iam.put_user_policy().user_name("worker").policy_name("wide").policy_document(wide.to_string()).send().await.unwrap();
+        let arn = format!("arn:aws:iam::{}:user/worker", cloud.management());
+        cloud.accessed(|a| {
+            a.set(
+                &arn,
+                vec![
+                    Service { name: "sns", last: Some("2026-05-30T00:00:00Z"), actions: vec![] },
+                    Service { name: "sqs", last: None, actions: vec![] },
+                ],
+            )
+        });
+        let options = bartizan::aws::Options {
+            regions: vec![HERE.to_owned()],
+            endpoint_url: Some(cloud.url().to_owned()),
+            credentials: Some(aws_credential_types::provider::SharedCredentialsProvider::new(Credentials::new(
+                "test", "test", None, None, "test",
+            ))),
+            ..bartizan::aws::Options::default()
+        };
+        let live = bartizan::work::source::Source::Live { options: Box::new(options), cache: None };
+        let config = bartizan::config::Config::default();
+        let opened = bartizan::work::source::open(live, &config, jiff::Timestamp::now());
+        let mut work = bartizan::work::start(opened, &config, bartizan::work::Keeping::default());
+        // The principal is there once the first sweep brought it.
+        let estate = loop {
+            match tokio::time::timeout(std::time::Duration::from_secs(120), work.outcomes.recv()).await.unwrap().unwrap() {
+                bartizan::message::Outcome::World(world) if !world.estate.identities.is_empty() => {
+                    break std::sync::Arc::clone(&world.estate);
+                }
+                _ => {}
+            }
+        };
+        let ask = || bartizan::message::Effect::AskUse { arn: arn.clone(), estate: std::sync::Arc::clone(&estate) };
+        let rule = cloud.fault(Rule::new(Fault::AccessDenied).action("GenerateServiceLastAccessedDetails"));
+        work.effects.send(ask()).unwrap();
+        let (said, _) = until(&mut work, "user/worker").await;
+        assert!(
+            said.starts_with("What user/worker used is not known: ") && said.contains("iam:GenerateServiceLastAccessedDetails"),
+            "{said}"
+        );
+        cloud.heal(rule);
+        work.effects.send(ask()).unwrap();
+        let (said, _) = until(&mut work, "user/worker").await;
+        assert_eq!(said, "user/worker: used 1 of 2 services in 400 days");
+        // Its share shows in the list when the judgement is through.
+        let share = bartizan::catalog::ListingId::Principals.get();
+        loop {
+            let outcome = tokio::time::timeout(std::time::Duration::from_secs(60), work.outcomes.recv()).await.unwrap().unwrap();
+            let bartizan::message::Outcome::World(world) = outcome else { continue };
+            let index = world.index(bartizan::catalog::ListingId::Principals);
+            let filter = bartizan::listing::filter::parse("name=worker unused>50", &share.schema, 0).unwrap();
+            let query = bartizan::listing::query::Query { filter, ..Default::default() };
+            if bartizan::listing::query::run(index, &query, &bartizan::listing::query::Cancel::new()).unwrap().ids.len() == 1 {
+                break;
+            }
+        }
+    });
+}
+
 #[test]
 fn policies_that_may_not_be_read_are_told_of_and_decide_nothing() {
     run(async {

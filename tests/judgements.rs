@@ -129,6 +129,55 @@ fn what_no_longer_fails_is_archived_and_what_comes_back_begins_anew() {
 }
 
 #[test]
+fn what_stood_when_an_account_was_first_judged_is_not_new() {
+    let mut store = Store::in_memory();
+    let mut estate = open_role(EVERYONE);
+    let put = |store: &mut Store, estate: &mut Estate, at: Timestamp| {
+        let found = judged(&Estate { collected: Some(at), ..estate.clone() });
+        settle(store, found.findings, at, estate).unwrap();
+        bartizan::work::judge::note(estate, found.looked, at);
+    };
+    put(&mut store, &mut estate, now());
+    let first = by_control(&store)["iam-trust-public"].clone();
+    assert!(first.already, "since when it stands is not known");
+    assert_eq!(estate.first_judged.get("111122223333"), Some(&now()));
+    // It stays so while it stands; what comes up later is new, and so is what comes back.
+    put(&mut store, &mut estate, later(1));
+    assert!(by_control(&store)["iam-trust-public"].already);
+    let known = open_role(r#"{"AWS":"arn:aws:iam::444455556666:root"}"#);
+    let mut changed = Estate { first_judged: estate.first_judged.clone(), ..known };
+    put(&mut store, &mut changed, later(2));
+    assert!(!by_control(&store)["iam-trust-no-external-id"].already);
+    let mut again = Estate { first_judged: changed.first_judged.clone(), ..open_role(EVERYONE) };
+    put(&mut store, &mut again, later(3));
+    assert!(!by_control(&store)["iam-trust-public"].already);
+    // Another account's first time is its own; and a cache from before the note was kept has had its first time.
+    let mut second = Store::in_memory();
+    let mut fresh = open_role(EVERYONE);
+    settle(&mut second, judged(&fresh).findings, now(), &fresh).unwrap();
+    fresh.first_judged.clear();
+    let late = judged(&open_role(r#"{"AWS":"arn:aws:iam::444455556666:root"}"#));
+    settle(&mut second, late.findings, later(1), &fresh).unwrap();
+    assert!(!by_control(&second)["iam-trust-no-external-id"].already);
+}
+
+#[test]
+fn the_trend_and_the_last_day_leave_out_what_stood_already() {
+    let estate = demo();
+    let source = Source::Demo { findings: 0, still: true };
+    let mut opened = open(source, &Config::default(), now());
+    opened.judge(now());
+    let count = |expression: &str| rows(&opened.world, ListingId::Findings, expression);
+    let all = count("source:bartizan open:yes");
+    assert!(all > 100 && count("source:bartizan already:yes") == all, "{all}");
+    assert!(!opened.world.estate.first_judged.is_empty() && estate.first_judged.is_empty());
+    let figures = bartizan::work::perform::overview(&opened.world, now(), &Cancel::new()).unwrap();
+    assert_eq!(figures.already, all);
+    assert_eq!(figures.trend.iter().map(|day| day.0).sum::<usize>(), 0, "nothing of it is new");
+    assert!(figures.needs.iter().all(|need| need.text != "high or critical findings of the last day"));
+}
+
+#[test]
 fn a_full_pass_over_security_hub_leaves_judgements_and_an_account_that_left_takes_them() {
     let mut store = Store::in_memory();
     let estate = open_role(EVERYONE);

@@ -162,6 +162,13 @@ fn proof(name: &str) -> (&'static [&'static str], Holds) {
         "next-answer-link" | "previous-answer-link" => (ANSWER, |d, b| d.screen() == b.screen && d.styles() != b.styles),
         "answer-document" => (ANSWER, |d, b| d.shows("\"sections\"") && !b.screen.contains("\"sections\"")),
         "copy-answer" => (ANSWER, |d, _| d.copies.len() == 1 && d.copies[0].contains("\"sections\"")),
+        "ask-use" => (&["5", "/", "'kind:user", "enter"], |d, b| {
+            let asked = matches!(d.effects.last(), Some(Effect::AskUse { arn, .. }) if *arn == b.id);
+            asked && d.foot().contains("Asking AWS what user/")
+        }),
+        "edit-policy" => {
+            (&["5"], |d, _| d.shows("Write a policy") && d.shows("ARNs, separated by blanks") && d.drawn.cursor.is_some())
+        }
         "handover" => (&["2"], |d, _| d.shows("Hand-over, the last 12 hours")),
         "queues" => (&[], |d, _| d.app.view_name() == "queues"),
         "overview" => (&["2"], |d, _| d.app.view_name() == "overview"),
@@ -245,6 +252,63 @@ fn every_key_of_every_action_does_what_its_row_says() {
             );
         }
     }
+}
+
+#[test]
+fn a_policy_is_written_from_a_wish_changed_by_hand_and_held_against_the_wish() {
+    let mut driver = Driver::demo();
+    driver.keys(&["5", "W", "'arn:aws:sqs:eu-west-1:111122223333:jobs", "enter"]);
+    assert!(driver.shows("Allows all that is asked for and nothing else."), "{}", driver.screen());
+    assert!(driver.shows("\"sqs:GetQueueUrl\"") && driver.shows("read arn:aws:sqs:eu-west-1:111122223333:jobs"));
+    // A wrong letter in the first line of the document: it is no policy any more, and the place is told.
+    driver.press("x");
+    assert!(driver.shows("x 1:1 "), "{}", driver.screen());
+    driver.press("backspace");
+    assert!(driver.shows("Allows all that is asked for and nothing else."), "{}", driver.screen());
+    // A wider resource is told from the wish; ctrl-y copies what stands there.
+    driver.press("ctrl-y");
+    let written = driver.copies.pop().unwrap();
+    let wider = written.replace(":jobs", ":*");
+    assert_ne!(wider, written);
+    driver.keys(&["ctrl-a"]);
+    let lines = written.lines().count();
+    (0..lines).for_each(|_| _ = driver.keys(&["ctrl-k", "delete"]));
+    driver.paste(&wider);
+    assert!(driver.shows("Allows what was not asked for: sqs:"), "{}", driver.screen());
+    driver.keys(&["ctrl-y"]);
+    assert_eq!(driver.copies.pop().unwrap().trim(), wider.trim());
+    // The wish is changed, and the policy written anew; what cannot be written says why.
+    driver.keys(&["esc", "ctrl-u", "'bucket", "enter"]);
+    assert!(driver.shows("\"bucket\" is no ARN of a resource"), "{}", driver.screen());
+    driver.keys(&["esc"]);
+    assert!(driver.title().contains("Principals"), "{}", driver.title());
+    // It is where it was left.
+    driver.keys(&["W"]);
+    assert!(driver.shows("bucket"));
+}
+
+#[test]
+fn a_policy_at_hand_is_looked_over_and_saved_to_a_new_file() {
+    let mut driver = Driver::demo();
+    driver.keys(&["5", "tab", "tab", "/", "' name:full-admin", "enter", "W"]);
+    assert!(driver.shows("no wish: the document is only looked over"), "{}", driver.screen());
+    assert!(driver.shows("grants every action on every resource"), "{}", driver.screen());
+    driver.keys(&["ctrl-n", "ctrl-y"]);
+    let document: Json = serde_json::from_str(&driver.copies.pop().unwrap()).unwrap();
+    assert!(document["Statement"].is_array() || document["Statement"].is_object());
+    let home = tempfile::tempdir().unwrap();
+    let path = home.path().join("mine.json");
+    driver.keys(&["ctrl-s", "ctrl-u"]);
+    driver.paste(path.to_str().unwrap());
+    driver.press("enter");
+    assert!(driver.foot().contains("Written to "), "{}", driver.foot());
+    let saved: Json = serde_json::from_str(&fs::read_to_string(&path).unwrap()).unwrap();
+    assert_eq!(saved, document);
+    // What is there already stays.
+    driver.keys(&["ctrl-s", "ctrl-u"]);
+    driver.paste(path.to_str().unwrap());
+    driver.press("enter");
+    assert!(driver.foot().contains("is already there"), "{}", driver.foot());
 }
 
 #[test]

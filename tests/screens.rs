@@ -176,6 +176,18 @@ const STATES: &[(&str, &[&str])] = &[
     ("network-diagram-organisation", &["6", "d", "-", "-"]),
     ("network-matrix", &["6", "x"]),
     ("network-way", &["6", "p", "'internet", "tab", "'payments-edge-1", "tab", "'5432", "enter"]),
+    (
+        "iam-way-drawn",
+        &[
+            "Q",
+            "'can arn:aws:iam::111155559999:role/aws-reserved/sso.amazonaws.com/eu-west-1/AWSReservedSSO_Developer_d5338311c0a91448 become administrator",
+            "enter",
+        ],
+    ),
+    ("iam-reach", &["Q", "'who can reach arn:aws:s3:::payroll", "enter"]),
+    ("iam-editor", &["5", "W", "'arn:aws:s3:::payroll/*", "tab", "'arn:aws:sqs:eu-west-1:111122223333:jobs"]),
+    ("iam-editor-written", &["5", "W", "'arn:aws:s3:::payroll/*", "enter"]),
+    ("iam-editor-policy", &["5", "tab", "tab", "/", "' name:full-admin", "enter", "W"]),
     ("iam-role-document", &["5", "/", "'kind:role ci-deploy", "enter", "enter", "y"]),
 ];
 
@@ -237,6 +249,10 @@ fn without_colours_with_few_and_in_ascii() {
     let mut driver = Driver::new(Scene::demo(), SMALL, Begin { glyphs: ASCII, ..Begin::default() });
     driver.keys(&["2", "b"]);
     album.screen("ascii-chooser", &driver);
+    let (_, keys) = STATES.iter().find(|(name, _)| *name == "iam-way-drawn").unwrap();
+    let mut driver = Driver::new(Scene::demo(), SMALL, Begin { glyphs: ASCII, ..Begin::default() });
+    driver.keys(keys);
+    album.screen("ascii-iam-way-drawn", &driver);
     album.end("depths");
 }
 

@@ -63,7 +63,7 @@ pub struct Call {
 }
 
 /// A request that can be sent because its call is declared; only [`calls!`] implements it, [`Raw`] for such a one, and
-/// `json` for services without an SDK crate.
+/// `json` and `rest` for services without an SDK crate.
 pub(super) trait Request: Clone + Send + Sync {
     const CALL: Call;
     /// Sends it once; the answer's body is in `capture` afterwards.

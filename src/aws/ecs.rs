@@ -1,190 +1,114 @@
-//! Elastic Container Service: the containers of one task, and ECS Exec's way into one. What travels over the session's data
-//! channel is not its concern, nor collecting clusters.
+//! Elastic Container Service: the tasks that run in a region and the roles of the code in them.
+
+use std::collections::BTreeMap;
 
 use serde_json::{Value, json};
 
 use crate::aws::call::{Call, Rate, Reach, Wire};
-use crate::aws::error::{Failure, Kind};
-use crate::aws::json::Action;
-use crate::aws::scope::Scope;
-use crate::aws::ssm::Channel;
+use crate::aws::error::Failure;
+use crate::aws::json::{Action, target};
+use crate::aws::scope::{Answer, Scope, Tally, objects};
+use crate::model::workload::Task;
 
-// ECS's own limits are far above (<https://docs.aws.amazon.com/AmazonECS/latest/APIReference/request-throttling.html>); a session
-// needs one of each.
-const ECS: Rate = Rate { per_second: 5.0, burst: 10.0 };
+// "Cluster read actions" and their like: a bucket of 50 and more, refilled with 20 a second
+// (https://docs.aws.amazon.com/AmazonECS/latest/APIReference/request-throttling.html).
+const READS: Rate = Rate { per_second: 10.0, burst: 20.0 };
 
-const fn call(action: &'static str, what: &'static str) -> Call {
-    Call { action, reach: Reach::Node, rate: ECS, paginated: None, what, wire: Wire::Json }
+const fn read(action: &'static str, what: &'static str, paginated: Option<&'static str>) -> Call {
+    Call { action, reach: Reach::PerRegion, rate: READS, paginated, what, wire: Wire::Json }
 }
 
-const DESCRIBE_TASKS: Call = call("ecs:DescribeTasks", "the containers of a task that you open a session in");
-const EXECUTE_COMMAND: Call = call("ecs:ExecuteCommand", "sessions in containers (ECS Exec)");
+const LIST_CLUSTERS: Call = read("ecs:ListClusters", "container clusters", Some("nextToken"));
+const LIST_TASKS: Call = read("ecs:ListTasks", "container tasks", Some("nextToken"));
+const DESCRIBE_TASKS: Call = read("ecs:DescribeTasks", "container tasks' details", None);
+const DESCRIBE_DEFINITION: Call = read("ecs:DescribeTaskDefinition", "roles of container tasks", None);
 
 /// Every API action this file calls.
-pub const CALLS: &[Call] = &[DESCRIBE_TASKS, EXECUTE_COMMAND];
+pub const CALLS: &[Call] = &[LIST_CLUSTERS, LIST_TASKS, DESCRIBE_TASKS, DESCRIBE_DEFINITION];
 
-/// The service's name on the wire ends in the version of its API.
-struct DescribeTasks;
-
-impl Action for DescribeTasks {
-    const CALL: Call = DESCRIBE_TASKS;
-    const TARGET: &'static str = "AmazonEC2ContainerServiceV20141113.DescribeTasks";
-}
-
-struct ExecuteCommand;
-
-impl Action for ExecuteCommand {
-    const CALL: Call = EXECUTE_COMMAND;
-    const TARGET: &'static str = "AmazonEC2ContainerServiceV20141113.ExecuteCommand";
-}
-
-/// A container of a task.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Container {
-    /// The cluster's short name.
-    pub cluster: String,
-    /// The task's id.
-    pub task: String,
-    pub name: String,
-    /// What Docker calls it; part of the name that its agent goes by.
-    pub runtime: String,
-}
-
-impl Container {
-    /// The name that the agent in the container goes by.
-    pub fn target(&self) -> String {
-        format!("ecs:{}_{}_{}", self.cluster, self.task, self.runtime)
-    }
-}
-
-/// A task that was found, as far as ECS Exec needs to know it.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Task {
-    pub containers: Vec<Container>,
-    /// Why no session can be opened in it, by container; where it can, there is no entry.
-    pub doubts: Vec<(String, String)>,
-}
-
-fn text<'a>(value: &'a Value, field: &str) -> &'a str {
-    value[field].as_str().unwrap_or_default()
-}
-
-fn last(arn: &str) -> &str {
-    arn.rsplit('/').next().unwrap_or_default()
-}
-
-/// One task of a cluster; none where the cluster has no such task now. Stopped ones are there for about an hour.
-///
-/// # Errors
-/// AWS's refusal: also that there is no such cluster.
-pub async fn task(scope: &Scope, cluster: &str, task: &str) -> Result<Option<Task>, Failure> {
-    let body = json!({"cluster": cluster, "tasks": [task]});
-    let answer = match scope.value(&scope.json::<DescribeTasks>(&body)).await {
-        Err(failure) if failure.code == "ClusterNotFoundException" => {
-            return Err(Failure { kind: Kind::Missing, ..failure });
-        }
-        answer => answer?,
+macro_rules! actions {
+    ($($name:ident $call:ident $target:literal;)+) => {
+        $(pub(super) struct $name;
+        impl Action for $name {
+            const CALL: Call = $call;
+            const HEADERS: [(&'static str, &'static str); 2] = target(concat!("AmazonEC2ContainerServiceV20141113.", $target));
+        })+
     };
-    Ok(answer["tasks"].as_array().and_then(|tasks| tasks.first()).map(read))
 }
 
-fn read(task: &Value) -> Task {
-    let id = last(text(task, "taskArn"));
-    let mut doubts = Vec::new();
-    let mut containers = Vec::new();
-    for container in task["containers"].as_array().into_iter().flatten() {
-        let name = text(container, "name").to_owned();
-        let agents = container["managedAgents"].as_array().into_iter().flatten();
-        let agent = agents.into_iter().find(|agent| text(agent, "name") == "ExecuteCommandAgent");
-        let state = match text(container, "lastStatus") {
-            "" => text(task, "lastStatus"),
-            state => state,
-        };
-        let doubt = if state != "RUNNING" {
-            Some(format!("it is {state}"))
-        } else if task["enableExecuteCommand"] != true {
-            Some("its task was started without enableExecuteCommand: update the service, or run the task, with it".to_owned())
-        } else if text(container, "runtimeId").is_empty() {
-            Some("it has no runtime id yet".to_owned())
-        } else {
-            agent.filter(|agent| text(agent, "lastStatus") != "RUNNING").map(|agent| {
-                let why = Some(text(agent, "reason")).filter(|why| !why.is_empty());
-                let why = why.unwrap_or("does the task's role allow ssmmessages, and is its endpoint within reach?");
-                format!("its ExecuteCommandAgent is {}: {why}", text(agent, "lastStatus"))
-            })
-        };
-        if let Some(doubt) = doubt {
-            doubts.push((name.clone(), doubt));
+actions! {
+    ListClusters LIST_CLUSTERS "ListClusters";
+    ListTasks LIST_TASKS "ListTasks";
+    DescribeTasks DESCRIBE_TASKS "DescribeTasks";
+    DescribeTaskDefinition DESCRIBE_DEFINITION "DescribeTaskDefinition";
+}
+
+/// Tasks that `DescribeTasks` takes at once.
+const AT_ONCE: usize = 100;
+
+/// The tasks that run in an account and region, with the roles of their code.
+pub async fn tasks(scope: &Scope) -> Answer<Vec<Task>> {
+    let mut clusters: Vec<String> = Vec::new();
+    let next = |token| scope.json::<ListClusters>(&page(json!({}), token));
+    let listed = scope.pages(next, |mut page| objects(&mut page, "clusterArns", &mut clusters)).await;
+    let mut coverage = vec![scope.covered(&listed)];
+    let (mut found, mut described, mut defined) =
+        (Tally::new(LIST_TASKS), Tally::new(DESCRIBE_TASKS), Tally::new(DESCRIBE_DEFINITION));
+    let mut value: Vec<Task> = Vec::new();
+    for cluster in &clusters {
+        let mut arns: Vec<String> = Vec::new();
+        let next = |token| scope.json::<ListTasks>(&page(json!({"cluster": cluster}), token));
+        found.join(scope.pages(next, |mut page| objects(&mut page, "taskArns", &mut arns)).await);
+        for some in arns.chunks(AT_ONCE) {
+            let answer = scope.value(&scope.json::<DescribeTasks>(&json!({"cluster": cluster, "tasks": some}))).await;
+            match answer {
+                Ok(mut answer) => {
+                    answer["tasks"].as_array_mut().into_iter().flatten().for_each(plain);
+                    described.read(objects(&mut answer, "tasks", &mut value));
+                }
+                Err(failure) => described.fail(failure),
+            }
         }
-        containers.push(Container {
-            cluster: last(text(task, "clusterArn")).to_owned(),
-            task: id.to_owned(),
-            name,
-            runtime: text(container, "runtimeId").to_owned(),
-        });
     }
-    Task { containers, doubts }
+    let mut roles: BTreeMap<String, Option<String>> = BTreeMap::new();
+    for task in value.iter_mut().filter(|t| t.task_role_arn.is_empty() && !t.task_definition_arn.is_empty()) {
+        let known = match roles.get(&task.task_definition_arn) {
+            Some(known) => known.clone(),
+            None => {
+                let role = defined.add(role_of(scope, &task.task_definition_arn).await);
+                roles.insert(task.task_definition_arn.clone(), role.clone());
+                role
+            }
+        };
+        task.task_role_arn = known.unwrap_or_default();
+    }
+    value.sort_by(|a, b| a.task_arn.cmp(&b.task_arn));
+    if listed.failure.is_none() {
+        coverage.extend([scope.covered(&found), scope.covered(&described), scope.covered(&defined)]);
+    }
+    Answer { value, coverage }
 }
 
-/// Starts a command on a terminal in a container. Asked once: a second try could start it twice. There is no reason to give:
-/// ECS has no place for one.
-///
-/// # Errors
-/// AWS's refusal.
-pub async fn execute(scope: &Scope, container: &Container, command: &str) -> Result<Channel, Failure> {
-    let scope = scope.once();
-    let body = json!({
-        "cluster": container.cluster, "task": container.task, "container": container.name, "command": command,
-        "interactive": true,
-    });
-    let mut answer = scope.value(&scope.json::<ExecuteCommand>(&body)).await?;
-    let mut session = answer["session"].take();
-    let mut field = |name: &str| match session.get_mut(name).map(Value::take) {
-        Some(Value::String(text)) => text,
-        _ => String::new(),
-    };
-    let channel = Channel { session_id: field("sessionId"), token: field("tokenValue").into(), stream_url: field("streamUrl") };
-    if channel.session_id.is_empty() || channel.token.is_empty() || channel.stream_url.is_empty() {
-        return Err(Failure::unreadable("ecs:ExecuteCommand answered without a session, a token or a stream URL"));
+fn page(mut body: Value, token: Option<String>) -> Value {
+    if let Some(token) = token {
+        body["nextToken"] = Value::from(token);
     }
-    Ok(channel)
+    body
 }
 
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn container(name: &str, more: &Value) -> Value {
-        let mut container = json!({"name": name, "lastStatus": "RUNNING", "runtimeId": "abc-1"});
-        for (key, value) in more.as_object().into_iter().flatten() {
-            container[key] = value.clone();
-        }
-        container
+/// What of a task is kept: a role that it was started with stands over its definition's; environments hold passwords.
+fn plain(task: &mut Value) {
+    if let Some(role) = task["overrides"]["taskRoleArn"].as_str().map(str::to_owned) {
+        task["taskRoleArn"] = Value::from(role);
     }
-
-    #[test]
-    fn what_keeps_a_session_out_of_a_container_is_told() {
-        let agent = |status: &str, reason: &str| json!({"managedAgents": [{"name": "ExecuteCommandAgent", "lastStatus": status, "reason": reason}]});
-        let mut task = json!({
-            "taskArn": "arn:aws:ecs:eu-west-1:111122223333:task/shop/0f3a", "clusterArn": "arn:aws:ecs:eu-west-1:1:cluster/shop",
-            "lastStatus": "RUNNING", "enableExecuteCommand": true,
-            "containers": [
-                container("web", &agent("RUNNING", "")), container("side", &agent("STOPPED", "no route")),
-                container("old", &json!({"lastStatus": "STOPPED"})), container("new", &json!({"runtimeId": null})),
-            ],
-        });
-        let found = read(&task);
-        assert_eq!(found.containers[0].target(), "ecs:shop_0f3a_abc-1");
-        let doubts: Vec<(&str, &str)> = found.doubts.iter().map(|(name, why)| (name.as_str(), why.as_str())).collect();
-        assert_eq!(
-            doubts,
-            [
-                ("side", "its ExecuteCommandAgent is STOPPED: no route"),
-                ("old", "it is STOPPED"),
-                ("new", "it has no runtime id yet")
-            ]
-        );
-        task["enableExecuteCommand"] = false.into();
-        assert!(read(&task).doubts[0].1.contains("enableExecuteCommand"));
+    if let Some(task) = task.as_object_mut() {
+        task.remove("overrides");
     }
+}
+
+/// The role of the code in tasks of a definition; empty where it has none.
+async fn role_of(scope: &Scope, definition: &str) -> Result<String, Failure> {
+    let request = scope.json::<DescribeTaskDefinition>(&json!({"taskDefinition": definition}));
+    let answer = scope.value(&request).await?;
+    Ok(answer["taskDefinition"]["taskRoleArn"].as_str().unwrap_or_default().to_owned())
 }

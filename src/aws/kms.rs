@@ -9,7 +9,7 @@ use zeroize::Zeroizing;
 
 use crate::aws::call::{Call, Rate, Reach, Wire};
 use crate::aws::error::Failure;
-use crate::aws::json::Action;
+use crate::aws::json::{Action, target};
 use crate::aws::scope::Scope;
 
 /// 5,500 a second and more for an account, shared by all who use keys
@@ -31,7 +31,7 @@ struct GenerateDataKey;
 
 impl Action for GenerateDataKey {
     const CALL: Call = GENERATE_DATA_KEY;
-    const TARGET: &'static str = "TrentService.GenerateDataKey";
+    const HEADERS: [(&'static str, &'static str); 2] = target("TrentService.GenerateDataKey");
 }
 
 /// A data key: plain for us, encrypted for the other side. `Debug` hides it.

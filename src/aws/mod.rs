@@ -14,23 +14,29 @@
 
 mod ask;
 mod call;
+pub mod cloudtrail;
 pub mod credentials;
 pub mod ec2;
 pub mod ecs;
 pub mod elbv2;
 mod error;
+pub mod exec;
+
 pub mod iam;
 mod json;
 mod keys;
 pub mod kms;
+pub mod lambda;
 mod limit;
 pub mod organizations;
 pub mod permissions;
 mod profiles;
 pub mod rds;
 pub mod regions;
+mod rest;
 mod scope;
 pub mod securityhub;
+mod signed;
 pub mod ssm;
 pub mod sts;
 mod transit;

@@ -4,7 +4,7 @@
 use serde_json::{Value, json};
 
 use crate::aws::call::{Call, Reach};
-use crate::aws::{ec2, ecs, elbv2, iam, kms, organizations, securityhub, ssm, sts, transit};
+use crate::aws::{cloudtrail, ec2, ecs, elbv2, exec, iam, kms, lambda, organizations, securityhub, ssm, sts, transit};
 
 /// Every API action this build calls, by name.
 pub fn calls() -> Vec<Call> {
@@ -13,10 +13,13 @@ pub fn calls() -> Vec<Call> {
         organizations::CALLS,
         iam::CALLS,
         ec2::CALLS,
-        ecs::CALLS,
         transit::CALLS,
         elbv2::CALLS,
+        cloudtrail::CALLS,
+        ecs::CALLS,
+        exec::CALLS,
         kms::CALLS,
+        lambda::CALLS,
         ssm::CALLS,
         ssm::CHANNELS,
         securityhub::CALLS,
@@ -232,14 +235,26 @@ mod tests {
         assert!(!member.contains("ssm:StartSession") && member_policy(true).contains("ssm:StartSession"));
         for call in &calls {
             let (service, verb) = call.action.split_once(':').unwrap();
-            let services = "ec2 ecs elasticloadbalancing iam kms organizations securityhub ssm ssmmessages sts"
-                .split(' ')
-                .any(|s| s == service);
-            assert!(services, "{service}");
+            let services = [
+                "cloudtrail",
+                "ec2",
+                "ecs",
+                "elasticloadbalancing",
+                "iam",
+                "kms",
+                "lambda",
+                "organizations",
+                "securityhub",
+                "ssm",
+                "ssmmessages",
+                "sts",
+            ];
+            assert!(services.contains(&service), "{service}");
             // These two make reports and change nothing.
             let reports = ["GenerateCredentialReport", "GenerateServiceLastAccessedDetails"];
-            let reads =
-                ["Describe", "Get", "List", "Search", reports[0], reports[1], "AssumeRole"].iter().any(|v| verb.starts_with(v));
+            let reads = ["Describe", "Get", "List", "Lookup", "Search", reports[0], reports[1], "AssumeRole"]
+                .iter()
+                .any(|v| verb.starts_with(v));
             let acts = writes.contains(&call.action) || opens.contains(&call.action);
             assert_ne!(reads, acts, "{} in the wrong statement", call.action);
             assert!(acts || allowed.contains(&call.action) || call.action == "sts:AssumeRole");

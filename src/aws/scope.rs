@@ -13,9 +13,11 @@ use serde_json::Value;
 use crate::aws::ask::{Patience, ask};
 use crate::aws::call::{Call, Reach, Request, Wire};
 use crate::aws::error::{Failure, Kind};
-use crate::aws::json::{self, Action, Json};
+use crate::aws::json::{Action, Json};
 use crate::aws::keys::Keys;
 use crate::aws::limit::Limiter;
+use crate::aws::rest::{self, Rest};
+use crate::aws::signed;
 use crate::aws::xml::{self, Dialect};
 use crate::model::coverage::{Coverage, Outcome};
 
@@ -94,7 +96,11 @@ impl Scope {
     }
     /// The URL at which a service is asked here, for whoever asks it in our place.
     pub fn endpoint(&self, service: &str) -> String {
-        json::endpoint(&self.0.sdk, service)
+        signed::endpoint(&self.0.sdk, service)
+    }
+    /// As [`Self::json`], where the service speaks REST.
+    pub(super) fn rest<R: rest::Read>(&self, query: &[(&str, Option<String>)]) -> Rest<R> {
+        Rest::new(self.0.sdk.clone(), Arc::clone(&self.0.keys), query)
     }
     /// The host of the endpoint that stands in for AWS's own; none where AWS is asked.
     pub fn endpoint_host(&self) -> Option<String> {

@@ -1,6 +1,7 @@
 //! One row in full: what a person wants to know of it, where it leads, and the raw document. Shared by the detail
 //! pane and `bartizan show`.
 
+pub mod drawing;
 mod exposure;
 mod identity;
 mod network;
@@ -10,6 +11,7 @@ use jiff::Timestamp;
 use serde::Serialize;
 
 use crate::catalog::decided::{self, Decisions};
+use crate::catalog::detail::drawing::Drawing;
 use crate::catalog::identity::{Principal, Provider, principals};
 use crate::catalog::{Column, Listing, ListingId, decisions, nodes};
 use crate::listing::filter::{exactly, quote};
@@ -61,6 +63,8 @@ pub enum Body {
     Table { head: Vec<String>, rows: Vec<Vec<String>> },
     /// A way through the network, place by place.
     Ladder(Vec<Rung>),
+    /// Boxes and the arrows between them.
+    Graph(Drawing),
 }
 
 /// One place on a way.
@@ -215,6 +219,7 @@ impl Writer {
             Body::Prose(text) | Body::Code(text) => text.trim().is_empty(),
             Body::Table { rows, .. } => rows.is_empty(),
             Body::Ladder(rungs) => rungs.is_empty(),
+            Body::Graph(drawing) => drawing.boxes.is_empty(),
             Body::Bars { rows, .. } => rows.is_empty(),
         };
         if !empty {

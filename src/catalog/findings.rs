@@ -103,6 +103,15 @@ impl Subject for Findings {
                 Value::flag(r.finding.is_open())
             })
             .hidden(),
+            spec(
+                "already",
+                "ALREADY",
+                super::YES_NO,
+                7,
+                "It stood when its account was first judged: since when is not known, and it does not count as new",
+                |r| Value::flag(r.finding.already),
+            )
+            .hidden(),
             spec("first_seen", "FIRST SEEN", Kind::Time, 16, "When it was first seen (UTC)", |r| {
                 Value::Time(r.finding.first_seen)
             })

@@ -112,10 +112,10 @@ fn kinds(listing: ListingId) -> &'static [Kind] {
         // Accounts carry counts of findings and principals.
         ListingId::Accounts => &[Kind::Accounts, Kind::Findings, Kind::Iam],
         // Findings are judged here, too.
-        ListingId::Findings | ListingId::Queues => &[Kind::Accounts, Kind::Findings, Kind::Iam, Kind::Network],
+        ListingId::Findings | ListingId::Queues => &[Kind::Accounts, Kind::Findings, Kind::Iam, Kind::Network, Kind::Workloads],
         ListingId::Decisions => &[],
         // Who runs on a machine can be taken over with it.
-        ListingId::Principals | ListingId::Pipelines => &[Kind::Accounts, Kind::Iam, Kind::Network],
+        ListingId::Principals | ListingId::Pipelines => &[Kind::Accounts, Kind::Iam, Kind::Network, Kind::Workloads],
         ListingId::AccessKeys | ListingId::Policies | ListingId::Providers => &[Kind::Accounts, Kind::Iam],
         // Roles behind machines rank them; a full read of all findings, which does too, takes far longer.
         ListingId::Exposures => &[Kind::Accounts, Kind::Network, Kind::Iam],

@@ -56,7 +56,7 @@ impl Show {
         let mut out = BufWriter::new(io::stdout().lock());
         let written = found.iter().try_for_each(|opened| match self.output {
             Output::Json => writeln!(out, "{}", text::block(&opened.document)),
-            Output::Text => print(&opened.detail, table_width().min(120), &mut out),
+            Output::Text => print(&opened.detail, table_width().min(120), global.ascii, &mut out),
         });
         unless_closed(written.and_then(|()| out.flush()))?;
         Ok(looked.done)
@@ -83,7 +83,7 @@ impl Show {
     }
 }
 
-fn print(detail: &Detail, width: usize, out: &mut impl Write) -> io::Result<()> {
+fn print(detail: &Detail, width: usize, ascii: bool, out: &mut impl Write) -> io::Result<()> {
     writeln!(out, "{}", text::line(&detail.title))?;
     for section in &detail.sections {
         writeln!(out)?;
@@ -99,6 +99,12 @@ fn print(detail: &Detail, width: usize, out: &mut impl Write) -> io::Result<()> 
             }
             Body::Prose(prose) => wrap(prose, width.saturating_sub(2)).iter().try_for_each(|line| writeln!(out, "  {line}"))?,
             Body::Code(code) => text::block(code).lines().try_for_each(|line| writeln!(out, "  {line}"))?,
+            Body::Graph(drawing) => {
+                for line in drawing.lines(width.saturating_sub(2), ascii) {
+                    let line: String = line.into_iter().map(|(part, _)| part).collect();
+                    writeln!(out, "  {line}")?;
+                }
+            }
             Body::Ladder(rungs) => {
                 for rung in rungs {
                     let mark = if rung.stops { "x" } else { "-" };

@@ -15,6 +15,10 @@ pub enum Scope {
     Finding,
     /// An account or a principal: what can be decided of it.
     Owned,
+    /// A user or a role: what can be asked of AWS about it.
+    Principal,
+    /// The lists of IAM, and what is open of them.
+    Iam,
     /// A node: what can be opened on it.
     Node,
     /// Whatever may have a machine behind it.
@@ -41,13 +45,15 @@ pub enum Scope {
 }
 
 impl Scope {
-    pub const ALL: [Self; 18] = [
+    pub const ALL: [Self; 20] = [
         Self::List,
         Self::Detail,
         Self::Document,
         Self::Answer,
         Self::Finding,
         Self::Owned,
+        Self::Principal,
+        Self::Iam,
         Self::Node,
         Self::Machine,
         Self::Record,
@@ -71,6 +77,8 @@ impl Scope {
             Self::Answer => "answer",
             Self::Finding => "finding",
             Self::Owned => "owned",
+            Self::Principal => "principal",
+            Self::Iam => "iam",
             Self::Node => "node",
             Self::Machine => "machine",
             Self::Record => "record",
@@ -167,6 +175,10 @@ pub enum Action {
     Slower,
     /// Type a question about identities.
     Ask,
+    /// Ask AWS what a principal used.
+    AskUse,
+    /// Write a policy, or look one over.
+    EditPolicy,
 }
 
 /// One row of the table.
@@ -236,6 +248,22 @@ pub const ACTIONS: &[Row] = &[
     row(Action::Unowned, "unowned", Scope::Finding, &["U"], "", "Only what nobody owns"),
     row(Action::Assign, "own", Scope::Owned, &["a"], "own", "Give it an owner, whose findings on it then are"),
     row(Action::Note, "note-on", Scope::Owned, &["n"], "note", "Write a note"),
+    row(
+        Action::AskUse,
+        "ask-use",
+        Scope::Principal,
+        &["u"],
+        "used?",
+        "Ask AWS which services the user or role used of what it is granted",
+    ),
+    row(
+        Action::EditPolicy,
+        "edit-policy",
+        Scope::Iam,
+        &["W"],
+        "write policy",
+        "Write a policy from what is to be done with which ARNs; among policies, look the one at hand over",
+    ),
     row(Action::Session, "session", Scope::Machine, &["o"], "session", "Open a session on the machine behind it"),
     row(
         Action::Forward,

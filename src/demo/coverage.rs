@@ -19,7 +19,7 @@ const GLOBAL: [(&str, Count<Identity>); 7] = [
     ("iam:ListSAMLProviders", |i| i.saml_providers.len()),
 ];
 
-const REGIONAL: [(&str, Count<RegionEstate>); 29] = [
+const REGIONAL: [(&str, Count<RegionEstate>); 34] = [
     ("ec2:DescribeAddresses", |r| r.network.addresses.len()),
     ("ec2:DescribeEgressOnlyInternetGateways", |r| r.network.egress_only_gateways.len()),
     ("ec2:DescribeInstances", |r| r.network.instances.len()),
@@ -48,12 +48,17 @@ const REGIONAL: [(&str, Count<RegionEstate>); 29] = [
     ("ec2:SearchTransitGatewayRoutes", |r| {
         r.network.transit_gateway_route_tables.iter().flat_map(|t| &t.routes).map(Vec::len).sum()
     }),
+    ("ecs:DescribeTaskDefinition", |r| r.workloads.tasks.len()),
+    ("ecs:DescribeTasks", |r| r.workloads.tasks.len()),
+    ("ecs:ListClusters", |r| usize::from(!r.workloads.tasks.is_empty())),
+    ("ecs:ListTasks", |r| r.workloads.tasks.len()),
     ("elasticloadbalancing:DescribeLoadBalancers", |r| r.network.load_balancers.len()),
     ("elasticloadbalancing:DescribeTargetGroupAttributes", |r| r.network.target_groups.len()),
     ("elasticloadbalancing:DescribeTargetGroups", |r| r.network.target_groups.len()),
     ("elasticloadbalancing:DescribeTargetHealth", |r| {
         r.network.target_groups.iter().flat_map(|g| &g.targets).map(Vec::len).sum()
     }),
+    ("lambda:ListFunctions", |r| r.workloads.functions.len()),
     ("securityhub:DescribeHub", |_| 1),
     ("ssm:DescribeInstanceInformation", |r| r.nodes.len()),
     ("ssm:DescribeSessions", |r| r.sessions.len()),

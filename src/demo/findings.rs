@@ -236,6 +236,7 @@ impl Generator {
             resource,
             others: Vec::new(),
             types: vec![category(kind)],
+            already: false,
             first_seen: seconds(now, age),
             updated: seconds(now, updated),
             remediation: kind.fix.to_owned(),

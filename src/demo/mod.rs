@@ -2,7 +2,7 @@
 //! clock, no file and no network; everything is relative to the time its caller gives. Names, people and numbers are
 //! invented: addresses are of the documentation ranges, mail goes to example.com.
 //!
-//! `accounts`, `identity`, `network`, `nodes` and `coverage` build the estate; `facts` says what checks would find in
+//! `accounts`, `identity`, `network`, `nodes`, `workloads` and `coverage` build the estate; `facts` says what checks would find in
 //! it, `kinds` holds the words, `findings` draws the `n`-th finding, `document` writes it out in full, `tick` changes
 //! things while somebody watches.
 
@@ -20,6 +20,7 @@ mod random;
 #[cfg(test)]
 mod tests;
 mod tick;
+mod workloads;
 
 use std::sync::Arc;
 
@@ -30,6 +31,7 @@ use crate::demo::findings::Generator;
 use crate::demo::nodes::Post;
 use crate::model::estate::Estate;
 use crate::model::finding::Finding;
+use crate::model::principal::LastAccessed;
 
 pub use crate::demo::tick::Tick;
 
@@ -56,6 +58,12 @@ pub struct Organization {
     estate: Arc<Estate>,
     generator: Generator,
     posts: Vec<Post>,
+}
+
+/// What a user or role of the estate used of what it is granted; none where there is no such.
+pub fn used(estate: &Estate, arn: &str, now: Timestamp) -> Option<LastAccessed> {
+    let identity = estate.identity(arn.split(':').nth(4)?)?;
+    identity::used(identity, arn, now)
 }
 
 impl Organization {
@@ -87,6 +95,7 @@ impl Organization {
             }
         }
         let posts = nodes::add(&mut estate, now);
+        workloads::add(&mut estate);
         coverage::add(&mut estate, findings, collected);
         let kinds = kinds::all();
         let facts = facts::collect(&estate, &kinds, now);

@@ -184,6 +184,7 @@ pub fn finding(record: &str) -> Result<Finding, RecordError> {
         resource,
         others,
         types: r.types.0.iter().map(|t| t.get().to_owned()).filter(|t| !t.is_empty()).collect(),
+        already: false,
         first_seen,
         updated,
         remediation: r.remediation.0.recommendation.0.text.get().to_owned(),

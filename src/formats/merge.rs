@@ -77,6 +77,7 @@ fn fill(result: &mut Finding, stale: &Finding) {
     }
     result.compliance = result.compliance.or(stale.compliance);
     result.first_seen = result.first_seen.min(stale.first_seen);
+    result.already |= stale.already;
     if result.resource.id.is_empty() {
         result.resource = stale.resource.clone();
     }

@@ -251,6 +251,7 @@ pub(crate) fn finding(record: &str) -> Result<Finding, RecordError> {
         resource,
         others,
         types: info.types.0.iter().map(|t| t.get().to_owned()).filter(|t| !t.is_empty()).collect(),
+        already: false,
         first_seen,
         updated,
         remediation: r.remediation.0.desc.get().to_owned(),

@@ -68,6 +68,7 @@ impl Row<'_> {
             resource: ResourceRef::new(self.resource, self.resource_type),
             others: Vec::new(),
             types: self.types,
+            already: false,
             first_seen: at,
             updated: at,
             remediation: self.remediation.to_owned(),

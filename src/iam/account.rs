@@ -9,12 +9,14 @@ use jiff::Timestamp;
 use super::evaluate::{
     ActionName, Answer, Caller, Compiled, Context, Decision, Layers, Request, Resource, ResourcePolicy, decide, explain,
 };
-use super::policy::{Policy, PolicyError};
+use super::policy::{Effect, Element, Policy, PolicyError, Statement};
 use crate::model::account::{ControlKind, Tags};
+use crate::model::coverage::Outcome;
 use crate::model::estate::Estate;
 use crate::model::principal::{AttachedPolicy, Boundary, Document, Identity, InlinePolicy};
 
 /// An account's IAM, compiled.
+#[derive(Clone)]
 pub struct Account {
     /// Twelve digits.
     pub id: String,
@@ -37,6 +39,8 @@ pub struct Account {
     pub(crate) other_versions: HashMap<usize, Vec<usize>>,
     managed: HashMap<String, usize>,
     by_arn: HashMap<String, usize>,
+    /// Users by the ids of their access keys.
+    by_key: HashMap<String, usize>,
     scps: Vec<Vec<usize>>,
     rcps: Vec<Vec<usize>>,
     resource_policies: HashMap<String, usize>,
@@ -94,20 +98,24 @@ pub enum WorkloadKind {
     Ec2Instance,
     LambdaFunction,
     EcsTask,
+    /// ECS Exec is off on it: nobody runs a command in it.
+    ClosedEcsTask,
     CodeBuildProject,
     CloudFormationStack,
     GlueJob,
     GlueDevEndpoint,
     SageMakerNotebook,
+    /// What machines that are started later run first.
+    LaunchTemplate,
 }
 
 impl WorkloadKind {
     /// The service that takes the role on.
     pub const fn service(self) -> &'static str {
         match self {
-            Self::Ec2Instance => "ec2.amazonaws.com",
+            Self::Ec2Instance | Self::LaunchTemplate => "ec2.amazonaws.com",
             Self::LambdaFunction => "lambda.amazonaws.com",
-            Self::EcsTask => "ecs-tasks.amazonaws.com",
+            Self::EcsTask | Self::ClosedEcsTask => "ecs-tasks.amazonaws.com",
             Self::CodeBuildProject => "codebuild.amazonaws.com",
             Self::CloudFormationStack => "cloudformation.amazonaws.com",
             Self::GlueJob | Self::GlueDevEndpoint => "glue.amazonaws.com",
@@ -118,14 +126,33 @@ impl WorkloadKind {
         match self {
             Self::Ec2Instance => "an instance",
             Self::LambdaFunction => "a function",
-            Self::EcsTask => "a container task",
+            Self::EcsTask | Self::ClosedEcsTask => "a container task",
             Self::CodeBuildProject => "a build project",
             Self::CloudFormationStack => "a stack",
             Self::GlueJob => "a Glue job",
             Self::GlueDevEndpoint => "a Glue endpoint",
             Self::SageMakerNotebook => "a notebook",
+            Self::LaunchTemplate => "a launch template",
         }
     }
+}
+
+/// The APIs that tell all there is of a kind, each in every region.
+const TOLD_BY: &[(WorkloadKind, &[&str])] = &[
+    (WorkloadKind::LambdaFunction, &["lambda:ListFunctions"]),
+    (WorkloadKind::EcsTask, &["ecs:ListClusters", "ecs:ListTasks", "ecs:DescribeTasks", "ecs:DescribeTaskDefinition"]),
+];
+
+/// Kinds of which an estate has all that run in an account: every region answered every question.
+pub fn known_workloads(estate: &Estate, id: &str) -> Vec<WorkloadKind> {
+    // Rows are sorted by account.
+    let first = estate.coverage.partition_point(|c| c.account.as_str() < id);
+    let own = || estate.coverage.iter().skip(first).take_while(|c| c.account == id);
+    let whole = |api: &&str| {
+        let mut rows = own().filter(|c| c.api == **api).peekable();
+        rows.peek().is_some() && rows.all(|c| c.outcome == Outcome::Ok)
+    };
+    TOLD_BY.iter().filter(|(_, apis)| apis.iter().all(&whole)).map(|(kind, _)| *kind).collect()
 }
 
 /// A resource whose tags tell the class of its data.
@@ -192,6 +219,7 @@ impl Account {
             other_versions: HashMap::new(),
             managed: HashMap::new(),
             by_arn: HashMap::new(),
+            by_key: HashMap::new(),
             scps: Vec::new(),
             rcps: Vec::new(),
             resource_policies: HashMap::new(),
@@ -252,6 +280,10 @@ impl Account {
                 caller,
             });
         }
+        for key in &identity.access_keys {
+            let at = a.principals.iter().position(|p| p.name == key.user_name);
+            a.by_key.extend(at.map(|at| (key.access_key_id.clone(), at)));
+        }
         for r in &identity.roles {
             let who = format!("role/{}", r.role_name);
             let policies = a.own(&r.role_policy_list, &r.attached_managed_policies, &who);
@@ -281,7 +313,7 @@ impl Account {
         a
     }
 
-    /// Compiles one account of an estate: with its instances where they were collected, and its organisation.
+    /// Compiles one account of an estate: with what runs in it where that was collected, and its organisation.
     pub fn of_estate(estate: &Estate, id: &str) -> Option<Self> {
         let identity = estate.identity(id)?;
         let mut account = Self::read(identity);
@@ -305,8 +337,22 @@ impl Account {
                 }));
             }
         }
+        for region in estate.regions.iter().filter(|r| r.account == id) {
+            let run = &region.workloads;
+            let functions = run.functions.iter().map(|f| (WorkloadKind::LambdaFunction, &f.function_arn, &f.role));
+            let tasks = run.tasks.iter().map(|t| {
+                let kind = if t.enable_execute_command { WorkloadKind::EcsTask } else { WorkloadKind::ClosedEcsTask };
+                (kind, &t.task_arn, &t.task_role_arn)
+            });
+            workloads.extend(functions.chain(tasks).filter(|(_, _, role)| !role.is_empty()).map(|(kind, arn, role)| Workload {
+                kind,
+                arn: arn.clone(),
+                role_arn: role.clone(),
+            }));
+        }
         workloads.sort();
         account.workloads = workloads;
+        account.workloads_known.extend(known_workloads(estate, id));
         if let (Some(organization), Some(known)) = (&estate.organization, estate.account(id)) {
             account.set_scps(&organization.levels(ControlKind::Service, known));
             account.set_rcps(&organization.levels(ControlKind::Resource, known));
@@ -341,7 +387,8 @@ impl Account {
         }
     }
 
-    /// The user or role that a person means: its ARN, `role/name`, `user/name` or a name that only one has.
+    /// The user or role that a person means: its ARN, `role/name`, `user/name` or a name that only one has; the id of one
+    /// of its access keys; or what runs as it, by ARN or id (`i-…`, a function's name).
     ///
     /// # Errors
     /// [`AskError::NoPrincipal`], with the nearest name.
@@ -356,6 +403,9 @@ impl Account {
             if let Some(at) = self.principals.iter().position(|p| p.is_role && p.name == name && role.contains(&self.id)) {
                 return Ok(at);
             }
+        }
+        if let Some(at) = self.by_key.get(asked).copied().or_else(|| self.behind(asked)) {
+            return Ok(at);
         }
         let (kind, name) = match asked.split_once('/') {
             Some(("role", rest)) => (Some(true), rest),
@@ -377,6 +427,15 @@ impl Account {
                 })
             }
         }
+    }
+
+    /// The role behind what runs, by its ARN, or by its id where no principal has that name.
+    fn behind(&self, asked: &str) -> Option<usize> {
+        let last = |w: &Workload| w.arn.rsplit(['/', ':']).next() == Some(asked);
+        let by_arn = self.workloads.iter().find(|w| w.arn == asked);
+        let named = || self.principals.iter().any(|p| p.name == asked);
+        let role = by_arn.or_else(|| self.workloads.iter().find(|w| last(w)).filter(|_| !named()))?;
+        self.by_arn.get(&role.role_arn).copied()
     }
 
     /// Whether a principal may do something, and why.
@@ -421,6 +480,27 @@ impl Account {
         self.with_layers(at, action, resource, |layers, resource| decide(&Request { caller, action, resource, context }, layers))
     }
 
+    /// What whoever may do everything by its own policies may do: the guardrails over the account still hold.
+    pub(crate) fn decision_for_administrator(&self, action: &ActionName, resource: &Resource, context: &Context) -> Decision {
+        let all = || Element::of(["*".to_owned()]);
+        let everything = Compiled::new("", "", Policy::of(vec![Statement::of(None, Effect::Allow, all(), all(), Vec::new())]));
+        let caller = Caller::new(&format!("arn:aws:iam::{}:user/administrator", self.id));
+        self.with_own(&[&everything], None, action, resource, |layers, resource| {
+            decide(&Request { caller: &caller, action, resource, context }, layers)
+        })
+    }
+
+    /// The account without one statement of one of its policies, to see what that statement makes possible.
+    pub(crate) fn without(&self, policy: usize, statement: usize) -> Self {
+        let mut without = self.clone();
+        if let Some(p) = without.policies.get_mut(policy).filter(|p| statement < p.policy.statements.len()) {
+            let mut rest = p.policy.clone();
+            rest.statements.remove(statement);
+            *p = Compiled::new(p.name.clone(), p.arn.clone(), rest);
+        }
+        without
+    }
+
     /// A resource of this account, unless its ARN says otherwise.
     pub fn resource(&self, arn: &str) -> Resource {
         let resource = Resource::new(arn);
@@ -448,6 +528,19 @@ impl Account {
         let p = &self.principals[at];
         let get = |i: &usize| &self.policies[*i];
         let identity: Vec<&Compiled> = p.policies.iter().map(get).collect();
+        self.with_own(&identity, p.boundary.as_ref().map(get), action, resource, ask)
+    }
+
+    /// The layers around these policies of a principal's own.
+    fn with_own<T>(
+        &self,
+        identity: &[&Compiled],
+        boundary: Option<&Compiled>,
+        action: &ActionName,
+        resource: &Resource,
+        ask: impl FnOnce(&Layers<'_>, &Resource) -> T,
+    ) -> T {
+        let get = |i: &usize| &self.policies[*i];
         let scps: Vec<Vec<&Compiled>> = self.scps.iter().map(|l| l.iter().map(get).collect()).collect();
         let rcps: Vec<Vec<&Compiled>> = self.rcps.iter().map(|l| l.iter().map(get).collect()).collect();
         let own = if action.service() == "sts" {
@@ -460,8 +553,8 @@ impl Account {
             })
         };
         let layers = Layers {
-            identity: &identity,
-            boundary: p.boundary.as_ref().map(get),
+            identity,
+            boundary,
             session: None,
             scps: &scps,
             rcps: &rcps,

@@ -124,6 +124,7 @@ impl Judgement {
             resource,
             others: Vec::new(),
             types: rule.refs.iter().map(|c| format!("Software and Configuration Checks/{c}")).collect(),
+            already: false,
             first_seen,
             updated: seen,
             remediation: rule.remedy.to_owned(),

@@ -2,13 +2,14 @@
 //! same account gives the same answer.
 //!
 //! From the bottom: [`policy`] reads and prints documents with positions; [`sets`] compares patterns exactly; [`facts`] is
-//! what AWS's services have; [`evaluate`] answers one request; [`account`] puts an account's layers around it, read by
+//! what AWS's services have and [`fit`] what takes which resource; [`evaluate`] answers one request; [`account`] puts an account's layers around it, read by
 //! [`read`] from a file or taken from an estate; [`grants`] is what policies grant as a set of actions; [`graph`] is who can
 //! become whom; on these stand [`question`], [`lint`], [`write`], [`unused`], [`nature`] and [`judge`].
 
 pub mod account;
 pub mod evaluate;
 pub mod facts;
+pub mod fit;
 pub mod grants;
 pub mod graph;
 pub mod judge;

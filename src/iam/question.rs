@@ -19,6 +19,10 @@ pub enum Question {
     WhoBecomes {
         target: Option<String>,
     },
+    /// Who gets at a resource, and by which chain.
+    WhoReaches {
+        resource: String,
+    },
     /// How a principal becomes another; an administrator where none is named.
     Become {
         principal: String,
@@ -37,6 +41,7 @@ pub const FORMS: &[(&str, &str)] = &[
     ("who can become PRINCIPAL", "who can become role/admin"),
     ("who can become administrator", "who can become administrator"),
     ("can PRINCIPAL become PRINCIPAL", "can role/ci become administrator"),
+    ("who can reach RESOURCE", "who can reach arn:aws:s3:::payroll"),
     ("blast PRINCIPAL", "blast user/jo"),
 ];
 
@@ -75,6 +80,14 @@ impl Question {
                     Some(more) => wrong(format!("{:?} is more than one name", more.join(" ")), 3),
                 }
             }
+            ["who", "can", "reach", ..] | ["who-can", "reach", ..] => {
+                let at = if lower[0] == "who" { 3 } else { 2 };
+                match words.get(at..) {
+                    Some([resource]) => Ok(Self::WhoReaches { resource: (*resource).to_owned() }),
+                    Some([]) | None => wrong("It names no resource", 6),
+                    Some(more) => wrong(format!("{:?} is more than one resource", more.join(" ")), 6),
+                }
+            }
             ["who", "can", ..] | ["who-can", ..] => {
                 let at = if lower[0] == "who" { 2 } else { 1 };
                 let Some(action) = words.get(at) else { return wrong("It names no action", 0) };
@@ -98,7 +111,7 @@ impl Question {
             }
             ["blast", ..] => match words.as_slice() {
                 [_, principal] => Ok(Self::Blast { principal: (*principal).to_owned() }),
-                _ => wrong("It names no principal, or several", 6),
+                _ => wrong("It names no principal, or several", 7),
             },
             [first, ..] => wrong(format!("A question begins with who can, can, or blast, not with {first:?}"), 0),
         }
@@ -183,6 +196,8 @@ mod tests {
             ("can role/x become", "whom role/x is to become"),
             ("can role/x s3:GetObject on b if x", "no KEY=VALUE"),
             ("blast", "names no principal"),
+            ("who can reach", "names no resource"),
+            ("who can reach a b", "more than one resource"),
             ("who can become", "who is to be become"),
             ("who can become a-role b-role", "more than one name"),
         ] {

@@ -7,10 +7,10 @@ use jiff::{SignedDuration, Timestamp};
 
 use super::account::Account;
 use super::evaluate::Compiled;
-use super::facts::facts;
+use super::facts::{Action, Service, facts};
 use super::grants::{self, Actions};
 use super::policy::{Effect, Element, Policy, Statement};
-use crate::model::principal::LastAccessed;
+use crate::model::principal::{LastAccessed, Trail};
 
 /// What one principal used.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -24,9 +24,39 @@ impl Use {
     pub fn of(accessed: &LastAccessed) -> Self {
         let services = accessed.services.iter().map(|s| {
             let actions = s.tracked_actions_last_accessed.iter().map(|a| (a.action_name.clone(), a.last_accessed_time)).collect();
-            (s.service_namespace.clone(), ServiceUse { last: s.last_authenticated, actions })
+            (
+                s.service_namespace.clone(),
+                ServiceUse { last: s.last_authenticated, actions, reported: true, ..ServiceUse::default() },
+            )
         });
-        Self { services: services.collect() }
+        let mut used = Self { services: services.collect() };
+        if let Some(trail) = &accessed.trail {
+            used.add(trail);
+        }
+        used
+    }
+    /// Adds what CloudTrail tells. What it shows was used; what it does not show was unused only where it was read whole,
+    /// and only in services that it is seen to record and whose events it all keeps.
+    fn add(&mut self, trail: &Trail) {
+        let mut strange: BTreeSet<&str> = DATA_EVENTS.iter().copied().collect();
+        let mut seen: BTreeSet<&str> = BTreeSet::new();
+        for event in &trail.events {
+            let Some((service, action)) = action_of(&event.source, &event.name) else {
+                // An event that is no action of its service: what others stand for is not known either.
+                strange.extend(service_of(&event.source).map(|s| s.prefix));
+                continue;
+            };
+            seen.insert(service.prefix);
+            let known = self.services.entry(service.prefix.to_owned()).or_default();
+            known.last = known.last.max(Some(event.last));
+            let at = known.trail.entry(action.name.to_owned()).or_default();
+            *at = (*at).max(Some(event.last));
+        }
+        for service in seen.into_iter().filter(|s| trail.whole && !strange.contains(s)) {
+            if let Some(known) = self.services.get_mut(service).filter(|k| k.reported) {
+                known.recorded_from = trail.from;
+            }
+        }
     }
     /// The time so many days before AWS told it; before the beginning of time where that is not known.
     pub fn since(accessed: &LastAccessed, days: i64) -> Timestamp {
@@ -42,6 +72,110 @@ pub struct ServiceUse {
     pub last: Option<Timestamp>,
     /// By action's name; empty where the service reports none.
     pub actions: BTreeMap<String, Option<Timestamp>>,
+    /// AWS's report is about it: what it was not used for is known.
+    pub reported: bool,
+    /// What CloudTrail shows, by action's name.
+    pub trail: BTreeMap<String, Option<Timestamp>>,
+    /// All of its actions from then on would show there.
+    pub recorded_from: Option<Timestamp>,
+}
+
+/// The report and the history are not asked for in the same second.
+const A_DAY: SignedDuration = SignedDuration::from_hours(24);
+
+/// Services some of whose actions are data events, which the event history leaves out (AWS CloudTrail User Guide, "Logging
+/// data events"): that one is not in it says nothing.
+const DATA_EVENTS: &[&str] = &[
+    "aoss",
+    "appconfig",
+    "appsync",
+    "aps",
+    "b2bi",
+    "backup",
+    "bedrock",
+    "cassandra",
+    "cloudtrail",
+    "cloudfront",
+    "cloudwatch",
+    "codewhisperer",
+    "cognito-identity",
+    "cognito-idp",
+    "dataexchange",
+    "deadline",
+    "dynamodb",
+    "ebs",
+    "elasticmapreduce",
+    "execute-api",
+    "finspace",
+    "gamelift",
+    "geo",
+    "glue",
+    "guardduty",
+    "iot",
+    "iotsitewise",
+    "kendra",
+    "kinesis",
+    "kinesisvideo",
+    "lambda",
+    "logs",
+    "machinelearning",
+    "managedblockchain",
+    "medical-imaging",
+    "mobiletargeting",
+    "neptune-db",
+    "neptune-graph",
+    "one",
+    "payment-cryptography",
+    "polly",
+    "q",
+    "qbusiness",
+    "qapps",
+    "rds-data",
+    "redshift-data",
+    "rekognition",
+    "s3",
+    "s3-object-lambda",
+    "s3-outposts",
+    "s3express",
+    "s3tables",
+    "sagemaker",
+    "scn",
+    "servicediscovery",
+    "sms-voice",
+    "sns",
+    "socialmessaging",
+    "sqs",
+    "ssm",
+    "ssmmessages",
+    "states",
+    "swf",
+    "textract",
+    "thinclient",
+    "timestream",
+    "transcribe",
+    "verifiedpermissions",
+    "xray",
+];
+
+/// Event sources whose first word is not the prefix of their actions.
+const SOURCES: &[(&str, &str)] =
+    &[("monitoring", "cloudwatch"), ("email", "ses"), ("tagging", "tag"), ("kinesisanalytics", "kinesisanalytics")];
+
+/// Event names that are not the names of their actions.
+const NAMES: &[(&str, &str, &str)] = &[("s3", "ListBuckets", "ListAllMyBuckets"), ("s3", "HeadBucket", "ListBucket")];
+
+fn service_of(source: &str) -> Option<&'static Service> {
+    let word = source.split('.').next().unwrap_or_default();
+    let prefix = SOURCES.iter().find(|(s, _)| *s == word).map_or(word, |(_, prefix)| *prefix);
+    facts().service(prefix)
+}
+
+/// The action that an event tells of: Lambda's events carry the date of their API version.
+fn action_of(source: &str, name: &str) -> Option<(&'static Service, &'static Action)> {
+    let service = service_of(source)?;
+    let alias = NAMES.iter().find(|(s, event, _)| *s == service.prefix && *event == name).map_or(name, |(.., action)| *action);
+    let plain = alias.find(|c: char| c.is_ascii_digit()).filter(|at| alias.len() - at >= 8).map_or(alias, |at| &alias[..at]);
+    [alias, plain].into_iter().find_map(|name| service.action(name).filter(|(_, a)| a.name == name)).map(|(_, a)| (service, a))
 }
 
 /// What is granted and not used.
@@ -55,6 +189,8 @@ pub struct Unused {
     pub unknown: Vec<&'static str>,
     /// Of the granted actions, how many are unused, from 0 to 1.
     pub share: f64,
+    /// Granted actions of which CloudTrail alone tells that they were used, and that they were not.
+    pub by_trail: (usize, usize),
     /// The principal's own policies with only what is used or kept. Statements keep resources, conditions and denies.
     pub trimmed: Vec<Trimmed>,
 }
@@ -70,6 +206,8 @@ pub struct Trimmed {
     pub after: Option<String>,
     /// Line by line, `- ` and `+ ` before what goes and comes, two spaces before what stays.
     pub diff: Vec<String>,
+    /// What is wrong with it, if anything is: something new is granted, or something that stays is not. A defect.
+    pub fault: Option<String>,
 }
 
 /// Compares what a principal is granted with what it used since a time. `keep` are actions to keep whatever their use,
@@ -83,12 +221,18 @@ pub fn unused(account: &Account, principal: usize, used: &Use, since: Timestamp,
     let mut names = Vec::new();
     let mut kept = BTreeSet::new();
     let (mut idle, mut all) = (0usize, 0usize);
+    let mut by_trail = (0, 0);
     for (service, action) in granted.iter() {
         all += 1;
         let full = format!("{}:{}", service.prefix, action.name);
         let place = service.first + service.action(action.name).map_or(0, |(i, _)| i);
         let stays = match used.services.get(service.prefix) {
             None => {
+                unknown.insert(service.prefix);
+                true
+            }
+            // Only CloudTrail tells of it.
+            Some(u) if !u.reported => {
                 unknown.insert(service.prefix);
                 true
             }
@@ -99,9 +243,17 @@ pub fn unused(account: &Account, principal: usize, used: &Use, since: Timestamp,
                 false
             }
             // The service does not report this action's use, so nothing is known of it.
-            Some(u) => match u.actions.get(action.name) {
-                Some(at) => recent(at),
-                None => true,
+            Some(u) => match (u.actions.get(action.name), u.trail.get(action.name)) {
+                (known, Some(at)) if recent(at) => {
+                    by_trail.0 += usize::from(known.is_none_or(|at| !recent(at)));
+                    true
+                }
+                (Some(at), _) => recent(at),
+                (None, _) if u.recorded_from.is_some_and(|from| from.saturating_sub(A_DAY).is_ok_and(|from| from <= since)) => {
+                    by_trail.1 += 1;
+                    false
+                }
+                (None, _) => true,
             },
         };
         if stays || keep.has(place) {
@@ -119,6 +271,7 @@ pub fn unused(account: &Account, principal: usize, used: &Use, since: Timestamp,
         services: services.into_iter().collect(),
         actions: names,
         unknown: unknown.into_iter().collect(),
+        by_trail,
         share: if all == 0 { 0.0 } else { idle as f64 / all as f64 },
         trimmed,
     }
@@ -151,7 +304,24 @@ fn trim(policy: &Compiled, kept: &BTreeSet<usize>, granted: &Actions) -> Trimmed
     let any = after.statements.iter().any(|s| s.effect == Effect::Allow);
     let text = any.then(|| after.print());
     let diff = diff(&before, text.as_deref().unwrap_or_default());
-    Trimmed { name: policy.name.clone(), arn: policy.arn.clone(), before, after: text, diff }
+    let fault = fault(&policy.policy, text.as_deref(), kept, granted);
+    Trimmed { name: policy.name.clone(), arn: policy.arn.clone(), before, after: text, diff, fault }
+}
+
+/// Holds the policy as it is printed against the old one: it grants nothing new, and all of the old one that stays.
+fn fault(before: &Policy, after: Option<&str>, kept: &BTreeSet<usize>, granted: &Actions) -> Option<String> {
+    let after = match after.map(Policy::read) {
+        None => Policy::of(Vec::new()),
+        Some(Ok(after)) => after,
+        Some(Err(error)) => return Some(error.to_string()),
+    };
+    if let Err(action) = grants_nothing_new(before, &after) {
+        return Some(format!("it would grant {action}, which is new"));
+    }
+    let of = |p: &Policy| grants::of_policies(std::iter::once(&Compiled::new("", "", p.clone())));
+    let lost = of(before).and(granted).minus(&of(&after));
+    let stays = |(s, a): &(&Service, &Action)| kept.contains(&(s.first + s.action(a.name).map_or(0, |(i, _)| i)));
+    lost.iter().find(stays).map(|(s, a)| format!("it would no longer grant {}:{}, which stays", s.prefix, a.name))
 }
 
 fn narrowed(s: &Statement, named: &Actions, kept: &BTreeSet<usize>) -> Option<Statement> {
@@ -239,8 +409,8 @@ mod tests {
         let since: Timestamp = "2026-03-01T00:00:00Z".parse().unwrap();
         let actions = [("GetObject".to_owned(), Some(at)), ("PutObject".to_owned(), None)].into();
         let services = BTreeMap::from([
-            ("s3".to_owned(), ServiceUse { last: Some(at), actions }),
-            ("sqs".to_owned(), ServiceUse::default()),
+            ("s3".to_owned(), ServiceUse { last: Some(at), actions, reported: true, ..ServiceUse::default() }),
+            ("sqs".to_owned(), ServiceUse { reported: true, ..ServiceUse::default() }),
         ]);
         let found = unused(&account, 0, &Use { services }, since, &["sqs:SendMessage".to_owned()]);
         assert_eq!(found.services, ["sqs"]);
@@ -249,6 +419,14 @@ mod tests {
         assert!(found.share > 0.0 && found.share < 1.0);
         let after = found.trimmed[0].after.clone().unwrap();
         assert!(found.trimmed[0].diff.iter().any(|l| l.starts_with("- ")));
+        assert_eq!(found.trimmed[0].fault, None);
+        // The check would notice.
+        let (before, granted) = (Policy::read(&found.trimmed[0].before).unwrap(), grants::of_principal(&account, 0));
+        let place = |name: &str| facts().action(name).map(|(s, a)| s.first + s.action(a.name).unwrap().0).unwrap();
+        let more = after.replace("sqs:SendMessage", "ec2:RunInstances");
+        assert!(fault(&before, Some(&more), &BTreeSet::new(), &granted).unwrap().contains("ec2:RunInstances, which is new"));
+        let kept = BTreeSet::from([place("s3:PutObject")]);
+        assert!(fault(&before, Some(&after), &kept, &granted).unwrap().contains("no longer grant s3:PutObject"));
         let policy = Policy::read(&after).unwrap();
         grants_nothing_new(&Policy::read(&found.trimmed[0].before).unwrap(), &policy).unwrap();
         let again = Account::read(
@@ -268,6 +446,56 @@ mod tests {
             assert_eq!(can(gone), Decision::Denied { explicit: false }, "{gone}");
         }
         assert_eq!(can("s3:DeleteBucket"), Decision::Denied { explicit: true });
+    }
+
+    #[test]
+    fn cloudtrail_keeps_what_it_shows_and_takes_out_only_what_it_would_have_shown() {
+        let text = r#"{"UserDetailList":[{"UserName":"u","Arn":"arn:aws:iam::111122223333:user/u","UserPolicyList":[
+          {"PolicyName":"p","PolicyDocument":{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Resource":"*","Action":
+            ["kms:CreateKey","kms:DescribeKey","sqs:SendMessage","sqs:CreateQueue","lambda:UpdateFunctionCode","athena:GetWorkGroup"]}]}}]}]}"#;
+        let account = Account::read(&authorization_details(text).unwrap());
+        let at = |text: &str| -> Option<Timestamp> { Some(text.parse().unwrap()) };
+        let service = |name: &str| crate::model::principal::ServiceAccess {
+            service_namespace: name.to_owned(),
+            last_authenticated: at("2026-05-20T00:00:00Z"),
+            ..Default::default()
+        };
+        let event = |source: &str, name: &str| crate::model::principal::TrailEvent {
+            source: format!("{source}.amazonaws.com"),
+            name: name.to_owned(),
+            last: at("2026-05-20T00:00:00Z").unwrap(),
+            times: 3,
+        };
+        let mut accessed = LastAccessed {
+            made: at("2026-06-01T00:00:00Z"),
+            services: ["kms", "sqs", "lambda", "athena"].map(service).into(),
+            trail: Some(Trail {
+                from: at("2026-03-01T00:00:00Z"),
+                whole: true,
+                events: vec![
+                    event("kms", "DescribeKey"),
+                    event("sqs", "CreateQueue"),
+                    event("lambda", "UpdateFunctionCode20150331v2"),
+                ],
+                ..Trail::default()
+            }),
+            ..LastAccessed::default()
+        };
+        let idle = |accessed: &LastAccessed, days: i64| {
+            let found = unused(&account, 0, &Use::of(accessed), Use::since(accessed, days), &[]);
+            (found.actions.clone(), found.by_trail)
+        };
+        // kms records all it does; sqs does not; athena never showed, so that nothing is known of what it would show.
+        assert_eq!(idle(&accessed, 90), (vec!["kms:CreateKey".to_owned()], (3, 1)));
+        // Farther back than the history goes, and cut short, its silence says nothing.
+        assert_eq!(idle(&accessed, 120), (vec![], (3, 0)));
+        accessed.trail.as_mut().unwrap().whole = false;
+        assert_eq!(idle(&accessed, 90), (vec![], (3, 0)));
+        // An event that is no action of its service: what others are called there is not known.
+        let trail = accessed.trail.as_mut().unwrap();
+        trail.whole = true;
+        trail.events.push(event("kms", "RotateKey"));
+        assert_eq!(idle(&accessed, 90).0, Vec::<String>::new());
     }
 
     #[test]

@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::evaluate::{ActionName, Caller, Compiled, Context, Decision, Layers, Request, Resource, decide};
 use super::facts::{Action, Level, Service, facts};
+use super::fit::actions_on;
 use super::policy::{Effect, Element, Policy, Statement};
 use super::sets::Set;
 
@@ -50,6 +51,21 @@ pub struct Written {
 /// # Errors
 /// [`WriteError`]
 pub fn write_policy(intent: &Intent, limit: usize) -> Result<Written, WriteError> {
+    let (by_action, also) = meant(intent)?;
+    let mut groups: BTreeMap<Vec<String>, Vec<String>> = BTreeMap::new();
+    for (action, arns) in &by_action {
+        groups.entry(arns.iter().cloned().collect()).or_default().push(action.clone());
+    }
+    let policies = split(&groups, limit)?;
+    prove(&policies, &by_action)?;
+    Ok(Written { policies, also_needed: also.into_iter().collect() })
+}
+
+/// The ARNs that each action is meant on.
+type Meant = BTreeMap<String, BTreeSet<String>>;
+
+/// What an intent means, action by action, and what those need as well.
+fn meant(intent: &Intent) -> Result<(Meant, BTreeSet<&'static str>), WriteError> {
     if intent.on.is_empty() && intent.plain.is_empty() {
         return Err(WriteError::Nothing);
     }
@@ -67,7 +83,7 @@ pub fn write_policy(intent: &Intent, limit: usize) -> Result<Written, WriteError
             return Err(WriteError::NotAnArn(arn.chars().take(200).collect()));
         }
         let mut any = false;
-        for (service, action) in fitting(arn, *level) {
+        for (service, action) in actions_on(arn, *level) {
             any = true;
             if !left_out(service, action) {
                 by_action.entry(format!("{}:{}", service.prefix, action.name)).or_default().insert(arn.clone());
@@ -84,46 +100,67 @@ pub fn write_policy(intent: &Intent, limit: usize) -> Result<Written, WriteError
         by_action.entry(format!("{}:{}", service.prefix, action.name)).or_default().insert("*".to_owned());
     }
     also.retain(|a| !by_action.contains_key(*a));
-    let mut groups: BTreeMap<Vec<String>, Vec<String>> = BTreeMap::new();
-    for (action, arns) in &by_action {
-        groups.entry(arns.iter().cloned().collect()).or_default().push(action.clone());
-    }
-    let policies = split(&groups, limit)?;
-    prove(&policies, &by_action)?;
-    Ok(Written { policies, also_needed: also.into_iter().collect() })
+    Ok((by_action, also))
 }
 
-/// Actions of a level that take a resource with this ARN, in order. Types are compared exactly: a pattern fits a type
-/// where the type's ARNs cover it; where none does, those it overlaps.
-fn fitting(arn: &str, level: Level) -> Vec<(&'static Service, &'static Action)> {
-    let asked = Set::resource(arn);
-    let prefix = arn.split(':').nth(2).unwrap_or_default();
-    let mut found = Vec::new();
-    // The ARN's service is most often the action's; where it is not (`elasticloadbalancing`, `execute-api`) all are tried.
-    let own: Vec<&Service> = facts().service(prefix).into_iter().collect();
-    let candidates = if own.is_empty() { facts().services().collect() } else { own };
-    for service in candidates {
-        let types: Vec<(usize, Set)> = service.resources.iter().map(|r| Set::arns(r.pattern())).enumerate().collect();
-        let mut fits: Vec<usize> = types.iter().filter(|(_, t)| t.covers(&asked).unwrap_or(false)).map(|(i, _)| *i).collect();
-        if fits.is_empty() {
-            fits = types.iter().filter(|(_, t)| t.overlaps(&asked).unwrap_or(false)).map(|(i, _)| *i).collect();
-        } else {
-            // `bucket/*` is an object and not a bucket, though a bucket's pattern covers it: the closest types win.
-            let closest: Vec<usize> =
-                fits.iter().copied().filter(|i| !fits.iter().any(|j| j != i && narrower(&types[*j].1, &types[*i].1))).collect();
-            fits = closest;
-        }
-        for action in &service.actions {
-            if action.level == level && action.resources.iter().any(|(r, _)| fits.contains(r)) {
-                found.push((service, action));
+/// How a policy that somebody edited compares with an intent.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Compared {
+    /// What was asked for and is not allowed: action and ARN.
+    pub missing: Vec<(String, String)>,
+    /// What is allowed and was not asked for: action, and the resource as the policy writes it.
+    pub beside: Vec<(String, String)>,
+}
+
+/// Compares policies with an intent, by the evaluator for what is missing and by sets for what is too much.
+///
+/// # Errors
+/// As [`write_policy`], for the intent.
+pub fn compare(policies: &[Policy], intent: &Intent) -> Result<Compared, WriteError> {
+    let (meant, _) = meant(intent)?;
+    let compiled: Vec<Compiled> = policies.iter().map(|p| Compiled::new("edited", "", p.clone())).collect();
+    let identity: Vec<&Compiled> = compiled.iter().collect();
+    let caller = Caller::new("arn:aws:iam::111122223333:role/proof");
+    let (context, layers) = (Context::complete(), Layers { identity: &identity, ..Layers::default() });
+    let mut compared = Compared::default();
+    for (action, arns) in &meant {
+        let name = ActionName::new(action);
+        // Keys and roles ask their own policy too; the identity's part is what is compared here.
+        let asks_more = name.service() == "kms" || name.service() == "sts";
+        for arn in arns {
+            let resource = Resource::new(arn).in_account("111122223333");
+            let decision = decide(&Request { caller: &caller, action: &name, resource: &resource, context: &context }, &layers);
+            let granted = || policies.iter().flat_map(|p| &p.statements).any(|s| s.effect == Effect::Allow && names(s, action));
+            if decision != Decision::Allowed && !(asks_more && granted()) {
+                compared.missing.push((action.clone(), arn.clone()));
             }
         }
     }
-    found
+    for s in policies.iter().flat_map(|p| &p.statements).filter(|s| s.effect == Effect::Allow) {
+        for (service, action) in super::grants::Actions::named(&s.action).iter() {
+            let full = format!("{}:{}", service.prefix, action.name);
+            let asked = meant.get(&full).map(|arns| Set::union(arns.iter().map(|a| Set::resource(a))));
+            let wide = |value: &str| match &asked {
+                Some(asked) => !asked.covers(&Set::resource(value)).unwrap_or(false),
+                None => true,
+            };
+            let found = match &s.resource {
+                Some(r) if r.not => Some("all but what is named".to_owned()),
+                Some(r) => r.values.iter().find(|v| wide(&v.text)).map(|v| v.text.clone()),
+                None => None,
+            };
+            let found = found.map(|resource| (full, resource));
+            compared.beside.extend(found.filter(|f| !compared.beside.contains(f)));
+        }
+    }
+    Ok(compared)
 }
 
-fn narrower(a: &Set, b: &Set) -> bool {
-    b.covers(a).unwrap_or(false) && !a.covers(b).unwrap_or(true)
+fn names(s: &Statement, action: &str) -> bool {
+    facts().action(action).is_some_and(|(service, a)| {
+        let place = service.first + service.action(a.name).map_or(0, |(i, _)| i);
+        super::grants::Actions::named(&s.action).has(place)
+    })
 }
 
 /// Puts the statements into as few documents as fit; a statement that does not fit is cut by its actions.
@@ -235,6 +272,27 @@ mod tests {
         let actions = actions(&written);
         assert!(actions.contains(&"ec2:StopInstances".to_owned()) && !actions.contains(&"ec2:TerminateInstances".to_owned()));
         assert!(actions.contains(&"dynamodb:GetItem".to_owned()) && actions.contains(&"ec2:DescribeRegions".to_owned()));
+    }
+
+    #[test]
+    fn an_edited_policy_is_compared_with_what_was_asked_for() {
+        let on = vec![(Level::Read, "arn:aws:sqs:eu-west-1:111122223333:jobs".to_owned())];
+        let intent = Intent { on, ..Intent::default() };
+        let written = write_policy(&intent, 6_144).unwrap();
+        assert_eq!(compare(&written.policies, &intent), Ok(Compared::default()));
+        let text = written.policies[0].print();
+        let edited = |from: &str, to: &str| {
+            assert!(text.contains(from), "{text}");
+            compare(&[Policy::read(&text.replace(from, to)).unwrap()], &intent).unwrap()
+        };
+        let fewer = edited("sqs:GetQueueUrl", "sqs:GetQueueAttributes");
+        assert_eq!(fewer.missing, [("sqs:GetQueueUrl".to_owned(), "arn:aws:sqs:eu-west-1:111122223333:jobs".to_owned())]);
+        assert!(fewer.beside.is_empty());
+        let wider = edited(":jobs", ":*");
+        assert!(wider.missing.is_empty() && wider.beside.iter().all(|(_, on)| on.ends_with(":*")) && !wider.beside.is_empty());
+        let more = edited("sqs:GetQueueUrl", "sqs:*");
+        assert!(more.beside.iter().any(|(action, _)| action == "sqs:DeleteQueue"), "{:?}", more.beside);
+        assert!(compare(&[], &Intent::default()).is_err());
     }
 
     #[test]

@@ -3,6 +3,7 @@
 //! The file is zstd-compressed JSON, `{"format":"bartizan-estate","version":1,"body":{…},"digest":"sha256:…"}`; the
 //! digest covers the exact bytes of `body`. It is written and read through any byte stream; opening files is not done here.
 
+use std::collections::BTreeMap;
 use std::io::{self, Read, Write};
 use std::sync::Arc;
 
@@ -17,6 +18,7 @@ use crate::model::finding::Finding;
 use crate::model::network::Network;
 use crate::model::node::{Node, Session};
 use crate::model::principal::Identity;
+use crate::model::workload::Workloads;
 
 /// All that was collected from AWS at one time, without the findings. Parts are shared, so that a copy is cheap and a
 /// refresh swaps only what changed.
@@ -34,6 +36,10 @@ pub struct Estate {
     /// One for each account and region that was read, sorted by both.
     pub regions: Vec<Arc<RegionEstate>>,
     pub coverage: Vec<Coverage>,
+    /// When each account's identities, by its id, and each region's networks, by `account/region`, were first judged: what
+    /// stood then is not new.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub first_judged: BTreeMap<String, Timestamp>,
 }
 
 /// What stands in one account and region.
@@ -45,6 +51,8 @@ pub struct RegionEstate {
     pub network: Network,
     pub nodes: Vec<Node>,
     pub sessions: Vec<Session>,
+    #[serde(skip_serializing_if = "Workloads::is_empty")]
+    pub workloads: Workloads,
 }
 
 impl Estate {
@@ -94,6 +102,7 @@ impl Estate {
         self.identities.retain(|i| stays(&i.account));
         self.regions.retain(|r| stays(&r.account));
         self.coverage.retain(|c| c.account.is_empty() || stays(&c.account));
+        self.first_judged.retain(|of, _| stays(of.split('/').next().unwrap_or_default()));
     }
     /// Adds coverage rows; a row replaces the older one for the same account, region and API.
     pub fn put_coverage(&mut self, rows: impl IntoIterator<Item = Coverage>) {

@@ -178,6 +178,9 @@ pub struct Finding {
     /// ASFF finding types, OCSF classes: `Software and Configuration Checks/…`.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub types: Vec<String>,
+    /// It stood already when its source was first looked at here: since when is not known, and new it is not.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub already: bool,
     /// When it was first seen, else created, else updated.
     pub first_seen: Timestamp,
     pub updated: Timestamp,

@@ -18,6 +18,7 @@ pub mod node;
 pub mod principal;
 pub mod standing;
 pub mod words;
+pub mod workload;
 
 use std::collections::BTreeMap;
 

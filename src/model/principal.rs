@@ -47,6 +47,36 @@ pub struct LastAccessed {
     pub made: Option<Timestamp>,
     /// Every service that its policies grant anything of.
     pub services: Vec<ServiceAccess>,
+    /// What CloudTrail tells beside, where it was asked.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub trail: Option<Trail>,
+}
+
+/// What CloudTrail's event history tells of one principal: management events of at most 90 days, by
+/// `cloudtrail:LookupEvents`.
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Trail {
+    pub from: Option<Timestamp>,
+    pub to: Option<Timestamp>,
+    /// Every event of the time and the regions was read; else there may be more.
+    pub whole: bool,
+    /// Where it was asked.
+    pub regions: Vec<String>,
+    /// One for each kind, by source and name.
+    pub events: Vec<TrailEvent>,
+}
+
+/// One kind of event that a principal caused.
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
+#[serde(default)]
+pub struct TrailEvent {
+    /// `s3.amazonaws.com`
+    pub source: String,
+    /// `CreateBucket`
+    pub name: String,
+    pub last: Timestamp,
+    pub times: u64,
 }
 
 /// One service's last use by one principal.

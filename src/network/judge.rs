@@ -261,6 +261,7 @@ impl Row {
             resource: self.resource.clone(),
             others: self.others.clone(),
             types: clauses.iter().map(|c| format!("Software and Configuration Checks/{c}")).collect(),
+            already: false,
             first_seen,
             updated: seen,
             remediation: self.remediation.clone(),

@@ -11,7 +11,8 @@ use crate::model::estate::Estate;
 use crate::model::finding::Finding;
 use crate::model::network::Network;
 use crate::model::node::{Node, Session};
-use crate::model::principal::Identity;
+use crate::model::principal::{Identity, LastAccessed};
+use crate::model::workload::Workloads;
 use crate::network::picture::Picture;
 use crate::work::store::Origin;
 use crate::world::{Loading, Progress, World};
@@ -36,6 +37,18 @@ pub enum Change {
         region: String,
         network: Box<Network>,
         whole: bool,
+    },
+    /// `whole`: as for [`Self::Identity`].
+    Workloads {
+        account: String,
+        region: String,
+        workloads: Box<Workloads>,
+        whole: bool,
+    },
+    /// What one principal used, in place of what was known of it.
+    Accessed {
+        account: String,
+        accessed: Box<LastAccessed>,
     },
     Nodes {
         account: String,

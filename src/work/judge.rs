@@ -67,6 +67,22 @@ pub struct Judged {
     pub standings: Standings,
     /// When what was judged was collected.
     pub seen: Timestamp,
+    /// What was judged: accounts whose identities, and `account/region` whose networks were.
+    pub looked: Vec<String>,
+}
+
+/// What of an estate a judged finding is about, as [`Judged::looked`] names it.
+fn about(finding: &Finding) -> String {
+    if finding.control.starts_with("iam-") { finding.account.clone() } else { format!("{}/{}", finding.account, finding.region) }
+}
+
+/// Notes in an estate what was judged, where it was for the first time. Whether anything was.
+pub fn note(estate: &mut Estate, looked: Vec<String>, seen: Timestamp) -> bool {
+    let before = estate.first_judged.len();
+    for of in looked {
+        estate.first_judged.entry(of).or_insert(seen);
+    }
+    estate.first_judged.len() > before
 }
 
 /// Judges an estate as of `now` by itself: what stands behind machines is known by their roles alone. None where it was
@@ -96,6 +112,7 @@ pub fn judge_by(
             return None;
         }
         let Some(ready) = engine.account(estate, &identity.account) else { continue };
+        judged.looked.push(identity.account.clone());
         account(estate, &ready, &known, settings, now, &mut judged);
     }
     if cancel.is_cancelled() {
@@ -104,6 +121,8 @@ pub fn judge_by(
     if estate.regions.iter().any(|r| !r.network.vpcs.is_empty()) {
         let rows = picture().judged();
         judged.findings.extend(rows.iter().map(|row| row.finding(judged.seen, judged.seen)));
+        let read = estate.regions.iter().filter(|r| !r.network.vpcs.is_empty());
+        judged.looked.extend(read.map(|r| format!("{}/{}", r.account, r.region)));
     }
     Some(judged)
 }
@@ -169,25 +188,31 @@ fn account(estate: &Estate, ready: &Ready, known: &BTreeSet<String>, settings: &
     }));
 }
 
-/// Brings a judgement into the store: what is new stands from now, what fails on keeps when it was first seen, what no
-/// longer fails is archived as passed and goes after a month, what stood in an account that left goes at once.
+/// Brings a judgement into the store: what is new stands from now, and counts as new unless what it is about was never
+/// judged before; what fails on keeps when it was first seen, what no longer fails is archived as passed and goes after a month, what stood in an account that left goes at once.
 ///
 /// # Errors
 /// Where a finding cannot be read or packed.
 pub fn settle(store: &mut Store, findings: Vec<Finding>, seen: Timestamp, estate: &Estate) -> Result<Put, StoreError> {
     let mut known: HashMap<FindingKey, Finding> = store.judged()?.into_iter().map(|f| (f.key, f)).collect();
     let mut changed = Vec::new();
+    // An older cache has judgements and no note of the first.
+    let judged_before: BTreeSet<String> = known.values().map(about).collect();
     for mut finding in findings {
         if let Some(was) = known.remove(&finding.key) {
             // What comes back after it had passed is seen for the first time again: its clock starts anew.
             if was.record == RecordState::Active {
                 finding.first_seen = was.first_seen.min(finding.first_seen);
+                finding.already = was.already;
             }
             finding.updated = finding.updated.max(was.updated);
             let unchanged = Finding { updated: was.updated, ..finding.clone() } == was;
             if unchanged {
                 continue;
             }
+        } else {
+            let about = about(&finding);
+            finding.already = !estate.first_judged.contains_key(&about) && !judged_before.contains(&about);
         }
         changed.push(finding);
     }

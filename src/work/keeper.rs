@@ -37,6 +37,13 @@ const JUDGE: Duration = Duration::from_millis(500);
 /// Changes that may wait before a sweep waits too.
 const WAITING: usize = 64;
 
+/// Lists that came empty from a half-answered question keep what was known.
+macro_rules! keep {
+    ($new:expr, $known:expr, $($list:ident),+) => {
+        $(if $new.$list.is_empty() { $new.$list = std::mem::take(&mut $known.$list); })+
+    };
+}
+
 /// The one owner.
 pub struct Keeper {
     world: World,
@@ -187,7 +194,7 @@ impl Keeper {
 
     async fn take_judged(self, found: Option<Judged>) -> Self {
         let Some(found) = found else { return self };
-        blocking(self, move |k| match k.library.take_judged(found, &k.estate) {
+        blocking(self, move |k| match Arc::clone(&k.library).take_judged(found, &mut k.estate) {
             // Principals show what they are in effect.
             Ok(true) => (k.estate_dirty, k.unsaved) = (true, true),
             Ok(false) => {}
@@ -223,6 +230,22 @@ impl Keeper {
                     keep_network(&mut network, &mut part.network);
                 }
                 part.network = *network;
+                self.unjudged = true;
+            }
+            Change::Accessed { account, accessed } => {
+                let Some(known) = self.estate.identity(&account) else { return self };
+                let mut identity = (**known).clone();
+                identity.last_accessed.retain(|l| l.arn != accessed.arn);
+                identity.last_accessed.push(*accessed);
+                self.estate.put_identity(identity);
+                self.unjudged = true;
+            }
+            Change::Workloads { account, region, mut workloads, whole } => {
+                let part = self.estate.region_mut(&account, &region);
+                if !whole {
+                    keep!(workloads, part.workloads, functions, tasks);
+                }
+                part.workloads = *workloads;
                 self.unjudged = true;
             }
             Change::Nodes { account, region, nodes, whole } => {
@@ -434,13 +457,6 @@ impl Keeper {
         })
         .await
     }
-}
-
-/// Lists that came empty from a half-answered question keep what was known.
-macro_rules! keep {
-    ($new:expr, $known:expr, $($list:ident),+) => {
-        $(if $new.$list.is_empty() { $new.$list = std::mem::take(&mut $known.$list); })+
-    };
 }
 
 fn keep_network(new: &mut Network, known: &mut Network) {

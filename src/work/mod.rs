@@ -12,10 +12,12 @@ pub mod keeper;
 pub mod network;
 pub mod perform;
 pub mod picture;
+mod policy;
 pub mod sessions;
 pub mod source;
 pub mod store;
 pub mod sweep;
+mod used;
 
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
@@ -188,6 +190,11 @@ async fn serve(
         let Some(effect) = effect else { break };
         match effect {
             Effect::Session(ask) => sessions.ask(ask),
+            Effect::AskUse { arn, estate } => {
+                let (origin, connections) = (world.origin.clone(), connections.clone());
+                let asking = used::Asking { origin, estate, connections, changes: changes.clone(), outcomes: outcomes.clone() };
+                tokio::spawn(asking.ask(arn));
+            }
             Effect::Refresh => sweeper.refresh(),
             Effect::CancelSweep => sweeper.stop(),
             Effect::Remember(choices) => {

@@ -35,6 +35,7 @@ use crate::work::delivery::fields::{Place, place};
 use crate::work::identity::Engine;
 use crate::work::judge::{self, Judged, Settings};
 use crate::work::network;
+use crate::work::policy;
 use crate::work::sessions::shelf;
 use crate::work::store::{Store, StoreError};
 use crate::world::World;
@@ -129,15 +130,17 @@ impl Library {
         }
         other
     }
-    /// Takes what was judged: the findings into the store, the rest beside them. Whether any row changed.
+    /// Takes what was judged: the findings into the store, the rest beside them; the estate notes what was judged for the
+    /// first time. Whether anything changed.
     ///
     /// # Errors
     /// Where a finding cannot be read or packed.
-    pub fn take_judged(&self, judged: Judged, estate: &Estate) -> Result<bool, StoreError> {
-        let Judged { findings, standings, seen } = judged;
+    pub fn take_judged(&self, judged: Judged, estate: &mut Estate) -> Result<bool, StoreError> {
+        let Judged { findings, standings, seen, looked } = judged;
         let other = self.take_standings(standings);
         let put = judge::settle(&mut self.write(), findings, seen, estate)?;
-        Ok(other || put.added + put.changed > 0)
+        let first = judge::note(estate, looked, seen);
+        Ok(other || first || put.added + put.changed > 0)
     }
     /// The decisions known now: cheap.
     pub fn decisions(&self) -> Decisions {
@@ -251,6 +254,8 @@ pub fn slot(effect: &Effect) -> Option<Slot> {
         | Effect::Overview { ticket, .. }
         | Effect::Export { ticket, .. }
         | Effect::Question { ticket, .. }
+        | Effect::Policy { ticket, .. }
+        | Effect::Save { ticket, .. }
         | Effect::Network { ticket, .. }
         | Effect::Draw { ticket, .. } => Some(ticket.slot),
         Effect::Stage { .. }
@@ -258,6 +263,7 @@ pub fn slot(effect: &Effect) -> Option<Slot> {
         | Effect::Handover { .. }
         | Effect::Stopped { .. }
         | Effect::Resolve { .. }
+        | Effect::AskUse { .. }
         | Effect::Refresh
         | Effect::CancelSweep
         | Effect::Session(_)
@@ -274,6 +280,8 @@ pub fn perform(effect: Effect, library: &Library, now: Timestamp, cancel: &Cance
         }
         Effect::Detail { ticket, world, listing, row } => (ticket, Answer::Detail(open(&world, library, listing, row, now))),
         Effect::Question { ticket, estate, text } => (ticket, Answer::Detail(library.engine.ask(&estate, &text))),
+        Effect::Policy { ticket, ask } => (ticket, Answer::Policy(Box::new(policy::answer(&ask)))),
+        Effect::Save { ticket, text, path } => (ticket, Answer::Written(save(&text, &path).map(|()| path))),
         Effect::Overview { ticket, world } => (ticket, Answer::Overview(Box::new(overview(&world, now, cancel)?))),
         Effect::Export { ticket, listing, index, rows, fields, path } => {
             let export = Export { listing: listing.get(), index: &index, ids: &rows, fields: &fields, now };
@@ -287,6 +295,7 @@ pub fn perform(effect: Effect, library: &Library, now: Timestamp, cancel: &Cance
         | Effect::Handover { .. }
         | Effect::Stopped { .. }
         | Effect::Resolve { .. }
+        | Effect::AskUse { .. }
         | Effect::Refresh
         | Effect::CancelSweep
         | Effect::Session(_)
@@ -400,6 +409,24 @@ fn pretty(document: &str) -> String {
     value.ok().and_then(|v| serde_json::to_string_pretty(&v).ok()).unwrap_or_else(|| document.to_owned())
 }
 
+/// Writes a text to a new file that only the user reads.
+fn save(text: &str, path: &Path) -> Result<(), String> {
+    let mut options = OpenOptions::new();
+    options.write(true).create_new(true);
+    #[cfg(unix)]
+    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+    let failed = |e: std::io::Error| match e.kind() {
+        std::io::ErrorKind::AlreadyExists => format!("{} is already there; choose another name", path.display()),
+        _ => format!("could not write {}: {e}", path.display()),
+    };
+    let mut file = options.open(path).map_err(failed)?;
+    file.write_all(text.as_bytes()).map_err(|e| {
+        // Half a file is worse than none.
+        let _ = fs::remove_file(path);
+        failed(e)
+    })
+}
+
 /// Writes rows to a new file, in the format its name ends in.
 fn write_file(export: &Export<'_>, path: &Path) -> Result<(), String> {
     let format = match path.extension().and_then(|e| e.to_str()) {
@@ -448,19 +475,23 @@ pub fn overview(world: &World, now: Timestamp, cancel: &Cancel) -> Option<Overvi
     };
     // The first screen waits for this: two halves of about the same work.
     let (counts, lists) = std::thread::scope(|scope| {
-        let counts = scope.spawn(|| Some((severities()?, needs()?, in_findings("open:yes")?)));
+        let counts =
+            scope.spawn(|| Some((severities()?, needs()?, in_findings("open:yes")?, in_findings("age<29d already:yes")?)));
         let top = |field| top(findings, field, now, cancel);
         let lists = (|| Some((top("account_name")?, top("owner")?, trend(findings, now, cancel)?)))();
         (counts.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)), lists)
     });
-    let ((severities, needs, open), (accounts, owners, trend)) = (counts?, lists?);
-    Some(Overview { severities, accounts, owners, trend, needs, findings: findings.rows(), open })
+    let ((severities, needs, open, already), (accounts, owners, trend)) = (counts?, lists?);
+    Some(Overview { severities, accounts, owners, trend, needs, already, findings: findings.rows(), open })
 }
+
+/// Findings that are new by what is known of them: those that stood when their account was first judged are not.
+const NEW: &str = "already:no";
 
 /// What asks for a person: the words, and the rows that do.
 const NEEDS: &[(&str, ListingId, &str)] = &[
     ("critical findings nobody has looked at", ListingId::Findings, "open:yes severity:critical status:new"),
-    ("high or critical findings of the last day", ListingId::Findings, "open:yes severity>=high age<1d"),
+    ("high or critical findings of the last day", ListingId::Findings, "open:yes severity>=high age<1d already:no"),
     ("open findings without an owner, high or worse", ListingId::Findings, "open:yes severity>=high owner:unowned"),
     ("security groups open to everyone", ListingId::SecurityGroups, "!open:none"),
     ("users with a password and no second factor", ListingId::Principals, "console:yes mfa:no"),
@@ -503,7 +534,7 @@ fn trend(findings: &Index, now: Timestamp, cancel: &Cancel) -> Option<Vec<(usize
         let rows = run(findings, &Query { filter, sort: Vec::new(), group, now: now.as_second() }, cancel)?;
         Some(rows.groups.into_iter().map(|g| (g.value, g.matched)).collect())
     };
-    let new = by_day("age<29d", "first_seen")?;
+    let new = by_day(&format!("age<29d {NEW}"), "first_seen")?;
     let from = now.checked_sub(SignedDuration::from_hours(29 * 24)).ok()?.strftime("%Y-%m-%d");
     let closed = by_day(&format!("(status:resolved or record:archived or compliance:passed) updated>={from}"), "updated")?;
     let of = |list: &[(String, usize)], day: &str| list.iter().find(|(d, _)| d == day).map_or(0, |(_, n)| *n);

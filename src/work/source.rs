@@ -65,10 +65,11 @@ impl Opened {
             now,
             &Cancel::new(),
         );
-        if let Some(Err(error)) = judged.map(|judged| self.library.take_judged(judged, &estate)) {
+        let mut noted = (*estate).clone();
+        if let Some(Err(error)) = judged.map(|judged| self.library.take_judged(judged, &mut noted)) {
             self.problems.push(error.to_string());
         }
-        self.relay(now);
+        self.estate(noted, now);
     }
 
     /// Lays what was decided meanwhile over the rows.

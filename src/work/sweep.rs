@@ -16,13 +16,14 @@ use tokio::task::JoinSet;
 use tokio::time::Instant;
 
 use crate::aws::organizations::{Directory, controls, directory};
-use crate::aws::{Access, AwsError, Connection, Options, connect, ec2, iam, ssm};
+use crate::aws::{Access, AwsError, Connection, Options, Scope, cloudtrail, connect, ec2, ecs, iam, lambda, ssm};
 use crate::cache::{Cache, Mark, Place, SweepMarks};
 use crate::config::Refresh;
 use crate::demo::Organization;
 use crate::model::account::Account;
 use crate::model::coverage::{Coverage, Outcome};
 use crate::model::principal::Identity;
+use crate::model::workload::Workloads;
 use crate::work::change::Change;
 use crate::work::perform::Library;
 use crate::work::store::{Origin, Store};
@@ -59,12 +60,14 @@ pub enum Kind {
     Reconcile,
     Nodes,
     Network,
+    /// Functions and container tasks, and the roles they run as.
+    Workloads,
     Iam,
 }
 
 impl Kind {
     /// What one sweep of everything asks.
-    pub const ALL: [Self; 5] = [Self::Accounts, Self::Findings, Self::Nodes, Self::Network, Self::Iam];
+    pub const ALL: [Self; 6] = [Self::Accounts, Self::Findings, Self::Nodes, Self::Network, Self::Workloads, Self::Iam];
 
     fn pace(self, refresh: &Refresh) -> Duration {
         let minutes = match self {
@@ -72,7 +75,7 @@ impl Kind {
             Self::Findings => refresh.findings,
             Self::Reconcile => refresh.reconcile,
             Self::Nodes => refresh.nodes,
-            Self::Network => refresh.network,
+            Self::Network | Self::Workloads => refresh.network,
             Self::Iam => refresh.iam,
         };
         Duration::from_secs(60 * minutes.max(1))
@@ -348,12 +351,19 @@ pub struct Sweep {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Used {
     Nobody,
-    /// A principal, as people name it: by ARN, `role/name`, `user/name` or name.
-    One(String),
+    /// A principal, as people name it: by ARN, `role/name`, `user/name` or name, or the id of an access key. `trail`:
+    /// CloudTrail is asked as well what it did in the last 90 days.
+    One {
+        who: String,
+        trail: bool,
+    },
     Everyone,
 }
 
 impl Used {
+    fn by_trail(&self) -> bool {
+        matches!(self, Self::One { trail: true, .. })
+    }
     /// The ARNs of those of an account.
     fn of(&self, identity: &Identity) -> Vec<String> {
         let users = identity.users.iter().map(|u| (&u.arn, format!("user/{}", u.user_name), &u.user_name));
@@ -361,8 +371,10 @@ impl Used {
         let all = users.chain(roles);
         match self {
             Self::Nobody => Vec::new(),
-            Self::One(who) => {
-                let named = all.filter(|(arn, kind, name)| *arn == who || kind == who || *name == who);
+            Self::One { who, .. } => {
+                let key = identity.access_keys.iter().find(|k| k.access_key_id == *who).map(|k| &k.user_name);
+                let user = |kind: &str| key.is_some_and(|user| kind.strip_prefix("user/") == Some(user));
+                let named = all.filter(|(arn, kind, name)| *arn == who || kind == who || *name == who || user(kind));
                 named.map(|(arn, ..)| arn.clone()).collect()
             }
             // What AWS keeps for itself nobody trims.
@@ -538,6 +550,7 @@ impl Sweep {
     fn spawn(&mut self, tasks: &mut JoinSet<()>, entered: &Entered, kinds: &BTreeSet<Kind>) {
         if kinds.contains(&Kind::Iam) {
             let (scope, used) = (entered.access.global(), self.used.clone());
+            let trails: Vec<Scope> = if used.by_trail() { trail_scopes(entered) } else { Vec::new() };
             self.task(tasks, entered, async move {
                 let mut answer = iam::identity(&scope).await;
                 let whole = answer.is_whole();
@@ -546,6 +559,11 @@ impl Sweep {
                     let accessed = Box::pin(iam::last_accessed(&scope, asked)).await;
                     answer.value.last_accessed = accessed.value;
                     answer.coverage.extend(accessed.coverage);
+                    for accessed in answer.value.last_accessed.iter_mut().filter(|_| !trails.is_empty()) {
+                        let trail = Box::pin(cloudtrail::trail(&trails, &accessed.arn, Timestamp::now())).await;
+                        accessed.trail = Some(trail.value);
+                        answer.coverage.extend(trail.coverage);
+                    }
                 }
                 vec![Change::Identity { identity: Box::new(answer.value), whole }, Change::Coverage(answer.coverage)]
             });
@@ -562,6 +580,19 @@ impl Sweep {
                         Change::Sessions { account, region, sessions: sessions.value, whole: all_sessions },
                         Change::Coverage(nodes.coverage),
                         Change::Coverage(sessions.coverage),
+                    ]
+                });
+            }
+            if kinds.contains(&Kind::Workloads) {
+                let (scope, account, region) = (entered.access.scope(&region), account.clone(), region.clone());
+                self.task(tasks, entered, async move {
+                    let (functions, running) = tokio::join!(Box::pin(lambda::functions(&scope)), Box::pin(ecs::tasks(&scope)));
+                    let whole = functions.is_whole() && running.is_whole();
+                    let workloads = Box::new(Workloads { functions: functions.value, tasks: running.value });
+                    vec![
+                        Change::Workloads { account, region, workloads, whole },
+                        Change::Coverage(functions.coverage),
+                        Change::Coverage(running.coverage),
                     ]
                 });
             }
@@ -597,6 +628,18 @@ impl Sweep {
         let remaining = known.then(|| elapsed * (self.total - self.done.min(self.total)) as u64 / self.done as u64);
         self.send(Change::Progress(Some(Progress { done: self.done, total: self.total, remaining }))).await;
     }
+}
+
+/// Where a principal's events may be: the regions that are read, and the one in which global services record theirs.
+fn trail_scopes(entered: &Entered) -> Vec<Scope> {
+    let mut regions: Vec<&str> = entered.regions.iter().map(String::as_str).collect();
+    let other = |r: &&str| ["cn-", "us-gov-", "us-iso", "eusc-"].iter().any(|p| r.starts_with(p));
+    if !regions.iter().any(other) {
+        regions.push("us-east-1");
+    }
+    regions.sort_unstable();
+    regions.dedup();
+    regions.into_iter().map(|region| entered.access.scope(region)).collect()
 }
 
 /// An account that is not entered because it is not active.

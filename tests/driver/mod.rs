@@ -207,7 +207,9 @@ impl Driver {
             let mut next = Vec::new();
             for effect in waiting {
                 match effect {
-                    Effect::Refresh | Effect::CancelSweep | Effect::Remember(_) | Effect::Session(_) => self.effects.push(effect),
+                    Effect::Refresh | Effect::CancelSweep | Effect::Remember(_) | Effect::Session(_) | Effect::AskUse { .. } => {
+                        self.effects.push(effect);
+                    }
                     asking if self.holding => self.held.push(asking),
                     asking => next.extend(self.perform(asking)),
                 }

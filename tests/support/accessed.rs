@@ -10,6 +10,8 @@ pub struct Accessed {
     /// Service, its last use, and its actions with theirs.
     used: BTreeMap<String, Vec<Service>>,
     jobs: Vec<String>,
+    /// When reports are made, RFC 3339; a fixed time where none is set.
+    pub made: Option<String>,
 }
 
 /// One service's last use.
@@ -47,10 +49,11 @@ impl Accessed {
                 } else {
                     "<IsTruncated>false</IsTruncated>"
                 };
+                let made = self.made.as_deref().unwrap_or("2026-06-01T00:00:02Z");
                 format!(
                     "<JobStatus>COMPLETED</JobStatus><JobType>ACTION_LEVEL</JobType>\
                      <JobCreationDate>2026-06-01T00:00:00Z</JobCreationDate>\
-                     <JobCompletionDate>2026-06-01T00:00:02Z</JobCompletionDate>\
+                     <JobCompletionDate>{made}</JobCompletionDate>\
                      <ServicesLastAccessed>{page}</ServicesLastAccessed>{more}"
                 )
             }

@@ -7,6 +7,7 @@ use super::front::{MANAGEMENT, State, lock};
 use super::hub::Hub;
 use super::moto::Moto;
 use super::nodes::Nodes;
+use super::trail::Trail;
 use aws_config::SdkConfig;
 use aws_config::retry::RetryConfig;
 use aws_credential_types::Credentials;
@@ -142,6 +143,11 @@ impl Cloud {
     /// What principals used, to seed.
     pub fn accessed<T>(&self, work: impl FnOnce(&mut Accessed) -> T) -> T {
         work(&mut lock(&self.state.accessed))
+    }
+
+    /// CloudTrail's event history, to seed.
+    pub fn trail<T>(&self, work: impl FnOnce(&mut Trail) -> T) -> T {
+        work(&mut lock(&self.state.trail))
     }
 
     /// Puts a fault rule in force. Rules may come and go while calls run; the earliest that applies wins.

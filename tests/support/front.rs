@@ -8,6 +8,7 @@ use super::calls::Call;
 use super::faults::{Fault, Rules};
 use super::hub::Hub;
 use super::nodes::Nodes;
+use super::trail::Trail;
 use super::wire::{Answer, Asked, Body, Refusal, answer, whole};
 use futures_util::stream;
 use http_body_util::{BodyExt, Full, Limited, StreamBody};
@@ -38,6 +39,7 @@ pub struct State {
     pub hub: Mutex<Hub>,
     pub nodes: Mutex<Nodes>,
     pub accessed: Mutex<Accessed>,
+    pub trail: Mutex<Trail>,
     /// Access key id → account, from the answers of `AssumeRole*` and `CreateAccessKey`.
     keys: Mutex<HashMap<String, String>>,
     expired: Mutex<HashSet<String>>,
@@ -68,6 +70,7 @@ impl State {
             hub: Mutex::default(),
             nodes: Mutex::default(),
             accessed: Mutex::default(),
+            trail: Mutex::default(),
             keys: Mutex::default(),
             expired: Mutex::default(),
             expire_in: AtomicU64::new(0),
@@ -166,6 +169,7 @@ impl State {
         match asked.service.as_str() {
             "securityhub" => lock(&self.hub).answer(asked),
             "ssm" | "kms" | "ecs" => lock(&self.nodes).answer(asked),
+            "cloudtrail" => lock(&self.trail).answer(asked),
             _ => None,
         }
     }

@@ -4,7 +4,7 @@
 //! documented rules what moto lacks (Security Hub findings, Session Manager's listings), injects faults by [`Rule`],
 //! records every call, and forwards the rest. [`organization::seed`] fills it with an organisation.
 //!
-//! Floors: `organization` → `cloud` → `front` → {`hub`, `nodes`, `accessed`, `faults`, `calls`, `moto`} → `wire`.
+//! Floors: `organization` → `cloud` → `front` → {`hub`, `nodes`, `accessed`, `trail`, `faults`, `calls`, `moto`} → `wire`.
 #![allow(
     dead_code,
     unreachable_pub,
@@ -24,6 +24,7 @@ pub mod hub;
 pub mod moto;
 pub mod nodes;
 pub mod organization;
+pub mod trail;
 pub mod wire;
 
 pub use calls::Call;

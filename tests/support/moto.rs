@@ -19,6 +19,14 @@ const INSTALLER: &str = include_str!("install.py");
 /// How long a server may take to listen. It takes about a second; a machine busy compiling gets the rest.
 const START_LIMIT: Duration = Duration::from_secs(120);
 
+/// The Python that has moto, installed if needed: for tests that want moto's data and no server.
+///
+/// # Errors
+/// As [`Moto::start`].
+pub fn python() -> Result<PathBuf, String> {
+    install().map(|home| python_of(&home))
+}
+
 /// A running moto server. Ends when dropped, and when the test process ends in any other way.
 pub struct Moto {
     child: Child,

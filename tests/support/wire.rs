@@ -18,7 +18,7 @@ pub type Answer = Response<Body>;
 /// How a service writes its requests, answers and errors.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Protocol {
-    /// Paths and JSON bodies: Security Hub.
+    /// Paths and JSON bodies: Security Hub, Lambda.
     RestJson,
     /// `X-Amz-Target` and JSON bodies: Systems Manager, Organizations.
     Json,
@@ -61,7 +61,7 @@ impl Asked {
             form.extend(pairs(&String::from_utf8_lossy(body)));
         }
         let path = percent_decode_str(uri.path()).decode_utf8_lossy().into_owned();
-        let action = match header("x-amz-target").split_once('.') {
+        let action = match header("x-amz-target").rsplit_once('.') {
             Some((_, action)) => action.to_owned(),
             None => match form.iter().find(|(k, _)| k == "Action") {
                 Some((_, action)) => action.clone(),
@@ -186,7 +186,7 @@ fn xml(text: &str) -> String {
     text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;")
 }
 
-/// Security Hub's actions by method and path (its API reference). A path ending in `/` stands for what follows it.
+/// Security Hub's and Lambda's actions by method and path (their API references). A path ending in `/` stands for what follows it.
 fn rest_action(method: &Method, path: &str) -> Option<&'static str> {
     const ROUTES: &[(&str, &str, &str)] = &[
         ("POST", "/findings", "GetFindings"),
@@ -217,6 +217,8 @@ fn rest_action(method: &Method, path: &str) -> Option<&'static str> {
         ("POST", "/findingsv2", "GetFindingsV2"),
         ("PATCH", "/findingsv2/batchupdatev2", "BatchUpdateFindingsV2"),
         ("GET", "/tags/", "ListTagsForResource"),
+        ("GET", "/2015-03-31/functions", "ListFunctions"),
+        ("POST", "/2015-03-31/functions", "CreateFunction"),
     ];
     let fits = |route: &str| if route.ends_with('/') { path.starts_with(route) } else { path == route };
     ROUTES.iter().find(|(m, route, _)| *m == method.as_str() && fits(route)).map(|(_, _, action)| *action)

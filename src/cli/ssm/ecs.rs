@@ -5,7 +5,7 @@ use std::sync::Arc;
 use color_eyre::eyre::{Result, bail, eyre};
 use jiff::Timestamp;
 
-use crate::aws::ecs::Container;
+use crate::aws::exec::Container;
 use crate::cli::ssm::{At, Why};
 use crate::cli::{Global, setup};
 use crate::config::Config;

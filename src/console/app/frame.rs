@@ -377,6 +377,8 @@ impl App {
                 Scope::Answer => "In the answer",
                 Scope::Finding => "On a finding",
                 Scope::Owned => "On an account or a principal",
+                Scope::Principal => "On a user or a role",
+                Scope::Iam => "In IAM",
                 Scope::Node => "On a node",
                 Scope::Machine => "On what has a machine behind it",
                 Scope::Record => "On a session that was",

@@ -221,6 +221,15 @@ impl Browse {
         self.ask_for_rows(cx)
     }
 
+    /// Reads the open row again, where it is on screen.
+    pub fn reread(&mut self, cx: &mut Context<'_>) -> Vec<Request> {
+        let Some((open, asked)) = &mut self.open else { return Vec::new() };
+        let Some(row) = cx.world.index(self.listing.id).find(open.key) else { return Vec::new() };
+        let ticket = cx.tickets.take(Slot::Detail(self.listing.id));
+        *asked = Some(ticket);
+        vec![Request::Effect(Effect::Detail { ticket, world: Arc::clone(cx.world), listing: self.listing.id, row })]
+    }
+
     /// Asks for other rows: the cursor begins at the top.
     fn ask(&mut self, cx: &mut Context<'_>) -> Vec<Request> {
         self.stay = false;
@@ -285,6 +294,7 @@ impl Browse {
             | Answer::Stopped(_)
             | Answer::Report(_)
             | Answer::Network(_)
+            | Answer::Policy(_)
             | Answer::Written(_) => {}
         }
     }

@@ -1,13 +1,17 @@
-//! IAM: principals, access keys, policies, identity providers, delivery pipelines, and a line for questions: who can do
-//! what, who can become whom.
+//! IAM: principals, access keys, policies, identity providers, delivery pipelines, a line for questions (who can do what,
+//! who can become whom), and an editor for policies.
+
+mod editor;
 
 use crossterm::event::{KeyCode, KeyEvent, KeyModifiers};
+use jiff::Timestamp;
 use ratatui::layout::{Position, Rect};
 use serde_json::Value as Json;
 
 use crate::catalog::ListingId;
 use crate::console::action::{Action, Scope};
 use crate::console::decide::Target;
+use crate::console::views::iam::editor::{Came, Editor};
 use crate::console::views::lists::Lists;
 use crate::console::views::opened::{Layer, Open};
 use crate::console::views::{Canvas, Context, Declared, Location, Request, View};
@@ -31,6 +35,7 @@ const FORMS: &[(&str, &str)] = &[
     ("… if KEY=VALUE", "… if aws:MultiFactorAuthPresent=true"),
     ("who can become PRINCIPAL", "who can become administrator"),
     ("can PRINCIPAL become PRINCIPAL", "can role/ci become administrator"),
+    ("who can reach RESOURCE", "who can reach arn:aws:s3:::payroll"),
     ("blast PRINCIPAL", "blast user/jo"),
 ];
 /// Questions that are remembered while the console runs.
@@ -41,6 +46,12 @@ struct Iam {
     asking: Option<Asking>,
     /// Asked before, newest last.
     asked: Vec<String>,
+    /// The policy that is being written; it stays when it is left.
+    editor: Option<Box<Editor>>,
+    editing: bool,
+    /// The principal whose use was asked of AWS last, and when what is known of it was made: its detail is read again when
+    /// the answer is there.
+    use_of: Option<(String, Option<Timestamp>)>,
 }
 
 /// The question line and its answer.
@@ -56,7 +67,42 @@ struct Asking {
 impl Iam {
     fn new() -> Self {
         let lists = Lists::new(DECLARED.listings, &[("by:customer", ListingId::Policies)]);
-        Self { lists, asking: None, asked: Vec::new() }
+        Self { lists, asking: None, asked: Vec::new(), editor: None, editing: false, use_of: None }
+    }
+
+    /// Asks AWS what the principal at hand used.
+    fn ask_use(&mut self, cx: &Context<'_>) -> Vec<Request> {
+        let here = self.lists.here().filter(|(listing, _)| *listing == ListingId::Principals).map(|(_, arn)| arn);
+        let Some(arn) = here.filter(|arn| arn.contains(":user/") || arn.contains(":role/")) else {
+            return vec![Request::Notice("Choose a user or a role: AWS tells of those what they used.".into(), true)];
+        };
+        self.use_of = Some((arn.clone(), made(cx.world, &arn)));
+        let words = format!("Asking AWS what {} used: it takes seconds …", crate::model::arn::principal(&arn));
+        let estate = std::sync::Arc::clone(&cx.world.estate);
+        vec![Request::Notice(words, false), Request::Effect(Effect::AskUse { arn, estate })]
+    }
+
+    /// Opens the editor: where it was left, or over the policy at hand.
+    fn edit(&mut self, cx: &mut Context<'_>) -> Vec<Request> {
+        self.editing = true;
+        let policy = self.lists.here().filter(|(listing, _)| *listing == ListingId::Policies).map(|(_, arn)| arn);
+        let known = policy.and_then(|arn| {
+            let mut all = cx.world.estate.identities.iter().flat_map(|i| &i.policies);
+            all.find(|p| p.arn == arn).and_then(|p| p.default_document()).map(|d| d.pretty())
+        });
+        match known {
+            Some(document) => self.editor.insert(Box::new(Editor::new(Some(&document)))).check(cx),
+            None => {
+                self.editor.get_or_insert_with(|| Box::new(Editor::new(None)));
+                Vec::new()
+            }
+        }
+    }
+
+    /// Carries on with what the editor came to.
+    fn take(&mut self, came: Came) -> Vec<Request> {
+        self.editing &= !came.closed;
+        came.requests
     }
 
     fn ask(&mut self, cx: &mut Context<'_>) -> Vec<Request> {
@@ -94,7 +140,9 @@ impl Iam {
 impl View for Iam {
     fn scopes(&self) -> &'static [Scope] {
         match &self.asking {
-            None => self.lists.scopes(),
+            // Keys are what is typed.
+            _ if self.editing => &[Scope::Global],
+            None => with_own(self.lists.scopes(), self.lists.listing()),
             // Keys are what is typed.
             Some(Asking { typing: true, .. } | Asking { answer: None, .. }) => &[Scope::Global],
             Some(Asking { answer: Some((open, _)), .. }) if open.layer == Layer::Document => {
@@ -105,6 +153,10 @@ impl View for Iam {
     }
 
     fn typed(&mut self, key: KeyEvent, cx: &mut Context<'_>) -> Option<Vec<Request>> {
+        if let (true, Some(editor)) = (self.editing, &mut self.editor) {
+            let came = editor.typed(key, cx)?;
+            return Some(self.take(came));
+        }
         match &mut self.asking {
             None => return self.lists.typed(key, cx),
             Some(asking) if !asking.typing => return None,
@@ -123,6 +175,9 @@ impl View for Iam {
     }
 
     fn pasted(&mut self, text: &str, cx: &mut Context<'_>) -> Vec<Request> {
+        if let (true, Some(editor)) = (self.editing, &mut self.editor) {
+            return editor.pasted(text, cx);
+        }
         match &mut self.asking {
             Some(asking) => {
                 if asking.typing {
@@ -135,7 +190,13 @@ impl View for Iam {
     }
 
     fn act(&mut self, action: Action, cx: &mut Context<'_>) -> Option<Vec<Request>> {
+        match action {
+            Action::EditPolicy => return Some(self.edit(cx)),
+            Action::AskUse => return Some(self.ask_use(cx)),
+            _ => {}
+        }
         if action == Action::Ask {
+            self.editing = false;
             match &mut self.asking {
                 Some(asking) => asking.typing = true,
                 None => self.asking = Some(Asking { input: Input::default(), typing: true, recalled: None, answer: None }),
@@ -173,6 +234,13 @@ impl View for Iam {
     }
 
     fn answer(&mut self, ticket: Ticket, answer: Answer, cx: &mut Context<'_>) -> Vec<Request> {
+        let answer = match (answer, &mut self.editor) {
+            (Answer::Policy(says), Some(editor)) => {
+                editor.answer(ticket, *says);
+                return Vec::new();
+            }
+            (answer, _) => answer,
+        };
         if ticket.slot != Slot::Question {
             return self.lists.answer(ticket, answer, cx);
         }
@@ -187,10 +255,20 @@ impl View for Iam {
     }
 
     fn refresh(&mut self, cx: &mut Context<'_>) -> Vec<Request> {
-        self.lists.refresh(cx)
+        let mut requests = self.lists.refresh(cx);
+        if let Some((arn, before)) = &self.use_of
+            && made(cx.world, arn) != *before
+        {
+            self.use_of = None;
+            requests.extend(self.lists.reread(cx));
+        }
+        requests
     }
 
     fn draw(&mut self, area: Rect, canvas: &mut Canvas<'_>) {
+        if let (true, Some(editor)) = (self.editing, &mut self.editor) {
+            return editor.draw(area, canvas);
+        }
         let Some(asking) = &mut self.asking else { return self.lists.draw(area, canvas) };
         let theme = canvas.theme;
         clear(canvas.buffer, area, theme.style("ui"));
@@ -223,6 +301,7 @@ impl View for Iam {
 
     fn go(&mut self, to: &Location, cx: &mut Context<'_>) -> Vec<Request> {
         self.asking = None;
+        self.editing = false;
         self.lists.go(to, cx)
     }
 
@@ -232,6 +311,7 @@ impl View for Iam {
 
     fn mouse(&mut self, at: Position, wheel: i16, cx: &mut Context<'_>) -> Vec<Request> {
         match &mut self.asking {
+            _ if self.editing => Vec::new(),
             None => self.lists.mouse(at, wheel, cx),
             Some(asking) => {
                 let action = if wheel > 0 { Action::Down } else { Action::Up };
@@ -252,10 +332,36 @@ impl View for Iam {
     }
 
     fn is_deep(&self) -> bool {
-        self.asking.is_some() || self.lists.is_deep()
+        self.editing || self.asking.is_some() || self.lists.is_deep()
     }
 
     fn target(&self, world: &World) -> Option<Target> {
-        if self.asking.is_some() { None } else { self.lists.target(world) }
+        if self.editing || self.asking.is_some() { None } else { self.lists.target(world) }
+    }
+
+    fn hints(&self) -> Option<Vec<(String, &'static str)>> {
+        self.editor.as_ref().filter(|_| self.editing).map(|editor| editor.hints())
+    }
+}
+
+/// When AWS made what is known of a principal's use.
+fn made(world: &World, arn: &str) -> Option<Timestamp> {
+    world.estate.identities.iter().flat_map(|i| &i.last_accessed).find(|l| l.arn == arn).and_then(|l| l.made)
+}
+
+/// The scopes of a list in this view, with what is its own.
+fn with_own(scopes: &'static [Scope], listing: ListingId) -> &'static [Scope] {
+    let (list, row) = (scopes.first() == Some(&Scope::List), scopes.contains(&Scope::Row));
+    match (scopes.first(), listing) {
+        (Some(Scope::Document), _) => scopes,
+        (_, ListingId::Principals) if list && row => {
+            &[Scope::List, Scope::Owned, Scope::Principal, Scope::Iam, Scope::Row, Scope::Moving, Scope::Global]
+        }
+        (_, ListingId::Principals) if row => {
+            &[Scope::Detail, Scope::Owned, Scope::Principal, Scope::Iam, Scope::Row, Scope::Moving, Scope::Global]
+        }
+        _ if list && row => &[Scope::List, Scope::Iam, Scope::Row, Scope::Moving, Scope::Global],
+        _ if list => &[Scope::List, Scope::Iam, Scope::Moving, Scope::Global],
+        _ => &[Scope::Detail, Scope::Iam, Scope::Row, Scope::Moving, Scope::Global],
     }
 }

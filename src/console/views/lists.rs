@@ -74,6 +74,10 @@ impl Lists {
     pub fn text_here(&self, field: &str) -> Option<String> {
         self.lists[self.current].text_here(field)
     }
+    /// Reads the row that is open again: something of it changed.
+    pub fn reread(&mut self, cx: &mut Context<'_>) -> Vec<Request> {
+        self.list().reread(cx)
+    }
 
     fn list(&mut self) -> &mut Browse {
         &mut self.lists[self.current]
@@ -113,7 +117,9 @@ impl View for Lists {
     fn answer(&mut self, ticket: Ticket, answer: Answer, _: &mut Context<'_>) -> Vec<Request> {
         let list = match ticket.slot {
             Slot::Rows(listing) | Slot::Detail(listing) | Slot::Ahead(listing) => self.of(listing),
-            Slot::Export | Slot::Overview | Slot::Decision | Slot::Report | Slot::Question | Slot::Network(_) => None,
+            Slot::Export | Slot::Overview | Slot::Decision | Slot::Report | Slot::Question | Slot::Policy | Slot::Network(_) => {
+                None
+            }
         };
         if let Some(list) = list {
             list.answer(ticket, answer);

@@ -3,6 +3,7 @@
 use ratatui::layout::Rect;
 use ratatui::style::Style;
 
+use crate::catalog::detail::drawing::{Drawing, Ink, Inked};
 use crate::catalog::detail::{Body, Detail, Link, Rung};
 use crate::console::action::Action;
 use crate::console::theme::Theme;
@@ -194,9 +195,27 @@ pub fn detail_lines(detail: &Detail, cells: usize, theme: &Theme) -> Vec<Line> {
             Body::Bars { parts, rows } => lines.extend(bar_lines(parts, rows, cells, theme)),
             Body::Table { head, rows } => lines.extend(table_lines(head, rows, cells, theme)),
             Body::Ladder(rungs) => lines.extend(ladder_lines(rungs, cells, theme)),
+            Body::Graph(drawing) => lines.extend(graph_lines(drawing, cells, theme)),
         }
     }
     lines
+}
+
+/// Widest that a graph is drawn: arrows that are longer lead the eye nowhere.
+const WIDEST_GRAPH: usize = 110;
+
+/// A graph of boxes and arrows.
+fn graph_lines(drawing: &Drawing, cells: usize, theme: &Theme) -> Vec<Line> {
+    let ascii = theme.glyphs.vertical.is_ascii();
+    let style = |ink: Ink| match ink {
+        Ink::Rule => theme.style("ui.border"),
+        Ink::Label => theme.style("ui"),
+        Ink::Goal => theme.style("ui.warning"),
+        Ink::Word => theme.style("ui.label"),
+        Ink::Doubt => theme.style("ui.muted"),
+    };
+    let line = |parts: Inked| parts.into_iter().map(|(text, ink)| (text, style(ink))).collect();
+    drawing.lines(cells.min(WIDEST_GRAPH), ascii).into_iter().map(line).collect()
 }
 
 /// A way as a ladder: a place a line with what lets it through under it; what stops it stands out.

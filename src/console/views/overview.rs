@@ -353,7 +353,13 @@ impl Painter<'_, '_> {
         let theme = self.canvas.theme;
         let (new, closed): (Vec<usize>, Vec<usize>) = figures.trend.iter().copied().unzip();
         let sum = |v: &[usize]| text::count(v.iter().sum::<usize>() as u64);
-        self.heading(area, &format!("Four weeks: {} new, {} closed", sum(&new), sum(&closed)));
+        let words = format!("Four weeks: {} new, {} closed", sum(&new), sum(&closed));
+        self.heading(area, &words);
+        if figures.already > 0 {
+            let x = area.x + 1 + u16::try_from(text::width(&words)).unwrap_or(0) + 3;
+            let words = format!("and {} that stood when they were first judged here", text::count(figures.already as u64));
+            put(self.canvas.buffer, x, area.y, area.right().saturating_sub(x), &words, theme.style("ui.muted"));
+        }
         let most = new.iter().chain(&closed).copied().max().unwrap_or(0);
         let rows = area.height - 3;
         let bottom = area.bottom() - 2;

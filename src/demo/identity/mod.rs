@@ -13,7 +13,8 @@ use crate::demo::accounts::{SEATS, by_name, days, hours, tags};
 use crate::demo::random::{Random, label, unique};
 use crate::model::Extra;
 use crate::model::principal::{
-    AccessKey, AttachedPolicy, CredentialRow, Group, Identity, ManagedPolicy, OidcProvider, PolicyVersion, SamlProvider, User,
+    AccessKey, AttachedPolicy, CredentialRow, Group, Identity, LastAccessed, ManagedPolicy, OidcProvider, PolicyVersion,
+    SamlProvider, User,
 };
 
 /// Account, name, what for.
@@ -81,6 +82,11 @@ fn attach(account: &str, name: &str) -> AttachedPolicy {
 /// The provider that IAM Identity Center makes in an account.
 fn saml_provider(account: &str) -> String {
     format!("arn:aws:iam::{account}:saml-provider/AWSSSO_{:016x}_DO_NOT_DELETE", label("identity center"))
+}
+
+/// What a user or role of an account used of what it is granted, as AWS would tell it.
+pub(super) fn used(identity: &Identity, arn: &str, now: Timestamp) -> Option<LastAccessed> {
+    used::of(identity, arn, now)
 }
 
 /// IAM of every readable account; `instance_roles` are (account, role) that machines need.

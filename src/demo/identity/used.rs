@@ -15,43 +15,49 @@ const USUAL: &[&str] =
 
 /// Adds it to an account's identity.
 pub(super) fn add(identity: &mut Identity, now: Timestamp) {
+    let users = identity.users.iter().map(|u| &u.arn);
+    let roles = identity.roles.iter().filter(|r| r.role_name.starts_with("ci-") || r.role_name.starts_with("release-"));
+    let all = users.chain(roles.map(|r| &r.arn)).filter_map(|arn| of(identity, arn, now)).collect();
+    identity.last_accessed = all;
+}
+
+/// What one user or role used; none where the account has no such.
+pub(super) fn of(identity: &Identity, arn: &str, now: Timestamp) -> Option<LastAccessed> {
     let document = |arn: &str| identity.policies.iter().find(|p| p.arn == arn).and_then(|p| p.default_document());
-    let mut all = Vec::new();
-    let users = identity.users.iter().map(|u| {
+    let user = identity.users.iter().find(|u| u.arn == arn).map(|u| {
         let groups = identity.groups.iter().filter(|g| u.group_list.contains(&g.group_name));
         let attached = u.attached_managed_policies.iter().chain(groups.flat_map(|g| &g.attached_managed_policies));
-        (&u.arn, attached.collect::<Vec<_>>(), &u.user_policy_list)
+        (attached.collect::<Vec<_>>(), &u.user_policy_list)
     });
-    let roles = identity.roles.iter().filter(|r| r.role_name.starts_with("ci-") || r.role_name.starts_with("release-"));
-    let roles = roles.map(|r| (&r.arn, r.attached_managed_policies.iter().collect(), &r.role_policy_list));
-    for (arn, attached, inline) in users.chain(roles) {
-        let documents = attached.iter().filter_map(|a| document(&a.policy_arn)).chain(inline.iter().map(|p| &p.policy_document));
-        let services: BTreeSet<String> = documents.flat_map(services).collect();
-        let mut random = Random::of(arn);
-        let services = services.into_iter().map(|name| {
-            let last = random.chance(55).then(|| days(now, 1 + random.below(160) as u64));
-            // Of these AWS tells single actions.
-            let tracked: &[&str] = match (name.as_str(), last) {
-                ("lambda", Some(_)) => &["GetFunction", "UpdateFunctionCode", "ListFunctions", "DeleteFunction"],
-                ("s3", Some(_)) => &["ListAllMyBuckets", "GetBucketPolicy", "PutBucketPolicy", "CreateBucket"],
-                _ => &[],
-            };
-            let action = |name: &&str| TrackedAction {
-                action_name: (*name).to_owned(),
-                last_accessed_time: last.filter(|_| random.chance(50)),
-                ..TrackedAction::default()
-            };
-            let tracked_actions_last_accessed = tracked.iter().map(action).collect();
-            ServiceAccess {
-                service_namespace: name,
-                last_authenticated: last,
-                tracked_actions_last_accessed,
-                ..ServiceAccess::default()
-            }
-        });
-        all.push(LastAccessed { arn: arn.clone(), made: Some(days(now, 0)), services: services.collect() });
-    }
-    identity.last_accessed = all;
+    let role = || identity.roles.iter().find(|r| r.arn == arn);
+    let (attached, inline) =
+        user.or_else(|| role().map(|r| (r.attached_managed_policies.iter().collect(), &r.role_policy_list)))?;
+    let documents = attached.iter().filter_map(|a| document(&a.policy_arn)).chain(inline.iter().map(|p| &p.policy_document));
+    let services: BTreeSet<String> = documents.flat_map(services).collect();
+    let mut random = Random::of(arn);
+    let services = services.into_iter().map(|name| {
+        let last = random.chance(55).then(|| days(now, 1 + random.below(160) as u64));
+        // Of these AWS tells single actions.
+        let tracked: &[&str] = match (name.as_str(), last) {
+            ("lambda", Some(_)) => &["GetFunction", "UpdateFunctionCode", "ListFunctions", "DeleteFunction"],
+            ("s3", Some(_)) => &["ListAllMyBuckets", "GetBucketPolicy", "PutBucketPolicy", "CreateBucket"],
+            _ => &[],
+        };
+        let action = |name: &&str| TrackedAction {
+            action_name: (*name).to_owned(),
+            last_accessed_time: last.filter(|_| random.chance(50)),
+            ..TrackedAction::default()
+        };
+        let tracked_actions_last_accessed = tracked.iter().map(action).collect();
+        ServiceAccess {
+            service_namespace: name,
+            last_authenticated: last,
+            tracked_actions_last_accessed,
+            ..ServiceAccess::default()
+        }
+    });
+    let services = services.collect();
+    Some(LastAccessed { arn: arn.to_owned(), made: Some(days(now, 0)), services, trail: None })
 }
 
 /// The services that a document's Allow statements name.

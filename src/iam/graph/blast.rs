@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
-use super::{Graph, Target, To, slot};
+use super::{Graph, To, slot};
 use crate::iam::evaluate::{ActionName, Context, Decision, Resource};
 use crate::iam::facts::Level;
 use crate::iam::grants::{self, Actions};
@@ -195,13 +195,6 @@ impl Graph<'_> {
                 d
             })
             .collect()
-    }
-
-    /// Every principal that can get at a resource by an action: those who may use it, as a target for paths.
-    pub fn holders(&self, action: &str, resource: &str) -> Result<Target, crate::iam::account::AskError> {
-        let who = self.account.who_can(action, resource, &crate::iam::evaluate::Context::new())?;
-        let certain = who.into_iter().filter(|(_, a)| a.decision == crate::iam::evaluate::Decision::Allowed);
-        Ok(Target::Principals(certain.map(|(i, _)| i).collect()))
     }
 }
 

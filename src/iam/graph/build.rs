@@ -25,7 +25,7 @@ pub(super) fn build(account: &Account) -> (Vec<bool>, Vec<Edge>) {
 }
 
 /// One answer for each place, worked out in chunks side by side, in order.
-fn spread<T: Send>(count: usize, chunk: usize, work: impl Fn(usize) -> T + Sync) -> Vec<T> {
+pub(super) fn spread<T: Send>(count: usize, chunk: usize, work: impl Fn(usize) -> T + Sync) -> Vec<T> {
     if count <= chunk {
         return (0..count).map(work).collect();
     }
@@ -271,8 +271,14 @@ impl<'a> Ground<'a> {
         for (row, way) in TAKE_OVERS.iter().enumerate() {
             let permits: Option<Vec<Permit<'_>>> = way.actions.iter().map(|a| self.permit(p, a)).collect();
             let Some(permits) = permits else { continue };
+            // Of many that run as one role one makes the point, the first that is there for certain.
+            let mut found: HashMap<usize, usize> = HashMap::new();
             for (at, (resource, role)) in self.workloads.iter().enumerate() {
                 let Some(role) = role.filter(|r| *r != p && self.account.workloads[at].kind == way.kind) else { continue };
+                let before = found.get(&role).copied();
+                if before.is_some_and(|e: usize| edges[e].certain) {
+                    continue;
+                }
                 let mut truth = Truth::Yes;
                 let mut needs = Vec::new();
                 for (action, permit) in way.actions.iter().zip(&permits) {
@@ -280,10 +286,18 @@ impl<'a> Ground<'a> {
                     truth = truth.and(t);
                     needs.push(Need { action, by });
                 }
-                if truth != Truth::No {
-                    let way = Way::TakeOver(row as u8, at as u32);
-                    let certain = truth == Truth::Yes;
-                    edges.push(Edge { from: p, to: To::Principal(role), way, needs: needs.into(), certain });
+                let certain = truth == Truth::Yes;
+                if truth == Truth::No || before.is_some() && !certain {
+                    continue;
+                }
+                let way = Way::TakeOver(row as u8, at as u32);
+                let edge = Edge { from: p, to: To::Principal(role), way, needs: needs.into(), certain };
+                match before {
+                    Some(place) => edges[place] = edge,
+                    None => {
+                        found.insert(role, edges.len());
+                        edges.push(edge);
+                    }
                 }
             }
         }
@@ -318,8 +332,8 @@ impl<'a> Ground<'a> {
             }
             let needs: Arc<[Need]> = needs.into();
             for &role in roles {
-                let with_profile =
-                    way.kind != WorkloadKind::Ec2Instance || !self.account.principals[role].instance_profiles.is_empty();
+                let by_profile = matches!(way.kind, WorkloadKind::Ec2Instance | WorkloadKind::LaunchTemplate);
+                let with_profile = !by_profile || !self.account.principals[role].instance_profiles.is_empty();
                 if role != p && with_profile && !std::mem::replace(&mut reached[role], true) {
                     let way = Way::MayTakeOver(row as u8);
                     edges.push(Edge { from: p, to: To::Principal(role), way, needs: needs.clone(), certain: false });

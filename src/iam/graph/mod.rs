@@ -5,8 +5,10 @@
 
 mod blast;
 mod build;
+mod cuts;
 mod paths;
 mod permit;
+mod reach;
 mod trust;
 mod ways;
 
@@ -15,8 +17,10 @@ use std::ops::Deref;
 use std::sync::Arc;
 
 pub use blast::{Blast, Class, Data, Reached};
-pub use paths::{Cut, Path, Step, Target};
+pub use cuts::Cut;
+pub use paths::{Path, Step, Target};
 pub use permit::StatementId;
+pub use reach::{Ask, Held, Holder, Prize, PrizeError};
 pub use trust::{Pipeline, Source, Trust, Weakness, pipelines, trusts};
 
 use super::account::Account;
@@ -137,8 +141,8 @@ impl<'a> Graph<'a> {
 
     /// What each principal is in effect.
     pub fn powers(&self) -> Vec<Power> {
-        let certain = self.distances(&Target::Administrator, |e| e.certain);
-        let any = self.distances(&Target::Administrator, |_| true);
+        let certain = self.distances(&Target::Administrator, true);
+        let any = self.distances(&Target::Administrator, false);
         (0..self.administrators.len())
             .map(|i| match (self.administrators[i], certain[i], any[i]) {
                 (true, ..) => Power::Administrator,
@@ -149,12 +153,17 @@ impl<'a> Graph<'a> {
             .collect()
     }
 
-    /// Steps from each principal to the target over the edges that count; none where there is no way.
-    fn distances(&self, target: &Target, counts: impl Fn(&Edge) -> bool) -> Vec<Option<u32>> {
+    /// Steps from each principal to the target, over certain edges alone or over all; none where there is no way.
+    fn distances(&self, target: &Target, certain: bool) -> Vec<Option<u32>> {
+        self.spread_from(self.goals(target, certain), |e| e.certain || !certain)
+    }
+
+    /// Steps from each principal to the nearest goal over the edges that count.
+    fn spread_from(&self, goals: Vec<usize>, counts: impl Fn(&Edge) -> bool) -> Vec<Option<u32>> {
         let count = self.administrators.len();
         let mut far: Vec<Option<u32>> = vec![None; count + 1];
         let mut queue = VecDeque::new();
-        for slot in self.goals(target) {
+        for slot in goals {
             far[slot] = Some(0);
             queue.push_back(slot);
         }
@@ -172,7 +181,8 @@ impl<'a> Graph<'a> {
     }
 
     /// Nodes that are the target; the one behind the last principal is administrator itself.
-    fn goals(&self, target: &Target) -> Vec<usize> {
+    /// `certain`: only those that are there for certain.
+    fn goals(&self, target: &Target, certain: bool) -> Vec<usize> {
         let count = self.administrators.len();
         match target {
             Target::Administrator => (0..count).filter(|i| self.administrators[*i]).chain([count]).collect(),
@@ -181,6 +191,11 @@ impl<'a> Graph<'a> {
                 goals.sort_unstable();
                 goals.dedup();
                 goals
+            }
+            Target::Resource(reached) => {
+                let counts = |sure: bool| sure || !certain;
+                let holders = reached.holders.iter().filter(|h| counts(h.certain)).map(|h| h.principal);
+                holders.chain(reached.administrator.filter(|sure| counts(*sure)).map(|_| count)).collect()
             }
         }
     }

@@ -118,6 +118,11 @@ pub(super) const TAKE_OVERS: &[TakeOver] = &[
         actions: &["ec2:ModifyInstanceAttribute", "ec2:StopInstances", "ec2:StartInstances"],
         sentence: "change the user data of",
     },
+    TakeOver {
+        kind: WorkloadKind::LaunchTemplate,
+        actions: &["ec2:CreateLaunchTemplateVersion", "ec2:ModifyLaunchTemplate"],
+        sentence: "put user data into",
+    },
     TakeOver { kind: WorkloadKind::LambdaFunction, actions: &["lambda:UpdateFunctionCode"], sentence: "replace the code of" },
     TakeOver {
         kind: WorkloadKind::LambdaFunction,

@@ -2,14 +2,16 @@
 //! principal in full, and questions. What an answer looks like is written in `tell`; what is true is `iam`'s.
 
 mod tell;
+mod ways;
 
+use std::collections::HashMap;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use crate::catalog::ListingId;
 use crate::catalog::detail::{Detail, Link};
-use crate::iam::account::Account;
+use crate::iam::account::{Account, WorkloadKind, known_workloads};
 use crate::iam::evaluate::{Context, Decision};
-use crate::iam::graph::{Built, Graph, Target};
+use crate::iam::graph::{Built, Cut, Graph, Prize, Target};
 use crate::iam::question::Question;
 use crate::listing::filter::exactly;
 use crate::message::Opened;
@@ -21,6 +23,8 @@ use crate::model::principal::Identity;
 
 /// So many policies stay compiled; the accounts asked for longest ago go first.
 const MOST_POLICIES: usize = 30_000;
+/// Statements of one account that are told to cut most.
+const MOST_CUTS: usize = 2;
 /// Paths that an answer shows.
 const MOST_PATHS: usize = 20;
 
@@ -28,8 +32,14 @@ const MOST_PATHS: usize = 20;
 pub struct Ready {
     pub account: Account,
     built: OnceLock<Arc<Built>>,
+    /// The statements that cut most ways to administrator, once they were asked for.
+    cuts: OnceLock<Vec<Cut>>,
+    /// The one that ends a principal's ways, by principal.
+    ends: Mutex<HashMap<usize, Option<Cut>>>,
     identity: Arc<Identity>,
     listed: Option<Arc<model::account::Account>>,
+    /// Kinds of workloads of which all are known.
+    known: Vec<WorkloadKind>,
     regions: Vec<Arc<RegionEstate>>,
 }
 
@@ -38,8 +48,11 @@ impl Ready {
         Some(Self {
             account,
             built: OnceLock::new(),
+            cuts: OnceLock::new(),
+            ends: Mutex::default(),
             identity: Arc::clone(estate.identity(id)?),
             listed: estate.account(id).map(Arc::clone),
+            known: known_workloads(estate, id),
             regions: regions(estate, id),
         })
     }
@@ -48,19 +61,42 @@ impl Ready {
         let built = self.built.get_or_init(|| Graph::new(&self.account).built());
         Graph::again(&self.account, Arc::clone(built))
     }
+    /// The statements whose removal cuts most ways to administrator: each is tried out, which takes as long as the graph.
+    fn cuts(&self, graph: &Graph<'_>) -> Vec<Cut> {
+        self.cuts.get_or_init(|| graph.cuts(&Target::Administrator, MOST_CUTS)).clone()
+    }
+    /// The one that keeps a principal from becoming an administrator.
+    fn cut_of(&self, graph: &Graph<'_>, at: usize) -> Option<Cut> {
+        let known = self.ends.lock().unwrap_or_else(PoisonError::into_inner).get(&at).cloned();
+        known.unwrap_or_else(|| {
+            let cut = graph.cut_of(at, &Target::Administrator);
+            self.ends.lock().unwrap_or_else(PoisonError::into_inner).insert(at, cut.clone());
+            cut
+        })
+    }
     pub fn identity(&self) -> &Identity {
         &self.identity
     }
     /// Whether an estate still says of the account what it was compiled from.
     fn holds(&self, estate: &Estate) -> bool {
         let id = &self.identity.account;
-        let same = |a: &RegionEstate, b: &RegionEstate| a.region == b.region && a.network.instances == b.network.instances;
+        let same = |a: &RegionEstate, b: &RegionEstate| {
+            a.region == b.region && a.network.instances == b.network.instances && a.workloads == b.workloads
+        };
         let known = regions(estate, id);
         estate.identity(id).is_some_and(|i| Arc::ptr_eq(i, &self.identity))
             && estate.account(id).map(|a| &**a) == self.listed.as_deref()
+            && known_workloads(estate, id) == self.known
             && known.len() == self.regions.len()
             && known.iter().zip(&self.regions).all(|(a, b)| Arc::ptr_eq(a, b) || same(a, b))
     }
+}
+
+/// Whether something by that id runs in a region.
+fn runs(region: &RegionEstate, id: &str) -> bool {
+    region.network.instances.iter().any(|i| i.instance_id == id)
+        || region.workloads.functions.iter().any(|f| f.function_name == id)
+        || region.workloads.tasks.iter().any(|t| t.task_arn.rsplit('/').next() == Some(id))
 }
 
 fn regions(estate: &Estate, id: &str) -> Vec<Arc<RegionEstate>> {
@@ -165,6 +201,16 @@ impl Engine {
                 };
                 tell::who_becomes(estate, &ready, to)
             }
+            Question::WhoReaches { resource } => {
+                let prize = Prize::new(resource, &[]).map_err(|e| e.to_string())?;
+                // An ARN that names an account is reached from within it; what others are let in is not read.
+                let own = account_of(resource).filter(|id| estate.identity(id).is_some());
+                let ready: Vec<Arc<Ready>> = match own {
+                    Some(id) => self.account(estate, id).into_iter().collect(),
+                    None => self.accounts(estate).collect(),
+                };
+                tell::who_reaches(estate, &ready, &prize)
+            }
             Question::Become { principal, target } => {
                 let (ready, from) = self.holder(estate, principal)?;
                 let to = match target {
@@ -202,6 +248,8 @@ impl Engine {
         let has = |i: &Identity| {
             let user = kind != "role" && i.users.iter().any(|u| u.user_name == name);
             user || kind != "user" && i.roles.iter().any(|r| r.role_name == name)
+                || i.access_keys.iter().any(|k| k.access_key_id == principal)
+                || regions(estate, &i.account).iter().any(|r| runs(r, principal))
         };
         let found: Vec<&str> = estate.identities.iter().filter(|i| has(i)).map(|i| i.account.as_str()).collect();
         match found.as_slice() {

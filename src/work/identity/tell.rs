@@ -1,14 +1,16 @@
-//! The engine's answers as details: sections, small drawings, and where they lead.
+//! The engine's answers as details: sections, trees, and where they lead. Ways are drawn and told in `ways`.
 
 use std::collections::{BTreeSet, HashSet};
 
+use super::ways::{drawn, ends, rests};
 use super::{Ready, link, word};
 use crate::catalog::ListingId;
 use crate::catalog::detail::{Body, Detail, Link, Section};
+use crate::iam::account::{Workload, WorkloadKind};
 use crate::iam::evaluate::{Answer, Decision, Layer};
 use crate::iam::facts::Level;
 use crate::iam::grants;
-use crate::iam::graph::{Blast, Edge, Graph, Path, Power, Target, To, Way, trusts};
+use crate::iam::graph::{Blast, Cut, Edge, Graph, Path, Power, Prize, Target, To, Way, trusts};
 use crate::iam::nature::natures;
 use crate::iam::unused::{Use, unused};
 use crate::listing::filter::quote;
@@ -22,6 +24,10 @@ const MOST_BARS: usize = 8;
 const MOST_LINES: usize = 24;
 /// Steps that a drawing goes.
 const MOST_STEPS: usize = 4;
+/// Statements that are told to cut most.
+const MOST_CUTS: usize = 5;
+/// Paths that a drawing shows.
+const MOST_DRAWN: usize = 4;
 /// Links to other principals.
 const MOST_LINKS: usize = 6;
 
@@ -36,6 +42,7 @@ fn section(heading: &str, body: Body) -> Option<Section> {
         Body::Table { rows, .. } => rows.is_empty(),
         Body::Bars { rows, .. } => rows.is_empty(),
         Body::Ladder(rungs) => rungs.is_empty(),
+        Body::Graph(drawing) => drawing.boxes.is_empty(),
     };
     (!empty).then(|| Section { heading: heading.to_owned(), body })
 }
@@ -55,9 +62,16 @@ pub(super) fn principal(estate: &Estate, ready: &Ready, at: usize, detail: &mut 
     let mut sections = vec![section("In effect", in_effect(estate, ready, &graph, at))];
     let (heading, bars) = bars(&graph, at);
     sections.push(section(&heading, bars));
-    if let Some(path) = graph.shortest(at, &Target::Administrator).filter(|p| !p.steps.is_empty()) {
-        sections.push(section("How it becomes an administrator", Body::Code(drawn(&graph, &path))));
-        sections.push(section("By these statements", rests(&graph, &path)));
+    let power = Target::Administrator;
+    if let Some(path) = graph.shortest(at, &power).filter(|p| !p.steps.is_empty()) {
+        let mut paths = vec![path];
+        paths.extend(graph.paths(Some(at), &power, MOST_DRAWN).0);
+        sections.push(section("How it becomes an administrator", drawn(&graph, &power, &paths)));
+        sections.push(section("By these statements", rests(&graph, &power, &paths[0])));
+        if paths[0].certain {
+            let cut = ready.cut_of(&graph, at);
+            sections.push(section("What would end it", Body::Prose(ends(cut.as_ref()))));
+        }
     }
     let (into, from) = (tree(&graph, at, true), tree(&graph, at, false));
     sections.push(section("Who can become it", Body::Code(into.lines)));
@@ -68,8 +82,8 @@ pub(super) fn principal(estate: &Estate, ready: &Ready, at: usize, detail: &mut 
     for other in into.reached.iter().chain(&from.reached).take(MOST_LINKS) {
         push(&mut detail.links, link(&ready.account.principals[*other].arn));
     }
-    let machines: Vec<&str> =
-        (ready.account.workloads.iter().filter(|w| w.role_arn == *arn)).filter_map(|w| w.arn.rsplit('/').next()).collect();
+    let machine = |w: &&Workload| w.role_arn == *arn && w.kind == WorkloadKind::Ec2Instance;
+    let machines: Vec<&str> = ready.account.workloads.iter().filter(machine).filter_map(|w| w.arn.rsplit('/').next()).collect();
     if !machines.is_empty() {
         let label = many(machines.len(), "machine") + " that run as it";
         let ids: Vec<String> = machines.iter().map(|id| quote(id)).collect();
@@ -106,10 +120,28 @@ fn in_effect(estate: &Estate, ready: &Ready, graph: &Graph<'_>, at: usize) -> Bo
     facts(vec![
         ("administrator", power),
         ("acts as", nature.map_or_else(String::new, |(nature, by)| format!("{}: {by}", nature.word()))),
+        ("runs as it", runs_as(ready, &p.arn)),
         ("weak trust", weak.join("; ")),
         ("unused", idle),
         ("not in these answers", problems.join("; ")),
     ])
+}
+
+/// What runs code as a role, by kind.
+fn runs_as(ready: &Ready, arn: &str) -> String {
+    let of = |kinds: &[WorkloadKind], one: &str| -> Option<String> {
+        let all: Vec<&str> =
+            (ready.account.workloads.iter().filter(|w| w.role_arn == arn && kinds.contains(&w.kind))).map(|w| &*w.arn).collect();
+        let named: Vec<&str> = all.iter().take(4).filter_map(|a| a.rsplit(['/', ':']).next()).collect();
+        let more = if all.len() > named.len() { ", …" } else { "" };
+        (!all.is_empty()).then(|| format!("{}: {}{more}", many(all.len(), one), named.join(", ")))
+    };
+    let kinds = [
+        of(&[WorkloadKind::Ec2Instance], "instance"),
+        of(&[WorkloadKind::LambdaFunction], "function"),
+        of(&[WorkloadKind::EcsTask, WorkloadKind::ClosedEcsTask], "container task"),
+    ];
+    kinds.into_iter().flatten().collect::<Vec<_>>().join("; ")
 }
 
 fn bars(graph: &Graph<'_>, at: usize) -> (String, Body) {
@@ -144,42 +176,16 @@ fn told(graph: &Graph<'_>, edge: &Edge) -> String {
     format!("can {}{sure}", graph.way(edge, if edge.to == To::Administrator { "administrator" } else { "it" }))
 }
 
-/// A path from top to bottom.
-fn drawn(graph: &Graph<'_>, path: &Path) -> String {
-    let mut lines = vec![format!("● {}", name(graph, path.from))];
-    for step in &path.steps {
-        let edge = step.edges.first().and_then(|e| graph.edges().get(*e));
-        let ways = match step.edges.len() {
-            0 | 1 => String::new(),
-            n => format!("  (or in {})", many(n - 1, "other way")),
-        };
-        lines.push(format!("│   {}{ways}", edge.map_or_else(String::new, |e| told(graph, e))));
-        lines.push("▼".to_owned());
-        lines.push(match step.to {
-            To::Principal(at) => format!("● {}", name(graph, at)),
-            To::Administrator => "◆ administrator".to_owned(),
-        });
+/// As [`told`], with the kind of what is taken over and not its name: many are taken over in one way.
+fn in_general(graph: &Graph<'_>, edge: &Edge) -> String {
+    let words = told(graph, edge);
+    match edge.way {
+        Way::TakeOver(_, workload) => match graph.account.workloads.get(workload as usize) {
+            Some(w) => words.replace(short(&w.arn), w.kind.word()),
+            None => words,
+        },
+        _ => words,
     }
-    lines.join("\n")
-}
-
-/// The sentences of a path, and the statements that each rests on.
-fn rests(graph: &Graph<'_>, path: &Path) -> Body {
-    let mut lines = Vec::new();
-    for edge in path.steps.iter().filter_map(|s| graph.edges().get(*s.edges.first()?)) {
-        lines.push(format!("{}:", graph.sentence(edge)));
-        for need in edge.needs.iter() {
-            let by: Vec<String> = (need.by.iter().take(4))
-                .map(|id| {
-                    let (policy, statement) = graph.statement(*id);
-                    format!("{policy}, {statement}")
-                })
-                .collect();
-            let more = if need.by.len() > by.len() { ", …" } else { "" };
-            lines.push(format!("  {} by {}{more}", need.action, by.join(" or ")));
-        }
-    }
-    Body::Prose(lines.join("\n"))
 }
 
 struct Tree {
@@ -247,25 +253,26 @@ fn branch(
     lines: &mut Vec<String>,
     left: &mut usize,
 ) {
-    let mut groups: Vec<(String, Vec<usize>)> = Vec::new();
+    let mut groups: Vec<(String, Vec<(usize, &Edge)>)> = Vec::new();
     for (_, other, edge) in children.iter().filter(|(parent, ..)| *parent == at) {
-        let words = told(graph, edge);
+        let words = in_general(graph, edge);
         match groups.iter_mut().find(|(known, _)| *known == words) {
-            Some((_, all)) => all.push(*other),
-            None => groups.push((words, vec![*other])),
+            Some((_, all)) => all.push((*other, edge)),
+            None => groups.push((words, vec![(*other, edge)])),
         }
     }
     // Whoever leads on has a line to lead on from.
     let leads = |other: &usize| children.iter().any(|(parent, ..)| parent == other);
     let mut shown: Vec<(String, Option<usize>)> = Vec::new();
     for (words, all) in groups {
-        let (on, ends): (Vec<usize>, Vec<usize>) = all.into_iter().partition(leads);
-        shown.extend(on.into_iter().map(|other| (format!("{}  {words}", name(graph, other)), Some(other))));
+        let alone = |other: usize, edge: &Edge| format!("{}  {}", name(graph, other), told(graph, edge));
+        let (on, ends): (Vec<_>, Vec<_>) = all.into_iter().partition(|(other, _)| leads(other));
+        shown.extend(on.into_iter().map(|(other, edge)| (alone(other, edge), Some(other))));
         if ends.len() > 3 {
-            let some: Vec<String> = ends.iter().take(3).map(|other| name(graph, *other)).collect();
+            let some: Vec<String> = ends.iter().take(3).map(|(other, _)| name(graph, *other)).collect();
             shown.push((format!("{} and {} more  {words}", some.join(", "), count(ends.len() as u64 - 3)), None));
         } else {
-            shown.extend(ends.into_iter().map(|other| (format!("{}  {words}", name(graph, other)), None)));
+            shown.extend(ends.into_iter().map(|(other, edge)| (alone(other, edge), None)));
         }
     }
     let total = shown.len();
@@ -394,9 +401,14 @@ pub(super) fn who_becomes(estate: &Estate, ready: &[std::sync::Arc<Ready>], to: 
         sections.push(section("Who", Body::Code(tree.lines)));
     } else {
         let mut rows = Vec::new();
+        let mut cuts: Vec<(String, Cut)> = Vec::new();
         for ready in ready {
             let graph = ready.graph();
             let powers = graph.powers();
+            // Where nobody can, there is nothing to cut.
+            if powers.contains(&Power::CanBecome) {
+                cuts.extend(ready.cuts(&graph).into_iter().map(|cut| (ready.account.id.clone(), cut)));
+            }
             for (at, path) in graph.escalations().into_iter().enumerate() {
                 let Some(path) = path.filter(|_| powers[at] > Power::Ordinary) else { continue };
                 let first = path.steps.first().and_then(|s| graph.edges().get(*s.edges.first()?));
@@ -407,6 +419,8 @@ pub(super) fn who_becomes(estate: &Estate, ready: &[std::sync::Arc<Ready>], to: 
                 rows.push((powers[at], arn.clone(), row));
             }
         }
+        cuts.sort_by(|a, b| b.1.freed.len().cmp(&a.1.freed.len()).then_with(|| a.0.cmp(&b.0)));
+        cuts.truncate(MOST_CUTS);
         // Those who should not be come first: an administrator is one in the open.
         let place = |p: Power| match p {
             Power::CanBecome => 0,
@@ -426,9 +440,77 @@ pub(super) fn who_becomes(estate: &Estate, ready: &[std::sync::Arc<Ready>], to: 
         );
         links.extend(rows.iter().take(MOST_LINKS * 2).map(|r| link(&r.1)));
         sections.push(section("", Body::Prose(words)));
+        let cuts = cuts.into_iter().map(|(account, cut)| (estate.account_label(&account).to_owned(), cut)).collect();
+        sections.push(section("Statements that cut most", cut_table(cuts)));
         let rows = rows.into_iter().map(|r| r.2).collect();
         sections.push(section("Who", table(&["principal", "account", "administrator", "steps", "first step"], rows)));
     }
+    Detail { title: String::new(), sections: sections.into_iter().flatten().collect(), links }
+}
+
+/// Statements by how many they cut off, with their accounts.
+fn cut_table(cuts: Vec<(String, Cut)>) -> Body {
+    let row = |(account, cut): (String, Cut)| vec![format!("{} of {}", cut.freed.len(), cut.of), cut.policy, cut.label, account];
+    table(&["cuts off", "policy", "statement", "account"], cuts.into_iter().map(row).collect())
+}
+
+/// The answer to `who can reach RESOURCE`: for each account its graph, whom the resource is reached by, and everyone's
+/// shortest way there.
+pub(super) fn who_reaches(estate: &Estate, accounts: &[std::sync::Arc<Ready>], prize: &Prize) -> Detail {
+    let mut rows: Vec<(bool, usize, String, Vec<String>)> = Vec::new();
+    let mut links = Vec::new();
+    let mut drawings = Vec::new();
+    let mut cuts: Vec<(String, Cut)> = Vec::new();
+    for ready in accounts {
+        let graph = ready.graph();
+        let target = graph.reach(prize);
+        let Target::Resource(reached) = &target else { continue };
+        let mut chains: Vec<Path> = Vec::new();
+        for path in graph.routes(&target).into_iter().flatten() {
+            let arn = &ready.account.principals[path.from].arn;
+            let end = path.steps.last().map_or(To::Principal(path.from), |s| s.to);
+            let by = match end {
+                To::Principal(at) => reached.holder(at).map_or_else(String::new, |h| graph.use_of(reached, h).0),
+                To::Administrator => "as an administrator that it makes itself".to_owned(),
+            };
+            let account = estate.account_label(&ready.account.id).to_owned();
+            let word = if path.certain { "yes" } else { "may" };
+            let row = vec![named(arn), account, word.to_owned(), path.steps.len().to_string(), by];
+            rows.push((path.certain, path.steps.len(), arn.clone(), row));
+            if !path.steps.is_empty() {
+                chains.push(path);
+            }
+        }
+        // Whoever reaches it by a chain is what nobody sees in a policy.
+        chains.sort_by_key(|p| (!p.certain, p.steps.len(), p.from));
+        chains.truncate(MOST_DRAWN);
+        let label = estate.account_label(&ready.account.id).to_owned();
+        cuts.extend(graph.cuts(&target, 1).into_iter().map(|cut| (label.clone(), cut)));
+        if let (Some(first), true) = (chains.first(), drawings.len() < MOST_DRAWN) {
+            let heading = if accounts.len() > 1 { format!("By a chain, in {label}") } else { "By a chain".to_owned() };
+            drawings.extend(section(&heading, drawn(&graph, &target, &chains)));
+            drawings.extend(section("By these statements", rests(&graph, &target, first)));
+        }
+    }
+    cuts.sort_by(|a, b| b.1.freed.len().cmp(&a.1.freed.len()).then_with(|| a.0.cmp(&b.0)));
+    cuts.truncate(MOST_CUTS);
+    rows.sort_by(|a, b| (!a.0, a.1, &a.2).cmp(&(!b.0, b.1, &b.2)));
+    let (sure, chained) = (rows.iter().filter(|r| r.0).count(), rows.iter().filter(|r| r.0 && r.1 > 0).count());
+    let words = match rows.len() {
+        0 => "Nobody whose policies were read.".to_owned(),
+        all => format!(
+            "{} can, {} of them by becoming another first; {} more may, under conditions that are not known.",
+            many(sure, "principal"),
+            count(chained as u64),
+            count((all - sure) as u64)
+        ),
+    };
+    links.extend(rows.iter().take(MOST_LINKS * 2).map(|r| link(&r.2)));
+    let mut sections = vec![section("", Body::Prose(words))];
+    sections.extend(drawings.into_iter().map(Some));
+    sections.push(section("Statements that cut most", cut_table(cuts)));
+    let rows = rows.into_iter().map(|r| r.3).collect();
+    sections.push(section("Who", table(&["principal", "account", "answer", "steps", "by"], rows)));
     Detail { title: String::new(), sections: sections.into_iter().flatten().collect(), links }
 }
 
@@ -450,12 +532,13 @@ pub(super) fn becomes(graph: &Graph<'_>, from: usize, to: &Target, paths: &[Path
         _ => "Only under conditions that are not known.".to_owned(),
     };
     let mut sections = vec![section("", Body::Prose(words))];
-    for (n, path) in paths.iter().take(5).enumerate() {
-        let heading = if n == 0 { "The shortest way" } else { "Another way" };
-        sections.push(section(heading, Body::Code(drawn(graph, path))));
+    for (n, path) in paths.iter().take(3).enumerate() {
         if n == 0 {
-            sections.push(section("By these statements", rests(graph, path)));
+            let heading = if paths.len() > 1 { "The shortest ways" } else { "The way" };
+            sections.push(section(heading, drawn(graph, to, &paths[..paths.len().min(MOST_DRAWN)])));
         }
+        let heading = if n == 0 { "By these statements" } else { "Or by these" };
+        sections.push(section(heading, rests(graph, to, path)));
         for step in &path.steps {
             if let To::Principal(at) = step.to {
                 push(&mut links, link(&graph.account.principals[at].arn));

@@ -10,8 +10,8 @@ use std::time::Duration;
 use aws_credential_types::Credentials;
 use tokio::sync::{OnceCell, watch};
 
-use crate::aws::ecs::{Container, Task};
-use crate::aws::{Access, Connection, Failure, Kind, Scope, ec2, ecs, kms, ssm};
+use crate::aws::exec::{Container, Task};
+use crate::aws::{Access, Connection, Failure, Kind, Scope, ec2, exec, kms, ssm};
 use crate::model::account::Caller;
 use crate::model::coverage::Outcome;
 use crate::model::guard::{Guarded, Said};
@@ -240,7 +240,7 @@ impl Live {
         }
         let mut why = None;
         for region in &regions {
-            match ecs::task(&access.scope(region), cluster, task).await {
+            match exec::task(&access.scope(region), cluster, task).await {
                 Ok(Some(task)) => return Ok(Found { account: access.account().to_owned(), region: region.clone(), task }),
                 Err(failure) if failure.kind != Kind::Missing => why = why.or(Some(format!("{region}: {failure}"))),
                 Ok(None) | Err(_) => {}
@@ -315,7 +315,7 @@ impl Service for Inside {
                     return Err(ServiceError::new(Refusal::Invalid, words));
                 }
             };
-            let started = ecs::execute(&self.aws.0, &self.container, command).await.map_err(|e| refused(&e))?;
+            let started = exec::execute(&self.aws.0, &self.container, command).await.map_err(|e| refused(&e))?;
             Ok(Started {
                 session_id: started.session_id,
                 token: Token::new(started.token.as_str()),

@@ -1,0 +1,112 @@
+//! Who may do what: `iam can` and `iam who-can`.
+
+use std::io::{self, Write as _};
+
+use color_eyre::eyre::{Result, eyre};
+use serde_json::{Value, json};
+
+use crate::cli::Done;
+use crate::cli::iam::safe;
+use crate::cli::list::unless_closed;
+use crate::iam::account::Account;
+use crate::iam::evaluate::{Answer, Context, Decision, Layer};
+use crate::text;
+
+/// Prints an answer; the end of the program says no where it is no.
+pub(super) fn can(json: bool, question: &str, answer: &Answer) -> Result<Done> {
+    let mut out = io::stdout().lock();
+    if json {
+        unless_closed(writeln!(out, "{}", serde_json::to_string_pretty(&as_json(answer))?))?;
+    } else {
+        let mut lines = vec![format!("{}: {question}", word(answer.decision))];
+        lines.extend(reasons(answer));
+        unless_closed(writeln!(out, "{}", safe(&lines)))?;
+    }
+    Ok(if answer.decision == Decision::Allowed { Done::Whole } else { Done::No })
+}
+
+/// Answers who may do something, in every account.
+pub(super) fn who_can(json: bool, accounts: &[Account], action: &str, resource: &str, context: &Context) -> Result<Done> {
+    let mut rows = Vec::new();
+    for account in accounts {
+        for (at, answer) in account.who_can(action, resource, context)? {
+            rows.push((account.principals[at].arn.clone(), answer));
+        }
+    }
+    if resource.starts_with("arn:") && resource.split(':').nth(4) == Some("") && accounts.len() > 1 {
+        eprintln!("The ARN names no account: each account answers as if the resource stood in it.");
+    }
+    let mut out = io::stdout().lock();
+    if json {
+        let rows: Vec<Value> = rows
+            .iter()
+            .map(|(arn, answer)| {
+                let mut row = as_json(answer);
+                row["principal"] = json!(arn);
+                row
+            })
+            .collect();
+        unless_closed(writeln!(out, "{}", serde_json::to_string_pretty(&rows)?))?;
+    } else {
+        let width = rows.iter().map(|(arn, _)| text::width(arn)).max().unwrap_or(0);
+        let line = |(arn, answer): &(String, Answer)| {
+            // The grant is worth more than the guardrails that let it through.
+            let granted = answer.because.iter().find(|b| b.layer == Layer::Identity).or(answer.because.first());
+            let by = granted.map_or_else(String::new, |b| format!("{}, {}", b.policy, b.statement));
+            format!("{}  {:<8}  {by}", text::pad(arn, width, false), word(answer.decision))
+        };
+        let lines: Vec<String> = rows.iter().map(line).collect();
+        unless_closed(writeln!(out, "{}", if lines.is_empty() { "Nobody.".to_owned() } else { safe(&lines) }))?;
+    }
+    Ok(Done::Whole)
+}
+
+/// What is known of the request, from KEY=VALUE.
+pub(super) fn read_context(pairs: &[String]) -> Result<Context> {
+    let mut context = Context::new();
+    for pair in pairs {
+        let (key, value) = pair.split_once('=').ok_or_else(|| eyre!("--context takes KEY=VALUE, and {pair:?} has no ="))?;
+        context.set(key, value.split(',').filter(|v| !v.is_empty()));
+    }
+    Ok(context)
+}
+
+fn word(decision: Decision) -> &'static str {
+    match decision {
+        Decision::Allowed => "allowed",
+        Decision::Denied { .. } => "denied",
+        Decision::Depends => "depends",
+    }
+}
+
+fn reasons(answer: &Answer) -> Vec<String> {
+    let mut lines = Vec::new();
+    if answer.decision == (Decision::Denied { explicit: false }) && answer.because.is_empty() {
+        lines.push("  nothing allows it".to_owned());
+    }
+    for b in &answer.because {
+        lines.push(format!("  {:?} by {}, {} ({})", b.effect, b.policy, b.statement, b.layer.word()));
+    }
+    for layer in &answer.missing {
+        lines.push(format!("  not allowed by {}", layer.word()));
+    }
+    for d in &answer.depends {
+        lines.push(format!("  {} if {} ({}, {})", d.effect, d.condition, d.policy, d.statement));
+    }
+    lines
+}
+
+fn as_json(answer: &Answer) -> Value {
+    json!({
+        "decision": word(answer.decision),
+        "explicit": matches!(answer.decision, Decision::Denied { explicit: true }),
+        "because": answer.because.iter().map(|b| json!({
+            "layer": b.layer.word(), "policy": b.policy, "policy_arn": b.policy_arn, "statement": b.statement,
+            "effect": format!("{:?}", b.effect), "certain": b.certain,
+        })).collect::<Vec<_>>(),
+        "missing": answer.missing.iter().map(|l| l.word()).collect::<Vec<_>>(),
+        "depends": answer.depends.iter().map(|d| json!({
+            "key": d.key, "condition": d.condition, "effect": d.effect, "policy": d.policy, "statement": d.statement,
+        })).collect::<Vec<_>>(),
+    })
+}

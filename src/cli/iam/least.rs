@@ -1,0 +1,177 @@
+//! Least privilege: `iam unused` and `iam policy`.
+
+use std::fs;
+use std::io::{self, Write as _};
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use clap::Args;
+use color_eyre::eyre::{Result, WrapErr as _, bail, eyre};
+use serde_json::{Value, json};
+
+use crate::cli::Done;
+use crate::cli::iam::{holder, safe};
+use crate::cli::list::unless_closed;
+use crate::iam::account::Account;
+use crate::iam::lint::Kind;
+use crate::iam::unused::{Unused, Use, unused};
+use crate::iam::write::{Intent, write_policy};
+use crate::model::principal::{Identity, LastAccessed, Trail};
+use crate::work::sweep::Used;
+
+/// Options of unused.
+#[derive(Debug, Args)]
+pub(super) struct Leftover {
+    principal: String,
+    /// Not used for so many days
+    #[arg(long, default_value_t = 90, value_name = "DAYS")]
+    days: i64,
+    /// Actions to keep whatever their use: s3:Get*
+    #[arg(long, value_name = "ACTION")]
+    keep: Vec<String>,
+    /// A saved answer of `aws iam get-service-last-accessed-details` instead of asking AWS
+    #[arg(long, value_name = "FILE")]
+    used: Option<PathBuf>,
+    /// Ask CloudTrail as well what it did in the last 90 days: management events only, twice a second, in every region
+    #[arg(long, conflicts_with = "used")]
+    cloudtrail: bool,
+}
+
+impl Leftover {
+    /// Whose use AWS is asked for, and whether CloudTrail is.
+    pub(super) fn used(&self) -> Used {
+        match self.used {
+            Some(_) => Used::Nobody,
+            None => Used::One { who: self.principal.clone(), trail: self.cloudtrail },
+        }
+    }
+
+    /// Prints what is left over.
+    pub(super) fn run(&self, json: bool, accounts: &[Account], identities: &[Arc<Identity>]) -> Result<Done> {
+        let principal = &self.principal;
+        let account = holder(accounts, principal)?;
+        let at = account.principal(principal)?;
+        let arn = &account.principals[at].arn;
+        let accessed = match &self.used {
+            Some(file) => {
+                let name = file.display();
+                let text = fs::read_to_string(file).wrap_err_with(|| format!("could not read {name}"))?;
+                last_accessed(&text, arn).wrap_err_with(|| name.to_string())?
+            }
+            None => {
+                let all = identities.iter().flat_map(|i| &i.last_accessed);
+                let found = all.into_iter().find(|l| l.arn == *arn).cloned();
+                found.ok_or_else(|| {
+                    eyre!(
+                        "what {principal} used is not in what is looked at: ask AWS (leave --from away), collect with \
+                         --last-used, or give a saved answer with --used"
+                    )
+                })?
+            }
+        };
+        if self.cloudtrail && accessed.trail.is_none() {
+            bail!("what CloudTrail tells of {principal} is not in what is looked at: ask AWS (leave --from away)");
+        }
+        let found = unused(account, at, &Use::of(&accessed), Use::since(&accessed, self.days), &self.keep);
+        // Nothing is handed out that was not held against the old.
+        if let Some((policy, fault)) = found.trimmed.iter().find_map(|t| Some((&t.name, t.fault.as_ref()?))) {
+            bail!("{policy} without what is unused: {fault}; this is a defect, please report it");
+        }
+        print(json, arn, self.days, accessed.trail.as_ref(), &found)
+    }
+}
+
+fn print(json: bool, arn: &str, days: i64, trail: Option<&Trail>, found: &Unused) -> Result<Done> {
+    let mut out = io::stdout().lock();
+    if json {
+        let trimmed = found
+            .trimmed
+            .iter()
+            .map(|t| json!({"policy": t.name, "policy_arn": t.arn, "before": t.before, "after": t.after, "diff": t.diff}));
+        let value = json!({
+            "principal": arn,
+            "days": days,
+            "share": found.share,
+            "services": found.services,
+            "actions": found.actions,
+            "unknown": found.unknown,
+            "cloudtrail": trail.map(|t| json!({
+                "from": t.from.map(|at| at.to_string()), "to": t.to.map(|at| at.to_string()), "whole": t.whole,
+                "regions": t.regions, "kinds": t.events.len(), "decided": found.by_trail,
+            })),
+            "policies": trimmed.collect::<Vec<_>>(),
+        });
+        unless_closed(writeln!(out, "{}", serde_json::to_string_pretty(&value)?))?;
+        return Ok(Done::Whole);
+    }
+    let mut lines = vec![format!("{arn}: {:.0} % of what it is granted was not used in {days} days.", found.share * 100.0)];
+    lines.extend(trail.map(|t| trail_words(t, found)));
+    let mut list = |label: &str, names: &[String]| {
+        if !names.is_empty() {
+            lines.push(format!("{label}: {}", names.join(", ")));
+        }
+    };
+    list("Services not used", &found.services.iter().map(|s| (*s).to_owned()).collect::<Vec<_>>());
+    list("Actions not used", &found.actions);
+    list("Nothing is known of", &found.unknown.iter().map(|s| (*s).to_owned()).collect::<Vec<_>>());
+    for policy in &found.trimmed {
+        lines.push(String::new());
+        let changed = policy.diff.iter().any(|l| !l.starts_with("  "));
+        match (&policy.after, changed) {
+            (_, false) => lines.push(format!("{}: all of it is used.", policy.name)),
+            (None, true) => lines.push(format!("{}: nothing of it is used; it can go.", policy.name)),
+            (Some(_), true) => {
+                lines.push(format!("{}:", policy.name));
+                lines.extend(policy.diff.iter().cloned());
+            }
+        }
+    }
+    unless_closed(writeln!(out, "{}", safe(&lines)))?;
+    Ok(Done::Whole)
+}
+
+/// What CloudTrail was asked and what that is worth.
+fn trail_words(trail: &Trail, found: &Unused) -> String {
+    let times: u64 = trail.events.iter().map(|e| e.times).sum();
+    let day = |at: Option<jiff::Timestamp>| at.map_or_else(String::new, |at| at.strftime("%Y-%m-%d").to_string());
+    let whole = if trail.whole {
+        "all that it has".to_owned()
+    } else {
+        "not all that it has, so that nothing counts as unused by it".to_owned()
+    };
+    format!(
+        "CloudTrail, {} to {}, {} regions: {times} management events of {} kinds, {whole}. Data events, such as reading an object, \
+         are not in it. It alone shows {} granted actions as used and {} as unused.",
+        day(trail.from),
+        day(trail.to),
+        trail.regions.len(),
+        trail.events.len(),
+        found.by_trail.0,
+        found.by_trail.1,
+    )
+}
+
+/// Writes policies from what is to be done with what.
+pub(super) fn policy(intent: &Intent) -> Result<Done> {
+    let written = write_policy(intent, Kind::Managed.size_limit())?;
+    let mut out = io::stdout().lock();
+    for policy in &written.policies {
+        unless_closed(writeln!(out, "{}", policy.print()))?;
+    }
+    if !written.also_needed.is_empty() {
+        eprintln!("These actions need others as well, which are not granted: {}", written.also_needed.join(", "));
+    }
+    Ok(Done::Whole)
+}
+
+/// Reads a saved answer about one principal.
+fn last_accessed(text: &str, arn: &str) -> Result<LastAccessed> {
+    let mut value: Value = serde_json::from_str(text.trim_start_matches('\u{feff}')).wrap_err("it is not whole JSON")?;
+    let services = value["ServicesLastAccessed"].take();
+    if !services.is_array() {
+        bail!("it is not the answer of aws iam get-service-last-accessed-details: that has a list ServicesLastAccessed");
+    }
+    let made = value["JobCompletionDate"].as_str().and_then(|t| t.parse().ok());
+    let services = serde_json::from_value(services).wrap_err("its list ServicesLastAccessed cannot be read")?;
+    Ok(LastAccessed { arn: arn.to_owned(), made, services, trail: None })
+}

@@ -1,0 +1,218 @@
+//! `bartizan iam`: who can do what, who can become whom, and why; on AWS, on an estate file, or on a plain answer of
+//! `aws iam get-account-authorization-details`.
+
+mod ask;
+mod blast;
+mod least;
+mod lint;
+mod paths;
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use clap::{Args, Subcommand};
+use color_eyre::eyre::{Result, WrapErr as _, bail, eyre};
+
+use crate::cli::{Done, Global, setup};
+use crate::iam::account::Account;
+use crate::iam::facts::Level;
+use crate::iam::read::{ReadError, authorization_details};
+use crate::iam::write::Intent;
+use crate::model::principal::Identity;
+use crate::text;
+use crate::work::sweep::{Kind as Asked, Used};
+
+/// Options of iam.
+#[derive(Debug, Args)]
+pub(super) struct Iam {
+    /// The account, by its twelve digits or its name, where what is looked at has several
+    #[arg(long, global = true, value_name = "ACCOUNT")]
+    account: Option<String>,
+    /// Print JSON
+    #[arg(long, global = true)]
+    json: bool,
+    /// An answer of `aws iam get-account-authorization-details`, in place of what is known of that account's IAM
+    #[arg(long, global = true, value_name = "FILE")]
+    details: Option<PathBuf>,
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// May a principal do something? Exit code 1 where it may not
+    Can {
+        /// An ARN, role/name or user/name
+        principal: String,
+        /// service:Action
+        action: String,
+        /// The resource's ARN
+        #[arg(default_value = "*")]
+        resource: String,
+        /// What is known of the request: aws:SourceIp=10.0.0.1
+        #[arg(long, value_name = "KEY=VALUE")]
+        context: Vec<String>,
+    },
+    /// Who may do something, for certain or under conditions
+    WhoCan {
+        action: String,
+        #[arg(default_value = "*")]
+        resource: String,
+        #[arg(long, value_name = "KEY=VALUE")]
+        context: Vec<String>,
+    },
+    /// How a principal becomes another or an administrator, or gets at a resource
+    Paths(paths::Paths),
+    /// What is lost with a principal: what it can become, read, write and destroy
+    Blast {
+        /// A user or role; or the id of an access key, an instance or a function, for whoever acts by it
+        principal: String,
+    },
+    /// What a principal is granted and does not use, and its policies without that, as a diff
+    Unused(least::Leftover),
+    /// Write a least-privilege policy from what is to be done with which ARNs
+    Policy {
+        #[arg(long, value_name = "ARN")]
+        list: Vec<String>,
+        #[arg(long, value_name = "ARN")]
+        read: Vec<String>,
+        #[arg(long, value_name = "ARN")]
+        write: Vec<String>,
+        #[arg(long, value_name = "ARN")]
+        tagging: Vec<String>,
+        #[arg(long, value_name = "ARN")]
+        permissions: Vec<String>,
+        /// Actions that take no resource
+        #[arg(long, value_name = "ACTION")]
+        action: Vec<String>,
+        /// Actions to leave out
+        #[arg(long, value_name = "ACTION")]
+        without: Vec<String>,
+    },
+    /// Say what is wrong with a policy document. Exit code 1 where AWS would refuse it or it does not do what it says
+    Lint {
+        #[arg(required = true, value_name = "FILE")]
+        files: Vec<PathBuf>,
+        /// What it is attached to
+        #[arg(long, value_enum, default_value_t = lint::Attached::Managed)]
+        kind: lint::Attached,
+    },
+    /// Delivery pipelines that can become roles, what keeps strangers out, and what each may change
+    Pipelines,
+}
+
+/// Accounts compiled, and as they were read; the ids of all accounts that are known.
+type Looked = (Vec<Account>, Vec<Arc<Identity>>, BTreeSet<String>);
+
+impl Iam {
+    pub(super) fn run(&self, global: &Global) -> Result<Done> {
+        match &self.command {
+            Command::Lint { files, kind } => return lint::run(self.json, files, *kind),
+            Command::Policy { list, read, write, tagging, permissions, action, without } => {
+                let asked = [
+                    (Level::List, list),
+                    (Level::Read, read),
+                    (Level::Write, write),
+                    (Level::Tagging, tagging),
+                    (Level::PermissionsManagement, permissions),
+                ];
+                let on = asked.iter().flat_map(|(level, arns)| arns.iter().map(|arn| (*level, arn.clone()))).collect();
+                return least::policy(&Intent { on, plain: action.clone(), without: without.clone() });
+            }
+            _ => {}
+        }
+        let used = match &self.command {
+            Command::Unused(asked) => asked.used(),
+            _ => Used::Nobody,
+        };
+        let (accounts, identities, known) = self.accounts(global, used)?;
+        for problem in accounts.iter().flat_map(|a| &a.problems) {
+            eprintln!("{}: {}", text::line(&problem.policy), text::line(&problem.why));
+        }
+        match &self.command {
+            Command::Can { principal, action, resource, context } => {
+                let account = holder(&accounts, principal)?;
+                let answer = account.can(principal, action, resource, &ask::read_context(context)?)?;
+                ask::can(self.json, &format!("{principal} {action} on {resource}"), &answer)
+            }
+            Command::WhoCan { action, resource, context } => {
+                ask::who_can(self.json, &accounts, action, resource, &ask::read_context(context)?)
+            }
+            Command::Paths(asked) => asked.run(self.json, &accounts),
+            Command::Blast { principal } => {
+                let account = holder(&accounts, principal)?;
+                blast::blast(self.json, account, account.principal(principal)?)
+            }
+            Command::Unused(asked) => asked.run(self.json, &accounts, &identities),
+            Command::Pipelines => blast::pipelines(self.json, &accounts, &known),
+            Command::Lint { .. } | Command::Policy { .. } => Ok(Done::Whole),
+        }
+    }
+
+    /// The accounts that are looked at, compiled and as they were read, and the ids that are known in the organisation.
+    fn accounts(&self, global: &Global, used: Used) -> Result<Looked> {
+        if let Some(from) = global.from.as_deref().filter(|from| *from != "demo") {
+            // A plain answer of the AWS CLI will do.
+            let text = fs::read(from).wrap_err_with(|| format!("could not read {from}"))?;
+            if let Ok(text) = String::from_utf8(text) {
+                match authorization_details(&text) {
+                    Ok(identity) => {
+                        let known = [identity.account.clone()].into();
+                        return Ok((vec![Account::read(&identity)], vec![Arc::new(identity)], known));
+                    }
+                    // It may be an estate or a file of findings.
+                    Err(error) if setup::from(global).is_err() => return Err(error).wrap_err_with(|| from.to_owned()),
+                    Err(ReadError::Json(_) | ReadError::Other { .. } | ReadError::Part { .. }) => {}
+                }
+            }
+        }
+        let kinds = [Asked::Accounts, Asked::Iam, Asked::Network, Asked::Workloads];
+        let looked = match used {
+            Used::Nobody => setup::look(global, &kinds),
+            used => setup::look_with_used(global, &kinds, used),
+        }?;
+        let mut estate = (*looked.world.estate).clone();
+        if let Some(path) = &self.details {
+            let name = path.display();
+            let text = fs::read_to_string(path).wrap_err_with(|| format!("could not read {name}"))?;
+            estate.put_identity(authorization_details(&text).wrap_err_with(|| name.to_string())?);
+        }
+        let estate = &estate;
+        let known = estate.accounts.iter().map(|a| a.id.clone()).collect();
+        let wanted = |id: &str| {
+            self.account.as_deref().is_none_or(|asked| asked == id || estate.account(id).is_some_and(|a| a.name == asked))
+        };
+        let ids = estate.identities.iter().map(|i| i.account.as_str()).filter(|id| wanted(id));
+        let accounts: Vec<Account> = ids.filter_map(|id| Account::of_estate(estate, id)).collect();
+        match (&self.account, accounts.is_empty()) {
+            (Some(asked), true) => bail!("no IAM of account {asked:?} is known; `bartizan list accounts` shows what there is"),
+            (None, true) => bail!("no IAM is known: `bartizan list coverage` shows what AWS refused"),
+            _ => Ok((accounts, estate.identities.clone(), known)),
+        }
+    }
+}
+
+/// The account that a principal stands in.
+fn holder<'a>(accounts: &'a [Account], principal: &str) -> Result<&'a Account> {
+    let mut found = accounts.iter().filter(|a| a.principal(principal).is_ok());
+    match (found.next(), found.next()) {
+        (Some(account), None) => Ok(account),
+        (Some(one), Some(two)) => {
+            bail!("{principal:?} is in account {} and in {}, among others: name it by ARN, or say --account", one.id, two.id)
+        }
+        (None, _) => match accounts {
+            [only] => Err(only.principal(principal).err().map_or_else(|| eyre!("there is no {principal:?}"), Into::into)),
+            _ => bail!(
+                "no user or role {principal:?} in {} accounts; name it by ARN, or as user/name or role/name",
+                accounts.len()
+            ),
+        },
+    }
+}
+
+/// Foreign text, line by line.
+fn safe(lines: &[String]) -> String {
+    lines.iter().map(|line| text::line(line).into_owned()).collect::<Vec<_>>().join("\n")
+}

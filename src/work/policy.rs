@@ -1,0 +1,134 @@
+//! Policies for the editor: written from a wish, looked over, and compared with the wish by our own evaluator.
+
+use crate::iam::facts::Level;
+use crate::iam::lint::{Kind, lint};
+use crate::iam::policy::Policy;
+use crate::iam::write::{Compared, Intent, compare, write_policy};
+use crate::message::{PolicyAsk, PolicyMessage, PolicySays, PolicyWish};
+
+/// Of what is missing or too much so many are named.
+const MOST_NAMED: usize = 3;
+
+/// Answers about a policy.
+pub(super) fn answer(ask: &PolicyAsk) -> PolicySays {
+    match ask {
+        PolicyAsk::Write(wish) => match write_policy(&intent(wish), Kind::Managed.size_limit()) {
+            Ok(written) => {
+                let documents: Vec<String> = written.policies.iter().map(Policy::print).collect();
+                let mut says = check(documents.first().map_or("", String::as_str), None);
+                let also = if written.also_needed.is_empty() {
+                    String::new()
+                } else {
+                    format!(" Not granted, but needed by some: {}.", written.also_needed.join(", "))
+                };
+                // Nothing is handed out that was not proven.
+                says.proof = Some((format!("Allows all that is asked for and nothing else.{also}"), true));
+                PolicySays { documents, ..says }
+            }
+            Err(error) => PolicySays { error: Some(error.to_string()), ..PolicySays::default() },
+        },
+        PolicyAsk::Check { document, wish } => check(document, wish.as_ref()),
+    }
+}
+
+fn check(document: &str, wish: Option<&PolicyWish>) -> PolicySays {
+    let limit = Kind::Managed.size_limit();
+    let mut says = PolicySays { size: (0, limit), ..PolicySays::default() };
+    if document.trim().is_empty() {
+        return says;
+    }
+    says.messages = lint(document, Kind::Managed)
+        .into_iter()
+        .map(|l| {
+            let about = document.get(l.span.start as usize..l.span.end as usize).unwrap_or_default();
+            let cells = about.lines().next().unwrap_or_default().chars().count().max(1);
+            PolicyMessage {
+                line: l.line.saturating_sub(1),
+                column: l.column.saturating_sub(1),
+                cells,
+                weight: l.weight.word(),
+                text: l.message,
+            }
+        })
+        .collect();
+    let Ok(policy) = Policy::read(document) else { return says };
+    says.size.0 = policy.size();
+    if let Some(wish) = wish {
+        says.proof = Some(match compare(&[policy], &intent(wish)) {
+            Ok(Compared { missing, beside }) if missing.is_empty() && beside.is_empty() => {
+                ("Allows all that is asked for and nothing else.".to_owned(), true)
+            }
+            Ok(compared) => (words(&compared), false),
+            Err(error) => (error.to_string(), false),
+        });
+    }
+    says
+}
+
+fn words(compared: &Compared) -> String {
+    let some = |all: &[(String, String)]| {
+        let named: Vec<String> = all.iter().take(MOST_NAMED).map(|(action, on)| format!("{action} on {on}")).collect();
+        let more = if all.len() > MOST_NAMED { format!(" and {} more", all.len() - MOST_NAMED) } else { String::new() };
+        format!("{}{more}", named.join(", "))
+    };
+    let mut parts = Vec::new();
+    if !compared.missing.is_empty() {
+        parts.push(format!("Does not allow {}.", some(&compared.missing)));
+    }
+    if !compared.beside.is_empty() {
+        parts.push(format!("Allows what was not asked for: {}.", some(&compared.beside)));
+    }
+    parts.join(" ")
+}
+
+fn intent(wish: &PolicyWish) -> Intent {
+    let words =
+        |text: &str| -> Vec<String> { text.split([' ', ',', '\n', '\t']).filter(|w| !w.is_empty()).map(str::to_owned).collect() };
+    let levels = [
+        (Level::List, &wish.list),
+        (Level::Read, &wish.read),
+        (Level::Write, &wish.write),
+        (Level::Tagging, &wish.tagging),
+        (Level::PermissionsManagement, &wish.permissions),
+    ];
+    let on = levels.iter().flat_map(|(level, text)| words(text).into_iter().map(|arn| (*level, arn))).collect();
+    Intent { on, plain: words(&wish.plain), without: words(&wish.without) }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used, clippy::expect_used)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_wish_becomes_a_policy_and_an_edit_is_told_from_it() {
+        let wish = PolicyWish { read: "arn:aws:s3:::data/*, arn:aws:s3:::more/*".into(), ..PolicyWish::default() };
+        let written = answer(&PolicyAsk::Write(wish.clone()));
+        assert_eq!((written.documents.len(), written.error.clone()), (1, None));
+        assert!(written.proof.unwrap().1 && written.size.0 > 0 && written.messages.is_empty());
+        let document = written.documents[0].clone();
+        let checked = |document: String| answer(&PolicyAsk::Check { document, wish: Some(wish.clone()) });
+        assert!(checked(document.clone()).proof.unwrap().1);
+        let (words, good) = checked(document.replace("arn:aws:s3:::data/*", "*")).proof.unwrap();
+        assert!(!good && words.contains("Allows what was not asked for: s3:"), "{words}");
+        let (words, good) = checked(document.replace("s3:GetObject\"", "s3:GetObjectAcl\"")).proof.unwrap();
+        assert!(!good && words.contains("Does not allow s3:GetObject on arn:aws:s3:::data/*"), "{words}");
+    }
+
+    #[test]
+    fn messages_point_into_the_document() {
+        let document = "{\"Version\":\"2012-10-17\",\"Statement\":[\n  {\"Effect\":\"Allow\",\n   \"Action\":\"s3:GetObjekt\",\"Resource\":\"*\"}]}";
+        let says = answer(&PolicyAsk::Check { document: document.into(), wish: None });
+        let message = &says.messages[0];
+        assert_eq!((message.line, message.weight), (2, "error"));
+        let line: Vec<char> = document.lines().nth(2).unwrap().chars().collect();
+        let about: String = line[message.column..message.column + message.cells].iter().collect();
+        assert!(about.contains("s3:GetObjekt"), "{about}");
+        // What is no policy at all has its place, too.
+        let broken = answer(&PolicyAsk::Check { document: "{\n  \"Version\": }".into(), wish: None });
+        assert_eq!((broken.messages.len(), broken.messages[0].line, broken.size.0), (1, 1, 0));
+        assert_eq!(answer(&PolicyAsk::Check { document: "  ".into(), wish: None }).messages, []);
+        let error = answer(&PolicyAsk::Write(PolicyWish { read: "bucket".into(), ..PolicyWish::default() })).error.unwrap();
+        assert!(error.contains("no ARN"), "{error}");
+    }
+}

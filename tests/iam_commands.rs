@@ -1,0 +1,134 @@
+//! `bartizan iam` on plain files, through the built program: who gets at a resource and by which chain, which statement cuts
+//! most, and the account's IAM from a file beside an estate. Nothing is asked of AWS.
+#![allow(clippy::unwrap_used, clippy::expect_used, reason = "tests")]
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use serde_json::{Value, json};
+
+const ID: &str = "111122223333";
+
+struct Ran {
+    code: i32,
+    out: String,
+    err: String,
+}
+
+fn run(args: &[&str]) -> Ran {
+    let home = tempfile::tempdir().unwrap();
+    let done = Command::new(env!("CARGO_BIN_EXE_bartizan"))
+        .env_clear()
+        .env("HOME", home.path())
+        .env("AWS_EC2_METADATA_DISABLED", "true")
+        .args(args)
+        .output()
+        .unwrap();
+    let text = |bytes: Vec<u8>| String::from_utf8(bytes).unwrap();
+    Ran { code: done.status.code().unwrap(), out: text(done.stdout), err: text(done.stderr) }
+}
+
+fn policy(name: &str, statements: Value) -> Value {
+    json!([{"PolicyName": name, "PolicyDocument": {"Version": "2012-10-17", "Statement": statements}}])
+}
+
+fn role(name: &str, trusted: &str, statements: Value) -> Value {
+    json!({"RoleName": name, "Path": "/", "Arn": format!("arn:aws:iam::{ID}:role/{name}"),
+        "AssumeRolePolicyDocument": {"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Action": "sts:AssumeRole",
+            "Principal": {"AWS": format!("arn:aws:iam::{ID}:user/{trusted}")}}]},
+        "RolePolicyList": policy("own", statements)})
+}
+
+/// Jo becomes the reader of the payroll; ann reads it by herself; sam becomes the operator, who is an administrator.
+fn details() -> Value {
+    let user = |name: &str, statements: Value| json!({"UserName": name, "Path": "/", "Arn": format!("arn:aws:iam::{ID}:user/{name}"), "UserPolicyList": policy("own", statements)});
+    let read = json!([{"Sid": "Payroll", "Effect": "Allow", "Action": "s3:GetObject", "Resource": "arn:aws:s3:::payroll/*"}]);
+    json!({
+        "UserDetailList": [user("jo", json!([])), user("ann", read.clone()), user("sam", json!([])), user("idle", json!([]))],
+        "RoleDetailList": [role("reader", "jo", read), role("operator", "sam", json!([{"Effect": "Allow", "Action": "*", "Resource": "*"}]))],
+    })
+}
+
+fn file(home: &Path, name: &str, value: &Value) -> PathBuf {
+    let path = home.join(name);
+    fs::write(&path, value.to_string()).unwrap();
+    path
+}
+
+fn asked(path: &Path, more: &[&str]) -> Value {
+    let ran = run(&[&["--from", path.to_str().unwrap(), "iam", "--json", "paths"], more].concat());
+    assert_eq!(ran.code, 0, "{}", ran.err);
+    serde_json::from_str(&ran.out).unwrap()
+}
+
+#[test]
+fn a_resource_is_reached_directly_and_by_chains_and_one_statement_cuts_most() {
+    let home = tempfile::tempdir().unwrap();
+    let path = file(home.path(), "details.json", &details());
+    let paths = asked(&path, &["--to", "arn:aws:s3:::payroll"]);
+    let of = |name: &str| {
+        let mut all = paths.as_array().unwrap().iter();
+        all.find(|p| p["from"].as_str().unwrap().ends_with(name)).cloned()
+    };
+    let steps = |name: &str| of(name).map(|p| p["steps"].as_array().unwrap().len());
+    assert_eq!(steps("user/ann"), Some(1), "its own use is the one step");
+    assert_eq!((steps("user/jo"), steps("user/sam"), steps("user/idle")), (Some(2), Some(2), None));
+    let jo = of("user/jo").unwrap();
+    assert_eq!((&jo["certain"], &jo["to"]), (&json!(true), &json!("arn:aws:s3:::payroll")));
+    assert_eq!(jo["steps"][0]["sentence"], "user/jo can assume role/reader");
+    assert_eq!(jo["steps"][1]["sentence"], "role/reader can s3:GetObject on arn:aws:s3:::payroll/*");
+    assert_eq!(jo["steps"][1]["needs"], json!(["s3:GetObject by inline own of role/reader, Payroll"]));
+
+    let one = asked(&path, &["--who", "user/jo", "--to", "arn:aws:s3:::payroll"]);
+    assert_eq!(one.as_array().unwrap().len(), 1);
+    // To delete is the operator's and sam's alone.
+    let delete = asked(&path, &["--to", "arn:aws:s3:::payroll", "--action", "s3:DeleteObject"]);
+    let who: Vec<&str> =
+        delete.as_array().unwrap().iter().map(|p| p["from"].as_str().unwrap().rsplit('/').next().unwrap()).collect();
+    assert_eq!(who, ["operator", "sam"]);
+
+    let cuts = asked(&path, &["--to", "arn:aws:s3:::payroll", "--cuts"]);
+    assert_eq!(cuts[0]["of"], 5);
+    let most = cuts[0]["cuts_off"].as_array().unwrap().len();
+    assert_eq!(most, 2, "{cuts}");
+    // What is said to be cut off is, once the statement is gone from the file.
+    let mut without = details();
+    without["RoleDetailList"][0]["RolePolicyList"][0]["PolicyDocument"]["Statement"] = json!([]);
+    let left = asked(&file(home.path(), "without.json", &without), &["--to", "arn:aws:s3:::payroll"]);
+    assert!(left.as_array().unwrap().iter().all(|p| !p["from"].as_str().unwrap().ends_with("user/jo")), "{left}");
+    let admin = asked(&path, &["--cuts"]);
+    assert_eq!(admin[0]["policy"], "trust of role/operator");
+    assert_eq!(admin[0]["cuts_off"], json!([format!("arn:aws:iam::{ID}:user/sam")]));
+
+    let text = run(&["--from", path.to_str().unwrap(), "iam", "paths", "--to", "arn:aws:s3:::payroll", "--cuts"]);
+    assert!(text.out.contains("cuts off 2 of 5"), "{}", text.out);
+}
+
+#[test]
+fn what_is_no_resource_and_no_action_is_said_to_be_none() {
+    let home = tempfile::tempdir().unwrap();
+    let path = file(home.path(), "details.json", &details());
+    for (args, says) in [
+        (&["--to", "payroll"][..], "no user or role \"payroll\""),
+        (&["--to", "arn:aws:nosuch:::x"], "no service is known to have a resource like"),
+        (&["--to", "arn:aws:s3:::payroll", "--action", "read"], "is no action"),
+        (&["--to", "role/reader", "--action", "s3:GetObject"], "--action says what is done with a resource"),
+    ] {
+        let ran = run(&[&["--from", path.to_str().unwrap(), "iam", "paths"], args].concat());
+        assert_eq!(ran.code, 1, "{args:?}");
+        assert!(ran.err.contains(says), "{args:?}: {}", ran.err);
+    }
+}
+
+#[test]
+fn an_accounts_iam_from_a_file_stands_beside_an_estate() {
+    let home = tempfile::tempdir().unwrap();
+    let path = file(home.path(), "details.json", &details());
+    let with = |more: &[&str]| run(&[&["--from", "demo", "iam", "--details", path.to_str().unwrap()], more].concat());
+    let known = with(&["can", "user/ann", "s3:GetObject", "arn:aws:s3:::payroll/x"]);
+    assert_eq!(known.code, 0, "{}", known.err);
+    // The rest of the estate is there as well.
+    assert_eq!(with(&["can", "user/jenkins", "s3:GetObject", "arn:aws:s3:::payroll/x"]).code, 0);
+    assert_eq!(run(&["--from", "demo", "iam", "can", "user/ann", "s3:GetObject"]).code, 1);
+}
