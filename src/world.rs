@@ -111,7 +111,7 @@ impl World {
     /// Takes the network engine's new picture, and makes the rows it brings.
     pub fn repaint(&mut self, facts: &Facts) {
         self.network.clone_from(&facts.network);
-        for listing in [ListingId::Exposures, ListingId::Instances] {
+        for listing in [ListingId::Exposures, ListingId::WaysOut, ListingId::Instances] {
             self.indexes[listing as usize] = listing.get().index(facts);
         }
         self.version += 1;

@@ -64,7 +64,7 @@ impl List {
         );
         let look = if judged { setup::look_judged } else { setup::look };
         let mut looked = look(global, kinds(id))?;
-        if matches!(id, ListingId::Exposures | ListingId::Instances) {
+        if matches!(id, ListingId::Exposures | ListingId::Instances | ListingId::WaysOut) {
             looked.paint(now);
         }
         let index = looked.world.index(id);
@@ -114,14 +114,19 @@ fn kinds(listing: ListingId) -> &'static [Kind] {
         // Who runs on a machine can be taken over with it.
         ListingId::Principals | ListingId::Pipelines => &[Kind::Accounts, Kind::Iam, Kind::Network],
         ListingId::AccessKeys | ListingId::Policies | ListingId::Providers => &[Kind::Accounts, Kind::Iam],
-        // Roles behind machines rank them; a full read of all findings, which does too, takes far longer.
-        ListingId::Exposures => &[Kind::Accounts, Kind::Network, Kind::Iam],
+        // Findings on machines and the roles behind them rank them.
+        ListingId::Exposures => &[Kind::Accounts, Kind::Findings, Kind::Network, Kind::Iam],
         ListingId::Vpcs
         | ListingId::Subnets
         | ListingId::RouteTables
         | ListingId::SecurityGroups
         | ListingId::Interfaces
-        | ListingId::LoadBalancers => &[Kind::Accounts, Kind::Network],
+        | ListingId::LoadBalancers
+        | ListingId::NetworkAcls
+        | ListingId::Gateways
+        | ListingId::Connections
+        | ListingId::Endpoints
+        | ListingId::WaysOut => &[Kind::Accounts, Kind::Network],
         ListingId::Nodes | ListingId::Instances => &[Kind::Accounts, Kind::Nodes, Kind::Network],
         ListingId::Sessions => &[Kind::Accounts, Kind::Nodes],
         ListingId::Coverage => &Kind::ALL,

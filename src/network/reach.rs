@@ -6,7 +6,7 @@ use std::net::IpAddr;
 use serde::Serialize;
 
 use crate::model::arn::Arn;
-use crate::network::net::{Net, Object};
+use crate::network::net::{Net, Object, Target};
 use crate::network::packets::{Addresses, PacketSet, Ranges, Region as _, Service, TCP, UDP, cidr};
 use crate::network::walk::{End, Leg, packets_between, walk};
 use crate::network::words::{Hop, Stop, hops, stop};
@@ -57,6 +57,8 @@ pub enum NoSuchEnd {
     Ambiguous { name: String, ids: Vec<String> },
     #[error("{0} has no network interface in the estate")]
     Empty(String),
+    #[error("no route tells what is behind {0}; give the addresses there as a CIDR")]
+    NoRoutes(String),
     #[error("{address} is inside {vpc}, but no interface of the estate has it")]
     Unused { address: String, vpc: String },
 }
@@ -101,8 +103,38 @@ pub fn resolve(net: &Net, text: &str) -> Result<Named, NoSuchEnd> {
         },
     };
     named.label = format!("{} {}", crate::network::words::kind_word(object), net.id_of(object));
+    if matches!(object, Object::VpnGateway(_) | Object::VpnConnection(_) | Object::CustomerGateway(_)) {
+        named.premises = behind(net, object);
+        return if named.premises.is_empty() { Err(NoSuchEnd::NoRoutes(named.label)) } else { Ok(named) };
+    }
     named.interfaces = interfaces_of(net, object);
     if named.interfaces.is_empty() { Err(NoSuchEnd::Empty(named.label)) } else { Ok(named) }
+}
+
+/// Addresses on the far side of a VPN, as its static routes and the routes to its gateway tell; those of VPCs are not.
+fn behind(net: &Net, object: Object) -> Addresses {
+    let routed = |gateway: usize| {
+        let routes = net.tables.iter().flat_map(|t| &t.routes).filter(|r| r.target == Target::VpnGateway(gateway));
+        Addresses::of(routes.filter_map(|r| cidr(&r.destination).ok()))
+    };
+    let by = |v: &crate::network::net::VpnConnection| match (&v.routes, v.gateway) {
+        (Some(routes), _) => routes.clone(),
+        (None, Some(gateway)) => routed(gateway),
+        (None, None) => Addresses::default(),
+    };
+    let all = match object {
+        Object::VpnGateway(gateway) => {
+            let own = net.vpn_connections.iter().filter(|v| v.gateway == Some(gateway));
+            own.fold(routed(gateway), |all, v| all.or(&by(v)))
+        }
+        Object::VpnConnection(v) => by(&net.vpn_connections[v]),
+        Object::CustomerGateway(c) => {
+            let own = net.vpn_connections.iter().filter(|v| v.customer == Some(c));
+            own.fold(Addresses::default(), |all, v| all.or(&by(v)))
+        }
+        _ => Addresses::default(),
+    };
+    net.vpcs.iter().fold(all, |all, vpc| all.minus(&vpc.cidrs))
 }
 
 /// Interfaces that stand for an object.

@@ -3,9 +3,10 @@
 use bartizan::model::estate::Estate;
 use bartizan::model::network::*;
 use bartizan::network::build::build;
+use bartizan::network::closers::closers;
 use bartizan::network::diagram;
 use bartizan::network::egress::{egress, service_access, session_manager};
-use bartizan::network::exposure::{Behind, Facts, NothingKnown, Source, closers, exposures, ladder};
+use bartizan::network::exposure::{Behind, Facts, NothingKnown, Source, exposures, ladder};
 use bartizan::network::judge::judge;
 use bartizan::network::matrix::{Boundary, Selector, cells, crossings, flows};
 use bartizan::network::net::{Net, Object};
