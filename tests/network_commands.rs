@@ -58,6 +58,72 @@ fn the_list_and_the_command_tell_the_same_exposures() {
     assert!(narrow.out.lines().count() > 0 && narrow.out.lines().all(|l| l.contains("administration")));
 }
 
+/// A machine behind a load balancer is not reached by itself: the answer says by whom it is.
+#[test]
+fn what_a_load_balancer_passes_on_is_told_where_the_way_itself_is_closed() {
+    let home = tempfile::tempdir().unwrap();
+    let rows = json_of(
+        home.path(),
+        &["list", "exposures", "--from", "demo", "-o", "json", "-f", "via:payments-front", "-c", "on,via,name"],
+    );
+    let row = &rows.as_array().unwrap()[0];
+    let machine =
+        row["on"].as_array().unwrap().iter().find_map(|o| o.as_str().filter(|o| o.starts_with("i-"))).unwrap().to_owned();
+    let asked = run(home.path(), &["net", "can", "internet", &machine, "8080", "--from", "demo"]);
+    assert_eq!(asked.code, 1, "{}", asked.err);
+    assert!(
+        asked.out.contains("but load balancer payments-front passes tcp 443 on to it: rule 20 (path /api/*)"),
+        "{}",
+        asked.out
+    );
+}
+
+/// What joins networks and leads out of them has listings of its own, and every row opens.
+#[test]
+fn gateways_connections_endpoints_acls_and_ways_out_are_listed() {
+    let home = tempfile::tempdir().unwrap();
+    let list = |name: &str, filter: &str| {
+        let rows = json_of(home.path(), &["list", name, "--from", "demo", "-o", "json", "-f", filter]);
+        rows.as_array().unwrap().clone()
+    };
+    for kind in ["internet", "NAT", "virtual private", "transit", "customer", "egress-only"] {
+        let rows = list("gateways", &format!("kind:{kind:?}"));
+        assert!(!rows.is_empty() && rows.iter().all(|r| r["kind"].as_str().unwrap().contains(kind)), "{kind}");
+    }
+    let peerings = list("connections", "kind:peering");
+    assert!(peerings.iter().any(|p| p["state"] == "pending-acceptance") && peerings.iter().any(|p| p["state"] == "active"));
+    let ids: std::collections::BTreeSet<&str> = peerings.iter().map(|p| p["id"].as_str().unwrap()).collect();
+    assert_eq!(ids.len(), peerings.len(), "a peering that two accounts see is one row");
+    let attached = list("connections", "kind:transit");
+    assert!(attached.iter().all(|a| a["table"].as_str().is_some_and(|t| t.starts_with("tgw-rtb-"))), "{attached:?}");
+    let vpns = list("connections", "kind:vpn");
+    assert_eq!(vpns.iter().map(|v| v["tunnels"].as_str().unwrap()).collect::<Vec<_>>(), ["0 of 2 up", "2 of 2 up"]);
+    assert!(list("endpoints", "kind:Gateway").iter().all(|e| e["service"] == "s3" && e["policy"] == "all"));
+    let open = list("network-acls", "open:all");
+    assert!(!open.is_empty());
+    let out = list("ways-out", "");
+    assert!(
+        out.iter().any(|w| w["by"].as_str().unwrap().starts_with("nat-"))
+            && out.iter().all(|w| w["interfaces"].as_u64() > Some(0))
+    );
+    for (name, filter) in [
+        ("gateways", "kind:customer"),
+        ("connections", "kind:vpn"),
+        ("endpoints", "kind:Gateway"),
+        ("network-acls", ""),
+        ("ways-out", ""),
+    ] {
+        let id = list(name, filter)[0]["id"].as_str().unwrap().to_owned();
+        let shown = run(home.path(), &["show", &id, "--from", "demo"]);
+        assert!(shown.code == 0 && shown.out.lines().count() > 4, "{name} {id}: {} {}", shown.out, shown.err);
+    }
+    // Addresses sort as numbers.
+    let rows = json_of(home.path(), &["list", "interfaces", "--from", "demo", "-o", "json", "-s", "address", "-c", "address"]);
+    let addresses: Vec<std::net::Ipv4Addr> =
+        rows.as_array().unwrap().iter().map(|r| r["address"].as_str().unwrap().parse().unwrap()).collect();
+    assert!(addresses.windows(2).all(|w| w[0] <= w[1]), "{addresses:?}");
+}
+
 #[test]
 fn boundaries_end_with_one_where_something_crosses() {
     let home = tempfile::tempdir().unwrap();

@@ -123,6 +123,9 @@ impl NetCommand {
                     if answer.left_out > 0 {
                         out.push_str(&format!("  {} pairs were not looked at: name narrower ends\n", answer.left_out));
                     }
+                    for words in &answer.through {
+                        out.push_str(&format!("  but load balancer {words}\n"));
+                    }
                     let whole = matches!(self.command, Command::Path { .. });
                     for path in &answer.paths {
                         tell(path, whole, &mut out);

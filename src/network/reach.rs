@@ -282,6 +282,9 @@ pub struct Answer {
     pub left_out: usize,
     /// One way for the verdict; the nearest miss where it is no.
     pub paths: Vec<Path>,
+    /// Where it does not get there by itself: load balancers that pass something on to the other end, in words.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub through: Vec<String>,
 }
 
 /// Pairs of ends that one question walks at most, after equal ones are joined.
@@ -366,6 +369,7 @@ pub fn can(net: &Net, from: &Named, to: &Named, service: &Service) -> Answer {
         not_known: 0,
         left_out,
         paths: Vec::new(),
+        through: Vec::new(),
     };
     if all.is_empty() {
         // Neither end is ours: what is between them is not known here.
@@ -396,7 +400,29 @@ pub fn can(net: &Net, from: &Named, to: &Named, service: &Service) -> Answer {
         answer.verdict = answer.verdict.max(best.verdict);
         answer.paths.push(best);
     }
+    if answer.verdict == Verdict::No {
+        answer.through = passed_on(net, &to.interfaces);
+    }
     answer
+}
+
+/// Load balancers that are told of at most.
+const MOST_THROUGH: usize = 6;
+
+/// What load balancers pass on to interfaces; whether they can be reached themselves is another question.
+fn passed_on(net: &Net, interfaces: &[usize]) -> Vec<String> {
+    let mut out: Vec<String> = Vec::new();
+    for lb in &net.load_balancers {
+        for b in lb.backends.iter().filter(|b| interfaces.contains(&b.interface)) {
+            let sure = if b.sure { "" } else { "perhaps, " };
+            let words = format!("{} passes {} on to it: {sure}{}, at port {}", lb.name, b.listens, b.rule, b.port);
+            if !out.contains(&words) {
+                out.push(words);
+            }
+        }
+    }
+    out.truncate(MOST_THROUGH);
+    out
 }
 
 /// One pair for all that look the same to every filter and route: same subnet, groups and kind of address.

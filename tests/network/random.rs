@@ -288,7 +288,10 @@ fn nat_ports(net: &Network) -> Vec<u16> {
 fn a_quarter_million_packets_agree_with_the_simulator() {
     let mut dice = Dice(0x0ba2_712a);
     let (mut compared, mut passed, mut networks, mut natted, mut answered) = (0u32, 0u32, 0u32, 0u32, 0u32);
-    while compared < 250_000 {
+    // More networks than a usual run walks: `BARTIZAN_NETWORKS=100000`, best with optimisation.
+    let wanted: u32 = std::env::var("BARTIZAN_NETWORKS").ok().and_then(|n| n.parse().ok()).unwrap_or_default();
+    while compared < 250_000 || networks < wanted {
+        let (pairs, packets) = if wanted > 0 { (2, 3) } else { (6, 10) };
         let lines = network(&mut dice);
         let refs: Vec<&str> = lines.iter().map(String::as_str).collect();
         let estate = estate(&refs);
@@ -298,7 +301,7 @@ fn a_quarter_million_packets_agree_with_the_simulator() {
         let sim = Sim { net: raw };
         let choices = nat_ports(raw);
         let all = ends(&net);
-        for _ in 0..6 {
+        for _ in 0..pairs {
             let (client, server) = (dice.pick(&all).clone(), dice.pick(&all).clone());
             let client = match client {
                 End::Interface { ix, address, .. } => End::Interface { ix, address, public: None },
@@ -322,7 +325,7 @@ fn a_quarter_million_packets_agree_with_the_simulator() {
             };
             let from = id(&client).map_or(From::Internet, From::Interface);
             let to = id(&server);
-            for _ in 0..10 {
+            for _ in 0..packets {
                 let (src, dst) = (address(&client, &mut dice), address(&server, &mut dice));
                 if src.is_ipv4() != dst.is_ipv4() {
                     continue;
@@ -371,7 +374,7 @@ fn a_quarter_million_packets_agree_with_the_simulator() {
 fn flows_between_vpcs_are_what_every_pair_of_interfaces_says() {
     let mut dice = Dice(0x0f10_35ed);
     let (mut pairs, mut flowing, mut unsure) = (0u32, 0u32, 0u32);
-    for n in 0..1500 {
+    for n in 0..500 {
         let lines = network(&mut dice);
         let mut estate = estate(&lines.iter().map(String::as_str).collect::<Vec<_>>());
         if n % 4 == 0 {
@@ -416,5 +419,5 @@ fn flows_between_vpcs_are_what_every_pair_of_interfaces_says() {
         }
     }
     eprintln!("{pairs} pairs of VPCs, {flowing} with flows, {unsure} not known");
-    assert!(flowing > 100 && flowing < pairs / 2 && unsure > 20, "too few of one kind prove little");
+    assert!(flowing > 40 && flowing < pairs / 2 && unsure > 8, "too few of one kind prove little");
 }

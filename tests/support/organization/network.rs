@@ -225,7 +225,15 @@ async fn guards(ec2: &Client, net: &mut Network) {
     }
     let group = |name: &str| net.id(&format!("group {name}")).to_owned();
     let wanted = [
-        (group("web"), vec![(443, 443, "0.0.0.0/0".to_owned()), (443, 443, "::/0".to_owned()), (22, 22, "0.0.0.0/0".to_owned())]),
+        (
+            group("web"),
+            vec![
+                (443, 443, "0.0.0.0/0".to_owned()),
+                (443, 443, "::/0".to_owned()),
+                (22, 22, "0.0.0.0/0".to_owned()),
+                (80, 80, "0.0.0.0/0".to_owned()),
+            ],
+        ),
         (group("app"), vec![(8080, 8090, group("web")), (22, 22, offices.clone())]),
         (group("database"), vec![(5432, 5432, "10.0.0.0/8".to_owned()), (5432, 5432, offices)]),
     ];
