@@ -6,6 +6,9 @@
 //! another number of findings.
 #![allow(clippy::print_stdout, clippy::unwrap_used, clippy::expect_used, reason = "a bench prints")]
 
+#[path = "../tests/support/book.rs"]
+#[allow(dead_code, reason = "the bench makes one kind of entry")]
+mod book;
 #[path = "../tests/driver/mod.rs"]
 mod driver;
 
@@ -18,9 +21,11 @@ use bartizan::config::Config;
 use bartizan::console::app::{App, Settings};
 use bartizan::console::screen::Painter;
 use bartizan::console::theme::{Depth, Theme, UNICODE};
+use bartizan::ledger::store::Store as _;
 use bartizan::listing::filter;
 use bartizan::listing::query::{Cancel, Query, run};
 use bartizan::message::Effect;
+use bartizan::model::decision::{Decision, Subject};
 use bartizan::work::perform::{Library, perform};
 use bartizan::work::source::{Source, open};
 use bartizan::world::World;
@@ -180,4 +185,97 @@ fn main() {
         took
     });
     timed("a key to its frame with them, in the UI's thread", "16 ms", keys.collect());
+    // What touches every row at once: mark all, the first dialogue over them, export, unmark.
+    let mut once = |what: &str, code: KeyCode, modifiers: KeyModifiers| {
+        let begun = Instant::now();
+        let effects = console.app.event(&Event::Key(KeyEvent::new(code, modifiers)), driver::now());
+        console.frame();
+        row(what, "16 ms", &format!("{:.1} ms", begun.elapsed().as_secs_f64() * 1e3));
+        console.settle(effects);
+    };
+    once("mark all of them, in the UI's thread", KeyCode::Char('a'), KeyModifiers::CONTROL);
+    once("down with all marked", KeyCode::Char('j'), KeyModifiers::NONE);
+    once("assign all marked: the dialogue", KeyCode::Char('a'), KeyModifiers::NONE);
+    once("the dialogue put away", KeyCode::Esc, KeyModifiers::NONE);
+    once("unmark them", KeyCode::Esc, KeyModifiers::NONE);
+    decided();
+}
+
+/// A console and its queues over 100,000 findings that were all decided: from spawn to the whole first screen, and from
+/// the key to the queues. No cloud answers: what is shown comes from the cache and the ledger.
+fn decided() {
+    const FINDINGS: usize = 100_000;
+    let home = tempfile::tempdir().unwrap();
+    let file = home.path().join("findings.ndjson");
+    let mut lines = String::new();
+    for n in 0..FINDINGS {
+        let (account, severity) = (111_100_000_000 + n % 24, ["CRITICAL", "HIGH", "MEDIUM", "LOW"][n % 4]);
+        lines += &format!(
+            r#"{{"SchemaVersion":"2018-10-08","Id":"finding/{n}","ProductArn":"arn:aws:securityhub:eu-west-1::product/aws/securityhub","GeneratorId":"EC2.{control}","AwsAccountId":"{account}","Region":"eu-west-1","Types":["Effects"],"CreatedAt":"2026-10-01T00:00:00Z","UpdatedAt":"2026-11-01T00:00:00Z","Severity":{{"Label":"{severity}"}},"Title":"Control {control} is not met","Description":"It should be.","Resources":[{{"Type":"AwsEc2SecurityGroup","Id":"arn:aws:ec2:eu-west-1:{account}:security-group/sg-{n}"}}],"Workflow":{{"Status":"NEW"}},"RecordState":"ACTIVE"}}{}"#,
+            "\n",
+            control = n % 60,
+        );
+    }
+    std::fs::write(&file, &lines).unwrap();
+    let variables: Vec<(&str, String)> = vec![
+        ("HOME", home.path().display().to_string()),
+        ("AWS_ACCESS_KEY_ID", "AKIAIOSFODNN7EXAMPLE".into()),
+        ("AWS_SECRET_ACCESS_KEY", "wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY".into()),
+        ("AWS_REGION", "eu-west-1".into()),
+        ("AWS_ENDPOINT_URL", "http://127.0.0.1:9".into()),
+        ("TERM", "xterm-256color".into()),
+        ("COLORTERM", "truecolor".into()),
+    ];
+    let mut import = std::process::Command::new(env!("CARGO_BIN_EXE_bartizan"));
+    let imported = import.arg("import").arg(&file).env_clear().envs(variables.iter().cloned()).output().unwrap();
+    assert!(imported.status.success(), "{}", String::from_utf8_lossy(&imported.stderr));
+    let ledger = home.path().join("ledger.db").display().to_string();
+    let runtime = tokio::runtime::Runtime::new().unwrap();
+    runtime.block_on(async {
+        let store = book::store(&ledger).await;
+        let read = bartizan::formats::read(lines.as_bytes()).unwrap();
+        let decide = |(n, finding): (usize, &bartizan::model::finding::Finding)| {
+            let owner = Some(format!("team-{:02}", n % 40));
+            let decision = Decision::Assign { owner, assignee: Some(format!("person-{}", n % 300)) };
+            book::append("lead", Subject::Finding(finding.key), decision, None)
+        };
+        let all: Vec<_> = read.findings.iter().enumerate().map(decide).collect();
+        assert_eq!(all.len(), FINDINGS);
+        store.append(&all).await.unwrap();
+        store.close().await;
+    });
+    let once = || {
+        let pty = native_pty_system().openpty(PtySize { rows: 60, cols: 160, pixel_width: 0, pixel_height: 0 }).unwrap();
+        let mut command = CommandBuilder::new(env!("CARGO_BIN_EXE_bartizan"));
+        command.args(["--theme", "dark", "--ledger", &ledger]);
+        command.env_clear();
+        variables.iter().for_each(|(name, value)| command.env(name, value));
+        let mut reader = pty.master.try_clone_reader().unwrap();
+        let mut keys = pty.master.take_writer().unwrap();
+        let begun = Instant::now();
+        let mut child = pty.slave.spawn_command(command).unwrap();
+        let mut screen = vt100::Parser::new(60.try_into().unwrap(), 160.try_into().unwrap(), 0);
+        let mut buffer = [0; 65_536];
+        let mut until = |words: &str| {
+            while !screen.screen().contents().contains(words) {
+                let n = reader.read(&mut buffer).unwrap();
+                assert!(n > 0, "the console ended: {}", screen.screen().contents());
+                screen.process(&buffer[..n]);
+            }
+        };
+        until("closed a day");
+        let start = begun.elapsed();
+        // The queues want the decisions and the count of all findings, which may still be under way.
+        let begun = Instant::now();
+        std::io::Write::write_all(&mut keys, b"3").unwrap();
+        until("team-39");
+        let queues = begun.elapsed();
+        child.kill().unwrap();
+        child.wait().unwrap();
+        (start, queues)
+    };
+    once();
+    let (starts, queues): (Vec<Duration>, Vec<Duration>) = (0..15).map(|_| once()).unzip();
+    timed("100,000 decided findings: start to whole first screen", "50 ms", starts);
+    timed("100,000 decided findings: straight after, the queues", "-", queues);
 }

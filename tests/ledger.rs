@@ -11,11 +11,12 @@ use std::time::Duration;
 
 use bartizan::ledger::address::Address;
 use bartizan::ledger::checkpoint::{Checkpoint, CheckpointError};
+use bartizan::ledger::either::AnyStore;
 use bartizan::ledger::error::LedgerError;
 use bartizan::ledger::export::{export, verify_export};
 use bartizan::ledger::handle::{Decided, Ledger};
 use bartizan::ledger::outbox::{Delivery, Sent};
-use bartizan::ledger::store::{AnyStore, Outcome, Store};
+use bartizan::ledger::store::{Outcome, Store};
 use bartizan::ledger::verify::{Against, Fault, verify};
 use bartizan::model::decision::{Decision, Entry, Hash, Head, Subject};
 use bartizan::model::finding::{FindingKey, Status};

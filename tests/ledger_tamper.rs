@@ -7,8 +7,9 @@ mod book;
 use std::path::Path;
 
 use bartizan::ledger::address::Address;
+use bartizan::ledger::either::AnyStore;
 use bartizan::ledger::export::{export, verify_export};
-use bartizan::ledger::store::{AnyStore, Store};
+use bartizan::ledger::store::Store;
 use bartizan::ledger::verify::{Against, Fault, Report, verify};
 use bartizan::model::decision::{Decision, Entry, Hash};
 use bartizan::model::finding::Status;

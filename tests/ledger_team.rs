@@ -12,10 +12,11 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant};
 
 use bartizan::ledger::address::Address;
+use bartizan::ledger::either::AnyStore;
 use bartizan::ledger::error::LedgerError;
 use bartizan::ledger::handle::{Decided, Ledger, Options};
 use bartizan::ledger::local::Keep;
-use bartizan::ledger::store::{AnyStore, Store, Token};
+use bartizan::ledger::store::{Store, Token};
 use bartizan::ledger::verify::Against;
 use bartizan::model::decision::{Decision, EntryId, person};
 use bartizan::model::finding::{FindingKey, Severity, Status};

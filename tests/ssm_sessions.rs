@@ -99,6 +99,19 @@ async fn an_encrypted_shell_works_and_a_denied_key_ends_it_with_the_reason() {
 }
 
 #[tokio::test]
+async fn an_end_that_was_asked_for_is_no_failure_when_its_last_word_is_lost() {
+    let gateway = gateway().await;
+    let mut session = open(&gateway, StartRequest::shell("i-1"), shell(&gateway)).await;
+    session.input.send(Bytes::from_static(b"echo re''ady\r")).await.unwrap();
+    until(&mut session.events, "ready").await;
+    let id = gateway.open_sessions()[0].clone();
+    session.input.terminate();
+    gateway.cut(&id);
+    gateway.terminate(&id);
+    assert_eq!(drain(&mut session.events).await.4, End::Terminated);
+}
+
+#[tokio::test]
 async fn dropping_a_session_terminates_it() {
     let gateway = gateway().await;
     let session = open(&gateway, StartRequest::shell("i-1"), shell(&gateway)).await;

@@ -93,7 +93,7 @@ impl Ledger {
                                     | crate::ledger::error::LedgerError::Replaced { .. }
                             ) =>
                         {
-                            let store = crate::ledger::store::AnyStore::open(&options.address, options.token.clone()).await?;
+                            let store = crate::ledger::either::AnyStore::open(&options.address, options.token.clone()).await?;
                             let report = crate::ledger::verify::verify(&store, &against, |_| {}).await?;
                             if report.fault.is_none() {
                                 return Err(error.into());

@@ -72,6 +72,10 @@ pub async fn run(
     let mut dirty = true;
     let mut next_frame = Instant::now();
     loop {
+        // Also of what came before the first frame: a session may be over by then.
+        if grant(&app.take_wishes(), &mut painter, terminal)? {
+            return Ok(());
+        }
         if dirty && Instant::now() >= next_frame {
             draw(&mut app, &mut buffer, &mut painter)?;
             dirty = false;
@@ -114,9 +118,6 @@ pub async fn run(
         for _ in 0..AT_ONCE {
             let Ok(outcome) = outcomes.try_recv() else { break };
             send(app.outcome(outcome, Timestamp::now()));
-        }
-        if grant(&app.take_wishes(), &mut painter, terminal)? {
-            return Ok(());
         }
     }
 }

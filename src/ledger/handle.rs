@@ -11,10 +11,11 @@ use std::time::Duration;
 use jiff::Timestamp;
 
 use crate::ledger::address::Address;
+use crate::ledger::either::AnyStore;
 use crate::ledger::error::{LedgerError, Result};
 use crate::ledger::local::{Ask, Keep, Kept, Local};
 use crate::ledger::sqlite::random_id;
-use crate::ledger::store::{AnyStore, Append, BATCH, Outcome, Store, Token};
+use crate::ledger::store::{Append, BATCH, Outcome, Store, Token};
 use crate::ledger::verify::{self, Against, Report};
 use crate::model::decision::{Actor, Decision, Draft, Entry, EntryId, Hash, Head, Subject, moment};
 use crate::triage::projection::{Applied, Projection};

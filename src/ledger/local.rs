@@ -188,7 +188,7 @@ impl Local {
                     .map_err(&error)?;
             }
             if let Some(target) = &ask.target {
-                crate::ledger::outbox::put(&mut tx, address, target, entry).await.map_err(&error)?;
+                hand_over(&mut tx, address, target, entry).await.map_err(&error)?;
             }
         }
         tx.commit().await.map_err(&error)
@@ -268,4 +268,22 @@ impl Local {
 /// Whole milliseconds, as the local side stores times.
 pub(crate) fn millis(at: Timestamp) -> i64 {
     at.as_millisecond()
+}
+
+/// Leaves an entry's delivery to the outbox, once.
+async fn hand_over(tx: &mut Transaction<'_, Sqlite>, address: &str, target: &Target, entry: &Entry) -> Result<(), sqlx::Error> {
+    let body = entry.canonical().map_err(|e| sqlx::Error::Encode(Box::new(e)))?;
+    sqlx::query(
+        "INSERT INTO outbox (address, id, finding, entry, target, before, state, attempts, next, leased, said) \
+         VALUES ($1, $2, $3, $4, $5, $6, 'pending', 0, 0, 0, '') ON CONFLICT (id) DO NOTHING",
+    )
+    .bind(address)
+    .bind(entry.id.to_string())
+    .bind(entry.subject.to_string())
+    .bind(body)
+    .bind(&target.finding)
+    .bind(&target.before)
+    .execute(&mut **tx)
+    .await
+    .map(drop)
 }

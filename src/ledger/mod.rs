@@ -5,6 +5,7 @@
 
 pub mod address;
 pub mod checkpoint;
+pub mod either;
 pub mod error;
 pub mod export;
 pub mod handle;

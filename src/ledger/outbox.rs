@@ -6,8 +6,8 @@
 //! so the second call changes nothing: each decision is delivered once in effect.
 
 use jiff::{SignedDuration, Timestamp};
+use sqlx::Row as _;
 use sqlx::sqlite::SqliteRow;
-use sqlx::{Row as _, Sqlite, Transaction};
 
 use crate::ledger::error::Result;
 use crate::ledger::local::{Local, Target, millis};
@@ -82,29 +82,6 @@ pub enum Sent {
     Conflict {
         said: String,
     },
-}
-
-/// Puts an entry's delivery in, once.
-pub(crate) async fn put(
-    tx: &mut Transaction<'_, Sqlite>,
-    address: &str,
-    target: &Target,
-    entry: &Entry,
-) -> Result<(), sqlx::Error> {
-    let body = entry.canonical().map_err(|e| sqlx::Error::Encode(Box::new(e)))?;
-    sqlx::query(
-        "INSERT INTO outbox (address, id, finding, entry, target, before, state, attempts, next, leased, said) \
-         VALUES ($1, $2, $3, $4, $5, $6, 'pending', 0, 0, 0, '') ON CONFLICT (id) DO NOTHING",
-    )
-    .bind(address)
-    .bind(entry.id.to_string())
-    .bind(entry.subject.to_string())
-    .bind(body)
-    .bind(&target.finding)
-    .bind(&target.before)
-    .execute(&mut **tx)
-    .await
-    .map(drop)
 }
 
 impl Local {

@@ -344,6 +344,10 @@ impl Driver {
             Err(DialFailure { failure, why }) => {
                 tracing::debug!(session = %self.session_id, %why, "a dial failed");
                 let why = self.link.failed(failure, why, now)?;
+                // Its `channel_closed` was lost with the connection.
+                if failure == Failure::Gone && self.farewell.is_some() {
+                    return Some(End::Terminated);
+                }
                 Some(if failure == Failure::Denied { End::Denied(why) } else { End::Gone(why) })
             }
         }

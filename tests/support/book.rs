@@ -1,9 +1,10 @@
 //! What the ledger's tests share: actors, findings, drafts, both stores by URL.
 
 use bartizan::ledger::address::Address;
+use bartizan::ledger::either::AnyStore;
 use bartizan::ledger::handle::{Ledger, Options, draft};
 use bartizan::ledger::local::{Ask, Target};
-use bartizan::ledger::store::{AnyStore, Append, Store};
+use bartizan::ledger::store::{Append, Store};
 use bartizan::model::decision::{Actor, Decision, Entry, Subject};
 use bartizan::model::finding::FindingKey;
 use jiff::Timestamp;

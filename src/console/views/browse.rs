@@ -2,21 +2,23 @@
 //! asks for rows; filtering and sorting happen elsewhere.
 
 pub(super) mod draw;
+mod hops;
+mod marks;
 mod prompts;
+mod rows;
 
-use std::collections::HashSet;
-use std::hash::{BuildHasherDefault, Hasher};
 use std::path::PathBuf;
 use std::sync::Arc;
 
 use ratatui::layout::{Position, Rect};
 use serde_json::{Value as Json, json};
 
-use crate::catalog::detail::{self, Link};
-use crate::catalog::{Listing, ListingId, exposures, machines, parse_sort};
-use crate::console::action::Action;
-use crate::console::action::Scope;
+use crate::catalog::{Listing, ListingId, parse_sort};
+use crate::console::action::{Action, Scope};
 use crate::console::decide::Target;
+use crate::console::views::browse::hops::go;
+use crate::console::views::browse::marks::Marks;
+use crate::console::views::browse::rows::Answered;
 use crate::console::views::opened::{Layer, Open};
 use crate::console::views::{Context, Location, Request};
 use crate::console::widgets::chooser::Chooser;
@@ -25,37 +27,16 @@ use crate::console::widgets::table::Place;
 use crate::listing::complete::Completion;
 use crate::listing::filter::{self, FilterError, exactly};
 use crate::listing::index::{Index, RowId};
-use crate::listing::query::{GroupBy, Query, Rows, Sort, distinct};
+use crate::listing::query::{GroupBy, Query, Sort, distinct};
 use crate::listing::schema::{FieldId, Kind};
 use crate::listing::segment::Cell;
 use crate::message::{Answer, Effect, On, Opened, Slot, Ticket};
-use crate::model::arn::{Arn, ResourceRef};
 use crate::model::decision::{Subject, person};
-use crate::model::node::Machine;
 use crate::text;
 use crate::world::World;
 
 /// Most ids that go to the clipboard at once: more is a file's work.
 const MOST_COPIED: usize = 10_000;
-
-/// Keys of marked rows. They are hashes already: a million are marked within a keystroke.
-type Marks = HashSet<u64, BuildHasherDefault<Keyed>>;
-
-/// Takes a key for its own hash.
-#[derive(Default)]
-struct Keyed(u64);
-
-impl Hasher for Keyed {
-    fn finish(&self) -> u64 {
-        self.0
-    }
-    fn write(&mut self, bytes: &[u8]) {
-        bytes.iter().for_each(|b| self.0 = self.0.rotate_left(8) ^ u64::from(*b));
-    }
-    fn write_u64(&mut self, key: u64) {
-        self.0 = key;
-    }
-}
 
 /// A list and all the user did to it.
 pub struct Browse {
@@ -85,19 +66,6 @@ pub struct Browse {
     drawn: draw::Drawn,
 }
 
-/// Rows, the index they are of, and the lines they make on screen.
-struct Answered {
-    index: Index,
-    rows: Rows,
-    /// Where outlines are shown: every line; else lines are rows.
-    lines: Option<Vec<OutlineLine>>,
-}
-
-enum OutlineLine {
-    Heading(String),
-    Row(usize),
-}
-
 enum Prompt {
     Filter { input: Input, before: String, completions: Vec<Completion>, chosen: Option<usize> },
     Export { input: Input },
@@ -108,33 +76,6 @@ enum Choice {
     Sort,
     Columns,
     Group,
-}
-
-impl Answered {
-    fn line_count(&self) -> usize {
-        match &self.lines {
-            Some(lines) => lines.len(),
-            None if self.rows.groups.is_empty() => self.rows.ids.len(),
-            None => self.rows.groups.len(),
-        }
-    }
-    fn row(&self, line: usize) -> Option<RowId> {
-        match &self.lines {
-            Some(lines) => match lines.get(line)? {
-                OutlineLine::Row(n) => self.rows.ids.get(*n).copied(),
-                OutlineLine::Heading(_) => None,
-            },
-            None => self.rows.ids.get(line).copied(),
-        }
-    }
-    fn line_of(&self, key: u64) -> Option<usize> {
-        let row = self.index.find(key)?;
-        let n = self.rows.ids.iter().position(|id| *id == row)?;
-        match &self.lines {
-            Some(lines) => lines.iter().position(|l| matches!(l, OutlineLine::Row(at) if *at == n)),
-            None => Some(n),
-        }
-    }
 }
 
 impl Browse {
@@ -211,29 +152,6 @@ impl Browse {
             ListingId::Instances | ListingId::Interfaces | ListingId::Sessions => Some(Scope::Machine),
             _ => None,
         }
-    }
-
-    /// The machine behind the row under the cursor.
-    pub fn machine(&self, world: &World) -> Result<Machine, String> {
-        let (index, row) = self.row_here().ok_or("There is no row here to open a session on.")?;
-        if self.listing.id == ListingId::Findings {
-            let resource = ResourceRef::new(self.text_of(index, row, "resource"), self.text_of(index, row, "type"));
-            return machines::of_resource(&world.estate, &resource);
-        }
-        machines::behind(&world.estate, self.listing.id, &self.text_of(index, row, "id"))
-    }
-
-    /// What a session on the machine behind the row is opened for, where the row is a finding: its key and title.
-    pub fn cause(&self) -> Option<(u64, String)> {
-        let (index, row) = self.row_here().filter(|_| self.listing.id == ListingId::Findings)?;
-        Some((index.key(row)?, self.text_of(index, row, "title")))
-    }
-
-    /// The account of the row under the cursor, by id.
-    pub fn account(&self) -> Option<String> {
-        let (index, row) = self.row_here()?;
-        let field = if self.listing.id == ListingId::Accounts { "id" } else { "account" };
-        Some(self.text_of(index, row, field)).filter(|id| !id.is_empty())
     }
 
     /// The marked rows, or the one under the cursor, as something to decide on.
@@ -332,15 +250,15 @@ impl Browse {
                     self.place = Place::default();
                 }
                 self.stay = true;
-                let lines = self.outline_lines(&index, &rows);
-                let answered = Answered { index, rows, lines };
+                let outline = self.outline.filter(|f| self.group.is_none() && self.sort.first().is_some_and(|s| s.field == *f));
+                let answered = Answered::new(index, rows, outline);
                 if let Some(line) = stand_on.and_then(|key| answered.line_of(key)) {
                     // The row stays where it is on screen while rows come and go around it.
                     let above = self.place.cursor.saturating_sub(self.place.offset);
                     self.place = Place { cursor: line, offset: line.saturating_sub(above) };
                 }
+                answered.skip_headings(&mut self.place, true);
                 self.answered = Some(answered);
-                self.skip_headings(true);
             }
             Answer::Detail(content) => {
                 if let Some((open, asked)) = &mut self.open
@@ -363,61 +281,6 @@ impl Browse {
             | Answer::Report(_)
             | Answer::Network(_)
             | Answer::Written(_) => {}
-        }
-    }
-
-    /// The lines under headings, while the first sort is by the outlined field.
-    fn outline_lines(&self, index: &Index, rows: &Rows) -> Option<Vec<OutlineLine>> {
-        let field = self.outline.filter(|f| self.sort.first().is_some_and(|s| s.field == *f))?;
-        if !rows.groups.is_empty() || self.group.is_some() {
-            return None;
-        }
-        let value = |row: &RowId| match index.cell(*row, field) {
-            Cell::Text(text) => text.into_owned(),
-            _ => String::new(),
-        };
-        let mut lines = Vec::new();
-        let mut path: Vec<String> = Vec::new();
-        let mut first = true;
-        // What hangs from the root stands above all branches, although rows without a value sort last.
-        let rooted = rows.ids.iter().rev().take_while(|row| value(row).is_empty()).count();
-        let branches = rows.ids.len() - rooted;
-        for n in (branches..rows.ids.len()).chain(0..branches) {
-            let value = value(&rows.ids[n]);
-            let parts: Vec<String> = if value.is_empty() { Vec::new() } else { value.split('/').map(str::to_owned).collect() };
-            if first || parts != path {
-                let same = path.iter().zip(&parts).take_while(|(a, b)| a == b).count();
-                if parts.is_empty() {
-                    lines.push(OutlineLine::Heading("Root".to_owned()));
-                }
-                let same = if first { 0 } else { same };
-                for (depth, part) in parts.iter().enumerate().skip(same.min(parts.len().saturating_sub(1))) {
-                    lines.push(OutlineLine::Heading(format!("{}{part}", "  ".repeat(depth))));
-                }
-                path = parts;
-                first = false;
-            }
-            lines.push(OutlineLine::Row(n));
-        }
-        Some(lines)
-    }
-
-    /// Moves the cursor off a heading: down, or up where there is nothing below.
-    fn skip_headings(&mut self, down: bool) {
-        let Some(answered) = &self.answered else { return };
-        let Some(lines) = &answered.lines else { return };
-        let heading = |n: usize| matches!(lines.get(n), Some(OutlineLine::Heading(_)));
-        let mut at = self.place.cursor.min(lines.len().saturating_sub(1));
-        while heading(at) && if down { at + 1 < lines.len() } else { at > 0 } {
-            at = if down { at + 1 } else { at - 1 };
-        }
-        while heading(at) && at + 1 < lines.len() {
-            at += 1;
-        }
-        self.place.cursor = at;
-        // A heading right above the first row on screen belongs on screen.
-        if at > 0 && heading(at - 1) && self.place.offset == at {
-            self.place.offset = (0..at).rev().take_while(|n| heading(*n)).last().unwrap_or(at);
         }
     }
 
@@ -583,7 +446,7 @@ impl Browse {
             _ => return,
         };
         self.place.cursor = to.min(lines.saturating_sub(1));
-        self.skip_headings(down);
+        answered.skip_headings(&mut self.place, down);
     }
 
     fn mark_all(&mut self) {
@@ -730,71 +593,6 @@ impl Browse {
         vec![Request::Copy(ids.join("\n")), Request::Notice(said, false)]
     }
 
-    fn hop(&self, action: Action, world: &World) -> Vec<Request> {
-        let Some((index, row)) = self.row_here() else { return Vec::new() };
-        let id = self.text_of(index, row, "id");
-        let account = self.text_of(index, row, "account");
-        let links = if self.listing.id == ListingId::Findings {
-            let resource = ResourceRef::new(self.text_of(index, row, "resource"), self.text_of(index, row, "type"));
-            detail::links_of_resource(&world.estate, &resource)
-        } else {
-            detail::links_of(&world.estate, self.listing.id, &id)
-        };
-        let (found, missing) = match action {
-            Action::HopAccount => {
-                let id = if self.listing.id == ListingId::Accounts { id } else { account };
-                let known = world.estate.account(&id).is_some();
-                (
-                    known.then(|| Link::to("account", ListingId::Accounts, exactly("id", &id))),
-                    "No account is known behind this row.",
-                )
-            }
-            Action::HopIdentity => {
-                (links.into_iter().find(|l| l.listing == ListingId::Principals), "No role or user is known behind this row.")
-            }
-            Action::HopFindings => {
-                let found = links.into_iter().find(|l| l.listing == ListingId::Findings);
-                (found, "This row has no findings list of its own.")
-            }
-            _ => (
-                links.into_iter().find(|l| !matches!(l.listing, ListingId::Findings | ListingId::Accounts)),
-                "The resource behind this row is not in what was collected.",
-            ),
-        };
-        match found {
-            Some(link) => vec![go(&link)],
-            None => vec![Request::Notice(missing.to_owned(), true)],
-        }
-    }
-
-    /// The exposures that what the row is about is on.
-    fn hop_exposures(&self, world: &World) -> Vec<Request> {
-        let Some((index, row)) = self.row_here() else { return Vec::new() };
-        let Some(picture) = &world.network else {
-            return vec![Request::Notice("The networks are still being worked out: try again in a moment.".into(), false)];
-        };
-        let id = match self.listing.id {
-            ListingId::Findings | ListingId::Exposures => self.text_of(index, row, "resource"),
-            _ => self.text_of(index, row, "id"),
-        };
-        let filter = match self.listing.id {
-            ListingId::Accounts if picture.exposures.iter().any(|e| exposures::account_of(picture, e) == id) => {
-                exactly("account", &id)
-            }
-            ListingId::Accounts => String::new(),
-            _ => {
-                // Load balancers go by ARN, all else by the id at its end.
-                let last = id.parse::<Arn>().map_or_else(|_| id.clone(), |arn| arn.name().to_owned());
-                let found = [id, last].into_iter().find(|id| exposures::is_exposed(picture, id));
-                found.map_or_else(String::new, |id| exactly("on", &id))
-            }
-        };
-        if filter.is_empty() {
-            return vec![Request::Notice("Nothing from outside reaches it, as far as is known.".into(), false)];
-        }
-        vec![Request::Go(Location { listing: ListingId::Exposures, filter, row: None })]
-    }
-
     fn export(&mut self, path: PathBuf, cx: &mut Context<'_>) -> Vec<Request> {
         let Some(answered) = &self.answered else { return Vec::new() };
         let rows = if self.marks.is_empty() { answered.rows.ids.to_vec() } else { self.marked(answered) };
@@ -826,14 +624,13 @@ impl Browse {
             return Vec::new();
         }
         let line = self.place.offset + usize::from(at.y - first);
-        if self.answered.as_ref().is_none_or(|a| line >= a.line_count()) {
-            return Vec::new();
-        }
-        if line == self.place.cursor {
+        if line == self.place.cursor && self.answered.as_ref().is_some_and(|a| line < a.line_count()) {
             return self.enter(cx);
         }
-        self.place.cursor = line;
-        self.skip_headings(true);
+        if let Some(answered) = self.answered.as_ref().filter(|a| line < a.line_count()) {
+            self.place.cursor = line;
+            answered.skip_headings(&mut self.place, true);
+        }
         Vec::new()
     }
 
@@ -856,9 +653,4 @@ impl Browse {
             self.sort = sort;
         }
     }
-}
-
-/// A link as a place to go.
-fn go(link: &Link) -> Request {
-    Request::Go(Location { listing: link.listing, filter: link.filter.clone(), row: None })
 }

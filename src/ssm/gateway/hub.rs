@@ -118,6 +118,8 @@ impl Hub {
                 }
             }
         };
+        // Nothing more is taken from the client, so that it can take what is said last.
+        drop(clients);
         self.end(output, agent_output).await;
     }
 
@@ -179,7 +181,8 @@ pub(super) async fn attach(mut socket: Socket, hub: mpsc::Sender<FromClient>, by
         let wait = bye.unwrap_or(now() + Duration::from_secs(3600));
         tokio::select! {
             message = socket.next() => match message {
-                Some(Ok(Message::Binary(bytes))) => if hub.send(FromClient::Frame(id, bytes)).await.is_err() { break },
+                // To a session that is over nothing is said; what it says last is still handed on.
+                Some(Ok(Message::Binary(bytes))) => drop(hub.send(FromClient::Frame(id, bytes)).await),
                 Some(Ok(Message::Close(_)) | Err(_)) | None => break,
                 Some(Ok(_)) => {}
             },

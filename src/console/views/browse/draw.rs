@@ -9,7 +9,8 @@ use crate::catalog::{self, ListingId, show};
 use crate::console::screen::Scroll;
 use crate::console::theme::Theme;
 use crate::console::views::Canvas;
-use crate::console::views::browse::{Answered, Browse, OutlineLine, Prompt};
+use crate::console::views::browse::rows::Answered;
+use crate::console::views::browse::{Browse, Prompt};
 use crate::console::widgets::scroller::wrap;
 use crate::console::widgets::table::{self, Column, Row};
 use crate::console::widgets::{clear, put, put_parts};
@@ -234,9 +235,9 @@ impl Browse {
             };
             Row::Cells(self.columns.iter().map(cell).collect())
         };
-        let row = |n: usize| match answered.lines.as_ref().and_then(|l| l.get(n)) {
-            Some(OutlineLine::Heading(title)) => Row::Outline(title.clone()),
-            _ => answered.row(n).map_or_else(|| Row::Cells(Vec::new()), cells),
+        let row = |n: usize| match answered.heading(n) {
+            Some(title) => Row::Outline(title.to_owned()),
+            None => answered.row(n).map_or_else(|| Row::Cells(Vec::new()), cells),
         };
         let marked = |n: usize| {
             !self.marks.is_empty() && answered.row(n).and_then(|r| answered.index.key(r)).is_some_and(|k| self.marks.contains(&k))

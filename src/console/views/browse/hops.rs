@@ -1,0 +1,106 @@
+//! From a row to what it is about: its machine, its account, its resource, its findings, its exposures.
+
+use crate::catalog::detail::{self, Link};
+use crate::catalog::{ListingId, exposures, machines};
+use crate::console::action::Action;
+use crate::console::views::browse::Browse;
+use crate::console::views::{Location, Request};
+use crate::listing::filter::exactly;
+use crate::model::arn::{Arn, ResourceRef};
+use crate::model::node::Machine;
+use crate::world::World;
+
+impl Browse {
+    /// The machine behind the row under the cursor.
+    pub fn machine(&self, world: &World) -> Result<Machine, String> {
+        let (index, row) = self.row_here().ok_or("There is no row here to open a session on.")?;
+        if self.listing.id == ListingId::Findings {
+            let resource = ResourceRef::new(self.text_of(index, row, "resource"), self.text_of(index, row, "type"));
+            return machines::of_resource(&world.estate, &resource);
+        }
+        machines::behind(&world.estate, self.listing.id, &self.text_of(index, row, "id"))
+    }
+
+    /// What a session on the machine behind the row is opened for, where the row is a finding: its key and title.
+    pub fn cause(&self) -> Option<(u64, String)> {
+        let (index, row) = self.row_here().filter(|_| self.listing.id == ListingId::Findings)?;
+        Some((index.key(row)?, self.text_of(index, row, "title")))
+    }
+
+    /// The account of the row under the cursor, by id.
+    pub fn account(&self) -> Option<String> {
+        let (index, row) = self.row_here()?;
+        let field = if self.listing.id == ListingId::Accounts { "id" } else { "account" };
+        Some(self.text_of(index, row, field)).filter(|id| !id.is_empty())
+    }
+
+    pub(super) fn hop(&self, action: Action, world: &World) -> Vec<Request> {
+        let Some((index, row)) = self.row_here() else { return Vec::new() };
+        let id = self.text_of(index, row, "id");
+        let account = self.text_of(index, row, "account");
+        let links = if self.listing.id == ListingId::Findings {
+            let resource = ResourceRef::new(self.text_of(index, row, "resource"), self.text_of(index, row, "type"));
+            detail::links_of_resource(&world.estate, &resource)
+        } else {
+            detail::links_of(&world.estate, self.listing.id, &id)
+        };
+        let (found, missing) = match action {
+            Action::HopAccount => {
+                let id = if self.listing.id == ListingId::Accounts { id } else { account };
+                let known = world.estate.account(&id).is_some();
+                (
+                    known.then(|| Link::to("account", ListingId::Accounts, exactly("id", &id))),
+                    "No account is known behind this row.",
+                )
+            }
+            Action::HopIdentity => {
+                (links.into_iter().find(|l| l.listing == ListingId::Principals), "No role or user is known behind this row.")
+            }
+            Action::HopFindings => {
+                let found = links.into_iter().find(|l| l.listing == ListingId::Findings);
+                (found, "This row has no findings list of its own.")
+            }
+            _ => (
+                links.into_iter().find(|l| !matches!(l.listing, ListingId::Findings | ListingId::Accounts)),
+                "The resource behind this row is not in what was collected.",
+            ),
+        };
+        match found {
+            Some(link) => vec![go(&link)],
+            None => vec![Request::Notice(missing.to_owned(), true)],
+        }
+    }
+
+    /// The exposures that what the row is about is on.
+    pub(super) fn hop_exposures(&self, world: &World) -> Vec<Request> {
+        let Some((index, row)) = self.row_here() else { return Vec::new() };
+        let Some(picture) = &world.network else {
+            return vec![Request::Notice("The networks are still being worked out: try again in a moment.".into(), false)];
+        };
+        let id = match self.listing.id {
+            ListingId::Findings | ListingId::Exposures => self.text_of(index, row, "resource"),
+            _ => self.text_of(index, row, "id"),
+        };
+        let filter = match self.listing.id {
+            ListingId::Accounts if picture.exposures.iter().any(|e| exposures::account_of(picture, e) == id) => {
+                exactly("account", &id)
+            }
+            ListingId::Accounts => String::new(),
+            _ => {
+                // Load balancers go by ARN, all else by the id at its end.
+                let last = id.parse::<Arn>().map_or_else(|_| id.clone(), |arn| arn.name().to_owned());
+                let found = [id, last].into_iter().find(|id| exposures::is_exposed(picture, id));
+                found.map_or_else(String::new, |id| exactly("on", &id))
+            }
+        };
+        if filter.is_empty() {
+            return vec![Request::Notice("Nothing from outside reaches it, as far as is known.".into(), false)];
+        }
+        vec![Request::Go(Location { listing: ListingId::Exposures, filter, row: None })]
+    }
+}
+
+/// A link as a place to go.
+pub(super) fn go(link: &Link) -> Request {
+    Request::Go(Location { listing: link.listing, filter: link.filter.clone(), row: None })
+}
