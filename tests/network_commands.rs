@@ -249,6 +249,34 @@ fn what_a_folder_lacks_is_named_and_the_rest_is_judged() {
     assert_eq!(answer("eni-1", "3306"), "no");
     assert_eq!(answer("eni-1", "22"), "unknown");
     assert_eq!(answer("eni-2", "443"), "unknown");
+    // Rules of listeners in a file of their own, and a VPN whose keys nobody wants.
+    let lb = "arn:aws:elasticloadbalancing:eu-west-1:111122223333:loadbalancer/app/front/0a";
+    let listener = lb.replace(":loadbalancer/", ":listener/") + "/1b";
+    put(
+        "describe-load-balancers.json",
+        json!({"LoadBalancers": [{"LoadBalancerArn": lb, "LoadBalancerName": "front", "Scheme": "internet-facing", "Type": "application",
+            "VpcId": "vpc-1", "SecurityGroups": ["sg-1"], "AvailabilityZones": [{"SubnetId": "subnet-1"}]}]}),
+    );
+    put(
+        "describe-listeners.json",
+        json!({"Listeners": [{"ListenerArn": listener, "LoadBalancerArn": lb, "Port": 443, "Protocol": "HTTPS",
+            "DefaultActions": [{"Type": "redirect"}]}]}),
+    );
+    put(
+        "describe-rules.json",
+        json!({"Rules": [{"RuleArn": listener.replace(":listener/", ":listener-rule/") + "/2c", "Priority": "1", "Conditions": [],
+            "Actions": [{"Type": "forward", "TargetGroupArn": "tg-lost"}]}]}),
+    );
+    put(
+        "describe-vpn-connections.json",
+        json!({"VpnConnections": [{"VpnConnectionId": "vpn-1", "CustomerGatewayId": "cgw-gone", "VpnGatewayId": "vgw-gone",
+            "CustomerGatewayConfiguration": "s3cret", "Options": {"TunnelOptions": [{"PreSharedKey": "s3cret"}]}}]}),
+    );
+    let ran = run(home.path(), &["net", "exposures", "--json", "--from", folder]);
+    for named in ["not all that its listeners pass on", "customer gateway cgw-gone", "virtual private gateway vgw-gone"] {
+        assert!(ran.err.contains(named), "{named} is not named:\n{}", ran.err);
+    }
+    assert!(ran.out.contains("front") && !ran.out.contains("s3cret") && !ran.err.contains("s3cret"));
     // A folder without networks says what it wants.
     file(home.path(), "empty/buckets.json", "{\"Buckets\": []}");
     let empty = home.path().join("empty");

@@ -1,6 +1,7 @@
 //! From an estate to the compiled network. Dangling and malformed parts are named as gaps and kept as unknown, never
 //! read as closed. No reachability is decided here.
 
+mod check;
 mod rules;
 mod transit;
 mod vpn;
@@ -847,6 +848,7 @@ impl Builder<'_> {
 
     fn finish(mut self) -> Net {
         self.associate();
+        self.check();
         // Subnets without an ACL of their own have the VPC's default one.
         let defaults: BTreeMap<&str, usize> =
             self.net.acls.iter().enumerate().filter(|(_, a)| a.is_default).map(|(i, a)| (a.vpc.as_str(), i)).collect();
