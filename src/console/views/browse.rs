@@ -163,7 +163,9 @@ impl Browse {
             ListingId::Findings => {
                 let keys: Vec<u64> = match self.marks.is_empty() {
                     true => index.key(row).into_iter().collect(),
-                    false => self.marked(answered).into_iter().filter_map(|row| index.key(row)).collect(),
+                    false => {
+                        answered.rows.ids.iter().filter_map(|row| index.key(*row)).filter(|k| self.marks.contains(k)).collect()
+                    }
                 };
                 let count = keys.len();
                 (On::Findings(keys.into()), count, self.text_of(index, row, "title"))
@@ -452,7 +454,8 @@ impl Browse {
     fn mark_all(&mut self) {
         let Some(answered) = &self.answered else { return };
         if self.marks.is_empty() {
-            self.marks = answered.rows.ids.iter().filter_map(|row| answered.index.key(*row)).collect();
+            self.marks.reserve(answered.rows.ids.len());
+            self.marks.extend(answered.rows.ids.iter().filter_map(|row| answered.index.key(*row)));
         } else {
             self.marks.clear();
         }

@@ -167,7 +167,7 @@ struct Painter<'a, 'b> {
 impl Painter<'_, '_> {
     fn empty(&mut self, area: Rect, loading: bool) {
         let words = if loading {
-            "Nothing has arrived yet. The findings come in by severity: the worst are here first."
+            "Findings are being read, the worst first: those kept from last time, then AWS's."
         } else {
             "No findings. Security Hub may be off or not readable: press ! for what was refused, or bring a scan in with \
              `bartizan import FILE`. Without AWS, `bartizan demo` shows an embedded organisation."
