@@ -138,6 +138,12 @@ pub(super) fn connection(region: &RegionEstate, id: &str, estate: &Estate, now: 
 }
 
 pub(super) fn endpoint(region: &RegionEstate, o: &Endpoint, estate: &Estate, now: Timestamp) -> Detail {
+    // A gateway endpoint is in the routes; names lead where they always do.
+    let own_name = match (o.vpc_endpoint_type.as_str(), o.private_dns_enabled) {
+        ("Interface", true) => "yes",
+        ("Interface", false) => "no",
+        _ => "",
+    };
     let mut w = Writer::new(format!("endpoint {}", named(&o.vpc_endpoint_id, o.tags.get("Name"))), now);
     let [account, place] = w.place(estate, region);
     w.facts(
@@ -149,7 +155,7 @@ pub(super) fn endpoint(region: &RegionEstate, o: &Endpoint, estate: &Estate, now
             ("service name", o.service_name.clone()),
             ("kind", o.vpc_endpoint_type.clone()),
             ("state", o.state.clone()),
-            ("the service's own name leads to it", if o.private_dns_enabled { "yes" } else { "no" }.to_owned()),
+            ("the service's own name leads to it", own_name.to_owned()),
             ("VPC", o.vpc_id.clone()),
             ("subnets", o.subnet_ids.join(", ")),
             ("route tables", o.route_table_ids.join(", ")),
