@@ -64,7 +64,7 @@ fn what_a_load_balancer_passes_on_is_told_where_the_way_itself_is_closed() {
     let home = tempfile::tempdir().unwrap();
     let rows = json_of(
         home.path(),
-        &["list", "exposures", "--from", "demo", "-o", "json", "-f", "via:payments-front", "-c", "on,via,name"],
+        &["list", "exposures", "--from", "demo", "-o", "json", "-f", "via:payments-front name:payments-api", "-c", "on,via,name"],
     );
     let row = &rows.as_array().unwrap()[0];
     let machine =

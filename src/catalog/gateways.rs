@@ -182,7 +182,7 @@ impl Subject for Gateways {
 /// What joins two networks.
 pub struct Connection<'a> {
     pub id: &'a str,
-    /// `peering`, `transit gateway VPC`, `transit gateway VPN`, …, `VPN`.
+    /// `peering`, `transit VPC`, `transit vpn`, …, `VPN`.
     pub kind: String,
     pub one: String,
     pub other: String,
@@ -228,7 +228,7 @@ pub fn connections(region: &RegionEstate) -> Vec<Connection<'_>> {
         let own = a.association.as_ref().map(|x| x.transit_gateway_route_table_id.as_str());
         all.push(Connection {
             id: &a.transit_gateway_attachment_id,
-            kind: format!("transit gateway, {}", if a.resource_type == "vpc" { "VPC" } else { a.resource_type.as_str() }),
+            kind: format!("transit {}", if a.resource_type == "vpc" { "VPC" } else { a.resource_type.as_str() }),
             one: a.resource_id.clone(),
             other: a.transit_gateway_id.clone(),
             state: &a.state,
@@ -277,11 +277,11 @@ impl Subject for Connections {
     fn specs<'a>() -> Vec<Spec<Self::Row<'a>>> {
         let spec = spec::<Row<'a, Connection<'a>>>;
         let mut specs = vec![
-            spec("id", "CONNECTION", Kind::Text, 27, "The id of the peering, attachment or VPN connection", |r| {
+            spec("id", "CONNECTION", Kind::Text, 14, "The id of the peering, attachment or VPN connection", |r| {
                 Value::text(r.item.id)
             }),
             spec("name", "NAME", Kind::Text, 14, "Its Name tag", |r| Value::text(name(r.item.tags))).grow(),
-            spec("kind", "KIND", Kind::Keyword, 20, "peering, transit gateway and what is attached, VPN", |r| {
+            spec("kind", "KIND", Kind::Keyword, 11, "peering, transit gateway and what is attached, VPN", |r| {
                 Value::text(&*r.item.kind)
             }),
             spec("from", "BETWEEN", Kind::Text, 21, "One end", |r| Value::text(&*r.item.one)),
