@@ -254,6 +254,7 @@ fn decided() {
         let mut keys = pty.master.take_writer().unwrap();
         let begun = Instant::now();
         let mut child = pty.slave.spawn_command(command).unwrap();
+        drop(pty.slave);
         let mut screen = vt100::Parser::new(60.try_into().unwrap(), 160.try_into().unwrap(), 0);
         let mut buffer = [0; 65_536];
         let mut until = |words: &str| {

@@ -1,5 +1,6 @@
 //! Private sessions against the loopback gateway: echo, forwards, ready for the first key, the end. A plain program; it prints
-//! what was measured, the figure of the existing client on a loopback of its own, and ours.
+//! what was measured, the figures of the existing client and of a plain reference client on a loopback with the public agent's own
+//! session code, and ours.
 //!
 //! The gateway speaks real WebSockets and real frames, runs the local shell on a real pseudo-terminal and dials real TCP. "As an
 //! agent" gives each message of 1 KiB the 1.4 ms that the public agent needs for it (it sleeps 1 ms after each). Run with
@@ -10,7 +11,7 @@ use std::time::{Duration, Instant};
 
 use bartizan::ssm::forward::{Forward, ForwardOptions};
 use bartizan::ssm::frame::Size;
-use bartizan::ssm::gateway::{Gateway, GatewayOptions};
+use bartizan::ssm::gateway::{Faults, Gateway, GatewayOptions};
 use bartizan::ssm::handshake::SessionType;
 use bartizan::ssm::service::StartRequest;
 use bartizan::ssm::session::{Event, Session, SessionOptions};
@@ -19,11 +20,15 @@ use bytes::Bytes;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 
-fn row(what: &str, theirs: &str, ours: &str) {
-    println!("{what:<58} {theirs:>12}  {ours}");
+/// The figures of the existing client and of the reference client; a dash where none was measured.
+type Peers = (&'static str, &'static str);
+const NONE: Peers = ("-", "-");
+
+fn row(what: &str, (existing, reference): Peers, ours: &str) {
+    println!("{what:<52} {existing:>16} {reference:>16}  {ours}");
 }
 
-fn times(what: &str, theirs: &str, mut all: Vec<Duration>) {
+fn times(what: &str, theirs: Peers, mut all: Vec<Duration>) {
     all.sort_unstable();
     let ms = |d: Duration| d.as_secs_f64() * 1e3;
     let p95 = all[(all.len() * 95 / 100).min(all.len() - 1)];
@@ -41,6 +46,22 @@ async fn open(gateway: &Gateway, request: StartRequest, session_type: SessionTyp
 
 async fn ready(session: &mut Session) {
     while !matches!(session.events.next().await.unwrap(), Event::Ready(_)) {}
+}
+
+/// A server that sends back what it gets.
+async fn echo() -> u16 {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let port = listener.local_addr().unwrap().port();
+    tokio::spawn(async move {
+        while let Ok((mut tcp, _)) = listener.accept().await {
+            tcp.set_nodelay(true).unwrap();
+            tokio::spawn(async move {
+                let (mut read, mut write) = tcp.split();
+                let _ = tokio::io::copy(&mut read, &mut write).await;
+            });
+        }
+    });
+    port
 }
 
 /// A server that takes everything, or gives for ever.
@@ -74,8 +95,7 @@ async fn forward(gateway: &Gateway, port: u16, lanes: usize) -> Forward {
     Forward::open(gateway.service(), &request, &options, &ForwardOptions { lanes, ..ForwardOptions::default() }).await.unwrap()
 }
 
-async fn upload(gateway: &Gateway, what: &str, theirs: &str) {
-    let size = 64 << 20;
+async fn upload(gateway: &Gateway, size: usize, what: &str, theirs: Peers) {
     let forward = forward(gateway, server(false).await, 1).await;
     let mut tcp = TcpStream::connect(&forward.local).await.unwrap();
     let mut data = vec![b'x'; size];
@@ -86,7 +106,7 @@ async fn upload(gateway: &Gateway, what: &str, theirs: &str) {
     row(what, theirs, &format!("{:.1} MiB/s", (size >> 20) as f64 / begun.elapsed().as_secs_f64()));
 }
 
-async fn download(gateway: &Gateway, lanes: usize, lasts: Duration, what: &str, theirs: &str) {
+async fn download(gateway: &Gateway, lanes: usize, lasts: Duration, what: &str, theirs: Peers) {
     let forward = forward(gateway, server(true).await, lanes).await;
     let mut all = tokio::task::JoinSet::new();
     for _ in 0..lanes {
@@ -119,23 +139,23 @@ fn terminal() {
         terminal.feed(block.as_bytes());
     }
     let rate = (64 * block.len()) as f64 / f64::from(1 << 20) / begun.elapsed().as_secs_f64();
-    row("terminal: output to cells, 200x50", "-", &format!("{rate:.0} MiB/s"));
+    row("terminal: output to cells, 200x50", NONE, &format!("{rate:.0} MiB/s"));
     let begun = Instant::now();
     assert!(terminal.search("not there", None, true).is_none());
     let lines = terminal.above();
-    row(&format!("terminal: search {lines} lines"), "-", &format!("{:.1} ms", begun.elapsed().as_secs_f64() * 1e3));
+    row(&format!("terminal: search {lines} lines"), NONE, &format!("{:.1} ms", begun.elapsed().as_secs_f64() * 1e3));
     let begun = Instant::now();
     let mut cells = 0;
     for _ in 0..100 {
         terminal.draw(|_, _, _| cells += 1);
     }
     let each = begun.elapsed().as_secs_f64() * 1e3 / 100.0;
-    row(&format!("terminal: draw {} cells", cells / 100), "-", &format!("{each:.2} ms"));
+    row(&format!("terminal: draw {} cells", cells / 100), NONE, &format!("{each:.2} ms"));
 }
 
 #[tokio::main(flavor = "multi_thread", worker_threads = 2)]
 async fn main() {
-    row("what", "existing", "ours");
+    row("what", ("existing", "reference"), "ours");
     terminal();
     let gateway = Gateway::listen(GatewayOptions::default()).await.unwrap();
     let as_agent = GatewayOptions { pace: Duration::from_micros(1400), ..GatewayOptions::default() };
@@ -154,7 +174,7 @@ async fn main() {
             }
             tokio::time::sleep(Duration::from_millis(3)).await;
         }
-        times(what, "0.73 ms", all);
+        times(what, ("0.73 ms", "-"), all);
     }
 
     let mut first_key = Vec::new();
@@ -177,13 +197,33 @@ async fn main() {
         ready(&mut session).await;
         silent.push(begun.elapsed());
     }
-    times("ready for the first key, shell that prompts", "1000 ms", first_key);
-    times("ready for the first key, silent command", "never", silent);
-    times("`exit` to closed", "2100 ms", ends);
+    times("ready for the first key, shell that prompts", ("1000 ms", "270 ms"), first_key);
+    times("ready for the first key, silent command", ("never", "540 ms"), silent);
+    times("`exit` to closed", ("2100 ms", "6 ms"), ends);
 
-    upload(&gateway, "upload, 64 MiB", "0.55 MiB/s").await;
-    download(&paced, 1, Duration::from_secs(5), "download, 1 lane, as an agent", "0.61 MiB/s").await;
-    download(&paced, 4, Duration::from_secs(5), "download, 4 lanes, as an agent", "-").await;
-    download(&gateway, 1, Duration::from_secs(5), "download, 1 lane, as fast as it goes", "-").await;
-    download(&gateway, 4, Duration::from_secs(5), "download, 4 lanes, as fast as it goes", "-").await;
+    for (gateway, what) in [(&gateway, "1 byte there and back, forward"), (&paced, "1 byte there and back, forward, as an agent")]
+    {
+        let forward = forward(gateway, echo().await, 1).await;
+        let mut tcp = TcpStream::connect(&forward.local).await.unwrap();
+        tcp.set_nodelay(true).unwrap();
+        let mut all = Vec::new();
+        for _ in 0..1000 {
+            let begun = Instant::now();
+            tcp.write_all(b"x").await.unwrap();
+            tcp.read_u8().await.unwrap();
+            all.push(begun.elapsed());
+            tokio::time::sleep(Duration::from_millis(3)).await;
+        }
+        times(what, ("0.65 ms", "1.1 ms"), all);
+    }
+
+    let lasts = Duration::from_secs(5);
+    upload(&gateway, 64 << 20, "upload, 64 MiB", ("0.55 MiB/s", "10.8 MiB/s")).await;
+    let far = Gateway::listen(GatewayOptions::default()).await.unwrap();
+    far.set_faults(Faults { delay: Duration::from_millis(40), ..Faults::default() });
+    upload(&far, 64 << 20, "upload, 64 MiB, 80 ms there and back", ("-", "9.1 MiB/s")).await;
+    download(&paced, 1, lasts, "download, 1 lane, as an agent", ("0.61 MiB/s", "0.62-0.71 MiB/s")).await;
+    download(&paced, 4, lasts, "download, 4 lanes, as an agent", ("0.61 MiB/s", "2.43 MiB/s")).await;
+    download(&gateway, 1, lasts, "download, 1 lane, as fast as it goes", NONE).await;
+    download(&gateway, 4, lasts, "download, 4 lanes, as fast as it goes", NONE).await;
 }

@@ -11,6 +11,7 @@ use crate::model::coverage::Outcome;
 use crate::model::estate::Estate;
 use crate::network::picture::Picture;
 use crate::triage::policy::Policy;
+use crate::triage::sessions::History;
 
 /// Where the data comes from.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -50,6 +51,8 @@ pub struct World {
     indexes: Vec<Index>,
     /// What the network engine says; none until it has.
     pub network: Option<Arc<Picture>>,
+    /// What the ledger says of sessions.
+    pub history: Arc<History>,
     /// The operating model: teams and their roles.
     pub policy: Arc<Policy>,
     pub loading: Loading,
@@ -70,6 +73,7 @@ impl World {
             findings: Index::new(Arc::clone(&ListingId::Findings.get().schema)),
             board: Arc::default(),
             decisions: Index::new(Arc::clone(&ListingId::Decisions.get().schema)),
+            history: Arc::default(),
             standings: Arc::default(),
             network: None,
             now: Timestamp::UNIX_EPOCH,
@@ -80,6 +84,7 @@ impl World {
             estate: Arc::default(),
             indexes,
             network: None,
+            history: Arc::default(),
             policy: Arc::default(),
             loading: Loading::Partial,
             progress: None,
@@ -95,15 +100,24 @@ impl World {
         self.indexes = threads::spread(cores, ListingId::ALL.to_vec(), |id| id.get().index(facts));
         self.estate = Arc::clone(&facts.estate);
         self.network.clone_from(&facts.network);
+        self.history = Arc::clone(&facts.history);
         self.data_of = facts.estate.collected;
         self.version += 1;
     }
 
     /// Takes new findings and decisions, and makes the rows that count them.
     pub fn recount(&mut self, facts: &Facts) {
-        for listing in [ListingId::Findings, ListingId::Queues, ListingId::Decisions, ListingId::Accounts] {
+        for listing in [
+            ListingId::Findings,
+            ListingId::Queues,
+            ListingId::Decisions,
+            ListingId::Accounts,
+            ListingId::Nodes,
+            ListingId::Sessions,
+        ] {
             self.indexes[listing as usize] = listing.get().index(facts);
         }
+        self.history = Arc::clone(&facts.history);
         self.data_of = facts.estate.collected;
         self.version += 1;
     }
@@ -111,7 +125,7 @@ impl World {
     /// Takes the network engine's new picture, and makes the rows it brings.
     pub fn repaint(&mut self, facts: &Facts) {
         self.network.clone_from(&facts.network);
-        for listing in [ListingId::Exposures, ListingId::WaysOut, ListingId::Instances] {
+        for listing in [ListingId::Exposures, ListingId::WaysOut, ListingId::Instances, ListingId::Nodes] {
             self.indexes[listing as usize] = listing.get().index(facts);
         }
         self.version += 1;

@@ -22,6 +22,7 @@ use bartizan::message::session::{Ask, LiveId, State};
 use bartizan::message::{Effect, Outcome, Question};
 use bartizan::model::account::Environment;
 use bartizan::model::finding::{Finding, FindingKey, Severity};
+use bartizan::terminal::Steer;
 use bartizan::text;
 use bartizan::work::perform::perform;
 use bartizan::work::store::Origin;
@@ -63,6 +64,14 @@ fn place(driver: &mut Driver) -> usize {
 
 /// The keys that lead to an answer.
 const ANSWER: &[&str] = &["Q", "'who can become administrator", "enter"];
+
+/// The keys that lead to a recording.
+const PLAYED: &[&str] = &["7", "tab", "tab", "p"];
+
+/// Whether the player was last asked for this.
+fn steered(driver: &mut Driver, wanted: Steer) -> bool {
+    matches!(driver.asked().last(), Some(Ask::Steer(_, steer)) if *steer == wanted)
+}
 
 /// Whether a key did what it should.
 type Holds = fn(&mut Driver, &Before) -> bool;
@@ -164,6 +173,21 @@ fn proof(name: &str) -> (&'static [&'static str], Holds) {
         "session" => (&["7"], |d, _| d.shows("Session on")),
         "forward" => (&["7"], |d, _| d.shows("Forward through")),
         "forwards" => (&["2"], |d, _| d.shows("Open here  1 session")),
+        "play" => (&["7", "tab", "tab"], |d, _| {
+            matches!(d.asked().last(), Some(Ask::Play(_, id)) if id == "jo.tanaka-0recorded") && d.shows("Reading the recording")
+        }),
+        "pause" => (PLAYED, |d, _| steered(d, Steer::Pause)),
+        "seek-back" => (PLAYED, |d, _| steered(d, Steer::By(-5))),
+        "seek-on" => (PLAYED, |d, _| steered(d, Steer::By(5))),
+        "minute-back" => (PLAYED, |d, _| steered(d, Steer::By(-60))),
+        "minute-on" => (PLAYED, |d, _| steered(d, Steer::By(60))),
+        "replay-start" => (PLAYED, |d, _| steered(d, Steer::Start)),
+        "replay-end" => (PLAYED, |d, _| steered(d, Steer::End)),
+        "faster" => (PLAYED, |d, _| steered(d, Steer::Faster)),
+        "slower" => (PLAYED, |d, _| steered(d, Steer::Slower)),
+        "leave-replay" => {
+            (PLAYED, |d, _| matches!(d.asked().last(), Some(Ask::End(_))) && d.title().contains("Sessions  ") && !d.quit)
+        }
         "attach" => (&["F"], |d, _| d.foot().contains("~d detach")),
         "end" => (&["F"], |d, _| matches!(d.asked().as_slice(), [Ask::End(LiveId(901))])),
         "restart" => (&["F", "j"], |d, _| matches!(d.asked().as_slice(), [Ask::Restart(LiveId(902))])),
@@ -195,6 +219,9 @@ fn every_key_of_every_action_does_what_its_row_says() {
             if row.scope == Scope::Live || row.name == "forwards" {
                 driver.session(901, Environment::NonProduction, "$ ");
                 driver.forward(902, State::Ended { why: "Stopped here.".into(), bad: false });
+            }
+            if matches!(row.scope, Scope::Record | Scope::Replay) {
+                driver.recorded();
             }
             driver.keys(keys);
             let id = id_here(&mut driver);

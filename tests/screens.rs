@@ -12,7 +12,7 @@ use std::path::Path;
 
 use bartizan::console::theme::{ASCII, BUILT_IN, Depth};
 use bartizan::console::views::{Declared, VIEWS};
-use bartizan::message::session::State;
+use bartizan::message::session::{Ask, LiveId, State};
 use bartizan::model::account::Environment;
 use bartizan::model::estate::Estate;
 use bartizan::model::finding::Finding;
@@ -383,6 +383,17 @@ fn sessions_and_forwards() {
         album.screen("session-split", &driver);
         driver.paste("systemctl stop payments\nsystemctl start payments\n");
         album.screen("session-paste", &driver);
+        let mut driver = Driver::new(Scene::demo(), size, Begin::default());
+        driver.recorded();
+        driver.keys(&["7", "tab", "tab"]);
+        album.screen("sessions-recorded", &driver);
+        driver.press("enter");
+        album.screen("session-recorded-open", &driver);
+        driver.keys(&["p"]);
+        let asked = driver.asked();
+        let Some(Ask::Play(LiveId(id), _)) = asked.last() else { panic!("{asked:?}") };
+        driver.replay(*id, output);
+        album.screen("session-replay", &driver);
     }
     album.end("sessions");
 }
@@ -405,6 +416,7 @@ fn no_snapshot_is_left_over() {
             ["session-opener", "forward-opener", "sessions-here", "leaving", "session-pane", "session-reconnecting"]
                 .map(|name| at(name, size)),
         );
+        wanted.extend(["sessions-recorded", "session-recorded-open", "session-replay"].map(|name| at(name, size)));
         wanted.extend(["session-escapes", "session-split", "session-paste"].map(|name| at(name, size)));
         wanted.extend(
             ["wide", "read-only-loading", "decided", "decided-open", "decide-review", "queues-decided", "handover"]

@@ -6,16 +6,21 @@ mod driver;
 
 use std::sync::Arc;
 
-use bartizan::catalog::machines;
+use bartizan::catalog::{Facts, ListingId, machines, row_key};
+use bartizan::listing::filter;
+use bartizan::listing::index::Index;
+use bartizan::listing::query::{Cancel, count};
+use bartizan::listing::segment::Cell;
 use bartizan::message::session::{Ask, Forwarding, Live, LiveForward, LiveId, Screen, State};
 use bartizan::model::account::Environment;
 use bartizan::model::estate::Estate;
-use bartizan::model::guard::{self, Act, Guardrail, Guardrails};
+use bartizan::model::guard::{self, Act, Guardrail, Guardrails, Said};
 use bartizan::model::node::Machine;
+use bartizan::terminal::{Stand, Steer};
 use bartizan::text::is_hostile;
 use bartizan::triage::policy::Policy;
 use bartizan::world::World;
-use crossterm::event::MouseEventKind;
+use crossterm::event::{MouseButton, MouseEventKind};
 use driver::{Begin, Driver, Scene};
 
 const SIZE: (u16, u16) = (120, 36);
@@ -232,6 +237,155 @@ fn reading_back_searches_selects_and_copies() {
 }
 
 #[test]
+fn the_mouse_selects_copies_and_scrolls() {
+    let lines: String = (0..200).map(|n| format!("line {n} of the log\r\n")).collect();
+    let (mut driver, screen) = attached(Environment::NonProduction, &lines);
+    typed(&mut driver);
+    let find = |driver: &Driver, words: &str| (0..36u16).find(|y| driver.line(*y).starts_with(words)).unwrap();
+    let (top, left) = (find(&driver, "line 180"), 5);
+    driver.click(left, top);
+    assert!(driver.copies.is_empty());
+    let plain = driver.styles();
+    driver.mouse(MouseEventKind::Drag(MouseButton::Left), 7, top + 1);
+    assert_ne!(driver.styles(), plain, "what is selected shows");
+    driver.mouse(MouseEventKind::Up(MouseButton::Left), 7, top + 1);
+    assert_eq!(driver.copies, ["180 of the log\nline 181"]);
+    assert!(driver.foot().contains("Copied: 2 lines"), "{}", driver.foot());
+    // Upwards is the same as downwards; a click alone copies nothing and takes the selection away.
+    driver.click(7, top + 1);
+    driver.mouse(MouseEventKind::Drag(MouseButton::Left), left, top);
+    driver.mouse(MouseEventKind::Up(MouseButton::Left), left, top);
+    assert_eq!(driver.copies.len(), 2);
+    assert_eq!(driver.copies[0], driver.copies[1]);
+    driver.click(0, 10);
+    driver.mouse(MouseEventKind::Up(MouseButton::Left), 0, 10);
+    assert_eq!(driver.copies.len(), 2);
+    assert_eq!(driver.styles(), plain);
+    // Beyond the upper edge it scrolls, and what is above belongs to it.
+    driver.click(0, 4);
+    for _ in 0..40 {
+        driver.mouse(MouseEventKind::Drag(MouseButton::Left), 0, 1);
+    }
+    driver.mouse(MouseEventKind::Up(MouseButton::Left), 0, 1);
+    let copied = driver.copies.pop().unwrap();
+    assert!(copied.lines().count() > 40 && copied.contains("line 140 of the log"), "{copied}");
+    driver.press("x");
+    assert_eq!(typed(&mut driver), "x");
+    assert!(driver.shows("line 199"), "a key goes back to the end");
+    // The wheel reads back; in a program that has the whole screen it is the arrow keys.
+    driver.mouse(MouseEventKind::ScrollUp, 10, 10);
+    assert!(driver.shows("lines back"), "{}", driver.screen());
+    for _ in 0..3 {
+        driver.mouse(MouseEventKind::ScrollDown, 10, 10);
+    }
+    assert!(!driver.shows("lines back"), "{}", driver.screen());
+    assert_eq!(typed(&mut driver), "");
+    screen.with(|t| t.feed(b"\x1b[?1049hfull"));
+    driver.mouse(MouseEventKind::ScrollUp, 10, 10);
+    driver.mouse(MouseEventKind::ScrollDown, 10, 10);
+    assert_eq!(typed(&mut driver), "\u{1b}[A".repeat(3) + &"\u{1b}[B".repeat(3));
+    // What is on the node's side of the split is not the other's.
+    driver.mouse(MouseEventKind::Drag(MouseButton::Left), 10, 10);
+    driver.mouse(MouseEventKind::Up(MouseButton::Left), 10, 10);
+    assert!(driver.copies.len() == 2, "a drag that began nowhere");
+}
+
+#[test]
+fn nodes_tell_what_gets_to_them_and_what_is_wrong_with_them() {
+    let mut driver = Driver::new(Scene::demo(), (200, 40), Begin::default());
+    driver.press("7");
+    let head = driver.line(4);
+    for column in ["EXPOSURE", "FINDINGS", "SUBNET", "AGENT", "PLATFORM"] {
+        assert!(head.contains(column), "{head}");
+    }
+    let rows = |driver: &Driver, filter: &str| {
+        let world = &driver.scene.world;
+        let schema = &ListingId::Nodes.get().schema;
+        let filter = filter::parse(filter, schema, driver::now().as_second()).unwrap();
+        count(world.index(ListingId::Nodes), &filter, driver::now().as_second(), &Cancel::new()).unwrap()
+    };
+    let all = driver.scene.world.index(ListingId::Nodes).rows();
+    let (unknown, none, some) =
+        (rows(&driver, "exposure:unknown"), rows(&driver, "exposure:none"), rows(&driver, "exposure>=low"));
+    assert_eq!(unknown + none + some + rows(&driver, "exposure:informational"), all);
+    assert!(unknown == 5 && none > 0 && some > 0, "hybrid machines are in no network: {unknown} {none} {some}");
+    // Every count is the one that the findings show.
+    driver.keys(&["/", "'findings>0 exposure>=low", "enter", "S", "'findings", "enter", "=", "g"]);
+    let world = Arc::clone(&driver.scene.world);
+    let index = world.index(ListingId::Nodes);
+    let field = |name: &str| ListingId::Nodes.get().schema.field(name).unwrap();
+    let id = driver.cursor_line().split_whitespace().nth(1).unwrap().to_owned();
+    let row = index.find(row_key(&id)).unwrap();
+    let Cell::Number(shown) = index.cell(row, field("findings")) else { panic!("no count") };
+    let findings = ListingId::Findings.get();
+    let filter = filter::parse(&format!("open:yes resource:{id}"), &findings.schema, driver::now().as_second()).unwrap();
+    let counted = count(world.index(ListingId::Findings), &filter, driver::now().as_second(), &Cancel::new()).unwrap();
+    assert_eq!(shown, i64::try_from(counted).unwrap(), "{}", driver.screen());
+    driver.press("e");
+    assert!(driver.app.view_name() == "network" && driver.title().contains("Exposures"), "{}", driver.screen());
+    // Before the engine has said anything, nothing is claimed.
+    let mut driver = Driver::new(Scene::demo(), (200, 40), Begin::default());
+    driver.world(|world| {
+        let mut bare = World::empty(world.origin.clone());
+        let facts = Facts {
+            estate: Arc::clone(&world.estate),
+            findings: Index::new(Arc::clone(&ListingId::Findings.get().schema)),
+            board: Arc::default(),
+            decisions: Index::new(Arc::clone(&ListingId::Decisions.get().schema)),
+            history: Arc::default(),
+            standings: Arc::default(),
+            network: None,
+            now: driver::now(),
+        };
+        bare.rebuild(&facts);
+        bare.version += world.version;
+        *world = bare;
+    });
+    driver.press("7");
+    assert!(driver.cursor_line().matches("unknown").count() >= 2, "{}", driver.cursor_line());
+}
+
+#[test]
+fn aws_s_history_and_ours_are_one_list_and_recordings_play_from_it() {
+    let mut driver = Driver::new(Scene::demo(), (200, 40), Begin::default());
+    let before = driver.scene.world.index(ListingId::Sessions).rows();
+    let id = driver.recorded();
+    driver.keys(&["7", "tab", "tab"]);
+    assert_eq!(driver.scene.world.index(ListingId::Sessions).rows(), before + 1);
+    let newest = driver.cursor_line();
+    for word in ["Ended", "jo.tanaka", "intact", "INC-2041", "shell", "95", "124,245", "ended", "ledger"] {
+        assert!(newest.contains(word), "{word}: {newest}");
+    }
+    driver.press("enter");
+    assert!(driver.shows("its digest is the one that the ledger knows") && driver.shows("desk-7"), "{}", driver.screen());
+    driver.keys(&["esc", "o"]);
+    assert!(driver.shows("Session on"), "on the node of a session that AWS does not know: {}", driver.screen());
+    driver.keys(&["esc", "p"]);
+    let asked = driver.asked();
+    let [Ask::Play(play, of)] = asked.as_slice() else { panic!("{asked:?}") };
+    assert_eq!(of, id);
+    let reel = driver.replay(play.0, "\u{1b}]0;t\u{7}\u{1b}[32mplayed\u{1b}[0m\u{202e}");
+    assert!(driver.shows("played") && driver.shows("1:12") && driver.shows("12:34") && driver.shows("×2"), "{}", driver.screen());
+    assert!(driver.shows("its digest is the ledger's") && driver.shows("reconnected"), "{}", driver.screen());
+    assert!(driver.screen().chars().filter(|c| *c != '\n').all(|c| !is_hostile(c)));
+    driver.mouse(MouseEventKind::ScrollUp, 5, 5);
+    assert!(matches!(driver.asked().as_slice(), [Ask::Steer(_, Steer::By(-5))]));
+    for size in [(60, 16), (1, 1), (500, 200), (200, 40)] {
+        driver.resize(size.0, size.1);
+    }
+    reel.put(Stand { over: true, ..reel.stand() });
+    driver.draw();
+    assert!(driver.shows("the end"), "{}", driver.screen());
+    driver.press("q");
+    assert!(!driver.quit && driver.cursor_line() == newest, "{}", driver.screen());
+    assert!(matches!(driver.asked().as_slice(), [Ask::End(_)]));
+    // One that AWS alone knows was not recorded here.
+    driver.keys(&["/", "'source=AWS", "enter", "p"]);
+    assert!(driver.foot().contains("was not recorded"), "{}", driver.foot());
+    assert!(driver.asked().is_empty());
+}
+
+#[test]
 fn a_paste_of_several_lines_into_production_is_asked_about() {
     let (mut driver, screen) = attached(Environment::Production, "$ ");
     driver.paste("one line");
@@ -351,7 +505,7 @@ fn hostile_output_never_reaches_the_screen_raw() {
 #[test]
 fn saved_forwards_stand_in_the_palette() {
     let machine = machine(&Scene::demo().world.estate, Environment::NonProduction);
-    let wanted = Forwarding { machine, reason: "r".into(), host: None, port: 80, local: 0, lanes: 1 };
+    let wanted = Forwarding { machine, reason: "r".into(), host: None, port: 80, local: 0, lanes: 1, said: Said::Nothing };
     assert_eq!(wanted.destination(), "80");
     let saved = bartizan::message::session::Saved {
         name: "web".into(),

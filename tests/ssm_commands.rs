@@ -3,92 +3,21 @@
 #![cfg(unix)]
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "tests")]
 
+#[path = "ssm_support/place.rs"]
+mod place;
 mod support;
 
 use std::fs;
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::net::{TcpListener, TcpStream};
-use std::path::PathBuf;
-use std::process::{Child, Command, Output, Stdio};
-use std::sync::mpsc::{Receiver, channel};
-use std::time::{Duration, Instant};
+use std::process::{Command, Stdio};
+use std::time::Duration;
 
-use bartizan::ssm::gateway::GatewayOptions;
-use portable_pty::{CommandBuilder, MasterPty, PtySize, native_pty_system};
+use bartizan::ssm::gateway::{Faults, GatewayOptions};
+use place::{ACCOUNT, PATIENCE, Place, Running, Screen, cells, echo_server};
+use portable_pty::PtySize;
 use serde_json::{Value, json};
-use support::{Cloud, Fault, Rule};
-use tempfile::TempDir;
-
-const REGION: &str = "eu-west-1";
-/// The one account of these clouds; nobody classified it, and its name is its id.
-const ACCOUNT: &str = "123456789012";
-const PATIENCE: Duration = Duration::from_secs(60);
-
-/// A cloud with three nodes, and a home for the program.
-struct Place {
-    cloud: Cloud,
-    home: TempDir,
-}
-
-impl Place {
-    fn new(options: GatewayOptions) -> Self {
-        let cloud = Cloud::with(support::Options { managed_policies: false });
-        cloud.nodes(|nodes| {
-            let node = |id: &str, name: &str, ping: &str| {
-                json!({"InstanceId": id, "PingStatus": ping, "ComputerName": name, "PlatformType": "Linux",
-                       "IPAddress": "10.0.0.7", "LastPingDateTime": 1_773_450_000.0, "AgentVersion": "3.3.987.0"})
-            };
-            nodes.add_node(ACCOUNT, REGION, node("i-0aaaaaaaaaaaaaaaa", "web", "Online"), &[]);
-            nodes.add_node(ACCOUNT, REGION, node("i-0bbbbbbbbbbbbbbbb", "twin", "Online"), &[]);
-            nodes.add_node(ACCOUNT, REGION, node("i-0cccccccccccccccc", "twin", "ConnectionLost"), &[]);
-        });
-        let home = tempfile::tempdir().unwrap();
-        cloud.open_sessions(GatewayOptions { directory: Some(home.path().to_owned()), ..options });
-        Self { cloud, home }
-    }
-
-    fn environment(&self) -> Vec<(String, String)> {
-        let mut all: Vec<(String, String)> = self.cloud.environment(REGION).into_iter().map(|(k, v)| (k.to_owned(), v)).collect();
-        all.push(("HOME".into(), self.home.path().display().to_string()));
-        all.push(("LANG".into(), "C.UTF-8".into()));
-        all.push(("PATH".into(), std::env::var("PATH").unwrap_or_default()));
-        all
-    }
-
-    fn command(&self, args: &[&str]) -> Command {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_bartizan"));
-        command.env_clear().envs(self.environment()).args(args).args(["--single-account", "-r", REGION]);
-        command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
-        command
-    }
-
-    /// Runs it to its end: exit code, standard output, standard error.
-    fn run(&self, args: &[&str]) -> (i32, String, String) {
-        let Output { status, stdout, stderr } = self.command(args).output().unwrap();
-        let text = |bytes| String::from_utf8(bytes).unwrap();
-        (status.code().unwrap_or(-1), text(stdout), text(stderr))
-    }
-
-    /// The ledger's entries, exported.
-    fn entries(&self) -> Vec<Value> {
-        let (code, out, err) = self.run(&["ledger", "export"]);
-        assert_eq!(code, 0, "{err}");
-        let lines = out.lines().map(|line| serde_json::from_str::<Value>(line).unwrap());
-        lines.filter(|entry| entry["kind"].is_string()).collect()
-    }
-
-    /// Recordings, each with its text.
-    fn recordings(&self) -> Vec<(PathBuf, String)> {
-        let directory = self.home.path().join(".local/share/bartizan/recordings");
-        let files = fs::read_dir(directory).into_iter().flatten().map(|f| f.unwrap().path());
-        files.map(|path| (path.clone(), fs::read_to_string(path).unwrap())).collect()
-    }
-
-    fn digest(path: &PathBuf) -> String {
-        let out = Command::new("sha256sum").arg(path).output().unwrap();
-        String::from_utf8(out.stdout).unwrap().split(' ').next().unwrap().to_owned()
-    }
-}
+use support::{Fault, Rule};
 
 const WHY: [&str; 2] = ["--reason", "INC-1 disk full"];
 
@@ -171,6 +100,41 @@ fn wrong_askings_open_nothing_and_say_why() {
 }
 
 #[test]
+fn what_ends_a_session_from_outside_is_said() {
+    let place = Place::new(GatewayOptions { idle_timeout: Some(Duration::from_millis(300)), ..GatewayOptions::default() });
+    let run = |command: &str| place.run(&["ssm", "run", "web", "--reason", WHY[1], "--", command]);
+    let (code, out, err) = run("echo begun; sleep 600");
+    assert_eq!((code, out.as_str()), (1, "begun\n"), "{err}");
+    assert!(err.contains("timed out due to inactivity"), "{err}");
+    let said = place.entries().last().unwrap()["content"]["said"].clone();
+    assert!(said.as_str().unwrap().contains("inactivity"), "{said}");
+    // The data channel itself is refused, with fresh credentials too.
+    place.cloud.gateway(|g| g.set_faults(Faults { stale_key: Some("test".into()), ..Faults::default() }));
+    let (code, out, err) = run("echo never");
+    assert!(code == 1 && out.is_empty(), "{err}");
+    assert!(err.contains("403") && err.contains("ssmmessages:OpenDataChannel"), "{err}");
+    assert_eq!(place.entries().last().unwrap()["content"]["outcome"], "failed");
+    assert_eq!(place.cloud.gateway(|g| g.open_sessions()), Vec::<String>::new());
+}
+
+#[test]
+fn a_node_is_found_by_each_of_its_names() {
+    let place = Place::new(GatewayOptions::default());
+    let address = |node: &mut Value| node["IPAddress"] = "10.0.0.8".into();
+    assert!(place.cloud.nodes(|nodes| nodes.edit_node(ACCOUNT, place::REGION, "i-0aaaaaaaaaaaaaaaa", address)));
+    for name in ["i-0aaaaaaaaaaaaaaaa", "WEB", "10.0.0.8", &format!("{ACCOUNT}/web"), &format!("{ACCOUNT}/10.0.0.8")] {
+        let (code, out, err) = place.run(&["ssm", "run", name, "--reason", WHY[1], "--", "echo fine"]);
+        assert_eq!((code, out.as_str()), (0, "fine\n"), "{name}: {err}");
+    }
+    let started = place.cloud.gateway(|g| g.started());
+    assert!(started.iter().all(|request| request.target == "i-0aaaaaaaaaaaaaaaa"));
+    let (code, _, err) = place.run(&["ssm", "run", "10.0.0.7", "--reason", WHY[1], "--", "true"]);
+    assert!(code != 0 && err.contains("names 2 machines"), "{err}");
+    let (code, _, err) = place.run(&["ssm", "run", "210987654321/web", "--reason", WHY[1], "--", "true"]);
+    assert!(code != 0 && err.contains("no node is called"), "{err}");
+}
+
+#[test]
 fn guardrails_ask_and_refuse() {
     let place = Place::new(GatewayOptions::default());
     let config = place.home.path().join("config.toml");
@@ -192,47 +156,6 @@ fn guardrails_ask_and_refuse() {
     let (code, _, err) = run("[[guard]]\nask = \"refuse\"\nwhy = \"never\"\n", &["--confirm", ACCOUNT]);
     assert!(code != 0 && err.contains("never"), "{err}");
     assert_eq!(place.cloud.gateway(|g| g.started().len()), 1);
-}
-
-/// A server that sends back what it gets.
-fn echo_server() -> u16 {
-    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-    let port = listener.local_addr().unwrap().port();
-    std::thread::spawn(move || {
-        for tcp in listener.incoming().flatten() {
-            std::thread::spawn(move || {
-                let (mut read, mut write) = (tcp.try_clone().unwrap(), tcp);
-                let _ = std::io::copy(&mut read, &mut write);
-            });
-        }
-    });
-    port
-}
-
-/// A program that runs until it is told to stop.
-struct Running(Child);
-
-impl Running {
-    fn stop(mut self, signal: &str) -> (i32, String) {
-        assert!(Command::new("kill").args(["-s", signal, &self.0.id().to_string()]).status().unwrap().success());
-        let end = Instant::now() + PATIENCE;
-        let status = loop {
-            if let Some(status) = self.0.try_wait().unwrap() {
-                break status;
-            }
-            assert!(Instant::now() < end, "it does not stop");
-            std::thread::yield_now();
-        };
-        let mut err = String::new();
-        self.0.stderr.take().unwrap().read_to_string(&mut err).unwrap();
-        (status.code().unwrap_or(-1), err)
-    }
-}
-
-impl Drop for Running {
-    fn drop(&mut self) {
-        let _ = self.0.kill();
-    }
 }
 
 #[test]
@@ -294,94 +217,6 @@ fn a_proxy_carries_a_byte_stream_as_openssh_wants_it() {
     assert_eq!(entries[0]["content"]["document"], "AWS-StartSSHSession");
 }
 
-/// The program in a terminal.
-struct Screen {
-    child: Box<dyn portable_pty::Child + Send + Sync>,
-    master: Box<dyn MasterPty + Send>,
-    keys: Box<dyn std::io::Write + Send>,
-    arriving: Receiver<Vec<u8>>,
-    stream: Vec<u8>,
-    screen: vt100::Parser,
-}
-
-fn cells(n: u16) -> std::num::NonZeroU16 {
-    std::num::NonZeroU16::new(n).unwrap()
-}
-
-impl Screen {
-    fn open(place: &Place, args: &[&str], (cols, rows): (u16, u16)) -> Self {
-        let pair = native_pty_system().openpty(PtySize { rows, cols, pixel_width: 0, pixel_height: 0 }).unwrap();
-        let mut command = CommandBuilder::new(env!("CARGO_BIN_EXE_bartizan"));
-        command.args(args);
-        command.args(["--single-account", "-r", REGION, "--theme", "dark"]);
-        command.env_clear();
-        for (name, value) in place.environment() {
-            command.env(name, value);
-        }
-        command.env("TERM", "xterm-256color");
-        command.cwd(place.home.path());
-        let child = pair.slave.spawn_command(command).unwrap();
-        drop(pair.slave);
-        let mut reader = pair.master.try_clone_reader().unwrap();
-        let keys = pair.master.take_writer().unwrap();
-        let (arrived, arriving) = channel();
-        std::thread::spawn(move || {
-            let mut chunk = [0; 65_536];
-            while let Ok(n @ 1..) = reader.read(&mut chunk) {
-                if arrived.send(chunk[..n].to_vec()).is_err() {
-                    return;
-                }
-            }
-        });
-        let screen = vt100::Parser::new(cells(rows), cells(cols), 0);
-        Self { child, master: pair.master, keys, arriving, stream: Vec::new(), screen }
-    }
-
-    /// Waits for the shell's prompt, whoever runs it.
-    fn prompts(&mut self) {
-        self.until("a prompt", |text| text.contains("$ ") || text.contains("# ") || text.trim_end().ends_with(['$', '#']));
-    }
-
-    fn shows(&mut self, words: &str) {
-        self.until(words, |text| text.contains(words));
-    }
-
-    fn until(&mut self, what: &str, holds: impl Fn(&str) -> bool) {
-        let end = Instant::now() + PATIENCE;
-        while !holds(&self.screen.screen().contents()) {
-            assert!(Instant::now() < end, "{what:?} did not come:\n{}", self.screen.screen().contents());
-            if let Ok(bytes) = self.arriving.recv_timeout(Duration::from_millis(100)) {
-                self.screen.process(&bytes);
-                self.stream.extend_from_slice(&bytes);
-            }
-        }
-    }
-
-    fn types(&mut self, keys: &str) {
-        self.keys.write_all(keys.as_bytes()).unwrap();
-        self.keys.flush().unwrap();
-    }
-
-    /// Waits for the program's end; its exit code and last words.
-    fn end(&mut self) -> (u32, String) {
-        let end = Instant::now() + PATIENCE;
-        loop {
-            if let Ok(bytes) = self.arriving.recv_timeout(Duration::from_millis(20)) {
-                self.screen.process(&bytes);
-                self.stream.extend_from_slice(&bytes);
-            }
-            if let Some(status) = self.child.try_wait().unwrap() {
-                while let Ok(bytes) = self.arriving.recv_timeout(Duration::from_millis(200)) {
-                    self.screen.process(&bytes);
-                    self.stream.extend_from_slice(&bytes);
-                }
-                return (status.exit_code(), self.screen.screen().contents());
-            }
-            assert!(Instant::now() < end, "it does not end:\n{}", self.screen.screen().contents());
-        }
-    }
-}
-
 #[test]
 fn a_shell_has_the_right_size_takes_keys_survives_a_cut_and_ends_with_its_node() {
     let place = Place::new(GatewayOptions::default());
@@ -394,12 +229,12 @@ fn a_shell_has_the_right_size_takes_keys_survives_a_cut_and_ends_with_its_node()
     screen.screen.screen_mut().set_size(cells(20), cells(80));
     // The signal and what is typed come by different ways: it is asked until the size is there.
     screen.types("until stty size | grep '^20 80$'; do sleep 0.1; done; echo si''zed\r");
-    screen.shows("sized");
-    // The connection is cut without a word; what is typed meanwhile is not lost.
+    // The connection is cut without a word, with the size on its way or not; neither that nor what is typed is lost.
     let id = place.cloud.gateway(|g| g.open_sessions())[0].clone();
     place.cloud.gateway(|g| g.cut(&id));
     screen.types("echo still''alive\r");
     screen.shows("stillalive");
+    screen.shows("sized");
     assert!(place.cloud.counts()["ssm:ResumeSession"] >= 1);
     // Hostile output reaches the emulator, never this terminal.
     screen.types("printf '\\033]52;c;aGk=\\007\\033]0;ti''tle\\007\\033[?1049hA\\033[?1049l'; echo safe''ly\r");
@@ -417,6 +252,34 @@ fn a_shell_has_the_right_size_takes_keys_survives_a_cut_and_ends_with_its_node()
     assert!(recordings[0].1.contains("connection lost"), "{}", recordings[0].1);
     let (_, text, _) = place.run(&["ssm", "replay", "--text", &recordings[0].0.display().to_string()]);
     assert!(text.contains("ready") && text.contains("stillalive") && !text.contains('\u{1b}'), "{text}");
+}
+
+fn signal(name: &str, process: &str) {
+    assert!(Command::new("kill").args(["-s", name, process]).status().unwrap().success());
+}
+
+#[test]
+fn neither_a_size_nor_keys_are_lost_that_come_in_the_same_moment() {
+    let place = Place::new(GatewayOptions::default());
+    let mut screen = Screen::open(&place, &["ssm", "shell", "web", "--reason", "INC-2"], (100, 30));
+    screen.prompts();
+    let id = screen.child.process_id().unwrap().to_string();
+    for turn in 0..20 {
+        let (rows, cols) = (20 + turn % 7, 80 + turn);
+        // While it stands still both the signal and the keys come to wait for it.
+        signal("STOP", &id);
+        if turn % 5 == 4 {
+            // More than is read at once.
+            screen.types(&format!(": {}\r", "x".repeat(2500)));
+        }
+        screen.types(&format!("until stty size | grep -qx '{rows} {cols}'; do sleep 0.1; done; echo tu''rn{turn}.\r"));
+        screen.master.resize(PtySize { rows, cols, pixel_width: 0, pixel_height: 0 }).unwrap();
+        screen.screen.screen_mut().set_size(cells(rows), cells(cols));
+        signal("CONT", &id);
+        screen.shows(&format!("turn{turn}."));
+    }
+    screen.types("exit\r");
+    assert_eq!(screen.end().0, 0);
 }
 
 #[test]
@@ -459,6 +322,31 @@ fn an_encrypted_shell_asks_kms_and_says_when_it_is_denied() {
     assert!(code != 0 && last.contains("GenerateDataKey"), "{last}");
     let said = place.entries().last().unwrap()["content"]["said"].as_str().unwrap().to_owned();
     assert!(said.contains("GenerateDataKey"), "{said}");
+}
+
+#[test]
+fn a_command_or_proxy_that_is_hung_up_on_leaves_nothing_behind() {
+    let place = Place::new(GatewayOptions::default());
+    let port = echo_server().to_string();
+    let run: &[&str] = &["ssm", "run", "web", "--reason", "x", "--", "echo begun; sleep 600"];
+    let proxy: &[&str] = &["ssm", "proxy", "web", &port, "--reason", "x"];
+    for (turn, (args, name)) in [(run, "HUP"), (proxy, "HUP"), (run, "TERM"), (proxy, "TERM")].into_iter().enumerate() {
+        let mut child = place.command(args).stdin(Stdio::piped()).spawn().unwrap();
+        let mut input = child.stdin.take().unwrap();
+        let mut output = BufReader::new(child.stdout.take().unwrap());
+        let running = Running(child);
+        if args[1] == "proxy" {
+            input.write_all(b"begun\n").unwrap();
+        }
+        let mut line = String::new();
+        output.read_line(&mut line).unwrap();
+        assert_eq!(line, "begun\n");
+        running.stop(name);
+        assert_eq!(place.cloud.gateway(|g| g.open_sessions()), Vec::<String>::new());
+        let entries = place.entries();
+        let end = entries.last().unwrap();
+        assert_eq!((entries.len(), &end["content"]["outcome"]), (2 * turn + 2, &json!("terminated")), "{args:?} {name}");
+    }
 }
 
 #[test]

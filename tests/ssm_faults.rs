@@ -18,7 +18,7 @@ use bartizan::ssm::session::{Connection, End, Event, Session, SessionOptions};
 use bytes::Bytes;
 use futures_util::{SinkExt, StreamExt};
 use proptest::prelude::*;
-use ssm_support::{drain, in_memory, next, open};
+use ssm_support::{drain, in_memory, next, open, until};
 use tokio_tungstenite::tungstenite::Message;
 
 const SECOND: Duration = Duration::from_secs(1);
@@ -103,6 +103,30 @@ async fn an_encrypted_session_survives_the_same() {
     let mut session = open(&gateway, StartRequest::shell("i-1"), options).await;
     type_keys(&mut session, 2000).await;
     assert!(session.input.status().borrow().resumed >= 5);
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_last_size_arrives_whenever_the_connection_is_cut() {
+    let gateway = Gateway::in_memory(GatewayOptions { shell: Shell::Sizes, ..GatewayOptions::default() });
+    gateway.set_faults(Faults { loss: 5, delay: Duration::from_millis(20), ..Faults::default() });
+    let mut session = open(&gateway, StartRequest::shell("i-1"), shell(&gateway)).await;
+    until(&mut session.events, "80x24 ").await;
+    let mut rng = fastrand::Rng::with_seed(11);
+    for turn in 0..300_u16 {
+        let rows = 25 + turn;
+        session.input.resize(Size { cols: 100, rows });
+        // While it settles, while it is under way, while its acknowledgement is.
+        tokio::time::sleep(Duration::from_millis(rng.u64(0..130))).await;
+        gateway.cut(&session.id);
+        if turn % 3 == 0 {
+            tokio::time::sleep(Duration::from_millis(rng.u64(0..60))).await;
+            session.input.resize(Size { cols: 99, rows });
+            until(&mut session.events, &format!("99x{rows} ")).await;
+        } else {
+            until(&mut session.events, &format!("100x{rows} ")).await;
+        }
+    }
+    assert!(session.input.status().borrow().resumed >= 290);
 }
 
 #[tokio::test(start_paused = true)]

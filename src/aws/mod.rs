@@ -16,6 +16,7 @@ mod ask;
 mod call;
 pub mod credentials;
 pub mod ec2;
+pub mod ecs;
 pub mod elbv2;
 mod error;
 pub mod iam;

@@ -4,7 +4,7 @@
 use serde_json::{Value, json};
 
 use crate::aws::call::{Call, Reach};
-use crate::aws::{ec2, elbv2, iam, kms, organizations, securityhub, ssm, sts, transit};
+use crate::aws::{ec2, ecs, elbv2, iam, kms, organizations, securityhub, ssm, sts, transit};
 
 /// Every API action this build calls, by name.
 pub fn calls() -> Vec<Call> {
@@ -13,10 +13,12 @@ pub fn calls() -> Vec<Call> {
         organizations::CALLS,
         iam::CALLS,
         ec2::CALLS,
+        ecs::CALLS,
         transit::CALLS,
         elbv2::CALLS,
         kms::CALLS,
         ssm::CALLS,
+        ssm::CHANNELS,
         securityhub::CALLS,
     ];
     let mut calls: Vec<Call> = all.concat();
@@ -214,16 +216,26 @@ mod tests {
         let writes: Vec<&str> = policy["Statement"][1]["Action"].as_array().unwrap().iter().filter_map(Value::as_str).collect();
         let opens: Vec<&str> = policy["Statement"][2]["Action"].as_array().unwrap().iter().filter_map(Value::as_str).collect();
         assert_eq!(writes, ["securityhub:BatchImportFindings", "securityhub:BatchUpdateFindings"]);
-        assert_eq!(opens, ["kms:GenerateDataKey", "ssm:ResumeSession", "ssm:StartSession", "ssm:TerminateSession"]);
+        let names = [
+            "ecs:DescribeTasks",
+            "ecs:ExecuteCommand",
+            "kms:GenerateDataKey",
+            "ssm:ResumeSession",
+            "ssm:StartSession",
+            "ssm:TerminateSession",
+            "ssmmessages:OpenDataChannel",
+        ];
+        assert_eq!(opens, names);
         assert_eq!(allowed.len() + writes.len() + opens.len() + 1, calls.len());
         assert!(!member_policy(true).contains("Batch"), "members are read only");
         let member = member_policy(false);
         assert!(!member.contains("ssm:StartSession") && member_policy(true).contains("ssm:StartSession"));
         for call in &calls {
             let (service, verb) = call.action.split_once(':').unwrap();
-            assert!(
-                ["ec2", "elasticloadbalancing", "iam", "kms", "organizations", "securityhub", "ssm", "sts"].contains(&service)
-            );
+            let services = "ec2 ecs elasticloadbalancing iam kms organizations securityhub ssm ssmmessages sts"
+                .split(' ')
+                .any(|s| s == service);
+            assert!(services, "{service}");
             // These two make reports and change nothing.
             let reports = ["GenerateCredentialReport", "GenerateServiceLastAccessedDetails"];
             let reads =

@@ -13,7 +13,7 @@ use serde_json::Value;
 use crate::aws::ask::{Patience, ask};
 use crate::aws::call::{Call, Reach, Request, Wire};
 use crate::aws::error::{Failure, Kind};
-use crate::aws::json::{Action, Json};
+use crate::aws::json::{self, Action, Json};
 use crate::aws::keys::Keys;
 use crate::aws::limit::Limiter;
 use crate::aws::xml::{self, Dialect};
@@ -91,6 +91,10 @@ impl Scope {
     /// A call of a service that has no client here.
     pub(super) fn json<A: Action>(&self, body: &Value) -> Json<A> {
         Json::new(self.0.sdk.clone(), Arc::clone(&self.0.keys), body)
+    }
+    /// The URL at which a service is asked here, for whoever asks it in our place.
+    pub fn endpoint(&self, service: &str) -> String {
+        json::endpoint(&self.0.sdk, service)
     }
     /// The host of the endpoint that stands in for AWS's own; none where AWS is asked.
     pub fn endpoint_host(&self) -> Option<String> {

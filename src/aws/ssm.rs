@@ -12,7 +12,7 @@ use aws_sdk_ssm::types::SessionState;
 use serde_json::Value;
 use zeroize::Zeroizing;
 
-use crate::aws::call::{Rate, calls};
+use crate::aws::call::{Call, Rate, Reach, Wire, calls};
 use crate::aws::error::Failure;
 use crate::aws::scope::{Answer, Scope, objects};
 use crate::model::node::{Node, Session};
@@ -31,6 +31,17 @@ calls! {
     RESUME = "ssm:ResumeSession", Node, Json, SSM, None, "sessions whose connection was lost", ResumeSessionFluentBuilder;
     TERMINATE = "ssm:TerminateSession", Node, Json, SSM, None, "the end of a session", TerminateSessionFluentBuilder;
 }
+
+/// What opens a session's data channel, by a signed WebSocket upgrade that is not sent here; AWS asks for it since clients sign
+/// (<https://docs.aws.amazon.com/systems-manager/latest/userguide/getting-started-restrict-access-quickstart.html>).
+pub const CHANNELS: &[Call] = &[Call {
+    action: "ssmmessages:OpenDataChannel",
+    reach: Reach::Node,
+    rate: SSM,
+    paginated: None,
+    what: "the data channels of sessions",
+    wire: Wire::Json,
+}];
 
 /// Managed nodes and their ping state.
 pub async fn nodes(scope: &Scope) -> Answer<Vec<Node>> {

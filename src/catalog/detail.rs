@@ -5,6 +5,7 @@ mod exposure;
 mod gateways;
 mod identity;
 mod network;
+mod session;
 
 use jiff::Timestamp;
 use serde::Serialize;
@@ -98,6 +99,7 @@ fn listing_name<S: serde::Serializer>(id: &ListingId, s: S) -> Result<S::Ok, S::
 
 pub use exposure::{agent_sections, of_exposure, rungs, way_out_sections};
 pub use gateways::of_way_out;
+pub use session::of_session;
 
 /// An object of the estate.
 #[derive(Clone, Copy)]
@@ -646,8 +648,7 @@ fn account(o: &Account, estate: &Estate, now: Timestamp) -> Detail {
 
 fn node(region: &RegionEstate, o: &Node, estate: &Estate, now: Timestamp) -> Detail {
     let instance = region.network.instances.iter().find(|i| i.instance_id == o.instance_id);
-    let row = nodes::NodeRow { region, account_name: estate.account_label(&region.account), node: o, instance };
-    let mut w = Writer::new(format!("{} {}", o.instance_id, row.name()), now);
+    let mut w = Writer::new(format!("{} {}", o.instance_id, nodes::name_of(o, instance)), now);
     let [account, place] = w.place(estate, region);
     let agent = match o.is_latest_version {
         Some(false) => format!("{} (a newer one is out)", o.agent_version),
@@ -703,22 +704,7 @@ fn node(region: &RegionEstate, o: &Node, estate: &Estate, now: Timestamp) -> Det
 
 fn session(region: &RegionEstate, o: &Session, estate: &Estate, now: Timestamp) -> Detail {
     let mut w = Writer::new(format!("session {}", o.session_id), now);
-    let [account, place] = w.place(estate, region);
-    w.facts(
-        "",
-        &[
-            ("status", o.status.clone()),
-            ("node", o.target.clone()),
-            account,
-            place,
-            ("who", o.owner.clone()),
-            ("reason", o.reason.clone()),
-            ("started", w.time(o.start_date)),
-            ("ended", w.time(o.end_date)),
-            ("document", o.document_name.clone()),
-            ("details", o.details.clone()),
-        ],
-    );
+    session::remembered(&mut w, region, o, estate);
     w.link(format!("node {}", o.target), ListingId::Nodes, exactly("id", &o.target));
     w.finish()
 }

@@ -3,11 +3,16 @@
 
 use crate::catalog::ListingId;
 use crate::catalog::detail::resource_link;
-use crate::catalog::nodes::NodeRow;
+use crate::catalog::nodes::name_of;
+use crate::model::account::Account;
 use crate::model::arn::ResourceRef;
 use crate::model::estate::{Estate, RegionEstate};
+use crate::model::guard::{Act, Guarded, Guardrails};
 use crate::model::network::Instance;
 use crate::model::node::{Machine, Node};
+use crate::network::net::Object;
+use crate::network::picture::Picture;
+use crate::network::reach::Verdict;
 
 fn machine(estate: &Estate, region: &RegionEstate, id: &str, name: &str) -> Machine {
     Machine {
@@ -33,11 +38,10 @@ fn all(estate: &Estate) -> impl Iterator<Item = (&RegionEstate, &str, String, Ve
     estate.regions.iter().flat_map(|region| {
         let nodes = region.nodes.iter().map(move |node| {
             let instance = instance(region, &node.instance_id);
-            let row = NodeRow { region, account_name: "", node, instance };
             let tag = instance.map_or("", |i| i.name());
             let address = instance.map_or("", |i| i.private_ip_address.as_str());
             let names = vec![tag, node.computer_name.as_str(), node.name.as_str(), node.ip_address.as_str(), address];
-            (&**region, node.instance_id.as_str(), row.name().to_owned(), names)
+            (&**region, node.instance_id.as_str(), name_of(node, instance).to_owned(), names)
         });
         let managed = |id: &str| region.nodes.iter().any(|n| n.instance_id == id);
         let others = region.network.instances.iter().filter(move |i| !managed(&i.instance_id));
@@ -52,7 +56,7 @@ pub fn by_id(estate: &Estate, id: &str) -> Option<Machine> {
     estate.regions.iter().find_map(|region| {
         let (node, instance) = (node(region, id), instance(region, id));
         let name = match node {
-            Some(node) => NodeRow { region, account_name: "", node, instance }.name().to_owned(),
+            Some(node) => name_of(node, instance).to_owned(),
             None => instance?.name().to_owned(),
         };
         Some(machine(estate, region, id, &name))
@@ -118,6 +122,28 @@ pub fn of_resource(estate: &Estate, resource: &ResourceRef) -> Result<Machine, S
     }
 }
 
+/// What stands before a session on a machine.
+pub fn guard(rails: &Guardrails, estate: &Estate, machine: &Machine) -> Guarded {
+    let account = estate.account(&machine.account).map_or_else(|| Account::bare(&machine.account), |a| (**a).clone());
+    rails.before(&account, Act::Sessions)
+}
+
+/// As [`unreachable`], and as far as the network engine tells: what stops the agent of a machine that is no managed node.
+pub fn doubt(estate: &Estate, picture: Option<&Picture>, machine: &Machine) -> Option<String> {
+    let known = unreachable(estate, machine);
+    let region = estate.region(&machine.account, &machine.region)?;
+    let stopped = picture.filter(|_| node(region, &machine.id).is_none()).and_then(|picture| {
+        let Some(Object::Instance(at)) = picture.net.object(&machine.id) else { return None };
+        picture.agents.get(at)?.as_ref().filter(|agent| agent.verdict == Verdict::No).map(|agent| agent.why.clone())
+    });
+    match (known, stopped) {
+        (Some(known), Some(why)) if instance(region, &machine.id).is_some_and(|i| i.state() == "running") => {
+            Some(format!("{known} The network stops its agent: {why}"))
+        }
+        (known, _) => known,
+    }
+}
+
 /// Why Session Manager does not reach a machine, as far as the estate tells; none where nothing speaks against it.
 pub fn unreachable(estate: &Estate, machine: &Machine) -> Option<String> {
     let region = estate.region(&machine.account, &machine.region)?;
@@ -151,7 +177,8 @@ pub fn unreachable(estate: &Estate, machine: &Machine) -> Option<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::model::account::Account;
+    use crate::network::exposure::NothingKnown;
+    use crate::network::picture::Terms;
     use serde_json::json;
 
     fn estate() -> Estate {
@@ -207,6 +234,31 @@ mod tests {
         assert_eq!(of("arn:aws:ec2:eu-west-1:111122223333:instance/i-111122223333db"), Ok("i-111122223333db".into()));
         assert_eq!(of("eni-444455556666"), Ok("i-444455556666web".into()));
         assert!(of("arn:aws:s3:::bucket").unwrap_err().contains("no machine"));
+    }
+
+    #[test]
+    fn what_the_network_stops_is_told_of_machines_that_are_no_nodes() {
+        let mut estate = estate();
+        let network = &mut estate.region_mut("111122223333", "eu-west-1").network;
+        network.vpcs = serde_json::from_value(json!([{"VpcId": "vpc-1", "CidrBlock": "10.0.0.0/16"}])).unwrap();
+        let subnet = json!([{"SubnetId": "subnet-1", "VpcId": "vpc-1", "CidrBlock": "10.0.0.0/24"}]);
+        network.subnets = serde_json::from_value(subnet).unwrap();
+        let local = json!([{"DestinationCidrBlock": "10.0.0.0/16", "GatewayId": "local", "State": "active"}]);
+        let tables = json!([{"RouteTableId": "rtb-1", "VpcId": "vpc-1", "Routes": local, "Associations": [{"Main": true}]}]);
+        network.route_tables = serde_json::from_value(tables).unwrap();
+        let interfaces = json!([{"NetworkInterfaceId": "eni-1", "SubnetId": "subnet-1", "VpcId": "vpc-1", "PrivateIpAddress": "10.0.0.9",
+            "PrivateIpAddresses": [{"PrivateIpAddress": "10.0.0.9", "Primary": true}],
+            "Attachment": {"InstanceId": "i-111122223333bare", "Status": "attached"}}]);
+        network.interfaces = serde_json::from_value(interfaces).unwrap();
+        let picture = Picture::of(&estate, &Terms::default(), &NothingKnown);
+        let machine = |id: &str| by_id(&estate, id).unwrap();
+        let said = doubt(&estate, Some(&picture), &machine("i-111122223333bare")).unwrap();
+        assert!(said.contains("no instance profile") && said.contains("The network stops its agent: "), "{said}");
+        let said = doubt(&estate, None, &machine("i-111122223333bare")).unwrap();
+        assert!(!said.contains("The network"), "{said}");
+        let said = doubt(&estate, Some(&picture), &machine("i-111122223333db")).unwrap();
+        assert!(said.contains("is stopped") && !said.contains("The network"), "{said}");
+        assert_eq!(doubt(&estate, Some(&picture), &machine("i-111122223333web")), None);
     }
 
     #[test]

@@ -17,6 +17,7 @@ pub mod machines;
 pub mod network;
 pub mod nodes;
 pub mod queues;
+pub mod sessions;
 
 use std::borrow::Cow;
 use std::sync::{Arc, LazyLock};
@@ -32,6 +33,7 @@ use crate::model::standing::Standings;
 use crate::network::picture::Picture;
 use crate::text;
 use crate::triage::queues::Board;
+use crate::triage::sessions::History;
 
 /// Which listing.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -124,7 +126,7 @@ impl ListingId {
             Self::WaysOut => Listing::of::<gateways::WaysOut>(self),
             Self::Nodes => Listing::of::<nodes::Nodes>(self),
             Self::Instances => Listing::of::<nodes::Instances>(self),
-            Self::Sessions => Listing::of::<nodes::Sessions>(self),
+            Self::Sessions => Listing::of::<sessions::Sessions>(self),
             Self::Coverage => Listing::of::<coverage::CoverageRows>(self),
         }
     }
@@ -145,6 +147,8 @@ pub struct Facts {
     pub board: Arc<Board>,
     /// The rows of the ledger's entries.
     pub decisions: Index,
+    /// What the ledger says of sessions.
+    pub history: Arc<History>,
     /// What was judged of principals.
     pub standings: Arc<Standings>,
     /// What the network engine says; none until it has.

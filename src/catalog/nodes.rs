@@ -1,14 +1,19 @@
-//! The listings of managed nodes, of instances whether managed or not, and of sessions on them.
+//! The listings of managed nodes and of instances whether managed or not.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 
-use crate::catalog::{Facts, Names, Spec, Subject, Value, spec};
+use crate::catalog::{Facts, ListingId, Names, Spec, Subject, Value, spec};
+use crate::listing::filter;
+use crate::listing::query::{Cancel, Query, run};
 use crate::listing::schema::Kind;
+use crate::listing::segment::Cell;
 use crate::model::estate::RegionEstate;
+use crate::model::finding::Severity;
 use crate::model::network::Instance;
-use crate::model::node::{Node, Session};
+use crate::model::node::Node;
 use crate::network::egress::Agent;
 use crate::network::net::Object;
+use crate::network::picture::Picture;
 
 pub struct Nodes;
 
@@ -18,21 +23,109 @@ pub struct NodeRow<'a> {
     pub account_name: &'a str,
     pub node: &'a Node,
     pub instance: Option<&'a Instance>,
+    pub risk: Risk,
 }
 
-impl NodeRow<'_> {
-    /// What people call it: the instance's Name tag, the activation's name, the computer's name.
-    pub fn name(&self) -> &str {
-        let names = [self.instance.map_or("", |i| i.name()), &self.node.name, &self.node.computer_name];
-        names.into_iter().find(|n| !n.is_empty()).unwrap_or_default()
+/// What people call a node: the instance's Name tag, the activation's name, the computer's name.
+pub fn name_of<'a>(node: &'a Node, instance: Option<&'a Instance>) -> &'a str {
+    let names = [instance.map_or("", |i| i.name()), &node.name, &node.computer_name];
+    names.into_iter().find(|n| !n.is_empty()).unwrap_or_default()
+}
+
+/// What gets to a machine from outside.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Exposed {
+    /// The network engine has not said, or cannot: the machine's network was not collected, or is not AWS's.
+    #[default]
+    Unknown,
+    Nothing,
+    /// Something, the worst of it this bad.
+    By(Severity),
+}
+
+/// Words of [`Exposed`], where there is something.
+const EXPOSED: &[&str] = &["unknown", "informational", "low", "medium", "high", "critical"];
+
+/// What is known against a machine.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Risk {
+    pub exposed: Exposed,
+    /// What gets in, and from where.
+    pub ways: BTreeSet<String>,
+    /// Open findings on it and the worst of them; none while there are no findings at all.
+    pub findings: Option<(usize, Option<Severity>)>,
+}
+
+/// What is known against all machines, by instance id.
+struct Risks<'a> {
+    picture: Option<&'a Picture>,
+    ways: HashMap<&'a str, (Severity, BTreeSet<String>)>,
+    findings: Option<HashMap<String, (usize, Severity)>>,
+}
+
+impl<'a> Risks<'a> {
+    fn of(facts: &'a Facts) -> Self {
+        let picture = facts.network.as_deref();
+        let mut ways: HashMap<&str, (Severity, BTreeSet<String>)> = HashMap::new();
+        for exposure in picture.iter().flat_map(|p| p.exposures.iter().map(move |e| (p, e))) {
+            let (picture, exposure) = exposure;
+            let Some(instance) = picture.net.interfaces[exposure.interface].instance else { continue };
+            let known = ways.entry(&picture.net.instances[instance].id).or_insert((exposure.severity, BTreeSet::new()));
+            known.0 = known.0.max(exposure.severity);
+            known.1.insert(format!("{} from {}", exposure.service(), exposure.source));
+        }
+        Self { picture, ways, findings: findings_on_machines(facts) }
     }
+
+    fn on(&self, id: &str) -> Risk {
+        let seen = self.picture.is_some_and(|p| matches!(p.net.object(id), Some(Object::Instance(_))));
+        let (exposed, ways) = match self.ways.get(id) {
+            Some((severity, ways)) => (Exposed::By(*severity), ways.clone()),
+            None if seen => (Exposed::Nothing, BTreeSet::new()),
+            None => (Exposed::Unknown, BTreeSet::new()),
+        };
+        let findings = self.findings.as_ref().map(|all| all.get(id).map_or((0, None), |(n, worst)| (*n, Some(*worst))));
+        Risk { exposed, ways, findings }
+    }
+}
+
+/// The instance, or the machine elsewhere, that a finding's resource names by its ARN or id; anything else as it is.
+pub fn machine_of(resource: &str) -> &str {
+    match resource.rsplit_once('/') {
+        Some((_, name)) if resource.contains(":instance/") || resource.contains(":managed-instance/") => name,
+        _ => resource,
+    }
+}
+
+/// Open findings on machines and the worst of them, by instance id; none while there are no findings at all.
+fn findings_on_machines(facts: &Facts) -> Option<HashMap<String, (usize, Severity)>> {
+    let findings = &facts.findings;
+    if findings.rows() == 0 {
+        return None;
+    }
+    let mut all: HashMap<String, (usize, Severity)> = HashMap::new();
+    let (schema, now) = (&ListingId::Findings.get().schema, facts.now.as_second());
+    let open = filter::parse("open:yes (resource:instance/ or resource:i-* or resource:mi-*)", schema, now).ok()?;
+    let (resource, severity) = (schema.field("resource")?, schema.field("severity")?);
+    let query = Query { filter: open, sort: Vec::new(), group: None, now };
+    for row in run(findings, &query, &Cancel::new())?.ids {
+        let Cell::Text(about) = findings.cell(row, resource) else { continue };
+        let Cell::Rank(rank, _) = findings.cell(row, severity) else { continue };
+        let Some(severity) = Severity::ALL.get(usize::from(rank)).copied() else { continue };
+        let machine = machine_of(&about);
+        match all.get_mut(machine) {
+            Some(known) => *known = (known.0 + 1, known.1.max(severity)),
+            None => _ = all.insert(machine.to_owned(), (1, severity)),
+        }
+    }
+    Some(all)
 }
 
 impl Subject for Nodes {
     type Row<'a> = NodeRow<'a>;
     const NAMES: Names = Names { name: "nodes", title: "Nodes", one: "node", many: "nodes" };
     const SORT: &'static str = "account_name,name";
-    const GROUPS: &'static [&'static str] = &["account_name", "ping", "platform", "region"];
+    const GROUPS: &'static [&'static str] = &["account_name", "ping", "exposure", "platform", "region"];
     const EMPTY: &'static str = "No managed nodes. A machine appears here when the SSM agent runs on it, its role allows it \
                                  to register, and it reaches the ssm and ssmmessages endpoints.";
 
@@ -42,8 +135,30 @@ impl Subject for Nodes {
             spec("id", "NODE", Kind::Text, 19, "The instance id, or mi-… of a hybrid machine", |r| {
                 Value::text(&*r.node.instance_id)
             }),
-            spec("name", "NAME", Kind::Text, 18, "The machine's name", |r| Value::text(r.name())).grow(),
+            spec("name", "NAME", Kind::Text, 18, "The machine's name", |r| Value::text(name_of(r.node, r.instance))).grow(),
             spec("ping", "PING", Kind::Keyword, 14, "Online, ConnectionLost or Inactive", |r| Value::text(&*r.node.ping_status)),
+            spec(
+                "exposure",
+                "EXPOSURE",
+                Kind::Rank(EXPOSED),
+                9,
+                "The worst way in from outside; unknown until the network is judged, and for machines outside AWS",
+                |r| match r.risk.exposed {
+                    Exposed::Unknown => Value::Rank(0),
+                    Exposed::Nothing => Value::None,
+                    Exposed::By(severity) => Value::Rank(severity.rank() + 1),
+                },
+            )
+            .absent("none"),
+            spec(
+                "findings",
+                "FINDINGS",
+                Kind::Number,
+                8,
+                "Open findings on it; unknown while there are no findings at all",
+                |r| r.risk.findings.map_or(Value::None, |(open, _)| Value::number(open)),
+            )
+            .absent("unknown"),
             spec("account_name", "ACCOUNT", Kind::Keyword, 15, "The account's name", |r| Value::text(r.account_name)),
             spec("region", "REGION", Kind::Keyword, 14, "The AWS region", |r| Value::text(&*r.region.region)),
             spec("platform", "PLATFORM", Kind::Keyword, 16, "Operating system", |r| {
@@ -54,6 +169,17 @@ impl Subject for Nodes {
             spec("seen", "SEEN", Kind::Age, 5, "How long since the agent last answered", |r| {
                 Value::time(r.node.last_ping_date_time)
             }),
+            spec("subnet", "SUBNET", Kind::Keyword, 24, "The subnet it stands in", |r| {
+                Value::text(r.instance.map_or("", |i| &i.subnet_id))
+            }),
+            spec("worst", "WORST", Kind::Rank(Severity::WORDS), 13, "The worst open finding on it", |r| {
+                r.risk.findings.and_then(|(_, worst)| worst).map_or(Value::None, |worst| Value::Rank(worst.rank()))
+            })
+            .hidden(),
+            spec("ways", "REACHED ON", Kind::Set, 24, "What gets in from outside, and from where", |r| {
+                Value::set(r.risk.ways.iter().map(String::as_str))
+            })
+            .hidden(),
             spec("address", "ADDRESS", Kind::Text, 15, "Private address", |r| Value::text(&*r.node.ip_address)).hidden(),
             spec("latest", "LATEST", super::YES_NO, 6, "Whether the agent is the newest", |r| {
                 r.node.is_latest_version.map_or(Value::None, Value::flag)
@@ -61,10 +187,6 @@ impl Subject for Nodes {
             .hidden(),
             spec("state", "STATE", Kind::Keyword, 9, "The instance's state", |r| {
                 Value::text(r.instance.map_or("", |i| i.state()))
-            })
-            .hidden(),
-            spec("subnet", "SUBNET", Kind::Keyword, 24, "The subnet it stands in", |r| {
-                Value::text(r.instance.map_or("", |i| &i.subnet_id))
             })
             .hidden(),
             spec("vpc", "VPC", Kind::Keyword, 21, "The VPC it stands in", |r| Value::text(r.instance.map_or("", |i| &i.vpc_id)))
@@ -76,56 +198,16 @@ impl Subject for Nodes {
     }
 
     fn rows<'a>(facts: &'a Facts, each: &mut dyn FnMut(&str, &NodeRow<'a>)) {
+        if facts.estate.regions.iter().all(|r| r.nodes.is_empty()) {
+            return;
+        }
+        let risks = Risks::of(facts);
         for region in &facts.estate.regions {
             let account_name = facts.estate.account_label(&region.account);
             for node in &region.nodes {
                 let instance = region.network.instances.iter().find(|i| i.instance_id == node.instance_id);
-                each(&node.instance_id, &NodeRow { region, account_name, node, instance });
-            }
-        }
-    }
-}
-
-pub struct Sessions;
-
-pub struct SessionRow<'a> {
-    pub region: &'a RegionEstate,
-    pub account_name: &'a str,
-    pub session: &'a Session,
-}
-
-impl Subject for Sessions {
-    type Row<'a> = SessionRow<'a>;
-    const NAMES: Names = Names { name: "sessions", title: "Sessions", one: "session", many: "sessions" };
-    const SORT: &'static str = "started";
-    const GROUPS: &'static [&'static str] = &["who", "account_name", "status", "node"];
-    const EMPTY: &'static str = "No sessions in what AWS still remembers (30 days).";
-
-    fn specs<'a>() -> Vec<Spec<SessionRow<'a>>> {
-        let spec = spec::<SessionRow<'a>>;
-        vec![
-            spec("id", "SESSION", Kind::Text, 22, "The session's id", |r| Value::text(&*r.session.session_id)),
-            spec("status", "STATUS", Kind::Keyword, 12, "Connected, Terminated, …", |r| Value::text(&*r.session.status)),
-            spec("started", "STARTED", Kind::Age, 7, "How long since it began", |r| Value::time(r.session.start_date)),
-            spec("who", "WHO", Kind::Keyword, 20, "The ARN of who opened it", |r| Value::text(&*r.session.owner)),
-            spec("node", "NODE", Kind::Keyword, 19, "The node it runs on", |r| Value::text(&*r.session.target)),
-            spec("account_name", "ACCOUNT", Kind::Keyword, 15, "The account's name", |r| Value::text(r.account_name)),
-            spec("region", "REGION", Kind::Keyword, 14, "The AWS region", |r| Value::text(&*r.region.region)).hidden(),
-            spec("reason", "REASON", Kind::Text, 20, "Why it was opened", |r| Value::text(&*r.session.reason)).grow(),
-            spec("document", "DOCUMENT", Kind::Keyword, 24, "The session document", |r| Value::text(&*r.session.document_name))
-                .hidden(),
-            spec("ended", "ENDED", Kind::Time, 16, "When it ended (UTC)", |r| Value::time(r.session.end_date)).hidden(),
-            spec("account", "ACCOUNT ID", Kind::Keyword, 12, "The account's twelve digits", |r| Value::text(&*r.region.account))
-                .also(&["account_name"])
-                .hidden(),
-        ]
-    }
-
-    fn rows<'a>(facts: &'a Facts, each: &mut dyn FnMut(&str, &SessionRow<'a>)) {
-        for region in &facts.estate.regions {
-            let account_name = facts.estate.account_label(&region.account);
-            for session in &region.sessions {
-                each(&session.session_id, &SessionRow { region, account_name, session });
+                let risk = risks.on(&node.instance_id);
+                each(&node.instance_id, &NodeRow { region, account_name, node, instance, risk });
             }
         }
     }

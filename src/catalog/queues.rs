@@ -66,10 +66,10 @@ impl Subject for Queues {
                 Value::Rank(u8::from(r.kind == "team"))
             }),
             spec("open", "OPEN", Kind::Number, 5, "Open findings", |r| Value::number(r.queue.open)),
-            spec("critical", "CRIT", Kind::Number, 4, "Open critical findings", |r| {
+            spec("critical", "CRIT", Kind::Number, 6, "Open critical findings", |r| {
                 Value::number(r.severity(Severity::Critical))
             }),
-            spec("high", "HIGH", Kind::Number, 4, "Open high findings", |r| Value::number(r.severity(Severity::High))),
+            spec("high", "HIGH", Kind::Number, 6, "Open high findings", |r| Value::number(r.severity(Severity::High))),
             spec("overdue", "OVERDUE", Kind::Number, 7, "Open findings past their due date", |r| Value::number(r.queue.overdue)),
             spec("due_soon", "SOON", Kind::Number, 4, "Open findings due soon", |r| Value::number(r.queue.due_soon)),
             spec("unclaimed", "UNCLAIMED", Kind::Number, 9, "Open findings nobody has claimed", |r| {

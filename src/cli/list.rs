@@ -64,8 +64,11 @@ impl List {
         );
         let look = if judged { setup::look_judged } else { setup::look };
         let mut looked = look(global, kinds(id))?;
-        if matches!(id, ListingId::Exposures | ListingId::Instances | ListingId::WaysOut) {
+        if matches!(id, ListingId::Exposures | ListingId::Instances | ListingId::Nodes | ListingId::WaysOut) {
             looked.paint(now);
+        }
+        if id == ListingId::Sessions {
+            looked.shelve(global, now)?;
         }
         let index = looked.world.index(id);
         let query = Query { filter, sort, group: None, now: now.as_second() };
@@ -127,7 +130,9 @@ fn kinds(listing: ListingId) -> &'static [Kind] {
         | ListingId::Connections
         | ListingId::Endpoints
         | ListingId::WaysOut => &[Kind::Accounts, Kind::Network],
-        ListingId::Nodes | ListingId::Instances => &[Kind::Accounts, Kind::Nodes, Kind::Network],
+        // Roles behind machines rank what gets to them.
+        ListingId::Nodes => &[Kind::Accounts, Kind::Nodes, Kind::Network, Kind::Iam],
+        ListingId::Instances => &[Kind::Accounts, Kind::Nodes, Kind::Network],
         ListingId::Sessions => &[Kind::Accounts, Kind::Nodes],
         ListingId::Coverage => &Kind::ALL,
     }

@@ -98,6 +98,7 @@ enum Command {
     /// What can be reached from where, why, and what would close it
     Net(net::NetCommand),
     /// Sessions on nodes without bastions: shells, commands, port forwards, an SSH proxy
+    #[command(visible_alias = "session")]
     Ssm(ssm::Ssm),
     /// Decide on findings: assign, claim, note, status, accept, …
     Triage(triage::Triage),

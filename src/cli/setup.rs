@@ -31,6 +31,7 @@ use crate::work::change::Change;
 use crate::work::desk::Desk;
 use crate::work::keeper::Keeper;
 use crate::work::perform::Library;
+use crate::work::sessions::shelf;
 use crate::work::source::{self, Opened, Source};
 use crate::work::sweep::{Door, Kind, Marks, Supply, Sweep, Used};
 use crate::world::World;
@@ -240,6 +241,24 @@ impl Looked {
     /// Works out what the network engine says, for those who list it.
     pub fn paint(&mut self, now: Timestamp) {
         source::paint(&self.library, &mut self.world, now);
+    }
+
+    /// Looks for the recordings of sessions, for those who list them.
+    pub fn shelve(&mut self, global: &Global, now: Timestamp) -> Result<()> {
+        let history = self.library.history();
+        if history.iter().next().is_none() {
+            return Ok(());
+        }
+        let config = config(global)?;
+        let directory = match config.sessions.recordings.clone() {
+            Some(directory) => directory,
+            None => ledger(global, &config, ask_on_terminal())?.directory.join("recordings"),
+        };
+        self.library.keep_recordings(shelf::look(&directory, &history));
+        let estate = Arc::clone(&self.world.estate);
+        let facts = source::facts(&self.library, estate, &Changed::Findings(Default::default()), now);
+        Arc::make_mut(&mut self.world).recount(&facts);
+        Ok(())
     }
 }
 

@@ -19,8 +19,12 @@ pub enum Scope {
     Node,
     /// Whatever may have a machine behind it.
     Machine,
+    /// A session that was: what became of it.
+    Record,
     /// The list of what is open here.
     Live,
+    /// A recording that is played.
+    Replay,
     /// The network: lists, open rows and panes.
     Network,
     /// The diagram.
@@ -37,7 +41,7 @@ pub enum Scope {
 }
 
 impl Scope {
-    pub const ALL: [Self; 16] = [
+    pub const ALL: [Self; 18] = [
         Self::List,
         Self::Detail,
         Self::Document,
@@ -46,7 +50,9 @@ impl Scope {
         Self::Owned,
         Self::Node,
         Self::Machine,
+        Self::Record,
         Self::Live,
+        Self::Replay,
         Self::Network,
         Self::Diagram,
         Self::Matrix,
@@ -67,7 +73,9 @@ impl Scope {
             Self::Owned => "owned",
             Self::Node => "node",
             Self::Machine => "machine",
+            Self::Record => "record",
             Self::Live => "live",
+            Self::Replay => "replay",
             Self::Network => "network",
             Self::Diagram => "diagram",
             Self::Matrix => "matrix",
@@ -152,6 +160,11 @@ pub enum Action {
     EndSession,
     Restart,
     Forget,
+    /// A session's recording.
+    Replay,
+    Pause,
+    Faster,
+    Slower,
     /// Type a question about identities.
     Ask,
 }
@@ -232,6 +245,17 @@ pub const ACTIONS: &[Row] = &[
         "forward",
         "Forward a port of it, or of a host behind it, to this machine",
     ),
+    row(Action::Replay, "play", Scope::Record, &["p"], "play", "Play the session's recording"),
+    row(Action::Pause, "pause", Scope::Replay, &["space"], "pause", "Stop, or go on; at the end, begin again"),
+    row(Action::Left, "seek-back", Scope::Replay, &["left", "h"], "5 s back", "Five seconds back"),
+    row(Action::Right, "seek-on", Scope::Replay, &["right", "l"], "5 s on", "Five seconds on"),
+    row(Action::Faster, "faster", Scope::Replay, &["+", "="], "faster", "Twice as fast"),
+    row(Action::Slower, "slower", Scope::Replay, &["-"], "slower", "Half as fast"),
+    row(Action::PageUp, "minute-back", Scope::Replay, &["pageup", "ctrl-b"], "a minute back", "A minute back"),
+    row(Action::PageDown, "minute-on", Scope::Replay, &["pagedown", "ctrl-f"], "a minute on", "A minute on"),
+    row(Action::Top, "replay-start", Scope::Replay, &["g", "home"], "start", "To the start"),
+    row(Action::Bottom, "replay-end", Scope::Replay, &["G", "end"], "end", "To the end"),
+    row(Action::Back, "leave-replay", Scope::Replay, &["q", "esc"], "leave", "Leave the recording"),
     row(Action::Open, "attach", Scope::Live, &["enter"], "attach", "Show the session and give it the keyboard"),
     row(Action::EndSession, "end", Scope::Live, &["delete", "ctrl-t"], "end", "End the session or the forward"),
     row(Action::Restart, "restart", Scope::Live, &["R"], "restart", "Start a forward again that has ended"),

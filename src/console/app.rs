@@ -683,6 +683,10 @@ impl App {
             MouseEventKind::ScrollDown => 3,
             MouseEventKind::ScrollUp => -3,
             MouseEventKind::Down(MouseButton::Left) => 0,
+            MouseEventKind::Drag(MouseButton::Left) | MouseEventKind::Up(MouseButton::Left) if self.over.is_none() => {
+                let released = matches!(mouse.kind, MouseEventKind::Up(_));
+                return self.with_view(|view, cx| view.drag(at, released, cx));
+            }
             _ => return Vec::new(),
         };
         if self.over.is_some() {

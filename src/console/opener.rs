@@ -10,27 +10,22 @@ use crate::console::widgets::input::Input;
 use crate::console::widgets::scroller::wrap;
 use crate::console::widgets::{frame, put};
 use crate::message::session::Forwarding;
-use crate::model::account::{Account, Environment};
-use crate::model::estate::Estate;
-use crate::model::guard::{Act, Ask, Guarded, Guardrails};
+use crate::model::account::Environment;
+use crate::model::guard::{Ask, Guarded, Said};
 use crate::model::node::Machine;
 use crate::text;
+
+pub use crate::catalog::machines::guard;
 
 /// AWS keeps this many characters of a reason.
 const LONGEST_REASON: usize = 256;
 /// Cells for the names of fields.
 const NAMES: u16 = 12;
 
-/// What stands before a session on a machine.
-pub fn guard(rails: &Guardrails, estate: &Estate, machine: &Machine) -> Guarded {
-    let account = estate.account(&machine.account).map_or_else(|| Account::bare(&machine.account), |a| (**a).clone());
-    rails.before(&account, Act::Sessions)
-}
-
 /// What somebody wants.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Wanted {
-    Session { machine: Machine, reason: String, finding: Option<u64> },
+    Session { machine: Machine, reason: String, finding: Option<u64>, said: Said },
     Forward(Forwarding),
 }
 
@@ -91,8 +86,8 @@ impl Opener {
         self.fields.iter().find(|(n, _)| *n == name).map_or("", |(_, input)| input.text().trim())
     }
 
-    /// What is wanted, as typed.
-    fn wanted(&self) -> Result<Wanted, String> {
+    /// What is wanted, as typed, with what was said to the guardrail.
+    fn wanted(&self, said: Said) -> Result<Wanted, String> {
         let reason = self.field("reason");
         if self.forward {
             let (host, port) = destination(self.field("to"))?;
@@ -100,12 +95,12 @@ impl Opener {
                 "" => 0,
                 text => text.parse().map_err(|_| format!("{text:?} is no port of this machine: 1 to 65535, or nothing."))?,
             };
-            said(reason)?;
+            given(reason)?;
             let (machine, reason) = (self.machine.clone(), reason.to_owned());
-            return Ok(Wanted::Forward(Forwarding { machine, reason, host, port, local, lanes: self.lanes }));
+            return Ok(Wanted::Forward(Forwarding { machine, reason, host, port, local, lanes: self.lanes, said }));
         }
-        said(reason)?;
-        Ok(Wanted::Session { machine: self.machine.clone(), reason: reason.to_owned(), finding: self.finding })
+        given(reason)?;
+        Ok(Wanted::Session { machine: self.machine.clone(), reason: reason.to_owned(), finding: self.finding, said })
     }
 
     /// Takes a key.
@@ -120,7 +115,7 @@ impl Opener {
             Stage::Form => match key.code {
                 // On to what is still missing.
                 KeyCode::Enter if self.at < last && self.field("reason").is_empty() => self.at += 1,
-                KeyCode::Enter => match self.wanted() {
+                KeyCode::Enter => match self.wanted(Said::Nothing) {
                     Err(why) => self.error = Some(why),
                     Ok(wanted) if self.guard.ask == Ask::Nothing => return Came { closed: true, wanted: Some(wanted) },
                     Ok(_) => {
@@ -140,7 +135,8 @@ impl Opener {
                     self.error = Some(format!("That is not {}.", self.machine.account_name));
                 }
                 KeyCode::Enter => {
-                    let wanted = self.wanted().ok();
+                    let said = if self.guard.ask == Ask::Type { Said::Name(typed.text().trim().to_owned()) } else { Said::Yes };
+                    let wanted = self.wanted(said).ok();
                     return Came { closed: true, wanted };
                 }
                 _ if self.guard.ask == Ask::Type => {
@@ -242,7 +238,7 @@ impl Opener {
 }
 
 /// A reason has to be given: it stands in AWS's history and in the ledger.
-fn said(reason: &str) -> Result<(), String> {
+fn given(reason: &str) -> Result<(), String> {
     if reason.is_empty() { Err("Say why: the reason stands in AWS's session history and in the ledger.".into()) } else { Ok(()) }
 }
 
@@ -325,7 +321,15 @@ mod tests {
         for wrong in ["", "0", "db", "db:", ":80", "a b:80", "99999", "host:0"] {
             assert!(destination(wrong).is_err(), "{wrong}");
         }
-        let known = Forwarding { machine: machine(None), reason: String::new(), host: None, port: 0, local: 0, lanes: 3 };
+        let known = Forwarding {
+            machine: machine(None),
+            reason: String::new(),
+            host: None,
+            port: 0,
+            local: 0,
+            lanes: 3,
+            said: Said::Nothing,
+        };
         let mut opener = Opener::forward(&known, Guarded::default(), None);
         let came = press(&mut opener, "db:5432\n15432\nINC-7\n");
         let Some(Wanted::Forward(wanted)) = came.wanted else { panic!("{:?}", opener.error) };

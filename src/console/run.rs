@@ -47,7 +47,7 @@ pub async fn run(
     screen::enter(terminal.mouse)?;
     let _leave = Leave;
     let mut stop = Stop::new()?;
-    let mut events = listen();
+    let mut events = listen()?;
     let (width, height) = crossterm::terminal::size()?;
     let mut buffer = Buffer::empty(Rect::new(0, 0, width, height));
     let mut painter = Painter::new(width, height);
@@ -130,13 +130,33 @@ impl Terminal {
 }
 
 /// Reads stdin for as long as somebody listens. The stream keeps the first waker that polls it, so one task alone polls.
-pub(super) fn listen() -> mpsc::Receiver<io::Result<Event>> {
+///
+/// # Errors
+/// Where the system does not let one listen.
+pub(super) fn listen() -> io::Result<mpsc::Receiver<io::Result<Event>>> {
     let (heard, events) = mpsc::channel(256);
+    let mut window = Window::new()?;
     tokio::spawn(async move {
         let mut stream = EventStream::new();
+        let mut looks = 0;
         loop {
             let event = tokio::select! {
-                event = stream.next() => event,
+                event = stream.next() => {
+                    looks = LOOKS;
+                    match event {
+                        // Told by the signal itself.
+                        Some(Ok(Event::Resize(..))) if cfg!(unix) => continue,
+                        event => event,
+                    }
+                }
+                () = window.changed() => {
+                    looks = LOOKS;
+                    Some(crossterm::terminal::size().map(|(width, height)| Event::Resize(width, height)))
+                }
+                () = tokio::time::sleep(LYING), if looks > 0 => {
+                    looks = if nudge() { looks - 1 } else { 0 };
+                    continue;
+                }
                 () = heard.closed() => return,
             };
             let Some(event) = event else { return };
@@ -145,7 +165,60 @@ pub(super) fn listen() -> mpsc::Receiver<io::Result<Event>> {
             }
         }
     });
-    events
+    Ok(events)
+}
+
+/// The event stream is told once of what can be read, and leaves at the first event: where a key and a change of size come in the
+/// same moment, or more than it reads at once, the rest lies there until the next key. So after each event it is looked, once
+/// it is quiet, whether something lies there.
+const LYING: Duration = Duration::from_millis(10);
+/// How often in a row.
+const LOOKS: u32 = 50;
+
+/// Has the stream told again of what lies there to be read; whether there is anything.
+#[cfg(unix)]
+fn nudge() -> bool {
+    use rustix::termios::{OptionalActions, tcgetattr, tcsetattr};
+    let stdin = io::stdin();
+    if !matches!(rustix::io::ioctl_fionread(&stdin), Ok(1..)) {
+        return false;
+    }
+    // Setting the terminal to what it is wakes whoever waits for it.
+    tcgetattr(&stdin).is_ok_and(|settings| tcsetattr(&stdin, OptionalActions::Now, &settings).is_ok())
+}
+
+#[cfg(not(unix))]
+fn nudge() -> bool {
+    false
+}
+
+/// The signal that the terminal has another size. The event stream loses it where a key comes in the same moment.
+#[cfg(unix)]
+struct Window(tokio::signal::unix::Signal);
+
+#[cfg(unix)]
+impl Window {
+    fn new() -> io::Result<Self> {
+        tokio::signal::unix::signal(tokio::signal::unix::SignalKind::window_change()).map(Self)
+    }
+    async fn changed(&mut self) {
+        if self.0.recv().await.is_none() {
+            std::future::pending::<()>().await;
+        }
+    }
+}
+
+#[cfg(not(unix))]
+struct Window;
+
+#[cfg(not(unix))]
+impl Window {
+    fn new() -> io::Result<Self> {
+        Ok(Self)
+    }
+    async fn changed(&mut self) {
+        std::future::pending().await
+    }
 }
 
 fn draw(app: &mut App, buffer: &mut Buffer, painter: &mut Painter) -> io::Result<()> {
@@ -222,6 +295,17 @@ impl Stop {
     }
 }
 
+#[cfg(unix)]
+impl Stop {
+    /// Waits for one that is not ctrl-c: the program is to leave, whatever it runs.
+    pub async fn told(&mut self) {
+        tokio::select! {
+            _ = self.terminate.recv() => {}
+            _ = self.hang_up.recv() => {}
+        }
+    }
+}
+
 #[cfg(not(unix))]
 pub struct Stop;
 
@@ -232,6 +316,9 @@ impl Stop {
     }
     pub async fn asked(&mut self) {
         let _ = tokio::signal::ctrl_c().await;
+    }
+    pub async fn told(&mut self) {
+        std::future::pending().await
     }
 }
 

@@ -7,8 +7,9 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use jiff::Timestamp;
 
+use crate::model::guard::Said;
 use crate::model::node::Machine;
-use crate::terminal::{Allow, Terminal};
+use crate::terminal::{Allow, Stand, Steer, Terminal};
 
 /// A session or forward of this program, as whoever asked for it numbered it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -29,6 +30,8 @@ pub struct Opening {
     pub size: Size,
     /// Not recorded, where policy leaves that to the person.
     pub unrecorded: bool,
+    /// What was said to the guardrail.
+    pub said: Said,
 }
 
 /// A forward that somebody wants.
@@ -43,6 +46,8 @@ pub struct Forwarding {
     pub local: u16,
     /// Sessions that share the connections.
     pub lanes: usize,
+    /// What was said to the guardrail.
+    pub said: Said,
 }
 
 impl Forwarding {
@@ -82,6 +87,10 @@ pub enum Ask {
     Restart(LiveId),
     /// An ended one leaves the list.
     Forget(LiveId),
+    /// Plays the recording of a session, by AWS's id.
+    Play(LiveId, String),
+    /// Changes how a recording is played.
+    Steer(LiveId, Steer),
 }
 
 /// How far a session or forward is.
@@ -150,17 +159,57 @@ pub struct LiveForward {
     pub notice: Option<String>,
 }
 
+/// A recording as it is played.
+#[derive(Debug, Clone)]
+pub struct LiveReplay {
+    pub id: LiveId,
+    /// AWS's id of the session it is of.
+    pub session_id: String,
+    /// On which machine it was, and by whom.
+    pub title: String,
+    /// Open once it is read.
+    pub state: State,
+    /// What has to be known of it, and whether that is bad news: whether it is what the ledger knows.
+    pub seal: Option<(String, bool)>,
+    pub reel: Arc<Reel>,
+}
+
+/// A recording's screen and where it stands; fed on one side, drawn on the other.
+#[derive(Debug)]
+pub struct Reel {
+    pub screen: Screen,
+    stand: Mutex<Stand>,
+}
+
+impl Reel {
+    pub fn new(size: Size) -> Self {
+        Self { screen: Screen::new(size), stand: Mutex::default() }
+    }
+    /// Where it stands.
+    pub fn stand(&self) -> Stand {
+        self.stand.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+    /// It stands there now.
+    pub fn put(&self, stand: Stand) {
+        *self.stand.lock().unwrap_or_else(PoisonError::into_inner) = stand;
+    }
+}
+
 /// All that this program has open, swapped as one pointer.
 #[derive(Debug, Clone, Default)]
 pub struct Live {
     /// In the order they were asked for.
     pub sessions: Vec<LiveSession>,
     pub forwards: Vec<LiveForward>,
+    pub replays: Vec<LiveReplay>,
 }
 
 impl Live {
     pub fn session(&self, id: LiveId) -> Option<&LiveSession> {
         self.sessions.iter().find(|s| s.id == id)
+    }
+    pub fn replay(&self, id: LiveId) -> Option<&LiveReplay> {
+        self.replays.iter().find(|r| r.id == id)
     }
     /// Sessions and forwards that have not ended.
     pub fn open(&self) -> (usize, usize) {

@@ -65,11 +65,39 @@ impl Guardrail {
     }
 }
 
+/// What somebody said when a guardrail asked.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub enum Said {
+    #[default]
+    Nothing,
+    /// A yes.
+    Yes,
+    /// An account's name, as typed.
+    Name(String),
+}
+
 /// What stands before an account: what is asked, and why.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Guarded {
     pub ask: Ask,
     pub why: String,
+}
+
+impl Guarded {
+    /// Whether what was said is what is asked before something is done in the account of this name.
+    ///
+    /// # Errors
+    /// In words, what stands in the way.
+    pub fn lets(&self, said: &Said, account: &str) -> Result<(), String> {
+        let why = &self.why;
+        match (self.ask, said) {
+            (Ask::Refuse, _) => Err(format!("No session is opened in {account}: {why}.")),
+            (Ask::Nothing, _) | (Ask::Confirm, Said::Yes | Said::Name(_)) => Ok(()),
+            (Ask::Type, Said::Name(name)) if name.trim() == account => Ok(()),
+            (Ask::Confirm, Said::Nothing) => Err(format!("{account} asks for a yes first, and none was given: {why}.")),
+            (Ask::Type, _) => Err(format!("{account} asks for its name first, and it was not typed: {why}.")),
+        }
+    }
 }
 
 /// All of them.
@@ -166,6 +194,20 @@ mod tests {
         assert_eq!(rails.before(&books, Act::Sessions).why, "nobody logs in there");
         assert_eq!(rails.before(&books, Act::Pushes).why, "guardrail 2 of the configuration");
         assert_eq!([ask(&play, Act::Pushes), ask(&other, Act::Pushes)], [Ask::Confirm, Ask::Nothing]);
+    }
+
+    #[test]
+    fn what_was_said_has_to_be_what_is_asked() {
+        let lets = |ask, said: &Said| Guarded { ask, why: "w".into() }.lets(said, "shop").is_ok();
+        let all = [Said::Nothing, Said::Yes, Said::Name("shop ".into()), Said::Name("shop-2".into())];
+        for (ask, wanted) in [
+            (Ask::Nothing, [true; 4]),
+            (Ask::Confirm, [false, true, true, true]),
+            (Ask::Type, [false, false, true, false]),
+            (Ask::Refuse, [false; 4]),
+        ] {
+            assert_eq!(std::array::from_fn(|n| lets(ask, &all[n])), wanted, "{ask:?}");
+        }
     }
 
     #[test]

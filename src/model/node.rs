@@ -66,10 +66,17 @@ pub struct Machine {
     /// Its name, else the digits again.
     pub account_name: String,
     pub region: String,
-    /// `i-…` or `mi-…`.
+    /// `i-…` or `mi-…`; a container's `ecs:cluster_task_runtime`.
     pub id: String,
     /// What people call it; the id where it has no name.
     pub name: String,
     /// The account's; none where it is not classified.
     pub environment: Option<Environment>,
+}
+
+impl Machine {
+    /// Whether it is a container that ECS Exec leads into.
+    pub fn is_container(&self) -> bool {
+        self.id.starts_with("ecs:")
+    }
 }

@@ -97,9 +97,11 @@ async fn attempt(
         tracing::warn!(session = %session_id, "no credentials: the data channel is opened without a signature");
     }
     let request = url.request(credentials, &options.region, SystemTime::now()).map_err(bad_url)?;
-    let socket = options.dial.dial(&url, request).await.map_err(|error| DialFailure {
-        failure: if matches!(error.status, Some(401 | 403)) { Failure::Denied } else { Failure::Passing },
-        why: error.to_string(),
+    let socket = options.dial.dial(&url, request).await.map_err(|error| match error.status {
+        Some(401 | 403) => {
+            DialFailure { failure: Failure::Denied, why: format!("{error}; ssmmessages:OpenDataChannel must be allowed") }
+        }
+        _ => DialFailure { failure: Failure::Passing, why: error.to_string() },
     })?;
     Ok(Dialled { socket, token, stream_url })
 }

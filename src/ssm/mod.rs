@@ -4,8 +4,8 @@
 //! The caller brings the AWS calls as a [`service::Service`]; everything else is here: the frames ([`frame`]), the handshake
 //! ([`handshake`]) and its encryption ([`crypt`]), the signed upgrade ([`upgrade`]) and its socket ([`dial`]), order and
 //! repetition ([`stream`]), the client's state machine ([`channel`]) and connection ([`link`]), the running session
-//! ([`session`]), and port forwards ([`forward`]) over multiplexed streams ([`smux`]). [`gateway`] is the other side on
-//! 127.0.0.1, for the demo and for tests.
+//! ([`session`]), and port forwards ([`forward`]) over multiplexed streams ([`smux`]). [`plugin`] has an installed
+//! `session-manager-plugin` carry a session instead. [`gateway`] is the other side on 127.0.0.1, for the demo and for tests.
 //!
 //! A session survives what its connection does not: the hourly close, a changed network, a sleeping laptop, credentials that ran
 //! out. What is typed meanwhile is kept and sent once.
@@ -42,6 +42,7 @@
 //! # }
 //! ```
 
+mod carrier;
 pub mod channel;
 mod clock;
 pub mod crypt;
@@ -53,6 +54,7 @@ pub mod gateway;
 pub mod handshake;
 mod lane;
 pub mod link;
+pub mod plugin;
 pub mod service;
 pub mod session;
 pub mod smux;

@@ -7,8 +7,11 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use bytes::Bytes;
 use tokio::sync::{mpsc, watch};
 
+use crate::ssm::carrier::Carrier;
 use crate::ssm::driver::{Command, Driver, Plugs, Wish};
 use crate::ssm::frame::{Flag, Size};
+use crate::ssm::handshake::SessionType;
+use crate::ssm::plugin::Plugin;
 use crate::ssm::service::{Service, StartRequest, Started};
 use crate::ssm::upgrade::StreamUrl;
 
@@ -102,7 +105,7 @@ impl Session {
     pub async fn start(service: Arc<dyn Service>, request: &StartRequest, options: SessionOptions) -> Result<Self, OpenError> {
         let started = service.start(request).await;
         let started = started.map_err(|error| OpenError::Start { target: request.target.clone(), error })?;
-        Self::open(service, &request.target, started, options).await
+        Self::carried(service, request, started, options).await
     }
 
     /// Opens the data channel of a session that was started elsewhere, for example by `ecs:ExecuteCommand`. `target` is the one
@@ -110,6 +113,15 @@ impl Session {
     pub async fn open(
         service: Arc<dyn Service>,
         target: &str,
+        started: Started,
+        options: SessionOptions,
+    ) -> Result<Self, OpenError> {
+        Self::carried(service, &StartRequest::shell(target), started, options).await
+    }
+
+    async fn carried(
+        service: Arc<dyn Service>,
+        request: &StartRequest,
         started: Started,
         options: SessionOptions,
     ) -> Result<Self, OpenError> {
@@ -133,8 +145,35 @@ impl Session {
             status,
             idle: Arc::clone(&idle),
         };
-        tokio::spawn(Driver::new(service, target, started, options, plugs).run());
+        let terminal = matches!(options.session_type, SessionType::Shell | SessionType::InteractiveCommand);
+        match options.plugin.clone().filter(|_| terminal) {
+            Some(plugin) => {
+                let carrier = Self::by_plugin(&plugin, &service, request, &started, options, plugs).await;
+                match carrier {
+                    Ok(carrier) => _ = tokio::spawn(carrier.run()),
+                    Err(why) => {
+                        let _ = service.terminate(&started.session_id).await;
+                        return Err(OpenError::Plugin { session_id: started.session_id, why });
+                    }
+                }
+            }
+            None => _ = tokio::spawn(Driver::new(service, &request.target, started, options, plugs).run()),
+        }
         let input = Input { commands, size: Arc::new(size), wish: Arc::new(wish), status: status_reader, idle };
         Ok(Self { id, input, events: Events { events } })
+    }
+
+    async fn by_plugin(
+        plugin: &Plugin,
+        service: &Arc<dyn Service>,
+        request: &StartRequest,
+        started: &Started,
+        options: SessionOptions,
+        plugs: Plugs,
+    ) -> Result<Carrier, String> {
+        let credentials = service.credentials().await.map_err(|error| error.message)?;
+        let call = plugin.call(request, started, &options.region, credentials.as_ref());
+        Carrier::start(&call, Arc::clone(service), &started.session_id, options, plugs)
+            .map_err(|error| format!("{} could not be started: {error}", call.program.display()))
     }
 }

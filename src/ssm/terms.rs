@@ -10,6 +10,7 @@ use crate::ssm::dial::{Dial, Network};
 use crate::ssm::frame::Size;
 use crate::ssm::handshake::SessionType;
 use crate::ssm::link::Patience;
+use crate::ssm::plugin::Plugin;
 use crate::ssm::service::ServiceError;
 use crate::ssm::upgrade::{Endpoints, UpgradeError};
 
@@ -42,6 +43,8 @@ pub struct SessionOptions {
     pub abandoned: Abandoned,
     pub hold: Duration,
     pub dial: Arc<dyn Dial>,
+    /// Who carries a session on a terminal in place of our own data channel. Of [`crate::ssm::forward`] it is not asked.
+    pub plugin: Option<Plugin>,
 }
 
 impl SessionOptions {
@@ -57,6 +60,7 @@ impl SessionOptions {
             abandoned: Abandoned::Terminate,
             hold: HOLD,
             dial: Arc::new(Network::new()),
+            plugin: None,
         }
     }
 }
@@ -68,6 +72,8 @@ pub enum OpenError {
     Start { target: String, error: ServiceError },
     #[error("the session {session_id} was started and ended again: {error}")]
     Url { session_id: String, error: UpgradeError },
+    #[error("the session {session_id} was started and ended again: {why}")]
+    Plugin { session_id: String, why: String },
 }
 
 /// What a session tells, in order.

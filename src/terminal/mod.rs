@@ -7,9 +7,11 @@ mod emulator;
 mod graphics;
 mod history;
 mod keys;
+mod player;
 
 pub use emulator::{Allow, Color, Cursor, CursorShape, Glyph, Match, Point, Refused, Style, Terminal};
 pub use keys::{Escape, EscapeKeys, Key, KeyCode, KeyModes, Piece, encode, paste};
+pub use player::{Player, Scene, Stand, Steer};
 
 #[cfg(test)]
 mod tests;

@@ -7,6 +7,7 @@ pub mod policy;
 pub mod projection;
 pub mod queues;
 pub mod rules;
+pub mod sessions;
 pub mod sla;
 pub mod snapshot;
 pub mod state;

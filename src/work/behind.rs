@@ -7,6 +7,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use jiff::Timestamp;
 
 use crate::catalog::ListingId;
+use crate::catalog::nodes::machine_of;
 use crate::iam::graph::Power;
 use crate::listing::filter;
 use crate::listing::index::Index;
@@ -108,10 +109,7 @@ fn open_findings(all: &mut HashMap<String, Facts>, findings: &Index, document: &
     let mut grave: Vec<(u8, u64, String)> = Vec::new();
     for row in rows.ids.iter() {
         let Cell::Text(about) = findings.cell(*row, resource) else { continue };
-        let id = match about.rsplit_once('/') {
-            Some((_, name)) if about.contains(":instance/") => name,
-            _ => about.as_ref(),
-        };
+        let id = machine_of(&about);
         let Some(facts) = all.get_mut(id) else { continue };
         let Cell::Rank(rank, _) = findings.cell(*row, severity) else { continue };
         let Some(severity) = Severity::ALL.get(usize::from(rank)).copied() else { continue };

@@ -274,7 +274,9 @@ impl Desk {
         let append = Append { draft, based_on: None };
         match self.ledger.decide(vec![Ask { append, target: None }]).await?.pop() {
             Some(Decided::Failed { why }) => tracing::warn!(session = id, why, "not in the ledger"),
-            Some(Decided::Saved(_) | Decided::Offline(_) | Decided::Conflict { .. }) | None => {}
+            // It is shown at once; the log comes when it comes.
+            Some(Decided::Saved(entry)) => self.library.take_sessions(&[entry]),
+            Some(Decided::Offline(_) | Decided::Conflict { .. }) | None => {}
         }
         self.library.take_states(self.ledger.projection());
         Ok(())

@@ -28,7 +28,7 @@ use crate::work::source;
 use crate::work::store::{Documents, Origin};
 use crate::world::World;
 
-/// The least time between two published worlds: four times what the last took to make, within these.
+/// The least time between two published worlds: twice what the last took to make, within these.
 const PUBLISH: [Duration; 2] = [Duration::from_millis(33), Duration::from_millis(250)];
 /// The least time between two saves.
 const SAVE: Duration = Duration::from_secs(5);
@@ -123,7 +123,7 @@ impl Keeper {
                 () = tokio::time::sleep_until(publish_at), if dirty => {
                     let begun = Instant::now();
                     self = self.publish().await;
-                    publish_at = Instant::now() + (begun.elapsed() * 4).clamp(PUBLISH[0], PUBLISH[1]);
+                    publish_at = Instant::now() + (begun.elapsed() * 2).clamp(PUBLISH[0], PUBLISH[1]);
                     continue;
                 }
                 () = tokio::time::sleep_until(save_at), if self.unsaved => {

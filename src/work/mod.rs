@@ -26,11 +26,13 @@ use jiff::Timestamp;
 use tokio::sync::{mpsc, watch};
 use tokio::task::AbortHandle;
 
-use crate::catalog::ListingId;
+use crate::catalog::{ListingId, machines};
 use crate::config::Config;
 use crate::ledger;
 use crate::listing::query::Cancel;
 use crate::message::{Answer, Effect, Outcome, Settled, Slot};
+use crate::model::guard::Guarded;
+use crate::model::node::Machine;
 use crate::work::behind::Seen;
 use crate::work::change::Change;
 use crate::work::delivery::Delivery;
@@ -90,6 +92,15 @@ pub fn demo_way(world: &World, directory: &Path) -> Way {
     Way::loopback(directory.join("home"), offline, caller)
 }
 
+/// What stands before a machine, by the guardrails and the estate as they are when it is asked.
+fn guard(library: &Arc<Library>) -> impl Fn(&Machine) -> Guarded + Send + Sync + 'static {
+    let (library, seen) = (Arc::clone(library), library.seen());
+    move |machine| {
+        let estate = seen.borrow().as_ref().map(|seen| Arc::clone(&seen.estate)).unwrap_or_default();
+        machines::guard(&library.decisions().policy.guardrails, &estate, machine)
+    }
+}
+
 /// The desk, once it is open.
 fn at(desk: &OnceLock<Result<Arc<Desk>, String>>) -> Result<Arc<Desk>, String> {
     desk.get().cloned().unwrap_or_else(|| Err("The ledger is still being opened: try again in a moment.".into()))
@@ -144,14 +155,15 @@ async fn serve(
     let hubs = matches!(supply, Supply::Live { .. }).then(|| Arc::new(Hubs::new(connections.clone())));
     let directory = keeping.ledger.as_ref().map_or_else(std::env::temp_dir, |ledger| ledger.directory.clone());
     let way = if read_only {
-        Way::Nowhere("This is a read-only console: no session is opened.".into())
+        Way::nowhere("This is a read-only console: no session is opened.")
     } else {
         match &world.origin {
             Origin::Live(_) => Way::live(connections.clone()),
             Origin::Demo => demo_way(&world, &directory),
-            Origin::File(_) => Way::Nowhere("This is a file: sessions are opened live, or in the demo.".into()),
+            Origin::File(_) => Way::nowhere("This is a file: sessions are opened live, or in the demo."),
         }
     };
+    let way = way.guarded(guard(&library));
     library.show(Seen { estate: Arc::clone(&world.estate), findings: world.index(ListingId::Findings).clone() });
     let (answered, first) = watch::channel(false);
     let painting = picture::follow(Arc::clone(&library), library.seen(), changes.clone());
@@ -162,7 +174,10 @@ async fn serve(
     let desk: Arc<OnceLock<Result<Arc<Desk>, String>>> = Arc::default();
     let ledger = keeping.ledger.clone();
     let opening = open_desk(ledger, Arc::clone(&library), read_only, Arc::clone(&desk), hubs.clone(), changes.clone());
-    let follow = tokio::spawn(after_first_screen(first, opening));
+    let follow = tokio::spawn(after_first_screen(first.clone(), opening));
+    let recordings = config.sessions.recordings.clone().unwrap_or_else(|| directory.join("recordings"));
+    let shelf = sessions::shelf::follow(Arc::clone(&library), recordings, changes.clone());
+    let shelf = tokio::spawn(after_first_screen(first, shelf));
     let book = Book::new(Arc::clone(&desk));
     let sessions = Sessions::new(way, book, config.sessions.clone(), directory.join("recordings"), outcomes.clone());
     loop {
@@ -314,6 +329,7 @@ async fn serve(
     // It ends where it waits; what it was writing is on the disk or comes back with the next start.
     follow.abort();
     painter.abort();
+    shelf.abort();
     drop(turn);
     if let Some(Ok(desk)) = desk.get()
         && let Err(error) = desk.ledger().close().await

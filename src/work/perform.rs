@@ -21,7 +21,7 @@ use crate::listing::schema::FieldId;
 use crate::listing::segment::Cell;
 use crate::message::{Answer, Effect, Need, Opened, Outcome, Overview, Slot};
 use crate::model::attribution::Rules;
-use crate::model::decision::Entry;
+use crate::model::decision::{Entry, Subject};
 use crate::model::estate::Estate;
 use crate::model::finding::{Finding, FindingKey, RecordState, Severity, Status};
 use crate::model::standing::Standings;
@@ -29,11 +29,13 @@ use crate::network::picture::Picture;
 use crate::triage::policy::Policy;
 use crate::triage::projection::Projection;
 use crate::triage::queues::Board;
+use crate::triage::sessions::{History, Kept, Seal};
 use crate::work::behind::{Roles, Seen};
 use crate::work::delivery::fields::{Place, place};
 use crate::work::identity::Engine;
 use crate::work::judge::{self, Judged, Settings};
 use crate::work::network;
+use crate::work::sessions::shelf;
 use crate::work::store::{Store, StoreError};
 use crate::world::World;
 
@@ -46,6 +48,8 @@ pub struct Library {
     decisions: RwLock<Decisions>,
     /// The rows of the ledger's entries.
     log: RwLock<Index>,
+    /// What the ledger says of sessions, and what is known of their recordings.
+    history: watch::Sender<Arc<History>>,
     layer: Mutex<Layer>,
     /// Findings whose status somebody may have set back.
     suspects: Mutex<BTreeMap<FindingKey, Place>>,
@@ -72,6 +76,7 @@ impl Library {
             rules,
             decisions: RwLock::new(Decisions { policy: Arc::new(policy), ..Decisions::default() }),
             log: RwLock::new(Index::new(Arc::clone(&ListingId::Decisions.get().schema))),
+            history: watch::Sender::default(),
             layer: Mutex::default(),
             suspects: Mutex::default(),
             delivery: Notify::new(),
@@ -184,8 +189,34 @@ impl Library {
     pub fn take_entries(&self, entries: &[Entry]) {
         let (Some(first), Some(last)) = (entries.first(), entries.last()) else { return };
         let segment = Arc::new(decisions::segment(entries));
+        self.take_sessions(entries);
         let mut log = self.log.write().unwrap_or_else(PoisonError::into_inner);
         *log = log.with(&format!("{:012}-{:012}", first.sequence, last.sequence), segment);
+    }
+    /// What the ledger says of sessions: cheap.
+    pub fn history(&self) -> Arc<History> {
+        Arc::clone(&self.history.borrow())
+    }
+    /// The same, and what it says from here on.
+    pub fn histories(&self) -> watch::Receiver<Arc<History>> {
+        self.history.subscribe()
+    }
+    /// Takes what entries tell of sessions, known ones too.
+    pub fn take_sessions(&self, entries: &[Entry]) {
+        self.history.send_if_modified(|history| {
+            let mut news = false;
+            for entry in entries.iter().filter(|e| matches!(e.subject, Subject::Session(_))) {
+                news |= Arc::make_mut(history).take(entry);
+            }
+            news
+        });
+    }
+    /// Takes what was found of sessions' recordings. Nobody is told: whoever looked knows.
+    pub fn keep_recordings(&self, kept: BTreeMap<String, Kept>) {
+        self.history.send_if_modified(|history| {
+            Arc::make_mut(history).keep(kept);
+            false
+        });
     }
     /// The rows of the findings with what was decided on them. `changed` tells what was decided since the last time.
     pub fn rows(&self, changed: &Changed) -> Index {
@@ -306,6 +337,13 @@ pub fn open(world: &World, library: &Library, listing: ListingId, row: RowId, no
         let document = serde_json::to_string_pretty(&rows.object(row)).unwrap_or_default();
         return Ok(Opened { id, detail: detail::of_pipeline(found, &world.estate, now), document });
     }
+    if listing == ListingId::Sessions {
+        let history = &world.history;
+        let seal = history.kept(&id).map(|kept| checked(history, &id, kept));
+        let (detail, document) = detail::of_session(&world.estate, history, seal, &id, now)
+            .ok_or_else(|| "This session is gone: it went away with the last refresh.".to_owned())?;
+        return Ok(Opened { id, detail, document });
+    }
     let object = detail::object(&world.estate, listing, &object_id(world, listing, row, &id));
     let object = object.ok_or_else(|| format!("This {} is gone: it went away with the last refresh.", declared.one))?;
     let mut detail = detail::of_object(object, &world.estate, now);
@@ -319,6 +357,19 @@ pub fn open(world: &World, library: &Library, listing: ListingId, row: RowId, no
         library.engine.tell(&world.estate, &id, &mut detail);
     }
     Ok(Opened { id, detail, document: detail::document(object) })
+}
+
+/// A recording's seal, looked at now where nobody has yet.
+fn checked(history: &History, id: &str, kept: &Kept) -> Seal {
+    let sealed = history.told(id).and_then(|told| told.end.as_ref()).and_then(|end| end.recording.as_deref());
+    match (kept.seal, sealed) {
+        (Seal::Unchecked, Some(sealed)) => match shelf::digest(&kept.path) {
+            Ok(digest) if digest == sealed => Seal::Intact,
+            Ok(_) => Seal::Changed,
+            Err(_) => Seal::Unchecked,
+        },
+        (seal, _) => seal,
+    }
 }
 
 /// A principal at once, without what the engine has to work out first; none where [`open`] tells all as fast.

@@ -203,7 +203,8 @@ fn finish(
 pub fn facts(library: &Library, estate: Arc<Estate>, changed: &Changed, now: Timestamp) -> Facts {
     let findings = library.rows(changed);
     let (board, standings) = (Arc::new(library.board(now)), library.standings());
-    Facts { estate, findings, board, decisions: library.log(), standings, network: library.network(), now }
+    let (history, network) = (library.history(), library.network());
+    Facts { estate, findings, board, decisions: library.log(), history, standings, network, now }
 }
 
 /// Works out the network engine's picture of a world, and makes the rows it brings.

@@ -9,7 +9,8 @@ use std::path::Path;
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
-use bartizan::catalog::{ListingId, machines};
+use bartizan::catalog::decided::Changed;
+use bartizan::catalog::{Facts, ListingId, machines};
 use bartizan::config::Config;
 use bartizan::console::app::{App, Drawn, Settings};
 use bartizan::console::theme::{Depth, Glyphs, Theme, UNICODE};
@@ -18,14 +19,17 @@ use bartizan::ledger::address::Address;
 use bartizan::ledger::handle::Options;
 use bartizan::listing::query::Cancel;
 use bartizan::message::session::{
-    Ask, Forwarding, Live, LiveForward, LiveId, LiveSession, Saved, Screen as SessionScreen, State,
+    Ask, Forwarding, Live, LiveForward, LiveId, LiveReplay, LiveSession, Reel, Saved, Screen as SessionScreen, State,
 };
 use bartizan::message::{Answer, Effect, Outcome};
 use bartizan::model::account::{Caller, Environment};
-use bartizan::model::decision::Subject;
+use bartizan::model::decision::{Actor, Decision, Draft, Entry, EntryId, Hash, Subject};
 use bartizan::model::estate::Estate;
 use bartizan::model::finding::Finding;
+use bartizan::model::guard::Said;
+use bartizan::terminal::Stand;
 use bartizan::triage::policy::Policy;
+use bartizan::triage::sessions::{History, Kept, Seal};
 use bartizan::work::desk::{self, Desk};
 use bartizan::work::handover;
 use bartizan::work::judge::{self, judge};
@@ -33,7 +37,7 @@ use bartizan::work::perform::{Library, perform};
 use bartizan::work::source::{self, Source, open};
 use bartizan::world::World;
 use crossterm::event::{Event, KeyCode, KeyEvent, KeyModifiers, MouseButton, MouseEvent, MouseEventKind};
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use ratatui::buffer::{Buffer, CellWidth as _};
 use ratatui::layout::Rect;
 use ratatui::style::{Color, Modifier};
@@ -50,7 +54,7 @@ pub struct Scene {
 }
 
 /// What decisions are made on: the ledger is asynchronous, tests are not.
-fn runtime() -> &'static Runtime {
+pub fn runtime() -> &'static Runtime {
     static RUNTIME: OnceLock<Runtime> = OnceLock::new();
     RUNTIME.get_or_init(|| tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap())
 }
@@ -344,11 +348,76 @@ impl Driver {
         screen
     }
 
+    /// The ledger tells of a session that was recorded on this machine, and that ended a moment ago; its id.
+    pub fn recorded(&mut self) -> &'static str {
+        const ID: &str = "jo.tanaka-0recorded";
+        let estate = Arc::clone(&self.scene.world.estate);
+        let (region, node) = estate.regions.iter().find_map(|r| r.nodes.first().map(|n| (r, n))).unwrap();
+        let start = Decision::SessionStart {
+            node: node.instance_id.clone(),
+            account: region.account.clone(),
+            region: region.region.clone(),
+            mode: "shell".into(),
+            detail: String::new(),
+            document: String::new(),
+            finding: None,
+        };
+        let end = Decision::SessionEnd {
+            outcome: "ended".into(),
+            recording: Some("0".repeat(64)),
+            seconds: 95,
+            received: 123_456,
+            sent: 789,
+            said: String::new(),
+        };
+        let mut history = History::default();
+        for (n, decision) in [(1, start), (2, end)] {
+            let arn = "arn:aws:sts::111122223333:assumed-role/Ops/jo.tanaka".to_owned();
+            let actor = Actor { arn, os_user: "jo".into(), host: "desk-7".into() };
+            let (subject, reason) = (Subject::Session(ID.into()), "INC-2041 payments latency".to_owned());
+            let at = self.now - SignedDuration::from_secs(100);
+            let draft = Draft { id: EntryId([n; 16]), at, actor, subject, decision, reason };
+            history.take(&Entry { sequence: n.into(), draft, previous: Hash::ZERO, hash: Hash::ZERO });
+        }
+        let kept = Kept { path: "/recordings/web.cast".into(), seal: Seal::Intact };
+        history.keep(BTreeMap::from([(ID.to_owned(), kept)]));
+        let library = &self.scene.library;
+        let facts = source::facts(library, estate, &Changed::Findings(HashSet::new()), self.now);
+        let facts = Facts { history: Arc::new(history), ..facts };
+        self.world(|world| world.recount(&facts));
+        ID
+    }
+
+    /// A recording is played: it has come so far, and stands.
+    pub fn replay(&mut self, id: u64, output: &str) -> Arc<Reel> {
+        let reel = Arc::new(Reel::new((80, 24)));
+        reel.screen.with(|t| t.feed(output.as_bytes()));
+        let (at, length) = (Duration::from_secs(72), Duration::from_secs(754));
+        reel.put(Stand { at, length, speed: 2.0, playing: true, marker: Some("reconnected".into()), ..Stand::default() });
+        let replay = LiveReplay {
+            id: LiveId(id),
+            session_id: "jo.tanaka-0recorded".into(),
+            title: "web in payments-prod, jo.tanaka on 2026-03-14 03:05 UTC".into(),
+            state: State::Open,
+            seal: Some(("its digest is the ledger's".into(), false)),
+            reel: Arc::clone(&reel),
+        };
+        self.live(|live| live.replays.push(replay));
+        reel
+    }
+
     /// A forward through the machine of the first session, in a state.
     pub fn forward(&mut self, id: u64, state: State) {
         let machine = self.app.live().sessions[0].machine.clone();
-        let wanted =
-            Forwarding { machine, reason: "INC-7".into(), host: Some("db.internal".into()), port: 5432, local: 0, lanes: 2 };
+        let wanted = Forwarding {
+            machine,
+            reason: "INC-7".into(),
+            host: Some("db.internal".into()),
+            port: 5432,
+            local: 0,
+            lanes: 2,
+            said: Said::Nothing,
+        };
         let forward = LiveForward {
             id: LiveId(id),
             wanted,

@@ -165,7 +165,7 @@ impl State {
     fn own(&self, asked: &Asked) -> Option<Result<serde_json::Value, Refusal>> {
         match asked.service.as_str() {
             "securityhub" => lock(&self.hub).answer(asked),
-            "ssm" | "kms" => lock(&self.nodes).answer(asked),
+            "ssm" | "kms" | "ecs" => lock(&self.nodes).answer(asked),
             _ => None,
         }
     }

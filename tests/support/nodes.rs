@@ -1,6 +1,6 @@
 //! Session Manager, which moto lacks: its listings (`DescribeInstanceInformation`, `DescribeSessions`, `GetConnectionStatus`)
 //! and, with a loopback gateway behind it, sessions (`StartSession`, `ResumeSession`, `TerminateSession`) and their data keys
-//! (KMS's `GenerateDataKey`). By the API references. Seeded by the tests; what runs on a node is the gateway's matter.
+//! (KMS's `GenerateDataKey`), and ECS Exec into seeded tasks (`DescribeTasks`, `ExecuteCommand`). By the API references. Seeded by the tests; what runs on a node is the gateway's matter.
 
 use super::wire::{Asked, Refusal};
 use bartizan::ssm::gateway::Gateway;
@@ -21,6 +21,7 @@ type Change = fn(&mut Nodes, &Place, &Value) -> Result<Value, Refusal>;
 pub struct Nodes {
     nodes: BTreeMap<Place, Vec<Node>>,
     sessions: BTreeMap<Place, Vec<Value>>,
+    tasks: BTreeMap<Place, Vec<Value>>,
     generation: u64,
     /// What sessions run on; none: they are refused.
     pub gateway: Option<Gateway>,
@@ -56,6 +57,11 @@ impl Nodes {
         self.sessions.entry((account.to_owned(), region.to_owned())).or_default().push(document);
     }
 
+    /// Adds a task of ECS: a `Task` document with at least `taskArn`, `clusterArn` and `containers`.
+    pub fn add_task(&mut self, account: &str, region: &str, document: Value) {
+        self.tasks.entry((account.to_owned(), region.to_owned())).or_default().push(document);
+    }
+
     /// Changes a node's document. False when there is none.
     pub fn edit_node(&mut self, account: &str, region: &str, id: &str, change: impl FnOnce(&mut Value)) -> bool {
         let nodes = self.nodes.get_mut(&(account.to_owned(), region.to_owned()));
@@ -76,6 +82,7 @@ impl Nodes {
             "ResumeSession" => Some(Self::resume),
             "TerminateSession" => Some(Self::terminate),
             "GenerateDataKey" => Some(Self::data_key),
+            "ExecuteCommand" => Some(Self::execute),
             _ => None,
         };
         if let Some(change) = change {
@@ -85,6 +92,7 @@ impl Nodes {
             "DescribeInstanceInformation" => Self::instances,
             "DescribeSessions" => Self::sessions,
             "GetConnectionStatus" => Self::connection,
+            "DescribeTasks" => Self::tasks,
             _ => return None,
         };
         Some(asked.json().and_then(|body| answer(self, &place, &body)))
@@ -192,6 +200,62 @@ impl Nodes {
         );
         let token = started.token.reveal();
         Ok(json!({ "SessionId": started.session_id, "TokenValue": token, "StreamUrl": started.stream_url }))
+    }
+
+    /// The task of a cluster that a request names; none where the cluster has none such.
+    fn task(&self, place: &Place, cluster: &str, task: &str) -> Result<Option<&Value>, Refusal> {
+        let last = |value: &Value| value.as_str().and_then(|arn| arn.rsplit('/').next()).unwrap_or_default().to_owned();
+        let mut of_cluster = self.tasks.get(place).into_iter().flatten().filter(|t| last(&t["clusterArn"]) == cluster).peekable();
+        if of_cluster.peek().is_none() {
+            return Err(Refusal::new(400, "ClusterNotFoundException", "Cluster not found."));
+        }
+        Ok(of_cluster.find(|t| last(&t["taskArn"]) == task || t["taskArn"] == task))
+    }
+
+    fn tasks(&self, place: &Place, body: &Value) -> Result<Value, Refusal> {
+        let cluster = body["cluster"].as_str().unwrap_or("default");
+        let (mut tasks, mut failures) = (Vec::new(), Vec::new());
+        for asked in body["tasks"].as_array().into_iter().flatten() {
+            let id = asked.as_str().unwrap_or_default();
+            match self.task(place, cluster, id)? {
+                Some(task) => tasks.push(task.clone()),
+                None => failures.push(json!({
+                    "arn": format!("arn:aws:ecs:{}:{}:task/{cluster}/{id}", place.1, place.0), "reason": "MISSING",
+                })),
+            }
+        }
+        Ok(json!({ "tasks": tasks, "failures": failures }))
+    }
+
+    fn execute(&mut self, place: &Place, body: &Value) -> Result<Value, Refusal> {
+        let invalid = |message: &str| Refusal::new(400, "InvalidParameterException", message);
+        let text = |field: &str| body[field].as_str().unwrap_or_default();
+        if body["interactive"] != true {
+            return Err(invalid("Interactive is the only mode supported currently."));
+        }
+        let task = self.task(place, body["cluster"].as_str().unwrap_or("default"), text("task"))?.cloned();
+        let task = task.ok_or_else(|| invalid("The specified task was not found."))?;
+        if task["enableExecuteCommand"] != true {
+            return Err(invalid(
+                "The execute command failed because execute command was not enabled when the task was run or the execute \
+                 command agent isn't running. Wait and try again or run a new task with execute command enabled and try again.",
+            ));
+        }
+        let containers = task["containers"].as_array().cloned().unwrap_or_default();
+        let container = containers.iter().find(|c| c["name"] == text("container"));
+        let container = container.ok_or_else(|| invalid("The specified container was not found."))?;
+        let last = |value: &Value| value.as_str().and_then(|arn| arn.rsplit('/').next()).unwrap_or_default().to_owned();
+        let runtime = container["runtimeId"].as_str().unwrap_or_default();
+        let target = format!("ecs:{}_{}_{runtime}", last(&task["clusterArn"]), last(&task["taskArn"]));
+        let request = StartRequest::interactive_command(&target, text("command"));
+        let started = now(self.gateway()?.service().start(&request))?;
+        Ok(json!({
+            "clusterArn": task["clusterArn"], "taskArn": task["taskArn"], "containerName": container["name"],
+            "interactive": true,
+            "session": {
+                "sessionId": started.session_id, "streamUrl": started.stream_url, "tokenValue": started.token.reveal(),
+            },
+        }))
     }
 
     fn resume(&mut self, _: &Place, body: &Value) -> Result<Value, Refusal> {

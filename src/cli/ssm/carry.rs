@@ -1,30 +1,37 @@
 //! What carries bytes from and to a node without a screen: one command, port forwards, the stream of an SSH connection.
 
 use std::io::{self, IsTerminal as _};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use color_eyre::eyre::{Result, bail, eyre};
 use tokio::io::{AsyncWrite, AsyncWriteExt as _};
 use tokio::sync::mpsc;
 
-use crate::cli::ssm::{At, Target};
+use crate::cli::ssm::plain::Plain;
+use crate::cli::ssm::{At, Target, Why};
 use crate::cli::{Done, Global};
 use crate::config::Config;
+use crate::console::run::Stop;
 use crate::message::Outcome;
 use crate::message::session::{Ask, Forwarding, LiveId, State};
 use crate::model::account::Caller;
 use crate::ssm::forward::pipe;
+use crate::ssm::frame::Size;
 use crate::ssm::handshake::SessionType;
 use crate::ssm::service::StartRequest;
 use crate::ssm::session::{End, Event, Session, SessionOptions};
 use crate::text;
-use crate::work::sessions::record::{Ended, Told, begin};
+use crate::work::sessions::record::{Ended, Told, begin, document};
 use crate::work::sessions::way::Reach;
 use crate::work::sessions::{Sessions, outcome};
 
 /// Ctrl-C as the agent knows it.
 const INTERRUPT: &[u8] = &[3];
+/// How long a session's end is waited for after it was asked for.
+const FAREWELL: Duration = Duration::from_secs(4);
+/// Of the terminal that a command in a container runs on: nothing is to be cut off.
+const SIZE: (u16, u16) = (250, 50);
 
 /// Starts a session and writes its start into the ledger.
 async fn start(
@@ -34,18 +41,20 @@ async fn start(
     mode: &'static str,
     detail: String,
 ) -> Result<(Session, Caller)> {
-    let Reach { service, options, caller, banner } = at.way.reach(&at.machine).await.map_err(|why| eyre!(why))?;
+    let Reach { service, options, caller, banner } = at.way.reach(&at.machine, &at.said).await.map_err(|why| eyre!(why))?;
     if let Some(banner) = banner {
         eprintln!("{}", text::block(&banner));
     }
     let request = request.because(&at.reason);
-    let options = SessionOptions { session_type, ..options };
+    let (cols, rows) = SIZE;
+    let size = (session_type == SessionType::InteractiveCommand).then_some(Size { cols, rows });
+    let options = SessionOptions { session_type, size, ..options };
     let mut session = Session::start(service, &request, options).await?;
     let told = Told {
         machine: at.machine.clone(),
         mode,
         detail,
-        document: request.document.clone().unwrap_or_default(),
+        document: document(&at.machine, &request),
         reason: at.reason.clone(),
         finding: None,
     };
@@ -83,12 +92,21 @@ fn as_on_a_terminal(bytes: &[u8]) -> Bytes {
 pub(super) async fn command(at: At, command: &[String], no_record: bool) -> Result<Done> {
     let command = command.join(" ");
     let records = at.config.sessions.records(at.machine.environment, no_record).map_err(|why| eyre!(why))?;
-    let request = StartRequest::command(&at.machine.id, &command);
+    // ECS Exec has terminals only: the exit code is told on it, by a word that nobody can guess.
+    let mut plain = at.machine.is_container().then(|| Plain::new(format!("{:032x}", fastrand::u128(..))));
+    let (request, kind) = match &plain {
+        Some(plain) => {
+            (StartRequest::interactive_command(&at.machine.id, &plain.wrap(&command)), SessionType::InteractiveCommand)
+        }
+        None => (StartRequest::command(&at.machine.id, &command), SessionType::NonInteractiveCommand),
+    };
     let began = Instant::now();
-    let (mut session, caller) = start(&at, request, SessionType::NonInteractiveCommand, "command", command).await?;
+    let mut stop = Stop::new()?;
+    let (mut session, caller) = start(&at, request, kind, "command", command).await?;
     let mut recording = None;
     if records {
-        match begin(&at.recordings, &at.machine, &session.id, (80, 24), false) {
+        let size = if plain.is_some() { SIZE } else { (80, 24) };
+        match begin(&at.recordings, &at.machine, &session.id, size, false) {
             Ok(begun) => recording = Some(begun),
             Err(why) => {
                 session.input.terminate();
@@ -114,8 +132,23 @@ pub(super) async fn command(at: At, command: &[String], no_record: bool) -> Resu
                 }
                 continue;
             }
+            // A terminal that is gone, a machine that goes down: nothing is left running on the node.
+            () = stop.told() => {
+                session.input.terminate();
+                continue;
+            }
         };
         let Some(event) = event else { break };
+        let event = match (event, &mut plain) {
+            (Event::Output(bytes), Some(plain)) => Event::Output(plain.take(&bytes).into()),
+            // What was held back for the word that did not come.
+            (Event::End(end), Some(plain)) => {
+                let _ = write(&mut out, &plain.rest(), terminals.0).await;
+                code = plain.code;
+                Event::End(end)
+            }
+            (event, _) => event,
+        };
         let written = match &event {
             Event::Output(bytes) => write(&mut out, bytes, terminals.0).await,
             Event::StdErr(bytes) => write(&mut err, bytes, terminals.1).await,
@@ -172,6 +205,9 @@ pub(super) async fn command(at: At, command: &[String], no_record: bool) -> Resu
     match (code, end) {
         (Some(code), _) => Ok(Done::Code(u8::try_from(code).unwrap_or(255))),
         (None, End::Terminated) if interrupts > 0 => Ok(Done::Code(130)),
+        (None, End::Closed(said)) if said.trim().is_empty() && plain.is_some() => {
+            bail!("the session ended before the command told its exit code: does the container have /bin/sh?")
+        }
         (None, End::Closed(said)) if said.trim().is_empty() => {
             bail!("the command's end came without an exit code: the agent is too old to tell one")
         }
@@ -183,9 +219,18 @@ pub(super) async fn command(at: At, command: &[String], no_record: bool) -> Resu
 pub(super) async fn proxy(at: At, port: u16) -> Result<Done> {
     let request = StartRequest::ssh(&at.machine.id, port);
     let began = Instant::now();
+    // OpenSSH hangs up on its proxy command as soon as the connection is over.
+    let mut stop = Stop::new()?;
     let (session, caller) = start(&at, request, SessionType::Port, "proxy", format!("port {port}")).await?;
-    let (id, status) = (session.id.clone(), session.input.status());
-    let end = pipe(session, tokio::io::stdin(), tokio::io::stdout()).await;
+    let (id, status, input) = (session.id.clone(), session.input.status(), session.input.clone());
+    let mut piped = std::pin::pin!(pipe(session, tokio::io::stdin(), tokio::io::stdout()));
+    let end = tokio::select! {
+        end = &mut piped => end,
+        () = stop.asked() => {
+            input.terminate();
+            tokio::time::timeout(FAREWELL, piped).await.unwrap_or(End::Terminated)
+        }
+    };
     let (word, said) = outcome(&end);
     let last = *status.borrow();
     let ended = Ended {
@@ -205,23 +250,14 @@ pub(super) async fn proxy(at: At, port: u16) -> Result<Done> {
     }
 }
 
-/// Forwards a port until it is stopped.
-pub(super) async fn forward(
-    target: &Target,
-    global: &Global,
-    config: Config,
-    to: Option<&str>,
-    local: Option<u16>,
-    lanes: Option<usize>,
-) -> Result<Done> {
+/// What is to be forwarded: what was said, or a saved forward.
+pub(super) async fn wanted(target: &Target, global: &Global, config: Config, to: Option<&str>) -> Result<(At, Forwarding)> {
     let saved = config.sessions.forwards.get(&target.node).filter(|_| to.is_none()).cloned();
-    let (at, host, port, reason) = match saved {
+    let (at, host, port, local, lanes) = match saved {
         Some(saved) => {
-            let reason = target.reason.clone().or(Some(saved.reason.clone())).filter(|r| !r.is_empty());
-            let meant = Target { node: saved.node.clone(), reason, confirm: target.confirm.clone() };
-            let at = meant.at(global, config).await?;
-            let reason = at.reason.clone();
-            (at, saved.host.clone(), (saved.port, saved.local, saved.lanes), reason)
+            let reason = target.why.reason.clone().or(Some(saved.reason.clone())).filter(|r| !r.is_empty());
+            let meant = Target { node: saved.node.clone(), why: Why { reason, confirm: target.why.confirm.clone() } };
+            (meant.at(global, config).await?, saved.host.clone(), saved.port, saved.local, saved.lanes)
         }
         None => {
             let to = to.ok_or_else(|| {
@@ -230,25 +266,21 @@ pub(super) async fn forward(
                 eyre!("say where to: a port, or host:port; {:?} is no saved forward ({known})", target.node)
             })?;
             let (host, port) = crate::console::opener::destination(to).map_err(|why| eyre!(why))?;
-            let at = target.at(global, config).await?;
-            let reason = at.reason.clone();
-            (at, host, (port, 0, 1), reason)
+            (target.at(global, config).await?, host, port, 0, 1)
         }
     };
-    let (port, usual, many) = port;
-    let wanted = Forwarding {
-        machine: at.machine.clone(),
-        reason,
-        host,
-        port,
-        local: local.unwrap_or(usual),
-        lanes: lanes.unwrap_or(many),
-    };
+    let forwarding =
+        Forwarding { machine: at.machine.clone(), reason: at.reason.clone(), host, port, local, lanes, said: at.said.clone() };
+    Ok((at, forwarding))
+}
+
+/// Forwards a port until it is stopped.
+pub(super) async fn forward(at: At, wanted: Forwarding) -> Result<Done> {
     let At { way, book, config, recordings, desk, at: _kept, .. } = at;
     let (outcomes, mut heard) = mpsc::channel(64);
     let sessions = Sessions::new(way, book, config.sessions.clone(), recordings, outcomes);
     sessions.ask(Ask::Forward(LiveId(1), Box::new(wanted.clone())));
-    let mut stop = crate::console::run::Stop::new()?;
+    let mut stop = Stop::new()?;
     let (mut told, mut notice, mut failed) = (false, None, None);
     loop {
         let outcome = tokio::select! {

@@ -2,7 +2,10 @@
 //! settled here; shells, commands and forwards are in files of their own.
 
 mod carry;
+mod ecs;
 mod list;
+mod plain;
+mod plugin;
 mod replay;
 mod shell;
 
@@ -11,17 +14,17 @@ use std::path::PathBuf;
 use std::sync::{Arc, OnceLock};
 
 use clap::{Args, Subcommand};
-use color_eyre::eyre::{Result, bail};
+use color_eyre::eyre::{Result, bail, eyre};
 use jiff::Timestamp;
 
 use crate::catalog::machines;
 use crate::cli::setup::AtDesk;
 use crate::cli::{Done, Global, setup};
 use crate::config::Config;
-use crate::console::opener;
 use crate::model::estate::Estate;
-use crate::model::guard::Ask;
+use crate::model::guard::{Ask, Said};
 use crate::model::node::Machine;
+use crate::ssm::plugin::{NAME, Plugin};
 use crate::text;
 use crate::work::desk::Desk;
 use crate::work::sessions::record::Book;
@@ -37,18 +40,20 @@ pub(super) struct Ssm {
 
 #[derive(Debug, Subcommand)]
 enum Command {
-    /// A shell on a node; `~?` after a newline lists what the keyboard can do besides
+    /// A shell on a node or in a container; `~?` after a newline lists what the keyboard can do besides
     Shell {
         #[command(flatten)]
-        target: Target,
+        place: Place,
         /// Do not record it, where policy leaves that to you
         #[arg(long)]
         no_record: bool,
+        #[command(flatten)]
+        by: By,
     },
     /// Run one command without a terminal; its exit code becomes this one's, its error stream stays apart
     Run {
         #[command(flatten)]
-        target: Target,
+        place: Place,
         /// Do not record it, where policy leaves that to you
         #[arg(long)]
         no_record: bool,
@@ -67,8 +72,10 @@ enum Command {
         #[arg(long, short, value_name = "PORT")]
         local: Option<u16>,
         /// Sessions that share the connections; one carries about 0.7 MiB/s from the node
-        #[arg(long, value_name = "N", value_parser = clap::value_parser!(u8).range(1..=32))]
+        #[arg(long, value_name = "N", value_parser = clap::value_parser!(u8).range(1..=32), conflicts_with = "plugin")]
         lanes: Option<u8>,
+        #[command(flatten)]
+        by: By,
     },
     /// Carry an SSH connection over standard input and output: OpenSSH's ProxyCommand
     Proxy {
@@ -77,6 +84,8 @@ enum Command {
         /// The port of the SSH server on the node
         #[arg(default_value_t = 22)]
         port: u16,
+        #[command(flatten)]
+        by: By,
     },
     /// Print sessions: those AWS remembers, and those in the ledger
     List(list::List),
@@ -89,6 +98,26 @@ enum Command {
 struct Target {
     /// An instance id, a Name tag, a private address, or account/name; for a forward also a saved forward's name
     node: String,
+    #[command(flatten)]
+    why: Why,
+}
+
+/// The machine or the container that is meant, and why.
+#[derive(Debug, Args)]
+struct Place {
+    /// An instance id, a Name tag, a private address, or account/name
+    #[arg(required_unless_present = "ecs")]
+    node: Option<String>,
+    /// A container of ECS instead of a node: cluster/task/container, account/cluster/task/container, or the task's ARN with
+    /// /container; the container may be left out where the task has but one
+    #[arg(long, value_name = "CLUSTER/TASK/CONTAINER", conflicts_with = "node")]
+    ecs: Option<String>,
+    #[command(flatten)]
+    why: Why,
+}
+
+#[derive(Debug, Clone, Args)]
+struct Why {
     /// Why; it stands in AWS's session history and in the ledger
     #[arg(long, short = 'R', value_name = "TEXT", env = "BARTIZAN_REASON")]
     reason: Option<String>,
@@ -97,10 +126,20 @@ struct Target {
     confirm: Option<String>,
 }
 
+/// Who carries the session.
+#[derive(Debug, Args)]
+struct By {
+    /// Have AWS's session-manager-plugin carry the session, where a policy wants that; none is needed
+    #[arg(long, value_name = "PROGRAM", num_args = 0..=1, require_equals = true, default_missing_value = NAME)]
+    plugin: Option<PathBuf>,
+}
+
 /// A machine within reach, and the book that sessions on it are written into.
 struct At {
     machine: Machine,
     reason: String,
+    /// What was said to the guardrail.
+    said: Said,
     config: Config,
     way: Way,
     book: Book,
@@ -124,20 +163,35 @@ impl Ssm {
         let runtime = setup::runtime()?;
         let done = runtime.block_on(Box::pin(async {
             match &self.command {
-                Command::Shell { target, no_record } => {
-                    let at = target.at(global, config).await?;
+                Command::Shell { place, no_record, by } => {
+                    let plugin = by.find(global).await?;
+                    let mut at = place.at(global, config).await?;
+                    if let Some(plugin) = plugin {
+                        at.way = at.way.by(plugin).map_err(|why| eyre!(why))?;
+                    }
                     shell::shell(at, *no_record).await
                 }
-                Command::Run { target, no_record, command } => {
-                    let at = target.at(global, config).await?;
+                Command::Run { place, no_record, command } => {
+                    let at = place.at(global, config).await?;
                     carry::command(at, command, *no_record).await
                 }
-                Command::Forward { target, to, local, lanes } => {
-                    carry::forward(target, global, config, to.as_deref(), *local, lanes.map(usize::from)).await
+                Command::Forward { target, to, local, lanes, by } => {
+                    let plugin = by.find(global).await?;
+                    let (at, mut wanted) = carry::wanted(target, global, config, to.as_deref()).await?;
+                    wanted.local = local.unwrap_or(wanted.local);
+                    wanted.lanes = lanes.map_or(wanted.lanes, usize::from);
+                    match plugin {
+                        Some(plugin) => plugin::forward(at, &plugin, &wanted).await,
+                        None => carry::forward(at, wanted).await,
+                    }
                 }
-                Command::Proxy { target, port } => {
+                Command::Proxy { target, port, by } => {
+                    let plugin = by.find(global).await?;
                     let at = target.at(global, config).await?;
-                    carry::proxy(at, *port).await
+                    match plugin {
+                        Some(plugin) => plugin::proxy(at, &plugin, *port).await,
+                        None => carry::proxy(at, *port).await,
+                    }
                 }
                 Command::List(_) | Command::Replay(_) => Ok(Done::Whole),
             }
@@ -145,6 +199,30 @@ impl Ssm {
         // Standard input may still be waited for; nothing else is.
         runtime.shutdown_background();
         done
+    }
+}
+
+impl By {
+    /// The plugin that is wanted, before anything is opened.
+    async fn find(&self, global: &Global) -> Result<Option<Plugin>> {
+        let Some(program) = &self.plugin else { return Ok(None) };
+        if global.from.is_some() {
+            bail!("the demo's sessions stay on this machine: no plugin can carry them");
+        }
+        let plugin = Plugin::find(program).await?;
+        if let Some(doubt) = plugin.doubt() {
+            eprintln!("{}", text::line(&doubt));
+        }
+        Ok(Some(plugin))
+    }
+}
+
+impl Place {
+    async fn at(&self, global: &Global, config: Config) -> Result<At> {
+        match (&self.ecs, &self.node) {
+            (Some(container), _) => ecs::at(container, &self.why, global, config).await,
+            (None, node) => Target { node: node.clone().unwrap_or_default(), why: self.why.clone() }.at(global, config).await,
+        }
     }
 }
 
@@ -158,8 +236,6 @@ impl Target {
         if let Some(doubt) = machines::unreachable(&estate, &machine) {
             eprintln!("{}", text::line(&doubt));
         }
-        let reason = self.reason().await?;
-        self.allowed(&config, &estate, &machine).await?;
         let way = if demo {
             crate::work::demo_way(&at.world, &at.directory)
         } else if at.connections.is_empty() {
@@ -167,10 +243,7 @@ impl Target {
         } else {
             Way::over(at.connections.clone())
         };
-        let desk = Arc::clone(&at.desk);
-        let book = Book::new(Arc::new(OnceLock::from(Ok(Arc::clone(&desk)))));
-        let recordings = config.sessions.recordings.clone().unwrap_or_else(|| at.directory.join("recordings"));
-        Ok(At { machine, reason, config, way, book, desk, recordings, at })
+        self.why.settle(config, at, estate, machine, way).await
     }
 
     /// The one machine of this name, and the estate it stands in: as known here, else as AWS tells now.
@@ -206,6 +279,20 @@ impl Target {
             }
         }
     }
+}
+
+impl Why {
+    /// Asks why, and what the guardrail of the machine's account wants.
+    async fn settle(&self, config: Config, at: AtDesk, estate: Arc<Estate>, machine: Machine, way: Way) -> Result<At> {
+        let reason = self.reason().await?;
+        let said = self.allowed(&config, &estate, &machine).await?;
+        let rails = config.policy().guardrails;
+        let way = way.guarded(move |machine| machines::guard(&rails, &estate, machine));
+        let desk = Arc::clone(&at.desk);
+        let book = Book::new(Arc::new(OnceLock::from(Ok(Arc::clone(&desk)))));
+        let recordings = config.sessions.recordings.clone().unwrap_or_else(|| at.directory.join("recordings"));
+        Ok(At { machine, reason, said, config, way, book, desk, recordings, at })
+    }
 
     async fn reason(&self) -> Result<String> {
         if let Some(reason) = self.reason.as_deref().map(str::trim).filter(|r| !r.is_empty()) {
@@ -218,14 +305,14 @@ impl Target {
     }
 
     /// What the guardrail of the machine's account asks.
-    async fn allowed(&self, config: &Config, estate: &Estate, machine: &Machine) -> Result<()> {
+    async fn allowed(&self, config: &Config, estate: &Estate, machine: &Machine) -> Result<Said> {
         let name = &machine.account_name;
         let confirmed = self.confirm.as_deref() == Some(name) || self.confirm.as_deref() == Some(&machine.account);
-        let before = opener::guard(&config.policy().guardrails, estate, machine);
+        let before = machines::guard(&config.policy().guardrails, estate, machine);
         let (question, wanted) = match before.ask {
-            Ask::Nothing => return Ok(()),
+            Ask::Nothing => return Ok(Said::Nothing),
             Ask::Refuse => bail!("no session is opened in {name}: {}", before.why),
-            _ if confirmed => return Ok(()),
+            _ if confirmed => return Ok(Said::Name(name.clone())),
             Ask::Confirm => (format!("{} is in {name} ({}). Open it? [y/N] ", machine.name, before.why), "y"),
             Ask::Type => {
                 let question = format!("{} is in {name} ({}). Type the account's name to mean it: ", machine.name, before.why);
@@ -233,7 +320,9 @@ impl Target {
             }
         };
         match ask(&question).await? {
-            Some(answer) if answer == wanted || (before.ask == Ask::Confirm && answer.eq_ignore_ascii_case("yes")) => Ok(()),
+            Some(answer) if answer == wanted || (before.ask == Ask::Confirm && answer.eq_ignore_ascii_case("yes")) => {
+                Ok(if before.ask == Ask::Type { Said::Name(answer) } else { Said::Yes })
+            }
             Some(_) => bail!("nothing was opened"),
             None => bail!("{name} asks first ({}): add --confirm {name}", before.why),
         }

@@ -26,9 +26,9 @@ pub(super) async fn shell(at: At, no_record: bool) -> Result<Done> {
         bail!("a shell needs a terminal; `bartizan ssm run NODE -- COMMAND` needs none");
     }
     at.config.sessions.records(at.machine.environment, no_record).map_err(|why| eyre!(why))?;
-    let At { machine, reason, config, way, book, desk, recordings, at: kept } = at;
+    let At { machine, reason, said, config, way, book, desk, recordings, at: kept } = at;
     let (theme, depth, glyphs) = console::looks(&config, &Json::Null)?;
-    let opening = Opening { machine, reason, finding: None, command: None, size: (80, 24), unrecorded: no_record };
+    let opening = Opening { machine, reason, finding: None, command: None, size: (80, 24), unrecorded: no_record, said };
     let settings = Settings {
         theme,
         depth,

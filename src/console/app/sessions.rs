@@ -9,6 +9,7 @@ use crate::console::opener::{Opener, Wanted, guard};
 use crate::console::views::VIEWS;
 use crate::message::Effect;
 use crate::message::session::{Ask, Forwarding, Live, Opening, Saved, State};
+use crate::model::guard::Said;
 
 impl App {
     /// What is open here changed: what came to an end out of sight is said.
@@ -21,6 +22,12 @@ impl App {
                 self.wishes.quit = true;
             }
             self.notice = Some((format!("{}: {why}", now.machine.name), bad));
+        }
+        for now in &live.replays {
+            let was = self.live.replay(now.id).is_some_and(|r| r.state.is_ended());
+            if let Some((why, bad)) = ended(&now.state).filter(|_| !was) {
+                self.notice = Some((why, bad));
+            }
         }
         for now in &live.forwards {
             let was = self.live.forwards.iter().any(|f| f.id == now.id && f.state == now.state);
@@ -55,10 +62,11 @@ impl App {
                 return Vec::new();
             }
         };
-        let doubt = machines::unreachable(&self.world.estate, &machine);
+        let doubt = machines::doubt(&self.world.estate, self.world.network.as_deref(), &machine);
         let guard = guard(&self.world.policy.guardrails, &self.world.estate, &machine);
         let dialog = if action == Action::Forward {
-            let known = Forwarding { machine, reason: String::new(), host: None, port: 0, local: 0, lanes: 1 };
+            let known =
+                Forwarding { machine, reason: String::new(), host: None, port: 0, local: 0, lanes: 1, said: Said::Nothing };
             Opener::forward(&known, guard, doubt)
         } else {
             Opener::session(machine, guard, self.views[self.current].cause(), doubt)
@@ -83,10 +91,10 @@ impl App {
                 return Vec::new();
             }
         };
-        let doubt = machines::unreachable(&self.world.estate, &machine);
+        let doubt = machines::doubt(&self.world.estate, self.world.network.as_deref(), &machine);
         let guard = guard(&self.world.policy.guardrails, &self.world.estate, &machine);
         let Saved { reason, host, port, local, lanes, .. } = saved;
-        let known = Forwarding { machine, reason, host, port, local, lanes };
+        let known = Forwarding { machine, reason, host, port, local, lanes, said: Said::Nothing };
         self.over = Some(Over::Opener(Box::new(Opener::forward(&known, guard, doubt))));
         Vec::new()
     }
@@ -98,11 +106,11 @@ impl App {
                 self.notice = Some(("Opening the forward …".to_owned(), false));
                 vec![Effect::Session(Ask::Forward(id, Box::new(wanted)))]
             }
-            Wanted::Session { machine, reason, finding } => {
+            Wanted::Session { machine, reason, finding, said } => {
                 self.note_place();
                 self.switch_to_sessions();
                 let size = self.views[self.current].size(self.screen);
-                let opening = Opening { machine, reason, finding, command: None, size, unrecorded: false };
+                let opening = Opening { machine, reason, finding, command: None, size, unrecorded: false, said };
                 let mut effects = vec![Effect::Session(Ask::Open(id, Box::new(opening)))];
                 effects.extend(self.with_view(|view, cx| view.attach(id, cx)));
                 effects

@@ -127,6 +127,7 @@ impl Browse {
                 Some(Scope::Finding) => &[Scope::List, Scope::Finding, Scope::Machine, Scope::Row, Scope::Moving, Scope::Global],
                 Some(Scope::Node) => &[Scope::List, Scope::Node, Scope::Machine, Scope::Row, Scope::Moving, Scope::Global],
                 Some(Scope::Machine) => &[Scope::List, Scope::Machine, Scope::Row, Scope::Moving, Scope::Global],
+                Some(Scope::Record) => &[Scope::List, Scope::Record, Scope::Machine, Scope::Row, Scope::Moving, Scope::Global],
                 Some(_) => &[Scope::List, Scope::Owned, Scope::Row, Scope::Moving, Scope::Global],
                 None => &[Scope::List, Scope::Row, Scope::Moving, Scope::Global],
             },
@@ -136,6 +137,7 @@ impl Browse {
                 }
                 Some(Scope::Node) => &[Scope::Detail, Scope::Node, Scope::Machine, Scope::Row, Scope::Moving, Scope::Global],
                 Some(Scope::Machine) => &[Scope::Detail, Scope::Machine, Scope::Row, Scope::Moving, Scope::Global],
+                Some(Scope::Record) => &[Scope::Detail, Scope::Record, Scope::Machine, Scope::Row, Scope::Moving, Scope::Global],
                 Some(_) => &[Scope::Detail, Scope::Owned, Scope::Row, Scope::Moving, Scope::Global],
                 None => &[Scope::Detail, Scope::Row, Scope::Moving, Scope::Global],
             },
@@ -149,7 +151,8 @@ impl Browse {
             ListingId::Findings => Some(Scope::Finding),
             ListingId::Accounts | ListingId::Principals => Some(Scope::Owned),
             ListingId::Nodes => Some(Scope::Node),
-            ListingId::Instances | ListingId::Interfaces | ListingId::Sessions => Some(Scope::Machine),
+            ListingId::Instances | ListingId::Interfaces => Some(Scope::Machine),
+            ListingId::Sessions => Some(Scope::Record),
             _ => None,
         }
     }

@@ -77,6 +77,11 @@ impl Lists {
         Some((list.listing(), list.id_here()?))
     }
 
+    /// A field of the chosen row, as text.
+    pub fn text_here(&self, field: &str) -> Option<String> {
+        self.lists[self.current].text_here(field)
+    }
+
     fn list(&mut self) -> &mut Browse {
         &mut self.lists[self.current]
     }

@@ -129,6 +129,10 @@ pub trait View {
     fn location(&self) -> Option<Location>;
     /// A click or a turn of the wheel at a place.
     fn mouse(&mut self, at: Position, wheel: i16, cx: &mut Context<'_>) -> Vec<Request>;
+    /// The mouse moved with its button down, or was let go of.
+    fn drag(&mut self, _at: Position, _released: bool, _cx: &mut Context<'_>) -> Vec<Request> {
+        Vec::new()
+    }
     /// The user's choices, to remember.
     fn choices(&self) -> Json;
     /// Takes remembered choices; what does not fit is left.

@@ -3,6 +3,7 @@
 pub mod chart;
 pub mod chooser;
 pub mod input;
+pub mod player;
 pub mod scroller;
 pub mod table;
 pub mod terminal;

@@ -12,9 +12,21 @@ use crate::text;
 
 /// Draws the view of a terminal; returns where its cursor is, unless it is hidden.
 pub fn draw(buffer: &mut Buffer, area: Rect, terminal: &mut Terminal, theme: &Theme) -> Option<Position> {
+    draw_from(buffer, area, terminal, (0, 0), theme)
+}
+
+/// As [`draw`], beginning with a column and a row other than the first.
+pub fn draw_from(
+    buffer: &mut Buffer,
+    area: Rect,
+    terminal: &mut Terminal,
+    (left, top): (u16, u16),
+    theme: &Theme,
+) -> Option<Position> {
     clear(buffer, area, Style::default());
     let (selected, found) = (theme.style("ui.cursor"), theme.style("ui.filter").add_modifier(Modifier::REVERSED));
     terminal.draw(|row, column, glyph| {
+        let (Some(row), Some(column)) = (row.checked_sub(top), column.checked_sub(left)) else { return };
         let cells = if glyph.wide { 2 } else { 1 };
         if row >= area.height || column + cells > area.width {
             return;
@@ -29,9 +41,9 @@ pub fn draw(buffer: &mut Buffer, area: Rect, terminal: &mut Terminal, theme: &Th
         }
     });
     let (columns, rows) = terminal.size();
-    for row in 0..rows.min(area.height) {
-        for column in 0..columns.min(area.width) {
-            let (is_selected, is_found) = terminal.mark(row, column);
+    for row in 0..rows.saturating_sub(top).min(area.height) {
+        for column in 0..columns.saturating_sub(left).min(area.width) {
+            let (is_selected, is_found) = terminal.mark(top + row, left + column);
             if (is_selected || is_found)
                 && let Some(cell) = buffer.cell_mut((area.x + column, area.y + row))
             {
@@ -40,7 +52,8 @@ pub fn draw(buffer: &mut Buffer, area: Rect, terminal: &mut Terminal, theme: &Th
         }
     }
     let cursor = terminal.cursor()?;
-    (cursor.row < area.height && cursor.column < area.width).then(|| Position::new(area.x + cursor.column, area.y + cursor.row))
+    let (column, row) = (cursor.column.checked_sub(left)?, cursor.row.checked_sub(top)?);
+    (row < area.height && column < area.width).then(|| Position::new(area.x + column, area.y + row))
 }
 
 fn style(wanted: Wanted, theme: &Theme) -> Style {

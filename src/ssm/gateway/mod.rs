@@ -45,6 +45,8 @@ pub enum Shell {
     Program(String),
     /// Everything typed comes back. For tests in simulated time.
     Echo,
+    /// Every size comes back, as `80x24` and a blank. For tests in simulated time.
+    Sizes,
 }
 
 /// What the gateway and its nodes are like.
@@ -349,12 +351,13 @@ impl Runs {
         let directory = options.directory.as_ref();
         let shell = match &options.shell {
             Shell::Program(shell) => shell.as_str(),
-            Shell::Echo => "/bin/sh",
+            Shell::Echo | Shell::Sizes => "/bin/sh",
         };
         let old = !crate::ssm::handshake::Version::parse(&options.agent_version).is_newer_than("3.0.196.0");
         let mode = if old { PortMode::Basic } else { PortMode::Mux };
         match self {
             Self::Shell(None) if options.shell == Shell::Echo => Ok(programs::echo()),
+            Self::Shell(None) if options.shell == Shell::Sizes => Ok(programs::sizes()),
             Self::Shell(command) => Ok(programs::terminal(shell, command.as_deref(), directory)),
             Self::Command(text, apart) => programs::command(shell, &text, apart, directory),
             Self::Port(host, port, fixed) => Ok(programs::port(host, port, fixed.unwrap_or(mode))),

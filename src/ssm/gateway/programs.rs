@@ -16,7 +16,7 @@ use tokio::process::Command;
 use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
 
-use crate::ssm::frame::Flag;
+use crate::ssm::frame::{Flag, Size};
 use crate::ssm::gateway::agent::{FromProgram, Program, ToProgram};
 use crate::ssm::handshake::PortMode;
 use crate::ssm::smux::{Mux, MuxEvent, Role};
@@ -37,6 +37,21 @@ pub(super) fn echo() -> Program {
         while let Some(item) = input.recv().await {
             if let ToProgram::Data(data) = item
                 && output.send(FromProgram::Data(data)).await.is_err()
+            {
+                break;
+            }
+        }
+    });
+    program
+}
+
+/// Sends back every size it gets.
+pub(super) fn sizes() -> Program {
+    let (program, mut input, output) = ends();
+    tokio::spawn(async move {
+        while let Some(item) = input.recv().await {
+            if let ToProgram::Size(Size { cols, rows }) = item
+                && output.send(FromProgram::Data(format!("{cols}x{rows} ").into())).await.is_err()
             {
                 break;
             }

@@ -1,8 +1,10 @@
 //! Sessions and forwards as tasks: opened, fed, recorded, written into the ledger at start and end, ended. It owns what is
-//! open and tells it as one list; it decides on no guardrail and draws nothing.
+//! open and tells it as one list. Recordings that are played are told with them. It decides on no guardrail and draws nothing.
 
 mod forward;
+mod play;
 pub mod record;
+pub mod shelf;
 mod shell;
 pub mod way;
 
@@ -17,13 +19,19 @@ use tokio::task::JoinSet;
 
 use crate::config;
 use crate::message::Outcome;
-use crate::message::session::{Ask, Forwarding, Live, LiveForward, LiveId, LiveSession, Opening, Screen, Size, State};
+use crate::message::session::{
+    Ask, Forwarding, Live, LiveForward, LiveId, LiveReplay, LiveSession, Opening, Reel, Screen, Size, State,
+};
 use crate::ssm::session::{End, Input};
+use crate::terminal::Steer;
 use crate::work::sessions::record::{Book, Writer};
 use crate::work::sessions::way::Way;
 
 /// How long the end of the program waits for sessions to end.
 const FAREWELL: Duration = Duration::from_secs(4);
+
+/// What an agent writes above an error.
+const AGENT_ERROR: &str = "----------ERROR-------";
 
 /// What a program has open. Clones are the same.
 #[derive(Clone)]
@@ -48,6 +56,7 @@ struct Home {
 enum Entry {
     Session(Box<Shell>),
     Forward(Box<Tunnel>),
+    Replay(Box<Showing>),
 }
 
 struct Shell {
@@ -65,6 +74,22 @@ struct Shell {
 struct Tunnel {
     live: LiveForward,
     ended: watch::Sender<bool>,
+}
+
+struct Showing {
+    live: LiveReplay,
+    steers: mpsc::UnboundedSender<Steer>,
+    ended: watch::Sender<bool>,
+}
+
+impl Entry {
+    fn is_ended(&self) -> bool {
+        match self {
+            Self::Session(shell) => shell.live.state.is_ended(),
+            Self::Forward(tunnel) => tunnel.live.state.is_ended(),
+            Self::Replay(showing) => showing.live.state.is_ended(),
+        }
+    }
 }
 
 impl Sessions {
@@ -117,6 +142,7 @@ impl Sessions {
                     shell.ended.send_replace(true);
                 }
                 Entry::Forward(tunnel) => _ = tunnel.ended.send_replace(true),
+                Entry::Replay(showing) => _ = showing.ended.send_replace(true),
             }),
             Ask::Restart(id) => {
                 let mut wanted = None;
@@ -133,17 +159,19 @@ impl Sessions {
             }
             Ask::Forget(id) => {
                 let mut registry = self.home.registry();
-                let over = match registry.get(&id) {
-                    Some(Entry::Session(shell)) => shell.live.state.is_ended(),
-                    Some(Entry::Forward(tunnel)) => tunnel.live.state.is_ended(),
-                    None => false,
-                };
-                if over {
+                if registry.get(&id).is_some_and(Entry::is_ended) {
                     registry.remove(&id);
                 }
                 drop(registry);
                 self.spawn(|home| async move { home.tell().await });
             }
+            Ask::Play(id, session_id) => self.play(id, session_id),
+            Ask::Steer(id, steer) => self.home.with(id, |entry| {
+                if let Entry::Replay(showing) = entry {
+                    // One that is over goes nowhere.
+                    let _ = showing.steers.send(steer);
+                }
+            }),
         }
     }
 
@@ -200,6 +228,31 @@ impl Sessions {
         });
     }
 
+    fn play(&self, id: LiveId, session_id: String) {
+        let (steers, steered) = mpsc::unbounded_channel();
+        let (ended, end) = watch::channel(false);
+        let reel = Arc::new(Reel::new((80, 24)));
+        let live = LiveReplay {
+            id,
+            session_id: session_id.clone(),
+            title: String::new(),
+            state: State::Starting,
+            seal: None,
+            reel: Arc::clone(&reel),
+        };
+        self.home.registry().insert(id, Entry::Replay(Box::new(Showing { live, steers, ended })));
+        self.spawn(|home| async move {
+            home.tell().await;
+            let over = Box::pin(play::run(&home, id, &session_id, &reel, steered, end)).await;
+            if over.bad {
+                home.end(id, over).await;
+            } else {
+                home.registry().remove(&id);
+                home.tell().await;
+            }
+        });
+    }
+
     /// What is open now.
     pub fn live(&self) -> Live {
         self.home.live()
@@ -209,6 +262,11 @@ impl Sessions {
     /// not for ever.
     pub async fn close(&self) {
         self.home.closing.send_replace(true);
+        for entry in self.home.registry().values() {
+            if let Entry::Replay(showing) = entry {
+                showing.ended.send_replace(true);
+            }
+        }
         let mut tasks = std::mem::take(&mut *self.home.tasks.lock().unwrap_or_else(PoisonError::into_inner));
         let ended = tokio::time::timeout(FAREWELL, async { while tasks.join_next().await.is_some() {} }).await;
         if ended.is_err() {
@@ -244,12 +302,21 @@ impl Home {
         });
     }
 
+    fn replay(&self, id: LiveId, run: impl FnOnce(&mut LiveReplay)) {
+        self.with(id, |entry| {
+            if let Entry::Replay(showing) = entry {
+                run(&mut showing.live);
+            }
+        });
+    }
+
     fn live(&self) -> Live {
         let mut live = Live::default();
         for entry in self.registry().values() {
             match entry {
                 Entry::Session(shell) => live.sessions.push(shell.live.clone()),
                 Entry::Forward(tunnel) => live.forwards.push(tunnel.live.clone()),
+                Entry::Replay(showing) => live.replays.push(showing.live.clone()),
             }
         }
         live
@@ -273,6 +340,7 @@ impl Home {
                 tunnel.live.state = state;
                 (tunnel.live.open, tunnel.live.lanes) = (0, 0);
             }
+            Entry::Replay(showing) => showing.live.state = state,
         });
         self.tell().await;
     }
@@ -308,7 +376,8 @@ impl Over {
 
     fn of(end: End) -> Self {
         let words = |text: String, otherwise: &str| {
-            let text = text.trim();
+            // The agent's own line above its errors says nothing.
+            let text = text.trim().trim_start_matches(AGENT_ERROR).trim();
             if text.is_empty() { otherwise.to_owned() } else { text.to_owned() }
         };
         let (why, bad, outcome) = match end {

@@ -17,7 +17,11 @@ use crate::message::session::Size;
 use crate::model::account::Caller;
 use crate::model::decision::{Decision, Hash};
 use crate::model::node::Machine;
+use crate::ssm::plugin::{NAME, Plugin};
+use crate::ssm::service::StartRequest;
+use crate::triage::sessions::History;
 use crate::work::desk::Desk;
+use crate::work::sessions::shelf::safe;
 
 /// Pieces that may wait for the disk before the session waits too.
 const WAITING: usize = 256;
@@ -36,6 +40,20 @@ pub struct Told {
     pub reason: String,
     /// By its row's key.
     pub finding: Option<u64>,
+}
+
+/// The document of a session as the ledger has it: ECS Exec names its own.
+pub fn document(machine: &Machine, request: &StartRequest) -> String {
+    match &request.document {
+        _ if machine.is_container() => "AmazonECS-ExecuteInteractiveCommand".to_owned(),
+        document => document.clone().unwrap_or_default(),
+    }
+}
+
+/// What was run, and who carried it where that was not this program.
+pub fn detail(detail: &str, plugin: Option<&Plugin>) -> String {
+    let carried = plugin.map(|plugin| format!("carried by {NAME} {}", plugin.version()));
+    [Some(detail.to_owned()).filter(|d| !d.is_empty()), carried].into_iter().flatten().collect::<Vec<_>>().join("; ")
 }
 
 /// How it ended.
@@ -62,6 +80,15 @@ impl Book {
     fn desk(&self) -> Result<Arc<Desk>, String> {
         let desk = self.0.get().cloned().unwrap_or_else(|| Err("it is still being opened".into()));
         desk.map_err(|why| format!("The ledger does not take the session: {why}"))
+    }
+
+    /// What the ledger says of sessions.
+    ///
+    /// # Errors
+    /// In words, why there is no ledger.
+    pub fn history(&self) -> Result<Arc<History>, String> {
+        let desk = self.0.get().cloned().unwrap_or_else(|| Err("the ledger is still being opened: try again in a moment".into()));
+        desk.map(|desk| desk.library().history())
     }
 
     async fn write(&self, caller: &Caller, id: &str, decision: Decision, reason: &str) -> Result<(), String> {
@@ -146,9 +173,6 @@ pub fn begin(
     keystrokes: bool,
 ) -> Result<(Writer, Recording), String> {
     let now = Timestamp::now();
-    let safe = |text: &str| -> String {
-        text.chars().map(|c| if c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.') { c } else { '_' }).take(80).collect()
-    };
     let name = format!("{}-{}-{}.cast", now.strftime("%Y%m%dT%H%M%SZ"), safe(&machine.name), safe(session_id));
     let path = directory.join(name);
     let failed = |error: io::Error| {

@@ -13,7 +13,7 @@ use crate::ssm::frame;
 use crate::ssm::handshake::SessionType;
 use crate::ssm::service::StartRequest;
 use crate::ssm::session::{Abandoned, Connection, Event, Session, SessionOptions, Status};
-use crate::work::sessions::record::{Ended, Told, Writer, begin};
+use crate::work::sessions::record::{Ended, Told, Writer, begin, detail, document};
 use crate::work::sessions::way::Reach;
 use crate::work::sessions::{Home, Over, turned};
 
@@ -41,7 +41,7 @@ pub(super) async fn run(
     };
     let request = request.because(&opening.reason);
     let mut reach = tokio::select! {
-        reach = home.way.reach(machine) => match reach {
+        reach = home.way.reach(machine, &opening.said) => match reach {
             Ok(reach) => reach,
             Err(why) => return Over::failed(why),
         },
@@ -66,6 +66,7 @@ pub(super) async fn run(
         AtQuit::Terminate => Abandoned::Terminate,
         AtQuit::Leave => Abandoned::Leave,
     };
+    let detail = detail(opening.command.as_deref().unwrap_or_default(), options.plugin.as_ref());
     let began = Instant::now();
     // Not given up half-way: a session that AWS has started must be known, to be ended.
     let started = Session::start(service, &request, SessionOptions { session_type, abandoned, ..options }).await;
@@ -76,8 +77,8 @@ pub(super) async fn run(
     let told = Told {
         machine: machine.clone(),
         mode: if opening.command.is_some() { "command" } else { "shell" },
-        detail: opening.command.clone().unwrap_or_default(),
-        document: request.document.clone().unwrap_or_default(),
+        detail,
+        document: document(machine, &request),
         reason: opening.reason.clone(),
         finding: opening.finding,
     };

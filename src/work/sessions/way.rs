@@ -1,5 +1,6 @@
 //! The ways to nodes: AWS by the connections that are open, or the loopback gateway behind the demo. It answers the calls
-//! that the Session Manager protocol asks of its caller; it opens no session itself.
+//! that the Session Manager protocol asks of its caller; it opens no session itself. Whatever leads to a node comes through
+//! here, so guardrails are held here, whatever a dialogue has asked before.
 
 use std::collections::HashMap;
 use std::path::PathBuf;
@@ -9,14 +10,17 @@ use std::time::Duration;
 use aws_credential_types::Credentials;
 use tokio::sync::{OnceCell, watch};
 
-use crate::aws::{Access, Connection, Failure, Kind, Scope, kms, ssm};
+use crate::aws::ecs::{Container, Task};
+use crate::aws::{Access, Connection, Failure, Kind, Scope, ec2, ecs, kms, ssm};
 use crate::model::account::Caller;
 use crate::model::coverage::Outcome;
+use crate::model::guard::{Guarded, Said};
 use crate::model::node::Machine;
 use crate::ssm::crypt::DATA_KEY_LEN;
 use crate::ssm::dial::{Network, Proxy};
 use crate::ssm::gateway::{Gateway, GatewayOptions};
 use crate::ssm::handshake::SessionType;
+use crate::ssm::plugin::Plugin;
 use crate::ssm::service::{
     BoxFuture, DataKey, DataKeyRequest, Refusal, Resumed, Service, ServiceError, StartRequest, Started, Token,
 };
@@ -26,8 +30,13 @@ use crate::ssm::upgrade::Endpoints;
 /// How long a session waits for the first connection to AWS.
 const CONNECTING: Duration = Duration::from_secs(20);
 
-/// Where sessions go.
-pub enum Way {
+/// Where sessions go, and what stands before them.
+pub struct Way {
+    to: To,
+    guard: Box<dyn Fn(&Machine) -> Guarded + Send + Sync>,
+}
+
+enum To {
     Live(Live),
     Loopback(Loopback),
     /// Nowhere, and why.
@@ -35,19 +44,38 @@ pub enum Way {
 }
 
 /// By connections as they are made.
-pub struct Live {
+struct Live {
     connections: watch::Receiver<Vec<Connection>>,
     /// Accounts that were entered, by caller and account.
     entered: Mutex<HashMap<(String, String), Access>>,
+    /// Who carries sessions on terminals in our place.
+    plugin: Option<Plugin>,
+    /// The container that ECS Exec leads into, where that is what is wanted.
+    container: Option<Container>,
 }
 
 /// The demo's own machine.
-pub struct Loopback {
-    directory: PathBuf,
-    /// Nodes whose agent does not answer.
-    offline: Vec<String>,
+struct Loopback {
+    /// What is said first.
+    banner: Option<String>,
+    options: GatewayOptions,
     caller: Caller,
-    gateway: OnceCell<Gateway>,
+    gateway: OnceCell<Arc<Gateway>>,
+}
+
+/// Where a task is looked for.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Place<'a> {
+    pub account: Option<&'a str>,
+    pub region: Option<&'a str>,
+}
+
+/// A task, and where it runs.
+#[derive(Debug, Clone)]
+pub struct Found {
+    pub account: String,
+    pub region: String,
+    pub task: Task,
 }
 
 /// A node within reach.
@@ -61,9 +89,13 @@ pub struct Reach {
 }
 
 impl Way {
+    fn new(to: To) -> Self {
+        Self { to, guard: Box::new(|_| Guarded::default()) }
+    }
+
     /// To AWS, by connections as they are made.
     pub fn live(connections: watch::Receiver<Vec<Connection>>) -> Self {
-        Self::Live(Live { connections, entered: Mutex::default() })
+        Self::new(To::Live(Live { connections, entered: Mutex::default(), plugin: None, container: None }))
     }
 
     /// To AWS, by connections that are there already.
@@ -71,43 +103,98 @@ impl Way {
         Self::live(watch::channel(connections).1)
     }
 
-    /// To the local shell, in a directory of its own.
-    pub fn loopback(directory: PathBuf, offline: Vec<String>, caller: Caller) -> Self {
-        Self::Loopback(Loopback { directory, offline, caller, gateway: OnceCell::new() })
-    }
-
-    /// The way to a machine.
+    /// The same with an installed plugin carrying sessions on terminals.
     ///
     /// # Errors
-    /// In words: there is no connection, or the account cannot be entered.
-    pub async fn reach(&self, machine: &Machine) -> Result<Reach, String> {
-        match self {
-            Self::Live(live) => live.reach(machine).await,
-            Self::Loopback(loopback) => loopback.reach().await,
-            Self::Nowhere(why) => Err(why.clone()),
+    /// In words: this way needs none.
+    pub fn by(self, plugin: Plugin) -> Result<Self, String> {
+        match self.to {
+            To::Live(live) => Ok(Self { to: To::Live(Live { plugin: Some(plugin), ..live }), ..self }),
+            _ => Err("The demo's sessions stay on this machine: no plugin can carry them.".into()),
+        }
+    }
+
+    /// The same into one container, under its name as a target.
+    #[must_use]
+    pub fn into_container(self, container: Container) -> Self {
+        match self.to {
+            To::Live(live) => Self { to: To::Live(Live { container: Some(container), ..live }), ..self },
+            to => Self { to, ..self },
+        }
+    }
+
+    /// To the local shell, in a directory of its own. `offline` are nodes whose agent does not answer.
+    pub fn loopback(directory: PathBuf, offline: Vec<String>, caller: Caller) -> Self {
+        let banner =
+            format!("This is a demo: a shell on your own machine, no node is touched.\nIt stands in {}", directory.display());
+        let options = GatewayOptions { directory: Some(directory), offline, ..GatewayOptions::default() };
+        Self::new(To::Loopback(Loopback { banner: Some(banner), options, caller, gateway: OnceCell::new() }))
+    }
+
+    /// A task of ECS: of an account, else the caller's own; in a region, else those that were chosen, else all.
+    ///
+    /// # Errors
+    /// In words: there is none, or it cannot be looked for.
+    pub async fn task(&self, place: Place<'_>, cluster: &str, task: &str) -> Result<Found, String> {
+        match &self.to {
+            To::Live(live) => Box::pin(live.task(place, cluster, task)).await,
+            To::Loopback(_) => Err("The demo has no containers: sessions in them go by AWS.".into()),
+            To::Nowhere(why) => Err(why.clone()),
+        }
+    }
+
+    /// To a gateway that runs already.
+    pub fn through(gateway: Arc<Gateway>, caller: Caller) -> Self {
+        let (options, gateway) = (GatewayOptions::default(), OnceCell::new_with(Some(gateway)));
+        Self::new(To::Loopback(Loopback { banner: None, options, caller, gateway }))
+    }
+
+    /// Nowhere, and why.
+    pub fn nowhere(why: impl Into<String>) -> Self {
+        Self::new(To::Nowhere(why.into()))
+    }
+
+    /// With a guardrail before each machine.
+    #[must_use]
+    pub fn guarded(self, guard: impl Fn(&Machine) -> Guarded + Send + Sync + 'static) -> Self {
+        Self { guard: Box::new(guard), ..self }
+    }
+
+    /// The way to a machine, for whom has said this to its guardrail.
+    ///
+    /// # Errors
+    /// In words: the guardrail asks for more or refuses, there is no connection, or the account cannot be entered.
+    pub async fn reach(&self, machine: &Machine, said: &Said) -> Result<Reach, String> {
+        (self.guard)(machine).lets(said, &machine.account_name)?;
+        match &self.to {
+            To::Live(live) => live.reach(machine).await,
+            To::Loopback(loopback) => loopback.reach().await,
+            To::Nowhere(why) => Err(why.clone()),
         }
     }
 }
 
 impl Live {
-    async fn reach(&self, machine: &Machine) -> Result<Reach, String> {
+    /// Credentials for an account, by the first connection that may enter it; the account's own before others.
+    async fn access(&self, account: Option<&str>) -> Result<(Connection, Access), String> {
         let mut connections = self.connections.clone();
         // Whether one came in time is seen below.
         let came = async { connections.wait_for(|c| !c.is_empty()).await.map(|c| c.clone()).unwrap_or_default() };
         let connections = tokio::time::timeout(CONNECTING, came).await.unwrap_or_default();
-        if connections.is_empty() {
+        let Some(first) = connections.first() else {
             return Err("There is no way to AWS: sign in, then open the session.".into());
-        }
-        let own = connections.iter().filter(|c| c.caller.account == machine.account);
-        let others = connections.iter().filter(|c| c.caller.account != machine.account);
+        };
+        let account = account.unwrap_or(&first.caller.account);
+        let own = connections.iter().filter(|c| c.caller.account == account);
+        let others = connections.iter().filter(|c| c.caller.account != account);
         let mut why = String::new();
         for connection in own.chain(others) {
-            let name = (connection.caller.arn.clone(), machine.account.clone());
+            let name = (connection.caller.arn.clone(), account.to_owned());
             let known = self.entered.lock().unwrap_or_else(PoisonError::into_inner).get(&name).cloned();
             let access = match known {
                 Some(access) => access,
                 None => {
-                    let answer = Box::pin(connection.enter(&machine.account)).await;
+                    let answer = Box::pin(connection.enter(account)).await;
                     let Some(access) = answer.value else {
                         why = answer.coverage.into_iter().find(|c| c.outcome != Outcome::Ok).map_or(why, |c| c.reason);
                         continue;
@@ -116,16 +203,58 @@ impl Live {
                     access
                 }
             };
-            let scope = access.scope(&machine.region);
-            let mut options = SessionOptions::new(SessionType::Shell, &machine.region);
-            if let Some(host) = scope.endpoint_host() {
-                options.endpoints = Endpoints::Host(host);
-            } else if let Some(proxy) = proxy(&machine.region)? {
-                options.dial = Arc::new(Network::new().through(proxy));
-            }
-            return Ok(Reach { service: Arc::new(Aws(scope)), options, caller: connection.caller.clone(), banner: None });
+            return Ok((connection.clone(), access));
         }
-        Err(format!("Account {} cannot be entered: {why}", machine.account))
+        Err(format!("Account {account} cannot be entered: {why}"))
+    }
+
+    async fn reach(&self, machine: &Machine) -> Result<Reach, String> {
+        let (connection, access) = self.access(Some(&machine.account)).await?;
+        let scope = access.scope(&machine.region);
+        let mut options = SessionOptions::new(SessionType::Shell, &machine.region);
+        if let Some(host) = scope.endpoint_host() {
+            options.endpoints = Endpoints::Host(host);
+        } else if let Some(proxy) = proxy(&machine.region)? {
+            options.dial = Arc::new(Network::new().through(proxy));
+        }
+        options.plugin = self.plugin.clone().map(|plugin| plugin.at(scope.endpoint("ssm")));
+        let service: Arc<dyn Service> = match self.container.as_ref().filter(|c| c.target() == machine.id) {
+            Some(container) => Arc::new(Inside { aws: Aws(scope), container: container.clone() }),
+            None => Arc::new(Aws(scope)),
+        };
+        Ok(Reach { service, options, caller: connection.caller, banner: None })
+    }
+
+    async fn task(&self, place: Place<'_>, cluster: &str, task: &str) -> Result<Found, String> {
+        let (connection, access) = self.access(place.account).await?;
+        let mut regions = match place.region {
+            Some(region) => vec![region.to_owned()],
+            None => connection.regions,
+        };
+        if regions.is_empty() {
+            // The one at hand first.
+            let home = access.global();
+            regions.push(home.region().to_owned());
+            let all = ec2::regions(&home).await.value.into_iter();
+            regions.extend(all.filter(|r| r.enabled && r.name != home.region()).map(|r| r.name));
+        }
+        let mut why = None;
+        for region in &regions {
+            match ecs::task(&access.scope(region), cluster, task).await {
+                Ok(Some(task)) => return Ok(Found { account: access.account().to_owned(), region: region.clone(), task }),
+                Err(failure) if failure.kind != Kind::Missing => why = why.or(Some(format!("{region}: {failure}"))),
+                Ok(None) | Err(_) => {}
+            }
+        }
+        let names = if regions.len() > 4 { format!("{} regions", regions.len()) } else { regions.join(", ") };
+        Err(match why {
+            Some(why) => format!("The task {task} of cluster {cluster} was not found. {why}"),
+            None => format!(
+                "There is no task {task} in a cluster {cluster} of account {} in {names}; a task that stopped is forgotten \
+                 within the hour. -r says another region.",
+                access.account()
+            ),
+        })
     }
 }
 
@@ -151,32 +280,72 @@ impl Loopback {
     async fn reach(&self) -> Result<Reach, String> {
         let failed = |e: std::io::Error| format!("The demo's gateway could not be started on 127.0.0.1: {e}");
         let gateway = self.gateway.get_or_try_init(|| async {
-            std::fs::create_dir_all(&self.directory).map_err(failed)?;
-            let options = GatewayOptions {
-                directory: Some(self.directory.clone()),
-                offline: self.offline.clone(),
-                ..GatewayOptions::default()
-            };
-            Gateway::listen(options).await.map_err(failed)
+            if let Some(directory) = &self.options.directory {
+                std::fs::create_dir_all(directory).map_err(failed)?;
+            }
+            Gateway::listen(self.options.clone()).await.map(Arc::new).map_err(failed)
         });
         let gateway = gateway.await?;
         let mut options = SessionOptions::new(SessionType::Shell, "eu-west-1");
         options.endpoints = gateway.endpoints();
-        let banner = format!(
-            "This is a demo: a shell on your own machine, no node is touched.\nIt stands in {}",
-            self.directory.display()
-        );
-        Ok(Reach { service: gateway.service(), options, caller: self.caller.clone(), banner: Some(banner) })
+        Ok(Reach { service: gateway.service(), options, caller: self.caller.clone(), banner: self.banner.clone() })
     }
 }
 
 /// Session Manager's calls, to AWS.
 struct Aws(Scope);
 
+/// The same into a container, where ECS starts the session.
+struct Inside {
+    aws: Aws,
+    container: Container,
+}
+
+/// What runs where nothing else is asked for: every image with a shell has it.
+const SHELL: &str = "/bin/sh";
+
+impl Service for Inside {
+    fn start<'a>(&'a self, request: &'a StartRequest) -> BoxFuture<'a, Result<Started, ServiceError>> {
+        Box::pin(async move {
+            let command = match (request.document.as_deref(), request.parameters.get("command").and_then(|c| c.first())) {
+                (None, _) => SHELL,
+                (Some("AWS-StartInteractiveCommand"), Some(command)) => command,
+                _ => {
+                    let words = "ECS Exec runs a shell or a command on a terminal, and nothing else";
+                    return Err(ServiceError::new(Refusal::Invalid, words));
+                }
+            };
+            let started = ecs::execute(&self.aws.0, &self.container, command).await.map_err(|e| refused(&e))?;
+            Ok(Started {
+                session_id: started.session_id,
+                token: Token::new(started.token.as_str()),
+                stream_url: started.stream_url,
+            })
+        })
+    }
+
+    fn resume<'a>(&'a self, session_id: &'a str) -> BoxFuture<'a, Result<Resumed, ServiceError>> {
+        self.aws.resume(session_id)
+    }
+
+    fn terminate<'a>(&'a self, session_id: &'a str) -> BoxFuture<'a, Result<(), ServiceError>> {
+        self.aws.terminate(session_id)
+    }
+
+    fn credentials(&self) -> BoxFuture<'_, Result<Option<Credentials>, ServiceError>> {
+        self.aws.credentials()
+    }
+
+    fn data_key<'a>(&'a self, request: &'a DataKeyRequest) -> BoxFuture<'a, Result<DataKey, ServiceError>> {
+        self.aws.data_key(request)
+    }
+}
+
 /// What a failure means to a session.
 fn refused(failure: &Failure) -> ServiceError {
     let refusal = match failure.kind {
-        _ if failure.code == "TargetNotConnected" => Refusal::Offline,
+        // ECS's code ends in Exception.
+        _ if failure.code.starts_with("TargetNotConnected") => Refusal::Offline,
         _ if failure.code == "DoesNotExistException" => Refusal::Gone,
         Kind::Denied | Kind::NoCredentials => Refusal::Denied,
         Kind::Missing => Refusal::Gone,
@@ -255,6 +424,7 @@ mod tests {
     fn refusals_tell_whether_another_try_makes_sense() {
         let of = |kind, code: &str| refused(&Failure::new(kind, code, "i-1 is not connected.")).refusal;
         assert_eq!(of(Kind::Failed, "TargetNotConnected"), Refusal::Offline);
+        assert_eq!(of(Kind::Failed, "TargetNotConnectedException"), Refusal::Offline);
         assert_eq!(of(Kind::Failed, "DoesNotExistException"), Refusal::Gone);
         assert_eq!(of(Kind::Denied, "AccessDeniedException"), Refusal::Denied);
         assert_eq!(of(Kind::Expired, "ExpiredTokenException"), Refusal::Retry);

@@ -18,7 +18,17 @@ impl Browse {
             let resource = ResourceRef::new(self.text_of(index, row, "resource"), self.text_of(index, row, "type"));
             return machines::of_resource(&world.estate, &resource);
         }
+        if self.listing.id == ListingId::Sessions {
+            // The ledger knows sessions that AWS has forgotten.
+            return machines::behind(&world.estate, ListingId::Nodes, &self.text_of(index, row, "node"));
+        }
         machines::behind(&world.estate, self.listing.id, &self.text_of(index, row, "id"))
+    }
+
+    /// A field of the row under the cursor, as text.
+    pub fn text_here(&self, field: &str) -> Option<String> {
+        let (index, row) = self.row_here()?;
+        Some(self.text_of(index, row, field))
     }
 
     /// What a session on the machine behind the row is opened for, where the row is a finding: its key and title.

@@ -1,8 +1,9 @@
-//! Managed nodes, what is open here, and the sessions that AWS remembers; and the panes of open sessions. It owns which
-//! pane has the keyboard and how the panes share the screen; what a pane does with a key is the pane's.
+//! Managed nodes, what is open here, and the sessions that were; and the panes of open sessions and of recordings. It owns
+//! which pane has the keyboard and how the panes share the screen; what a pane does with a key is the pane's.
 
 mod open;
 mod pane;
+mod replay;
 
 use crossterm::event::{KeyCode, KeyEvent};
 use ratatui::layout::{Position, Rect};
@@ -21,6 +22,7 @@ use crate::message::{Answer, Effect, Ticket};
 use crate::model::node::Machine;
 use crate::terminal::Escape;
 use crate::text;
+use crate::triage::sessions::ELSEWHERE;
 use crate::world::World;
 
 pub const DECLARED: Declared = Declared {
@@ -52,6 +54,10 @@ struct Sessions {
     full: bool,
     /// The pane is all there is: it can't be detached.
     alone: bool,
+    /// The recording on screen, and whether it was told of already.
+    replay: Option<(LiveId, bool)>,
+    /// The pane that the mouse's button went down in.
+    pressed: Option<LiveId>,
     body: Rect,
 }
 
@@ -67,6 +73,8 @@ impl Sessions {
             split: false,
             full: false,
             alone: false,
+            replay: None,
+            pressed: None,
             body: Rect::ZERO,
         }
     }
@@ -132,8 +140,39 @@ impl Sessions {
         self.tab = OPEN;
     }
 
+    /// Plays the recording of the session under the cursor.
+    fn play(&mut self, cx: &mut Context<'_>) -> Vec<Request> {
+        let said = |words: &str, bad| vec![Request::Notice(words.to_owned(), bad)];
+        let (Some(id), Some(recording)) = (self.lists.text_here("id"), self.lists.text_here("recording")) else {
+            return Vec::new();
+        };
+        match recording.as_str() {
+            "" => said("This session was not recorded by bartizan.", false),
+            ELSEWHERE => said("Its recording is not on this machine: look for it on the one it was made on.", true),
+            _ => {
+                let play = cx.tickets.live();
+                self.replay = Some((play, false));
+                vec![session(Ask::Play(play, id))]
+            }
+        }
+    }
+
+    /// Leaves the recording on screen, if there is one.
+    fn leave_replay(&mut self, live: &Live) -> Vec<Request> {
+        let Some((id, _)) = self.replay.take() else { return Vec::new() };
+        let over = live.replay(id).is_some_and(|replay| replay.state.is_ended());
+        vec![session(if over { Ask::Forget(id) } else { Ask::End(id) })]
+    }
+
     /// Lets go of a pane whose session is gone; one that was asked for a moment ago is still to come.
     fn check(&mut self, live: &Live) {
+        if let Some((id, told)) = &mut self.replay {
+            match live.replay(*id) {
+                Some(_) => *told = true,
+                None if *told => self.replay = None,
+                None => {}
+            }
+        }
         let Some(id) = self.focus else { return };
         if live.session(id).is_some() {
             self.awaited = None;
@@ -236,7 +275,11 @@ fn session(ask: Ask) -> Request {
 
 impl View for Sessions {
     fn scopes(&self) -> &'static [Scope] {
-        if self.tab == OPEN { &[Scope::Live, Scope::Moving, Scope::Global] } else { self.lists.scopes() }
+        match self.tab {
+            _ if self.replay.is_some() => &[Scope::Replay, Scope::Global],
+            OPEN => &[Scope::Live, Scope::Moving, Scope::Global],
+            _ => self.lists.scopes(),
+        }
     }
 
     fn typed(&mut self, key: KeyEvent, cx: &mut Context<'_>) -> Option<Vec<Request>> {
@@ -250,7 +293,7 @@ impl View for Sessions {
             let came = self.pane(id).key(key, live);
             return Some(self.take(id, came, cx));
         }
-        if self.tab == OPEN { None } else { self.lists.typed(key, cx) }
+        if self.tab == OPEN || self.replay.is_some() { None } else { self.lists.typed(key, cx) }
     }
 
     fn pasted(&mut self, text: &str, cx: &mut Context<'_>) -> Vec<Request> {
@@ -259,13 +302,22 @@ impl View for Sessions {
                 let came = self.pane(live.id).paste(text, live);
                 self.take(live.id, came, cx)
             }
-            None if self.tab == OPEN => Vec::new(),
+            None if self.tab == OPEN || self.replay.is_some() => Vec::new(),
             None => self.lists.pasted(text, cx),
         }
     }
 
     fn act(&mut self, action: Action, cx: &mut Context<'_>) -> Option<Vec<Request>> {
+        if let Some((id, _)) = self.replay {
+            if let Some(steer) = replay::steer(action) {
+                return Some(vec![session(Ask::Steer(id, steer))]);
+            }
+            if action == Action::Back {
+                return Some(self.leave_replay(cx.live));
+            }
+        }
         match action {
+            Action::Replay => Some(self.play(cx)),
             Action::NextTab | Action::PreviousTab => {
                 let step = if action == Action::NextTab { 1 } else { OPEN };
                 self.tab = (self.tab + step) % (OPEN + 1);
@@ -277,7 +329,7 @@ impl View for Sessions {
             }
             Action::OpenHere => {
                 self.tab = OPEN;
-                Some(Vec::new())
+                Some(self.leave_replay(cx.live))
             }
             Action::Open if self.tab == OPEN => {
                 let Some(id) = self.table.session(cx.live) else {
@@ -311,6 +363,11 @@ impl View for Sessions {
             self.draw_panes(screen, canvas);
             return;
         }
+        if let Some((id, _)) = self.replay {
+            let live = std::sync::Arc::clone(canvas.live);
+            replay::draw(area, live.replay(id), canvas);
+            return;
+        }
         let theme = canvas.theme;
         let (sessions, forwards) = (canvas.live.sessions.len(), canvas.live.forwards.len());
         let mut labels: Vec<String> = (0..OPEN).map(|n| self.lists.label(n, canvas.world)).collect();
@@ -331,30 +388,49 @@ impl View for Sessions {
     fn go(&mut self, to: &Location, cx: &mut Context<'_>) -> Vec<Request> {
         self.focus = None;
         self.full = false;
+        let mut requests = self.leave_replay(cx.live);
         self.tab = DECLARED.listings.iter().position(|l| *l == to.listing).unwrap_or(0);
-        self.lists.go(to, cx)
+        requests.extend(self.lists.go(to, cx));
+        requests
     }
 
     fn location(&self) -> Option<Location> {
-        if self.tab == OPEN { None } else { self.lists.location() }
+        if self.tab == OPEN || self.replay.is_some() { None } else { self.lists.location() }
     }
 
     fn mouse(&mut self, at: Position, wheel: i16, cx: &mut Context<'_>) -> Vec<Request> {
         if self.focus.is_some() {
             let place = self.places(cx.live, cx.screen).into_iter().find(|(_, place)| place.contains(at));
             let Some(live) = place.and_then(|(id, _)| cx.live.session(id)) else { return Vec::new() };
+            let (id, place) = (live.id, place.map_or(Rect::ZERO, |(_, place)| place));
             if wheel == 0 {
-                self.focus = Some(live.id);
-            } else {
-                self.pane(live.id).wheel(wheel, live);
+                self.focus = Some(id);
+                self.pressed = Some(id);
+                self.pane(id).press(at.y - place.y, at.x - place.x, live);
+                return Vec::new();
             }
-            return Vec::new();
+            let came = self.pane(id).wheel(wheel, live);
+            return self.take(id, came, cx);
+        }
+        if let Some((id, _)) = self.replay {
+            return if wheel == 0 { Vec::new() } else { vec![session(Ask::Steer(id, replay::wheel(wheel)))] };
         }
         if self.tab == OPEN {
             self.table.mouse(at, wheel, cx.live);
             return Vec::new();
         }
         self.lists.mouse(at, wheel, cx)
+    }
+
+    fn drag(&mut self, at: Position, released: bool, cx: &mut Context<'_>) -> Vec<Request> {
+        let Some(id) = self.pressed else { return Vec::new() };
+        let place = self.places(cx.live, cx.screen).into_iter().find(|(of, _)| *of == id);
+        if released {
+            self.pressed = None;
+        }
+        let (Some((_, place)), Some(live)) = (place, cx.live.session(id)) else { return Vec::new() };
+        let came = self.pane(id).drag(at, place, released, live);
+        self.take(id, came, cx)
     }
 
     fn choices(&self) -> Json {
@@ -366,11 +442,11 @@ impl View for Sessions {
     }
 
     fn is_deep(&self) -> bool {
-        self.tab != OPEN && self.lists.is_deep()
+        self.tab != OPEN && self.replay.is_none() && self.lists.is_deep()
     }
 
     fn target(&self, world: &World) -> Option<Target> {
-        if self.tab == OPEN { None } else { self.lists.target(world) }
+        if self.tab == OPEN || self.replay.is_some() { None } else { self.lists.target(world) }
     }
 
     fn account(&self) -> Option<String> {
@@ -384,7 +460,9 @@ impl View for Sessions {
     fn attach(&mut self, id: LiveId, cx: &mut Context<'_>) -> Vec<Request> {
         self.tab = OPEN;
         (self.focus, self.awaited) = (Some(id), Some(id));
-        self.sizes(cx)
+        let mut requests = self.leave_replay(cx.live);
+        requests.extend(self.sizes(cx));
+        requests
     }
 
     fn alone(&mut self, id: LiveId) {

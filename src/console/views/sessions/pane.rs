@@ -7,6 +7,7 @@ use ratatui::style::Style;
 
 use crate::console::views::Canvas;
 use crate::console::widgets::input::Input;
+use crate::console::widgets::scroller::wrap;
 use crate::console::widgets::{clear, frame, put, terminal};
 use crate::message::session::{LiveId, LiveSession, State};
 use crate::model::account::Environment;
@@ -62,11 +63,13 @@ pub struct Pane {
     mode: Mode,
     /// What was searched last, and where it was found.
     searched: Option<(String, Option<Point>)>,
+    /// Where the mouse's button went down, and whether it has moved since.
+    pressed: Option<(Point, bool)>,
 }
 
 impl Pane {
     pub fn new(id: LiveId) -> Self {
-        Self { id, keys: EscapeKeys::default(), mode: Mode::Live, searched: None }
+        Self { id, keys: EscapeKeys::default(), mode: Mode::Live, searched: None, pressed: None }
     }
 
     /// Keys and words for the foot.
@@ -232,7 +235,7 @@ impl Pane {
                 };
             }
             KeyCode::Char('c' | 'y') | KeyCode::Enter => {
-                let copied = session.screen.with(|t| {
+                let text = session.screen.with(|t| {
                     if reading.from.is_none() {
                         // The line at hand.
                         let (start, end) = (t.point(reading.row, 0), t.point(reading.row, columns - 1));
@@ -240,12 +243,8 @@ impl Pane {
                     }
                     t.selected_text()
                 });
-                let copied = copied.unwrap_or_default();
-                let many = copied.lines().count();
-                came.notice = Some((format!("Copied: {many} line{}", if many == 1 { "" } else { "s" }), false));
-                came.copy = Some(copied);
                 self.leave(session);
-                return came;
+                return copied(text);
             }
             _ => {}
         }
@@ -294,9 +293,15 @@ impl Pane {
         Came { bytes: emulator::paste(pasted, bracketed), ..Came::default() }
     }
 
-    /// The wheel: lines that have scrolled by.
-    pub fn wheel(&mut self, lines: i16, session: &LiveSession) {
-        if matches!(self.mode, Mode::Live) && !session.screen.with(|t| t.is_full_screen()) {
+    /// The wheel: lines that have scrolled by; in a full-screen program, which has none, the arrow keys, as xterm does.
+    pub fn wheel(&mut self, lines: i16, session: &LiveSession) -> Came {
+        if matches!(self.mode, Mode::Live) {
+            let (full, modes) = session.screen.with(|t| (t.is_full_screen(), t.key_modes()));
+            if full {
+                let key = Key::plain(if lines < 0 { Code::Up } else { Code::Down });
+                let bytes = emulator::encode(key, modes).repeat(usize::from(lines.unsigned_abs()));
+                return Came { bytes, ..Came::default() };
+            }
             self.begin_reading(session);
         }
         if matches!(self.mode, Mode::Reading(_)) {
@@ -305,6 +310,46 @@ impl Pane {
                 self.leave(session);
             }
         }
+        Came::default()
+    }
+
+    /// The mouse's button goes down: what was selected is no longer.
+    pub fn press(&mut self, row: u16, column: u16, session: &LiveSession) {
+        let point = session.screen.with(|t| {
+            t.clear_selection();
+            t.point(row, column)
+        });
+        self.pressed = Some((point, false));
+        if let Mode::Reading(reading) = &mut self.mode {
+            *reading = Reading { row, column, from: None };
+        }
+    }
+
+    /// The mouse moves with its button down and selects; beyond the pane's edge it scrolls. Let go of, what it selected is
+    /// copied.
+    pub fn drag(&mut self, at: Position, place: Rect, released: bool, session: &LiveSession) -> Came {
+        let Some((from, moved)) = self.pressed else { return Came::default() };
+        if released {
+            self.pressed = None;
+            if !moved {
+                return Came::default();
+            }
+            return copied(session.screen.with(|t| t.selected_text()));
+        }
+        session.screen.with(|t| {
+            if at.y < place.y {
+                t.scroll(1);
+            } else if at.y >= place.bottom() {
+                t.scroll(-1);
+            }
+            let (columns, rows) = t.size();
+            let row = at.y.saturating_sub(place.y).min(rows - 1);
+            let column = at.x.saturating_sub(place.x).min(columns - 1);
+            let to = t.point(row, column);
+            t.select(from, to);
+        });
+        self.pressed = Some((from, true));
+        Came::default()
     }
 
     /// Draws the session and what lies over it.
@@ -327,8 +372,15 @@ impl Pane {
             (State::Starting, _) => Some(("starting …".to_owned(), "ui.notice")),
             (State::Reconnecting(n), _) => Some((format!("reconnecting ({n}): what you type is kept"), "ui.warning")),
             (State::Ended { why, bad }, _) => {
-                let style = if *bad { "ui.error" } else { "ui.notice" };
-                Some((format!("{} Enter or esc leaves it.", text::line(why)), style))
+                // Whole, whatever its length: what was refused often stands at its end.
+                let style = theme.style(if *bad { "ui.error" } else { "ui.notice" });
+                let words = format!("{} Enter or esc leaves it.", text::line(why));
+                let lines = wrap(&words, usize::from(area.width.saturating_sub(2)));
+                let width = lines.iter().map(|line| text::width(line)).max().unwrap_or(0);
+                for (n, line) in (0..area.height).zip(&lines) {
+                    badge(Rect { y: area.y + n, height: 1, ..area }, &text::pad(line, width, false), style, canvas);
+                }
+                None
             }
             (State::Open, Some(seconds)) => Some((format!("the node has not answered for {seconds} s"), "ui.warning")),
             (State::Open, None) if back > 0 => {
@@ -369,6 +421,17 @@ impl Pane {
             canvas.cursor = cursor;
         }
     }
+}
+
+/// What copying a text comes to.
+fn copied(text: Option<String>) -> Came {
+    let text = text.unwrap_or_default();
+    if text.trim().is_empty() {
+        return Came { notice: Some(("There is nothing to copy there.".into(), false)), ..Came::default() };
+    }
+    let many = text.lines().count();
+    let notice = format!("Copied: {many} line{}", if many == 1 { "" } else { "s" });
+    Came { notice: Some((notice, false)), copy: Some(text), ..Came::default() }
 }
 
 /// A line over the upper right corner.
