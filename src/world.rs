@@ -125,7 +125,7 @@ impl World {
     /// Takes the network engine's new picture, and makes the rows it brings.
     pub fn repaint(&mut self, facts: &Facts) {
         self.network.clone_from(&facts.network);
-        for listing in [ListingId::Exposures, ListingId::Instances, ListingId::Nodes] {
+        for listing in [ListingId::Exposures, ListingId::WaysOut, ListingId::Instances, ListingId::Nodes] {
             self.indexes[listing as usize] = listing.get().index(facts);
         }
         self.version += 1;

@@ -357,6 +357,33 @@ fn an_organisation_arrives_whole() {
     assert_eq!(record["Note"]["Text"], "accepted until the migration");
 }
 
+/// Findings on a machine rank what it is exposed by, live as from a file.
+#[test]
+fn exposures_are_ranked_by_the_findings_on_the_machine_live_and_from_a_file() {
+    let seed = organization();
+    let home = tempfile::tempdir().unwrap();
+    let columns = "id,score,severity,findings,via,role,name";
+    let asked = ["list", "exposures", "-r", "eu-west-1", "-o", "json", "-c", columns];
+    let live = program(&seed.cloud, home.path(), &asked);
+    assert!(live.status.success(), "{}", String::from_utf8_lossy(&live.stderr));
+    let rows: Vec<Value> = serde_json::from_slice(&live.stdout).unwrap();
+    let machine = rows.iter().find(|r| r["via"] == "front").expect("a machine behind the load balancer is exposed");
+    assert!(machine["findings"].as_u64().unwrap() > 0, "{machine}");
+    let file = home.path().join("estate.json.zst");
+    let made = program(&seed.cloud, home.path(), &["collect", "-r", "eu-west-1", "--out", file.to_str().unwrap()]);
+    assert!(file.exists(), "{}", String::from_utf8_lossy(&made.stderr));
+    let from = ["list", "exposures", "--from", file.to_str().unwrap(), "-o", "json", "-c", columns];
+    let from = program(&seed.cloud, home.path(), &from);
+    let kept: Vec<Value> = serde_json::from_slice(&from.stdout).unwrap();
+    assert_eq!(rows, kept, "the file tells what was told live");
+    let told = program(&seed.cloud, home.path(), &["net", "exposures", "-r", "eu-west-1", "--json"]);
+    let told: Vec<Value> = serde_json::from_slice(&told.stdout).unwrap();
+    for row in &rows {
+        let same = told.iter().find(|t| t["id"] == row["id"]).unwrap();
+        assert_eq!(same["openFindings"].as_u64().unwrap_or(0), row["findings"].as_u64().unwrap_or(0), "{row}");
+    }
+}
+
 #[test]
 fn what_is_allowed_arrives_through_throttling_failures_and_expiry() {
     let seed = organization();

@@ -58,6 +58,75 @@ fn the_list_and_the_command_tell_the_same_exposures() {
     assert!(narrow.out.lines().count() > 0 && narrow.out.lines().all(|l| l.contains("administration")));
 }
 
+/// A machine behind a load balancer is not reached by itself: the answer says by whom it is.
+#[test]
+fn what_a_load_balancer_passes_on_is_told_where_the_way_itself_is_closed() {
+    let home = tempfile::tempdir().unwrap();
+    let rows = json_of(
+        home.path(),
+        &["list", "exposures", "--from", "demo", "-o", "json", "-f", "via:payments-front name:payments-api", "-c", "on,via,name"],
+    );
+    let row = &rows.as_array().unwrap()[0];
+    let machine =
+        row["on"].as_array().unwrap().iter().find_map(|o| o.as_str().filter(|o| o.starts_with("i-"))).unwrap().to_owned();
+    let asked = run(home.path(), &["net", "can", "internet", &machine, "8080", "--from", "demo"]);
+    assert_eq!(asked.code, 1, "{}", asked.err);
+    assert!(
+        asked.out.contains("but load balancer payments-front passes tcp 443 on to it: rule 20 (path /api/*)"),
+        "{}",
+        asked.out
+    );
+}
+
+/// What joins networks and leads out of them has listings of its own, and every row opens.
+#[test]
+fn gateways_connections_endpoints_acls_and_ways_out_are_listed() {
+    let home = tempfile::tempdir().unwrap();
+    let list = |name: &str| {
+        let rows = json_of(home.path(), &["list", name, "--from", "demo", "-o", "json"]);
+        rows.as_array().unwrap().clone()
+    };
+    let of = |rows: &[Value], field: &str, word: &str| -> Vec<Value> {
+        rows.iter().filter(|r| r[field].as_str().is_some_and(|v| v.contains(word))).cloned().collect()
+    };
+    let gateways = list("gateways");
+    for kind in ["internet", "NAT", "virtual private", "transit", "customer", "egress-only"] {
+        assert!(!of(&gateways, "kind", kind).is_empty(), "{kind}");
+    }
+    let connections = list("connections");
+    let ids: std::collections::BTreeSet<&str> = connections.iter().map(|p| p["id"].as_str().unwrap()).collect();
+    assert_eq!(ids.len(), connections.len(), "what two accounts see is one row");
+    let peerings = of(&connections, "kind", "peering");
+    assert!(!of(&peerings, "state", "pending-acceptance").is_empty() && !of(&peerings, "state", "active").is_empty());
+    let attached = of(&connections, "kind", "transit");
+    assert!(attached.iter().all(|a| a["table"].as_str().is_some_and(|t| t.starts_with("tgw-rtb-"))), "{attached:?}");
+    let tunnels: Vec<Value> = of(&connections, "kind", "VPN").iter().map(|v| v["tunnels"].clone()).collect();
+    assert_eq!(tunnels, ["0 of 2 up", "2 of 2 up"]);
+    let endpoints = list("endpoints");
+    assert!(of(&endpoints, "kind", "Gateway").iter().all(|e| e["service"] == "s3" && e["policy"] == "all"));
+    let acls = list("network-acls");
+    assert!(acls.iter().any(|a| a["open"].as_array().is_some_and(|o| o.contains(&json!("all")))), "{acls:?}");
+    let out = list("ways-out");
+    assert!(!of(&out, "by", "nat-").is_empty() && out.iter().all(|w| w["interfaces"].as_u64() > Some(0)));
+    let vpn = of(&connections, "kind", "VPN").remove(0);
+    let customer = of(&gateways, "kind", "customer").remove(0);
+    for (row, says) in [
+        (customer, "VPN connections"),
+        (vpn, "Tunnels"),
+        (of(&endpoints, "kind", "Gateway").remove(0), "Policy"),
+        (acls[0].clone(), "Inbound"),
+        (out[0].clone(), "Who gets out"),
+    ] {
+        let shown = run(home.path(), &["show", row["id"].as_str().unwrap(), "--from", "demo"]);
+        assert!(shown.code == 0 && shown.out.contains(says), "{row}: {} {}", shown.out, shown.err);
+    }
+    // Addresses sort as numbers.
+    let rows = json_of(home.path(), &["list", "interfaces", "--from", "demo", "-o", "json", "-s", "address", "-c", "address"]);
+    let addresses: Vec<std::net::Ipv4Addr> =
+        rows.as_array().unwrap().iter().map(|r| r["address"].as_str().unwrap().parse().unwrap()).collect();
+    assert!(addresses.windows(2).all(|w| w[0] <= w[1]), "{addresses:?}");
+}
+
 #[test]
 fn boundaries_end_with_one_where_something_crosses() {
     let home = tempfile::tempdir().unwrap();
@@ -183,6 +252,34 @@ fn what_a_folder_lacks_is_named_and_the_rest_is_judged() {
     assert_eq!(answer("eni-1", "3306"), "no");
     assert_eq!(answer("eni-1", "22"), "unknown");
     assert_eq!(answer("eni-2", "443"), "unknown");
+    // Rules of listeners in a file of their own, and a VPN whose keys nobody wants.
+    let lb = "arn:aws:elasticloadbalancing:eu-west-1:111122223333:loadbalancer/app/front/0a";
+    let listener = lb.replace(":loadbalancer/", ":listener/") + "/1b";
+    put(
+        "describe-load-balancers.json",
+        json!({"LoadBalancers": [{"LoadBalancerArn": lb, "LoadBalancerName": "front", "Scheme": "internet-facing", "Type": "application",
+            "VpcId": "vpc-1", "SecurityGroups": ["sg-1"], "AvailabilityZones": [{"SubnetId": "subnet-1"}]}]}),
+    );
+    put(
+        "describe-listeners.json",
+        json!({"Listeners": [{"ListenerArn": listener, "LoadBalancerArn": lb, "Port": 443, "Protocol": "HTTPS",
+            "DefaultActions": [{"Type": "redirect"}]}]}),
+    );
+    put(
+        "describe-rules.json",
+        json!({"Rules": [{"RuleArn": listener.replace(":listener/", ":listener-rule/") + "/2c", "Priority": "1", "Conditions": [],
+            "Actions": [{"Type": "forward", "TargetGroupArn": "tg-lost"}]}]}),
+    );
+    put(
+        "describe-vpn-connections.json",
+        json!({"VpnConnections": [{"VpnConnectionId": "vpn-1", "CustomerGatewayId": "cgw-gone", "VpnGatewayId": "vgw-gone",
+            "CustomerGatewayConfiguration": "s3cret", "Options": {"TunnelOptions": [{"PreSharedKey": "s3cret"}]}}]}),
+    );
+    let ran = run(home.path(), &["net", "exposures", "--json", "--from", folder]);
+    for named in ["not all that its listeners pass on", "customer gateway cgw-gone", "virtual private gateway vgw-gone"] {
+        assert!(ran.err.contains(named), "{named} is not named:\n{}", ran.err);
+    }
+    assert!(ran.out.contains("front") && !ran.out.contains("s3cret") && !ran.err.contains("s3cret"));
     // A folder without networks says what it wants.
     file(home.path(), "empty/buckets.json", "{\"Buckets\": []}");
     let empty = home.path().join("empty");

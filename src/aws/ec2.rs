@@ -135,6 +135,8 @@ pub async fn network(scope: &Scope) -> Answer<Network> {
         transit_gateway_attachments: joins.attachments,
         transit_gateway_route_tables: joins.tables,
         vpn_gateways: joins.vpn_gateways,
+        vpn_connections: joins.vpn_connections,
+        customer_gateways: joins.customer_gateways,
         endpoints: b.5.into(all),
         prefix_lists: b.6.into(all),
         load_balancers: b.7.into(all),

@@ -1,8 +1,8 @@
-//! Elastic Load Balancing version 2: load balancers with their listeners, target groups with their targets.
+//! Elastic Load Balancing version 2: load balancers with their listeners and rules, target groups with their targets.
 
 use aws_sdk_elasticloadbalancingv2::operation::{
     describe_listeners::builders::DescribeListenersFluentBuilder,
-    describe_load_balancers::builders::DescribeLoadBalancersFluentBuilder,
+    describe_load_balancers::builders::DescribeLoadBalancersFluentBuilder, describe_rules::builders::DescribeRulesFluentBuilder,
     describe_target_group_attributes::builders::DescribeTargetGroupAttributesFluentBuilder,
     describe_target_groups::builders::DescribeTargetGroupsFluentBuilder,
     describe_target_health::builders::DescribeTargetHealthFluentBuilder,
@@ -15,7 +15,7 @@ use crate::aws::call::{Rate, calls};
 use crate::aws::scope::{Answer, Scope, Tally, objects};
 use crate::model::Extra;
 use crate::model::coverage::Coverage;
-use crate::model::network::{LoadBalancer, Target, TargetGroup};
+use crate::model::network::{ListenerRule, LoadBalancer, Target, TargetGroup};
 
 // "Non-mutating actions": 40 in the bucket, 10 a second
 // (https://docs.aws.amazon.com/elasticloadbalancing/latest/userguide/load-balancer-request-throttling.html).
@@ -25,36 +25,48 @@ const NEXT: Option<&str> = Some("NextMarker");
 calls! {
     LOAD_BALANCERS = "elasticloadbalancing:DescribeLoadBalancers", PerRegion, Query, DESCRIBE, NEXT, "load balancers", DescribeLoadBalancersFluentBuilder;
     LISTENERS = "elasticloadbalancing:DescribeListeners", PerRegion, Query, DESCRIBE, NEXT, "listeners", DescribeListenersFluentBuilder;
+    RULES = "elasticloadbalancing:DescribeRules", PerRegion, Query, DESCRIBE, NEXT, "rules of listeners", DescribeRulesFluentBuilder;
     TARGET_GROUPS = "elasticloadbalancing:DescribeTargetGroups", PerRegion, Query, DESCRIBE, NEXT, "target groups", DescribeTargetGroupsFluentBuilder;
     TARGETS = "elasticloadbalancing:DescribeTargetHealth", PerRegion, Query, DESCRIBE, None, "targets", DescribeTargetHealthFluentBuilder;
     ATTRIBUTES = "elasticloadbalancing:DescribeTargetGroupAttributes", PerRegion, Query, DESCRIBE, None, "attributes of target groups", DescribeTargetGroupAttributesFluentBuilder;
 }
 
-/// Load balancers of an account and region, each with its listeners.
+/// Load balancers of an account and region, each with its listeners and their rules. Only an Application Load Balancer's
+/// listeners have rules beside the default action; rules of which one could not be read are none.
 pub async fn load_balancers(scope: &Scope) -> Answer<Vec<LoadBalancer>> {
     let elb = scope.elbv2();
     let mut coverage: Vec<Coverage> = Vec::new();
     let next = |t| elb.describe_load_balancers().page_size(400).set_marker(t);
     let mut value: Vec<LoadBalancer> = scope.list("LoadBalancers", next).await.into(&mut coverage);
-    let arns: Vec<String> = value.iter().map(|lb| lb.load_balancer_arn.clone()).collect();
-    let mut each = futures_util::stream::iter(arns)
-        .map(|arn| async move {
+    let asked: Vec<(String, bool)> = value.iter().map(|lb| (lb.load_balancer_arn.clone(), lb.kind == "application")).collect();
+    let mut each = futures_util::stream::iter(asked)
+        .map(|(arn, has_rules)| async move {
             let mut listeners: Vec<Extra> = Vec::new();
             let next = |t| elb.describe_listeners().load_balancer_arn(&arn).page_size(100).set_marker(t);
             let tally = scope.pages(next, |mut page| objects(&mut page, "Listeners", &mut listeners)).await;
             listeners.iter_mut().for_each(with_number_port);
-            (listeners, tally)
+            let mut rules = Tally::new(RULES);
+            let mut all: Vec<ListenerRule> = Vec::new();
+            let listener = |l: &Extra| l.get("ListenerArn").and_then(Value::as_str).map(str::to_owned);
+            for arn in listeners.iter().filter(|_| has_rules).filter_map(listener) {
+                let next = |t| elb.describe_rules().listener_arn(&arn).page_size(400).set_marker(t);
+                rules.join(scope.pages(next, |mut page| objects(&mut page, "Rules", &mut all)).await);
+            }
+            let whole = has_rules && tally.failure.is_none() && rules.failure.is_none();
+            (listeners, tally, whole.then_some(all), rules)
         })
         .buffered(8);
-    let mut tally = Tally::new(LISTENERS);
+    let (mut of_listeners, mut of_rules) = (Tally::new(LISTENERS), Tally::new(RULES));
     let mut at = 0;
-    while let Some((listeners, one)) = each.next().await {
+    while let Some((listeners, one, rules, other)) = each.next().await {
         value[at].listeners = listeners;
-        tally.join(one);
+        value[at].rules = rules;
+        of_listeners.join(one);
+        of_rules.join(other);
         at += 1;
     }
     drop(each);
-    coverage.push(scope.covered(&tally));
+    coverage.extend([scope.covered(&of_listeners), scope.covered(&of_rules)]);
     Answer { value, coverage }
 }
 

@@ -1,11 +1,13 @@
-//! EC2's transit gateways with their route tables, and virtual private gateways: what joins VPCs to one another and to
-//! what is on premises. Attachments' own list stands in `ec2`.
+//! EC2's transit gateways with their route tables, virtual private gateways, VPN connections and customer gateways: what
+//! joins VPCs to one another and to what is on premises. Attachments' own list stands in `ec2`.
 
 use aws_sdk_ec2::operation::{
+    describe_customer_gateways::builders::DescribeCustomerGatewaysFluentBuilder,
     describe_transit_gateway_attachments::builders::DescribeTransitGatewayAttachmentsFluentBuilder,
     describe_transit_gateway_route_tables::builders::DescribeTransitGatewayRouteTablesFluentBuilder,
     describe_transit_gateway_vpc_attachments::builders::DescribeTransitGatewayVpcAttachmentsFluentBuilder,
     describe_transit_gateways::builders::DescribeTransitGatewaysFluentBuilder,
+    describe_vpn_connections::builders::DescribeVpnConnectionsFluentBuilder,
     describe_vpn_gateways::builders::DescribeVpnGatewaysFluentBuilder,
     get_transit_gateway_route_table_associations::builders::GetTransitGatewayRouteTableAssociationsFluentBuilder,
     get_transit_gateway_route_table_propagations::builders::GetTransitGatewayRouteTablePropagationsFluentBuilder,
@@ -21,8 +23,8 @@ use crate::aws::error::Failure;
 use crate::aws::scope::{Answer, Scope, Tally, objects};
 use crate::model::coverage::Coverage;
 use crate::model::network::{
-    TransitGateway, TransitGatewayAssociation, TransitGatewayAttachment, TransitGatewayPropagation, TransitGatewayRoute,
-    TransitGatewayRouteTable, VpnGateway,
+    CustomerGateway, TransitGateway, TransitGatewayAssociation, TransitGatewayAttachment, TransitGatewayPropagation,
+    TransitGatewayRoute, TransitGatewayRouteTable, VpnConnection, VpnGateway,
 };
 
 // As the other reads of EC2: see `ec2`.
@@ -39,6 +41,8 @@ calls! {
     PROPAGATIONS = "ec2:GetTransitGatewayRouteTablePropagations", PerRegion, Ec2, DESCRIBE, NEXT, "propagations of transit gateway route tables", GetTransitGatewayRouteTablePropagationsFluentBuilder;
     ROUTES = "ec2:SearchTransitGatewayRoutes", PerRegion, Ec2, DESCRIBE, NEXT, "transit gateway routes", SearchTransitGatewayRoutesFluentBuilder;
     VPN_GATEWAYS = "ec2:DescribeVpnGateways", PerRegion, Ec2, UNPAGED, None, "virtual private gateways", DescribeVpnGatewaysFluentBuilder;
+    VPN_CONNECTIONS = "ec2:DescribeVpnConnections", PerRegion, Ec2, UNPAGED, None, "VPN connections", DescribeVpnConnectionsFluentBuilder;
+    CUSTOMER_GATEWAYS = "ec2:DescribeCustomerGateways", PerRegion, Ec2, UNPAGED, None, "customer gateways", DescribeCustomerGatewaysFluentBuilder;
 }
 
 /// What joins a region's VPCs.
@@ -48,15 +52,17 @@ pub(super) struct Transit {
     pub(super) attachments: Vec<TransitGatewayAttachment>,
     pub(super) tables: Vec<TransitGatewayRouteTable>,
     pub(super) vpn_gateways: Vec<VpnGateway>,
+    pub(super) vpn_connections: Vec<VpnConnection>,
+    pub(super) customer_gateways: Vec<CustomerGateway>,
 }
 
-/// Transit gateways, their attachments and route tables, and virtual private gateways. Of a shared transit gateway a
+/// Transit gateways, their attachments and route tables, and what leads on premises. Of a shared transit gateway a
 /// member account sees the gateway and its own attachments; the tables are its owner's.
 pub(super) async fn transit(scope: &Scope) -> Answer<Transit> {
     let ec2 = scope.ec2();
     let mut coverage = Vec::new();
     let all = &mut coverage;
-    let (gateways, attachments, subnets, tables, vpn_gateways) = tokio::join!(
+    let (gateways, attachments, subnets, tables, vpn_gateways, vpn_connections, customer_gateways) = tokio::join!(
         Box::pin(scope.list("TransitGateways", |t| ec2.describe_transit_gateways().max_results(1000).set_next_token(t))),
         Box::pin(scope.list("TransitGatewayAttachments", |t| {
             ec2.describe_transit_gateway_attachments().max_results(1000).set_next_token(t)
@@ -66,12 +72,16 @@ pub(super) async fn transit(scope: &Scope) -> Answer<Transit> {
         })),
         Box::pin(tables(scope)),
         Box::pin(scope.list("VpnGateways", |_| ec2.describe_vpn_gateways())),
+        Box::pin(scope.list("VpnConnections", |_| ec2.describe_vpn_connections())),
+        Box::pin(scope.list("CustomerGateways", |_| ec2.describe_customer_gateways())),
     );
     let mut value = Transit {
         gateways: gateways.into(all),
         attachments: attachments.into(all),
         tables: tables.into(all),
         vpn_gateways: vpn_gateways.into(all),
+        vpn_connections: vpn_connections.into(all),
+        customer_gateways: customer_gateways.into(all),
     };
     let subnets: Vec<VpcAttachment> = subnets.into(all);
     for attachment in &mut value.attachments {

@@ -199,6 +199,7 @@ fn ec2_name<'a>(parent: &str, wire: &'a str) -> Cow<'a, str> {
         (_, "addressesSet") => "Addresses",
         (_, "associatedSubnetSet") => "AssociatedSubnets",
         (_, "associationSet") => "Associations",
+        (_, "customerGatewaySet") => "CustomerGateways",
         (_, "attachedApplianceSet") => "AttachedAppliances",
         (_, "attachmentSet") => "Attachments",
         (_, "blockDeviceMapping") => "BlockDeviceMappings",
@@ -243,6 +244,8 @@ fn ec2_name<'a>(parent: &str, wire: &'a str) -> Cow<'a, str> {
         (_, "vpcEndpointSet") => "VpcEndpoints",
         (_, "vpcPeeringConnectionSet") => "VpcPeeringConnections",
         (_, "vpcSet") => "Vpcs",
+        (_, "tunnelOptionSet") => "TunnelOptions",
+        (_, "vpnConnectionSet") => "VpnConnections",
         (_, "vpnGatewaySet") => "VpnGateways",
         (_, other) => {
             let mut letters = other.chars();

@@ -3,6 +3,7 @@
 
 pub mod drawing;
 mod exposure;
+mod gateways;
 mod identity;
 mod network;
 mod session;
@@ -22,7 +23,7 @@ use crate::model::coverage::Coverage;
 use crate::model::decision::{Entry, Subject, person};
 use crate::model::estate::{Estate, RegionEstate};
 use crate::model::finding::{Finding, HubEvent};
-use crate::model::network::{Instance, Interface, LoadBalancer, RouteTable, SecurityGroup, Subnet, Vpc};
+use crate::model::network::{Endpoint, Instance, Interface, LoadBalancer, NetworkAcl, RouteTable, SecurityGroup, Subnet, Vpc};
 use crate::model::node::{Node, Session};
 use crate::model::principal::{AccessKey, Identity, ManagedPolicy};
 use crate::model::standing::Pipeline;
@@ -100,7 +101,8 @@ fn listing_name<S: serde::Serializer>(id: &ListingId, s: S) -> Result<S::Ok, S::
     s.serialize_str(id.get().name)
 }
 
-pub use exposure::{agent_sections, of_exposure, rungs, way_out, way_out_sections};
+pub use exposure::{agent_sections, of_exposure, rungs, way_out_sections};
+pub use gateways::of_way_out;
 pub use session::of_session;
 
 /// An object of the estate.
@@ -117,6 +119,12 @@ pub enum Object<'a> {
     SecurityGroup(&'a RegionEstate, &'a SecurityGroup),
     Interface(&'a RegionEstate, &'a Interface),
     LoadBalancer(&'a RegionEstate, &'a LoadBalancer),
+    Acl(&'a RegionEstate, &'a NetworkAcl),
+    Endpoint(&'a RegionEstate, &'a Endpoint),
+    /// A gateway of any kind by its id.
+    Gateway(&'a RegionEstate, &'a str),
+    /// A peering, attachment or VPN connection by its id.
+    Connection(&'a RegionEstate, &'a str),
     Instance(&'a RegionEstate, &'a Instance),
     Node(&'a RegionEstate, &'a Node),
     Session(&'a RegionEstate, &'a Session),
@@ -131,7 +139,12 @@ pub fn object<'a>(estate: &'a Estate, listing: ListingId, id: &str) -> Option<Ob
         };
     }
     match listing {
-        ListingId::Findings | ListingId::Queues | ListingId::Decisions | ListingId::Pipelines | ListingId::Exposures => None,
+        ListingId::Findings
+        | ListingId::Queues
+        | ListingId::Decisions
+        | ListingId::Pipelines
+        | ListingId::Exposures
+        | ListingId::WaysOut => None,
         ListingId::Accounts => estate.account(id).map(|a| Object::Account(a)),
         ListingId::Principals => estate.identities.iter().find_map(|i| {
             let mut all = principals(i);
@@ -167,6 +180,26 @@ pub fn object<'a>(estate: &'a Estate, listing: ListingId, id: &str) -> Option<Ob
                 .load_balancer_arn
                 .clone())
         }
+        ListingId::NetworkAcls => {
+            in_regions!(Acl, |r: &'a RegionEstate| &r.network.network_acls, |o: &NetworkAcl| o.network_acl_id.clone())
+        }
+        ListingId::Endpoints => {
+            in_regions!(Endpoint, |r: &'a RegionEstate| &r.network.endpoints, |o: &Endpoint| o.vpc_endpoint_id.clone())
+        }
+        ListingId::Gateways => {
+            let all = || estate.regions.iter().flat_map(|r| super::gateways::gateways(r).into_iter().map(move |g| (r, g)));
+            // The owner of a shared one sees most of it.
+            let own = |r: &RegionEstate| {
+                r.network.transit_gateways.iter().any(|t| t.transit_gateway_id == id && t.owner_id == r.account)
+            };
+            let found = all().filter(|(_, g)| g.id == id).max_by_key(|(r, _)| own(r));
+            found.map(|(r, g)| Object::Gateway(r, g.id))
+        }
+        ListingId::Connections => {
+            let all = || estate.regions.iter().flat_map(|r| super::gateways::connections(r).into_iter().map(move |c| (r, c)));
+            let found = all().filter(|(_, c)| c.id == id).max_by_key(|(r, c)| c.owner == r.account);
+            found.map(|(r, c)| Object::Connection(r, c.id))
+        }
         ListingId::Instances => {
             in_regions!(Instance, |r: &'a RegionEstate| &r.network.instances, |o: &Instance| o.instance_id.clone())
         }
@@ -196,6 +229,27 @@ pub fn document(object: Object<'_>) -> String {
         Object::SecurityGroup(_, o) => json(o),
         Object::Interface(_, o) => json(o),
         Object::LoadBalancer(_, o) => json(o),
+        Object::Acl(_, o) => json(o),
+        Object::Endpoint(_, o) => json(o),
+        Object::Gateway(r, id) => {
+            let n = &r.network;
+            let gateways = n.internet_gateways.iter().chain(&n.egress_only_gateways).find(|g| g.internet_gateway_id == id);
+            let found = gateways.map(|o| json(o));
+            let found = found.or_else(|| n.nat_gateways.iter().find(|g| g.nat_gateway_id == id).map(|o| json(o)));
+            let found = found.or_else(|| n.vpn_gateways.iter().find(|g| g.vpn_gateway_id == id).map(|o| json(o)));
+            let found = found.or_else(|| n.transit_gateways.iter().find(|g| g.transit_gateway_id == id).map(|o| json(o)));
+            found
+                .or_else(|| n.customer_gateways.iter().find(|g| g.customer_gateway_id == id).map(|o| json(o)))
+                .unwrap_or_default()
+        }
+        Object::Connection(r, id) => {
+            let n = &r.network;
+            let found = n.peerings.iter().find(|p| p.vpc_peering_connection_id == id).map(|o| json(o));
+            let attached =
+                || n.transit_gateway_attachments.iter().find(|a| a.transit_gateway_attachment_id == id).map(|o| json(o));
+            let found = found.or_else(attached);
+            found.or_else(|| n.vpn_connections.iter().find(|v| v.vpn_connection_id == id).map(|o| json(o))).unwrap_or_default()
+        }
         Object::Instance(_, o) => json(o),
         Object::Node(_, o) => json(o),
         Object::Session(_, o) => json(o),
@@ -300,6 +354,22 @@ pub fn resource_link(resource: &ResourceRef) -> Option<Link> {
             ("ec2", Some("vpc")) => link(ListingId::Vpcs, "id", arn.name()),
             ("ec2", Some("subnet")) => link(ListingId::Subnets, "id", arn.name()),
             ("ec2", Some("route-table")) => link(ListingId::RouteTables, "id", arn.name()),
+            ("ec2", Some("network-acl")) => link(ListingId::NetworkAcls, "id", arn.name()),
+            ("ec2", Some("vpc-endpoint")) => link(ListingId::Endpoints, "id", arn.name()),
+            (
+                "ec2",
+                Some(
+                    "internet-gateway"
+                    | "egress-only-internet-gateway"
+                    | "natgateway"
+                    | "vpn-gateway"
+                    | "transit-gateway"
+                    | "customer-gateway",
+                ),
+            ) => link(ListingId::Gateways, "id", arn.name()),
+            ("ec2", Some("vpc-peering-connection" | "transit-gateway-attachment" | "vpn-connection")) => {
+                link(ListingId::Connections, "id", arn.name())
+            }
             ("ec2", Some("network-interface")) => link(ListingId::Interfaces, "id", arn.name()),
             ("ec2", Some("instance")) | ("ssm", Some("managed-instance")) => link(ListingId::Nodes, "id", arn.name()),
             ("elasticloadbalancing", _) => link(ListingId::LoadBalancers, "id", arn.as_str()),
@@ -312,6 +382,12 @@ pub fn resource_link(resource: &ResourceRef) -> Option<Link> {
         Some("vpc") => link(ListingId::Vpcs, "id", id),
         Some("subnet") => link(ListingId::Subnets, "id", id),
         Some("rtb") => link(ListingId::RouteTables, "id", id),
+        Some("acl") => link(ListingId::NetworkAcls, "id", id),
+        Some("vpce") => link(ListingId::Endpoints, "id", id),
+        Some("igw" | "eigw" | "nat" | "vgw" | "cgw") => link(ListingId::Gateways, "id", id),
+        Some("pcx" | "vpn") => link(ListingId::Connections, "id", id),
+        Some("tgw") if id.starts_with("tgw-attach-") => link(ListingId::Connections, "id", id),
+        Some("tgw") => link(ListingId::Gateways, "id", id),
         Some("eni") => link(ListingId::Interfaces, "id", id),
         Some("i" | "mi") => link(ListingId::Nodes, "id", id),
         _ => match id.strip_prefix("AWS::::Account:") {
@@ -524,6 +600,14 @@ pub fn of_object(object: Object<'_>, estate: &Estate, now: Timestamp) -> Detail 
         Object::SecurityGroup(region, o) => network::security_group(region, o, estate, now),
         Object::Interface(region, o) => network::interface(region, o, estate, now),
         Object::LoadBalancer(region, o) => network::load_balancer(region, o, estate, now),
+        Object::Acl(region, o) => gateways::acl(region, o, estate, now),
+        Object::Endpoint(region, o) => gateways::endpoint(region, o, estate, now),
+        Object::Gateway(region, id) => {
+            gateways::gateway(region, id, estate, now).unwrap_or_else(|| Writer::new(id, now).finish())
+        }
+        Object::Connection(region, id) => {
+            gateways::connection(region, id, estate, now).unwrap_or_else(|| Writer::new(id, now).finish())
+        }
         Object::Instance(region, o) => network::instance(region, o, estate, now),
         Object::Node(region, o) => node(region, o, estate, now),
         Object::Session(region, o) => session(region, o, estate, now),

@@ -39,7 +39,8 @@ pub fn objects<'n>(net: &'n Net, e: &Exposure) -> BTreeSet<&'n str> {
     let mut all = BTreeSet::from([i.id.as_str(), net.subnets[i.subnet].id.as_str(), net.vpcs[i.vpc].id.as_str()]);
     all.extend(i.groups.iter().map(|g| net.groups[*g].id.as_str()));
     all.extend(i.instance.map(|x| net.instances[x].id.as_str()));
-    all.extend(i.load_balancer.or(e.via).map(|lb| net.load_balancers[lb].arn.as_str()));
+    let lbs = [i.load_balancer, e.via, e.front].into_iter().flatten();
+    all.extend(lbs.map(|lb| net.load_balancers[lb].arn.as_str()));
     all.extend(net.subnets[i.subnet].table.map(|t| net.tables[t].id.as_str()));
     all
 }
@@ -81,7 +82,8 @@ impl Subject for Exposures {
                 Value::text(r.name())
             })
             .grow(),
-            spec("ports", "ON", Kind::Keyword, 14, "Protocol and ports", |r| Value::text(r.exposure.service().to_string())),
+            spec("ports", "ON", Kind::Keyword, 14, "Protocol and ports", |r| Value::text(r.exposure.service().to_string()))
+                .natural(),
             spec("kind", "KIND", Kind::Keyword, 14, "administration, database, web, everything, …", |r| {
                 Value::text(kind_of(&r.exposure.opening))
             }),
@@ -98,6 +100,7 @@ impl Subject for Exposures {
             spec("public", "PUBLIC", Kind::Set, 15, "Public addresses it is reached at", |r| {
                 Value::set(r.exposure.addresses.iter().map(ToString::to_string))
             })
+            .natural()
             .hidden(),
             spec("findings", "FINDINGS", Kind::Number, 8, "Open findings on the machine", |r| {
                 Value::number(r.exposure.behind.open_findings)

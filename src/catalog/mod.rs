@@ -11,6 +11,7 @@ pub mod detail;
 pub mod export;
 pub mod exposures;
 pub mod findings;
+pub mod gateways;
 pub mod identity;
 pub mod machines;
 pub mod network;
@@ -53,6 +54,11 @@ pub enum ListingId {
     SecurityGroups,
     Interfaces,
     LoadBalancers,
+    NetworkAcls,
+    Gateways,
+    Connections,
+    Endpoints,
+    WaysOut,
     Nodes,
     Instances,
     Sessions,
@@ -61,7 +67,7 @@ pub enum ListingId {
 
 impl ListingId {
     /// Every listing, in the order help shows them.
-    pub const ALL: [Self; 20] = [
+    pub const ALL: [Self; 25] = [
         Self::Findings,
         Self::Queues,
         Self::Decisions,
@@ -78,6 +84,11 @@ impl ListingId {
         Self::SecurityGroups,
         Self::Interfaces,
         Self::LoadBalancers,
+        Self::NetworkAcls,
+        Self::Gateways,
+        Self::Connections,
+        Self::Endpoints,
+        Self::WaysOut,
         Self::Nodes,
         Self::Instances,
         Self::Sessions,
@@ -108,6 +119,11 @@ impl ListingId {
             Self::SecurityGroups => Listing::of::<network::SecurityGroups>(self),
             Self::Interfaces => Listing::of::<network::Interfaces>(self),
             Self::LoadBalancers => Listing::of::<network::LoadBalancers>(self),
+            Self::NetworkAcls => Listing::of::<gateways::NetworkAcls>(self),
+            Self::Gateways => Listing::of::<gateways::Gateways>(self),
+            Self::Connections => Listing::of::<gateways::Connections>(self),
+            Self::Endpoints => Listing::of::<gateways::Endpoints>(self),
+            Self::WaysOut => Listing::of::<gateways::WaysOut>(self),
             Self::Nodes => Listing::of::<nodes::Nodes>(self),
             Self::Instances => Listing::of::<nodes::Instances>(self),
             Self::Sessions => Listing::of::<sessions::Sessions>(self),
@@ -196,7 +212,7 @@ pub fn spec<T>(
 ) -> Spec<T> {
     let search = matches!(kind, Kind::Keyword | Kind::Text | Kind::Set);
     Spec {
-        field: Field { name, title, kind, aliases: &[], also: &[], search, help },
+        field: Field { name, title, kind, aliases: &[], also: &[], search, natural: false, help },
         width,
         grow: false,
         shown: true,
@@ -219,6 +235,11 @@ impl<T> Spec<T> {
     /// What a person reads where a row has no value.
     pub fn absent(mut self, word: &'static str) -> Self {
         self.absent = word;
+        self
+    }
+    /// Sorts with figures in it as numbers: 10.0.0.9 before 10.0.0.10. For keywords and sets.
+    pub fn natural(mut self) -> Self {
+        self.field.natural = true;
         self
     }
     /// Free words do not look into it.

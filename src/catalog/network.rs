@@ -16,7 +16,7 @@ pub struct Of<'a, T> {
     pub account_name: &'a str,
 }
 
-fn each_of<'a, T: 'a>(facts: &'a Facts, list: impl Fn(&'a RegionEstate) -> &'a [T], mut each: impl FnMut(Of<'a, T>)) {
+pub(super) fn each_of<'a, T: 'a>(facts: &'a Facts, list: impl Fn(&'a RegionEstate) -> &'a [T], mut each: impl FnMut(Of<'a, T>)) {
     for region in &facts.estate.regions {
         let account_name = facts.estate.account_label(&region.account);
         for item in list(region) {
@@ -25,16 +25,16 @@ fn each_of<'a, T: 'a>(facts: &'a Facts, list: impl Fn(&'a RegionEstate) -> &'a [
     }
 }
 
-fn name(tags: &Tags) -> &str {
+pub(super) fn name(tags: &Tags) -> &str {
     tags.get("Name").map_or("", String::as_str)
 }
 
-fn tag_set(tags: &Tags) -> Value<'_> {
+pub(super) fn tag_set(tags: &Tags) -> Value<'_> {
     Value::set(tags.iter().map(|(key, value)| format!("{key}={value}")))
 }
 
 /// The fields that every network object has.
-fn places<'a, T>() -> [Spec<Of<'a, T>>; 3] {
+pub(super) fn places<'a, T>() -> [Spec<Of<'a, T>>; 3] {
     let spec = spec::<Of<'a, T>>;
     [
         spec("account_name", "ACCOUNT", Kind::Keyword, 15, "The account's name", |r| Value::text(r.account_name)),
@@ -45,7 +45,7 @@ fn places<'a, T>() -> [Spec<Of<'a, T>>; 3] {
     ]
 }
 
-const EMPTY: &str = "Nothing here. EC2 may not be readable in these regions: press ! for what was refused, or choose \
+pub(super) const EMPTY: &str = "Nothing here. EC2 may not be readable in these regions: press ! for what was refused, or choose \
                      other regions with -r.";
 
 pub struct Vpcs;
@@ -62,7 +62,7 @@ impl Subject for Vpcs {
         let mut specs = vec![
             spec("id", "VPC", Kind::Text, 21, "The VPC's id", |r| Value::text(&*r.item.vpc_id)),
             spec("name", "NAME", Kind::Text, 16, "Its Name tag", |r| Value::text(name(&r.item.tags))).grow(),
-            spec("cidr", "CIDRS", Kind::Set, 20, "Its address ranges", |r| Value::set(r.item.cidrs())).grow(),
+            spec("cidr", "CIDRS", Kind::Set, 20, "Its address ranges", |r| Value::set(r.item.cidrs())).grow().natural(),
             spec("subnets", "SUBNETS", Kind::Number, 7, "Subnets in it", |r| {
                 Value::number(r.region.network.subnets.iter().filter(|s| s.vpc_id == r.item.vpc_id).count())
             }),
@@ -115,7 +115,7 @@ impl Subject for Subnets {
         let mut specs = vec![
             spec("id", "SUBNET", Kind::Text, 24, "The subnet's id", |r| Value::text(&*r.item.subnet_id)),
             spec("name", "NAME", Kind::Text, 16, "Its Name tag", |r| Value::text(name(&r.item.tags))).grow(),
-            spec("cidr", "CIDR", Kind::Keyword, 18, "Its IPv4 range", |r| Value::text(&*r.item.cidr_block)),
+            spec("cidr", "CIDR", Kind::Keyword, 18, "Its IPv4 range", |r| Value::text(&*r.item.cidr_block)).natural(),
             spec("zone", "ZONE", Kind::Keyword, 15, "The availability zone", |r| Value::text(&*r.item.availability_zone)),
             spec("vpc", "VPC", Kind::Keyword, 21, "The VPC it stands in", |r| Value::text(&*r.item.vpc_id)),
             spec("public", "PUBLIC", YES_NO, 6, "Whether its routes lead to an internet gateway", |r| {
@@ -256,10 +256,12 @@ impl Subject for Interfaces {
             spec("public", "PUBLIC", Kind::Set, 15, "Public IPv4 addresses", |r| {
                 let all = r.item.public_addresses();
                 if all.is_empty() { Value::None } else { Value::set(all) }
-            }),
-            spec("address", "PRIVATE", Kind::Text, 15, "The primary private address", |r| {
+            })
+            .natural(),
+            spec("address", "PRIVATE", Kind::Keyword, 15, "The primary private address", |r| {
                 Value::text(&*r.item.private_ip_address)
-            }),
+            })
+            .natural(),
             spec(
                 "open",
                 "OPEN TO ALL",

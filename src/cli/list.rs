@@ -64,7 +64,7 @@ impl List {
         );
         let look = if judged { setup::look_judged } else { setup::look };
         let mut looked = look(global, kinds(id))?;
-        if matches!(id, ListingId::Exposures | ListingId::Instances | ListingId::Nodes) {
+        if matches!(id, ListingId::Exposures | ListingId::Instances | ListingId::Nodes | ListingId::WaysOut) {
             looked.paint(now);
         }
         if id == ListingId::Sessions {
@@ -117,14 +117,19 @@ fn kinds(listing: ListingId) -> &'static [Kind] {
         // Who runs on a machine can be taken over with it.
         ListingId::Principals | ListingId::Pipelines => &[Kind::Accounts, Kind::Iam, Kind::Network, Kind::Workloads],
         ListingId::AccessKeys | ListingId::Policies | ListingId::Providers => &[Kind::Accounts, Kind::Iam],
-        // Roles behind machines rank them; a full read of all findings, which does too, takes far longer.
-        ListingId::Exposures => &[Kind::Accounts, Kind::Network, Kind::Iam],
+        // Findings on machines and the roles behind them rank them.
+        ListingId::Exposures => &[Kind::Accounts, Kind::Findings, Kind::Network, Kind::Iam],
         ListingId::Vpcs
         | ListingId::Subnets
         | ListingId::RouteTables
         | ListingId::SecurityGroups
         | ListingId::Interfaces
-        | ListingId::LoadBalancers => &[Kind::Accounts, Kind::Network],
+        | ListingId::LoadBalancers
+        | ListingId::NetworkAcls
+        | ListingId::Gateways
+        | ListingId::Connections
+        | ListingId::Endpoints
+        | ListingId::WaysOut => &[Kind::Accounts, Kind::Network],
         // Roles behind machines rank what gets to them.
         ListingId::Nodes => &[Kind::Accounts, Kind::Nodes, Kind::Network, Kind::Iam],
         ListingId::Instances => &[Kind::Accounts, Kind::Nodes, Kind::Network],

@@ -12,15 +12,16 @@ use jiff::Timestamp;
 use serde_json::json;
 
 use crate::catalog::ListingId;
-use crate::catalog::detail::way_out;
+use crate::catalog::gateways::way_out;
 use crate::cli::list::{table_width, unless_closed};
 use crate::cli::{Done, Global, setup};
 use crate::formats::aws_cli;
 use crate::model::estate::Estate;
 use crate::network::build::build;
+use crate::network::closers::closers;
 use crate::network::diagram::{Zoom, dot, mermaid, organisation, svg, text as drawn};
 use crate::network::egress::service_access;
-use crate::network::exposure::{Behind, NothingKnown, closers, ladder};
+use crate::network::exposure::{Behind, NothingKnown, ladder};
 use crate::network::picture::{Picture, Terms};
 use crate::network::reach::{Path as Way, Verdict, can, resolve, service};
 use crate::network::unused::unused;
@@ -95,7 +96,7 @@ enum Format {
 
 impl NetCommand {
     pub(super) fn run(&self, global: &Global) -> Result<Done> {
-        let looked = estate(global)?;
+        let looked = estate(global, matches!(self.command, Command::Exposures { .. }))?;
         let net = Arc::new(build(&looked.estate));
         let mut out = String::new();
         let mut done = Done::Whole;
@@ -121,6 +122,9 @@ impl NetCommand {
                     }
                     if answer.left_out > 0 {
                         out.push_str(&format!("  {} pairs were not looked at: name narrower ends\n", answer.left_out));
+                    }
+                    for words in &answer.through {
+                        out.push_str(&format!("  but load balancer {words}\n"));
                     }
                     let whole = matches!(self.command, Command::Path { .. });
                     for path in &answer.paths {
@@ -342,8 +346,9 @@ impl Looked {
     }
 }
 
-/// The estate that is looked at: a folder of the AWS CLI's answers, a file, the demo, or AWS.
-fn estate(global: &Global) -> Result<Looked> {
+/// The estate that is looked at: a folder of the AWS CLI's answers, a file, the demo, or AWS; there with its findings
+/// only where they are wanted, since reading them all may take long.
+fn estate(global: &Global, with_findings: bool) -> Result<Looked> {
     let terms = setup::config(global)?.network.terms();
     if let Some(folder) = global.from.as_deref().map(Path::new).filter(|path| path.is_dir()) {
         let mut files = Vec::new();
@@ -361,7 +366,9 @@ fn estate(global: &Global) -> Result<Looked> {
         }
         return Ok(Looked { estate: Arc::new(estate), terms, behind: Box::new(NothingKnown) });
     }
-    let looked = setup::look(global, &[Asked::Accounts, Asked::Network, Asked::Iam])?;
+    let mut kinds = vec![Asked::Accounts, Asked::Network, Asked::Iam];
+    kinds.extend(with_findings.then_some(Asked::Findings));
+    let looked = setup::look(global, &kinds)?;
     let estate = Arc::clone(&looked.world.estate);
     let findings = looked.world.index(ListingId::Findings);
     let document = |key| looked.library.read().finding(key).ok().flatten().map(|f| f.document).unwrap_or_default();

@@ -19,8 +19,9 @@ const GLOBAL: [(&str, Count<Identity>); 7] = [
     ("iam:ListSAMLProviders", |i| i.saml_providers.len()),
 ];
 
-const REGIONAL: [(&str, Count<RegionEstate>); 34] = [
+const REGIONAL: [(&str, Count<RegionEstate>); 38] = [
     ("ec2:DescribeAddresses", |r| r.network.addresses.len()),
+    ("ec2:DescribeCustomerGateways", |r| r.network.customer_gateways.len()),
     ("ec2:DescribeEgressOnlyInternetGateways", |r| r.network.egress_only_gateways.len()),
     ("ec2:DescribeInstances", |r| r.network.instances.len()),
     ("ec2:DescribeInternetGateways", |r| r.network.internet_gateways.len()),
@@ -38,6 +39,7 @@ const REGIONAL: [(&str, Count<RegionEstate>); 34] = [
     ("ec2:DescribeVpcEndpoints", |r| r.network.endpoints.len()),
     ("ec2:DescribeVpcPeeringConnections", |r| r.network.peerings.len()),
     ("ec2:DescribeVpcs", |r| r.network.vpcs.len()),
+    ("ec2:DescribeVpnConnections", |r| r.network.vpn_connections.len()),
     ("ec2:DescribeVpnGateways", |r| r.network.vpn_gateways.len()),
     ("ec2:GetTransitGatewayRouteTableAssociations", |r| {
         r.network.transit_gateway_route_tables.iter().flat_map(|t| &t.associations).map(Vec::len).sum()
@@ -52,7 +54,9 @@ const REGIONAL: [(&str, Count<RegionEstate>); 34] = [
     ("ecs:DescribeTasks", |r| r.workloads.tasks.len()),
     ("ecs:ListClusters", |r| usize::from(!r.workloads.tasks.is_empty())),
     ("ecs:ListTasks", |r| r.workloads.tasks.len()),
+    ("elasticloadbalancing:DescribeListeners", |r| r.network.load_balancers.iter().map(|l| l.listeners.len()).sum()),
     ("elasticloadbalancing:DescribeLoadBalancers", |r| r.network.load_balancers.len()),
+    ("elasticloadbalancing:DescribeRules", |r| r.network.load_balancers.iter().flat_map(|l| &l.rules).map(Vec::len).sum()),
     ("elasticloadbalancing:DescribeTargetGroupAttributes", |r| r.network.target_groups.len()),
     ("elasticloadbalancing:DescribeTargetGroups", |r| r.network.target_groups.len()),
     ("elasticloadbalancing:DescribeTargetHealth", |r| {

@@ -10,7 +10,8 @@ use crate::model::Extra;
 use crate::model::account::Account;
 use crate::model::estate::Estate;
 use crate::model::network::{
-    Gateway, LoadBalancer, LoadBalancerZone, Network, TransitGatewayPropagation, TransitGatewayRoute, TransitGatewayRouteTable,
+    Gateway, ListenerRule, LoadBalancer, LoadBalancerZone, Network, TransitGatewayPropagation, TransitGatewayRoute,
+    TransitGatewayRouteTable,
 };
 
 /// What one file had to give.
@@ -135,11 +136,15 @@ fn lists(name: &str, map: &mut Map<String, Value>, piece: &mut Piece) {
             "TransitGatewayRouteTables" => take(name, &key, value, &mut net.transit_gateway_route_tables, notes),
             "TransitGatewayPropagations" | "TransitGatewayStaticRoutes" => table_parts(name, &key, value, net, notes),
             "VpnGateways" => take(name, &key, value, &mut net.vpn_gateways, notes),
+            "VpnConnections" => take(name, &key, value, &mut net.vpn_connections, notes),
+            "CustomerGateways" => take(name, &key, value, &mut net.customer_gateways, notes),
             "VpcEndpoints" => take(name, &key, value, &mut net.endpoints, notes),
             "LoadBalancers" => take(name, &key, value, &mut net.load_balancers, notes),
             "LoadBalancerDescriptions" => classic(value, net),
             "TargetGroups" => take(name, &key, value, &mut net.target_groups, notes),
             "Listeners" => listeners(name, value, net, notes),
+            // Other services have rules, too.
+            "Rules" if is_listener_rules(&value) => rules(name, value, net, notes),
             "PrefixLists" => take(name, &key, value, &mut net.prefix_lists, notes),
             "Addresses" => take(name, &key, value, &mut net.addresses, notes),
             _ => continue,
@@ -204,6 +209,27 @@ fn listeners(name: &str, value: Value, net: &mut Network, notes: &mut Vec<String
                 let listeners = vec![listener];
                 net.load_balancers.push(LoadBalancer { load_balancer_arn: arn, listeners, ..LoadBalancer::default() });
             }
+        }
+    }
+}
+
+fn is_listener_rules(value: &Value) -> bool {
+    value.as_array().is_some_and(|all| all.iter().any(|rule| text(rule, "RuleArn").contains(":listener-rule/")))
+}
+
+/// Rules of listeners; a file has those of one listener, and the load balancer that it belongs to is in their ARNs.
+fn rules(name: &str, value: Value, net: &mut Network, notes: &mut Vec<String>) {
+    let mut all: Vec<ListenerRule> = Vec::new();
+    take(name, "Rules", value, &mut all, notes);
+    for rule in all {
+        let Some(arn) = rule.load_balancer() else { continue };
+        match net.load_balancers.iter_mut().find(|l| l.load_balancer_arn == arn) {
+            Some(lb) => lb.rules.get_or_insert_default().push(rule),
+            None => net.load_balancers.push(LoadBalancer {
+                load_balancer_arn: arn,
+                rules: Some(vec![rule]),
+                ..LoadBalancer::default()
+            }),
         }
     }
 }
@@ -299,6 +325,8 @@ fn merge(to: &mut Network, from: Network) {
     to.peerings.extend(from.peerings);
     to.transit_gateways.extend(from.transit_gateways);
     to.vpn_gateways.extend(from.vpn_gateways);
+    to.vpn_connections.extend(from.vpn_connections);
+    to.customer_gateways.extend(from.customer_gateways);
     to.endpoints.extend(from.endpoints);
     to.target_groups.extend(from.target_groups);
     to.prefix_lists.extend(from.prefix_lists);
@@ -336,12 +364,17 @@ fn merge(to: &mut Network, from: Network) {
     }
     for lb in from.load_balancers {
         match to.load_balancers.iter_mut().find(|l| l.load_balancer_arn == lb.load_balancer_arn) {
-            Some(known) if known.vpc_id.is_empty() => {
-                let listeners = std::mem::take(&mut known.listeners);
-                *known = lb;
-                known.listeners.extend(listeners);
+            Some(known) => {
+                let (mut listeners, mut rules) = (std::mem::take(&mut known.listeners), known.rules.take());
+                listeners.extend(lb.listeners.iter().cloned());
+                if let Some(more) = &lb.rules {
+                    rules.get_or_insert_default().extend(more.iter().cloned());
+                }
+                if known.vpc_id.is_empty() {
+                    *known = lb;
+                }
+                (known.listeners, known.rules) = (listeners, rules);
             }
-            Some(known) => known.listeners.extend(lb.listeners),
             None => to.load_balancers.push(lb),
         }
     }

@@ -259,6 +259,7 @@ fn schema(kinds: &[(Kind, bool)]) -> Arc<Schema> {
         aliases: &[],
         also: &[],
         search: *search,
+        natural: false,
         help: "",
     };
     Arc::new(Schema::new(NAMES.iter().zip(kinds).map(field).collect()))

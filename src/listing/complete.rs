@@ -144,8 +144,16 @@ mod tests {
     use crate::listing::schema::Field;
 
     fn schema() -> Schema {
-        let field =
-            |name, kind, aliases| Field { name, title: name, kind, aliases, also: &[], search: false, help: "what it is" };
+        let field = |name, kind, aliases| Field {
+            name,
+            title: name,
+            kind,
+            aliases,
+            also: &[],
+            search: false,
+            natural: false,
+            help: "what it is",
+        };
         Schema::new(vec![
             field("account", Kind::Keyword, &[]),
             field("severity", Kind::Rank(&["LOW", "MEDIUM", "HIGH"]), &["sev"]),

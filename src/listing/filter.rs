@@ -469,7 +469,8 @@ mod tests {
     const NOW: i64 = 1_700_000_000;
 
     fn schema() -> Schema {
-        let field = |name, kind, aliases| Field { name, title: name, kind, aliases, also: &[], search: true, help: "" };
+        let field =
+            |name, kind, aliases| Field { name, title: name, kind, aliases, also: &[], search: true, natural: false, help: "" };
         Schema::new(vec![
             field("account", Kind::Keyword, &[]),
             field("title", Kind::Text, &[]),
@@ -518,7 +519,16 @@ mod tests {
 
     #[test]
     fn a_field_looks_into_the_fields_it_names() {
-        let field = |name, also| Field { name, title: name, kind: Kind::Keyword, aliases: &[], also, search: true, help: "" };
+        let field = |name, also| Field {
+            name,
+            title: name,
+            kind: Kind::Keyword,
+            aliases: &[],
+            also,
+            search: true,
+            natural: false,
+            help: "",
+        };
         let schema = Schema::new(vec![field("account", &["account_name"]), field("account_name", &[])]);
         assert_eq!(parse("account:prod-*", &schema, 0).unwrap().to_string(), "account:prod-* or account_name:prod-*");
         assert_eq!(parse("account_name:prod", &schema, 0).unwrap().to_string(), "account_name:prod");

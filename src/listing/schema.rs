@@ -38,6 +38,8 @@ pub struct Field {
     pub also: &'static [&'static str],
     /// Whether free words look here (texts, sets and ranks only).
     pub search: bool,
+    /// Whether a keyword or set sorts with figures in it as numbers: `10.0.0.9` before `10.0.0.10`.
+    pub natural: bool,
     /// One line for completion and help.
     pub help: &'static str,
 }

@@ -10,6 +10,7 @@ use crate::listing::index::{Index, Order, RowId};
 use crate::listing::packed::Packed;
 use crate::listing::plan::{Bits, Chunk, set_rows};
 use crate::listing::schema::{FieldId, Kind};
+use crate::listing::strings::Strings;
 use crate::listing::text_order::NO_RANK;
 use crate::listing::threads;
 
@@ -167,14 +168,19 @@ fn width(largest: u64) -> u32 {
     (u64::BITS - largest.leading_zeros()).max(1)
 }
 
-fn source(index: &Index, field: FieldId, descending: bool) -> Source<'_> {
+fn source<'a>(index: &'a Index, field: FieldId, descending: bool) -> Source<'a> {
     let kind = index.schema().get(field).kind;
     let columns = index.columns(field).into_iter().flatten();
     let (ranks, span) = match kind {
         Kind::Keyword | Kind::Set => {
             let dictionary = index.dictionary(field);
+            let places = index.schema().get(field).natural.then(|| natural(&dictionary.values));
+            let ranks = |map: &'a [u32]| match &places {
+                Some(places) => Cow::Owned(map.iter().map(|code| places[*code as usize]).collect()),
+                None => Cow::Borrowed(map),
+            };
             let codes = columns.zip(&dictionary.maps).filter_map(|(column, map)| match column {
-                Column::Coded { codes, .. } => Some((codes, Cow::Borrowed(map.as_slice()))),
+                Column::Coded { codes, .. } => Some((codes, ranks(map.as_slice()))),
                 _ => None,
             });
             (Ranks::Codes(codes.collect()), dictionary.values.len().saturating_sub(1) as u64)
@@ -205,6 +211,37 @@ fn source(index: &Index, field: FieldId, descending: bool) -> Source<'_> {
         }
     };
     Source { ranks, span, flip: descending != (kind == Kind::Age) }
+}
+
+/// Each text's place where runs of figures count as numbers.
+fn natural(values: &Strings) -> Vec<u32> {
+    let mut order: Vec<(Vec<u8>, usize)> = (0..values.len()).map(|at| (natural_key(values.folded(at)), at)).collect();
+    order.sort_unstable();
+    let mut places = vec![0; values.len()];
+    for (place, (_, at)) in order.into_iter().enumerate() {
+        places[at] = place as u32;
+    }
+    places
+}
+
+/// Bytes that order as the text does, each run of figures by its length first.
+fn natural_key(text: &str) -> Vec<u8> {
+    let mut key = Vec::with_capacity(text.len() + 8);
+    let mut rest = text.as_bytes();
+    while let Some(first) = rest.first() {
+        let run = rest.iter().take_while(|b| b.is_ascii_digit()).count();
+        if run == 0 {
+            key.push(*first);
+            rest = &rest[1..];
+            continue;
+        }
+        let zeros = rest[..run].iter().take_while(|b| **b == b'0').count().min(run - 1);
+        let figures = &rest[zeros..run];
+        key.extend([b'0', u8::try_from(figures.len()).unwrap_or(u8::MAX)]);
+        key.extend(figures);
+        rest = &rest[run..];
+    }
+    key
 }
 
 impl Source<'_> {
@@ -331,6 +368,17 @@ fn radix(numbers: &mut Vec<u64>, bits: u32) {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn figures_count_as_numbers() {
+        let sorted =
+            ["", "10.0.0.9", "10.0.0.10", "10.0.2.1", "10.0.10.1", "10.0.10.01a", "tcp 22", "tcp 443", "tcp 8080", "udp 53"];
+        for pair in sorted.windows(2) {
+            assert!(natural_key(pair[0]) < natural_key(pair[1]), "{pair:?}");
+        }
+        assert_eq!(natural_key("a007"), natural_key("a7"));
+        assert!(natural_key("0") < natural_key("00001"));
+    }
 
     #[test]
     fn radix_sorts() {

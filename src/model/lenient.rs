@@ -52,6 +52,11 @@ pub fn maybe<'de, D: Deserializer<'de>, T: DeserializeOwned>(d: D) -> Result<Opt
     }
 }
 
+/// Whatever is there, thrown away: a secret that must not be kept.
+pub fn dropped<'de, D: Deserializer<'de>>(d: D) -> Result<(), D::Error> {
+    serde::de::IgnoredAny::deserialize(d).map(drop)
+}
+
 /// A time: RFC 3339 text, or seconds since 1970 as JSON APIs send them; `null` and `""` are none.
 pub fn time<'de, D: Deserializer<'de>>(d: D) -> Result<Option<jiff::Timestamp>, D::Error> {
     match Value::deserialize(d)? {

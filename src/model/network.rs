@@ -26,6 +26,8 @@ pub struct Network {
     pub transit_gateway_attachments: Vec<TransitGatewayAttachment>,
     pub transit_gateway_route_tables: Vec<TransitGatewayRouteTable>,
     pub vpn_gateways: Vec<VpnGateway>,
+    pub vpn_connections: Vec<VpnConnection>,
+    pub customer_gateways: Vec<CustomerGateway>,
     pub endpoints: Vec<Endpoint>,
     pub load_balancers: Vec<LoadBalancer>,
     pub target_groups: Vec<TargetGroup>,
@@ -604,6 +606,65 @@ object! {
 }
 
 object! {
+    /// `ec2:DescribeVpnConnections`: a VPN between a gateway of AWS and a customer gateway. Its keys are not kept.
+    VpnConnection {
+        vpn_connection_id: String,
+        customer_gateway_id: String,
+        /// Empty where it ends at a transit gateway.
+        vpn_gateway_id: String,
+        transit_gateway_id: String,
+        state: String,
+        #[serde(deserialize_with = "lenient::maybe")]
+        options: Option<VpnOptions>,
+        /// Static routes; those that BGP told stand in route tables.
+        #[serde(deserialize_with = "lenient::list")]
+        routes: Vec<VpnStaticRoute>,
+        /// Its tunnels as they are now.
+        #[serde(deserialize_with = "lenient::list")]
+        vgw_telemetry: Vec<VpnTunnel>,
+        /// The router's configuration holds the tunnels' pre-shared keys.
+        #[serde(rename = "CustomerGatewayConfiguration", deserialize_with = "lenient::dropped", skip_serializing)]
+        configuration: (),
+        #[serde(with = "tags")]
+        tags: Tags,
+    }
+}
+object! {
+    VpnOptions {
+        #[serde(deserialize_with = "lenient::flag")]
+        static_routes_only: bool,
+        #[serde(deserialize_with = "lenient::list")]
+        tunnel_options: Vec<VpnTunnelOption>,
+    }
+}
+object! {
+    VpnTunnelOption {
+        outside_ip_address: String,
+        tunnel_inside_cidr: String,
+        #[serde(rename = "PreSharedKey", deserialize_with = "lenient::dropped", skip_serializing)]
+        key: (),
+    }
+}
+object! { VpnStaticRoute { destination_cidr_block: String, state: String } }
+object! {
+    /// `status` is `UP` or `DOWN`.
+    VpnTunnel { outside_ip_address: String, status: String, status_message: String }
+}
+object! {
+    /// `ec2:DescribeCustomerGateways`: the far end of VPN connections.
+    CustomerGateway {
+        customer_gateway_id: String,
+        state: String,
+        /// Its public address; empty for one that signs in by certificate.
+        ip_address: String,
+        bgp_asn: String,
+        device_name: String,
+        #[serde(with = "tags")]
+        tags: Tags,
+    }
+}
+
+object! {
     /// `ec2:DescribeVpcEndpoints`
     Endpoint {
         vpc_endpoint_id: String,
@@ -650,8 +711,40 @@ object! {
         /// `elasticloadbalancing:DescribeListeners`
         #[serde(deserialize_with = "lenient::list")]
         listeners: Vec<Extra>,
+        /// `elasticloadbalancing:DescribeRules` of all its listeners; none where they were not read.
+        #[serde(deserialize_with = "lenient::maybe", skip_serializing_if = "Option::is_none")]
+        rules: Option<Vec<ListenerRule>>,
     }
 }
+object! {
+    /// One rule of a listener: what matches its conditions is handled by its actions.
+    ListenerRule {
+        rule_arn: String,
+        /// A number, the lowest first; `default` comes last.
+        priority: String,
+        #[serde(deserialize_with = "lenient::list")]
+        conditions: Vec<Extra>,
+        #[serde(deserialize_with = "lenient::list")]
+        actions: Vec<Extra>,
+        #[serde(deserialize_with = "lenient::flag")]
+        is_default: bool,
+    }
+}
+
+impl ListenerRule {
+    /// The ARN of its listener: `…:listener-rule/app/NAME/ID/LISTENER/RULE` is a rule of `…:listener/app/NAME/ID/LISTENER`.
+    pub fn listener(&self) -> Option<String> {
+        let (front, path) = self.rule_arn.split_once(":listener-rule/")?;
+        Some(format!("{front}:listener/{}", path.rsplit_once('/')?.0))
+    }
+    /// The ARN of its load balancer.
+    pub fn load_balancer(&self) -> Option<String> {
+        let (front, path) = self.rule_arn.split_once(":listener-rule/")?;
+        let (path, _) = path.rsplit_once('/')?;
+        Some(format!("{front}:loadbalancer/{}", path.rsplit_once('/')?.0))
+    }
+}
+
 object! { LoadBalancerZone { zone_name: String, subnet_id: String } }
 
 object! {
@@ -729,6 +822,27 @@ mod tests {
         assert_eq!(a, b);
         assert!(a.is_open());
         assert_eq!(a.ports(), "tcp 22");
+    }
+
+    #[test]
+    fn the_keys_of_a_vpn_are_not_kept() {
+        let text = r#"{"VpnConnectionId":"vpn-1","CustomerGatewayConfiguration":"<key>s3cret</key>","Category":"VPN",
+            "Options":{"StaticRoutesOnly":"true","TunnelOptions":[{"OutsideIpAddress":"203.0.113.1","PreSharedKey":"s3cret"}]}}"#;
+        let vpn: VpnConnection = serde_json::from_str(text).unwrap();
+        assert!(vpn.options.as_ref().is_some_and(|o| o.static_routes_only && o.tunnel_options.len() == 1));
+        assert_eq!(vpn.extra["Category"], "VPN");
+        assert!(!serde_json::to_string(&vpn).unwrap().contains("s3cret") && !format!("{vpn:?}").contains("s3cret"));
+    }
+
+    #[test]
+    fn a_rule_knows_its_listener() {
+        let rule = ListenerRule {
+            rule_arn: "arn:aws:elasticloadbalancing:eu-west-1:1:listener-rule/app/front/0a/1b/2c".into(),
+            ..Default::default()
+        };
+        assert_eq!(rule.listener().unwrap(), "arn:aws:elasticloadbalancing:eu-west-1:1:listener/app/front/0a/1b");
+        assert_eq!(rule.load_balancer().unwrap(), "arn:aws:elasticloadbalancing:eu-west-1:1:loadbalancer/app/front/0a");
+        assert_eq!(ListenerRule::default().listener(), None);
     }
 
     #[test]

@@ -32,6 +32,15 @@ impl Heat {
             Self::Open => "!!",
         }
     }
+    /// What the mark says.
+    pub const fn word(self) -> &'static str {
+        match self {
+            Self::Inside => "inside only",
+            Self::Out => "reaches the internet",
+            Self::Some => "reached from some of the internet, or perhaps",
+            Self::Open => "reached from the whole internet",
+        }
+    }
     const fn fill(self) -> &'static str {
         match self {
             Self::Inside => "#eef2f5",
@@ -223,7 +232,13 @@ pub fn vpc(net: &Net, vpc: usize, exposures: &[Exposure], focus: &[String]) -> D
         gates.push(item(Object::EgressOnlyGateway(g), vec!["egress-only gateway".into()], Heat::Out));
     }
     if let Some(g) = v.vpn_gateway {
-        gates.push(item(Object::VpnGateway(g), vec!["virtual private gateway".into()], Heat::Inside));
+        let mut lines = vec!["virtual private gateway".to_owned()];
+        for vpn in net.vpn_connections.iter().filter(|v| v.gateway == Some(g)) {
+            let to = vpn.customer.map_or("somewhere", |c| net.name_of(Object::CustomerGateway(c)));
+            let now = if vpn.up == Some(false) { ", no tunnel up" } else { "" };
+            lines.push(format!("VPN to {}{now}", text::line(to)));
+        }
+        gates.push(item(Object::VpnGateway(g), lines, Heat::Inside));
     }
     for p in &v.peerings {
         let peering = &net.peerings[*p];
@@ -513,6 +528,21 @@ pub fn svg(diagram: &Diagram) -> String {
             LEFT + 8
         );
     }
+    // What marks and colours say, at the foot.
+    for (n, heat) in [Heat::Open, Heat::Some, Heat::Out, Heat::Inside].into_iter().enumerate() {
+        let x = LEFT + n as i64 * (W + GAP);
+        let _ = write!(
+            body,
+            r##"<rect x="{x}" y="{y}" width="14" height="14" rx="3" fill="{}" stroke="{}"/><text x="{}" y="{}">{} {}</text>"##,
+            heat.fill(),
+            heat.stroke(),
+            x + 22,
+            y + 11,
+            xml(heat.mark()),
+            heat.word()
+        );
+    }
+    y += 30;
     let right = LEFT * 2 + columns as i64 * (W + GAP);
     format!(
         r##"<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {right} {y}" width="{right}" height="{y}" role="img" aria-label="{title}"><style>text{{font:12px ui-monospace,monospace;fill:#1b2733}}.title{{font-weight:600}}.band{{font-weight:600;fill:#5a6772}}.link{{fill:none;stroke:#7a8793;stroke-width:1;opacity:.55}}.focus{{stroke:#b3261e;stroke-width:2.5;opacity:1}}</style><rect width="100%" height="100%" fill="#ffffff"/><text x="{tx}" y="33" class="title">{title}</text>{lines}{body}</svg>

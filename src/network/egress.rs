@@ -33,11 +33,12 @@ type Alike<'n> = (usize, &'n [usize], &'n [String], bool, bool, bool);
 
 /// Every way to the internet, by subnet and groups.
 pub fn egress(net: &Net) -> Vec<Egress> {
-    let mut classes: BTreeMap<Alike<'_>, Vec<usize>> = BTreeMap::new();
+    let apart: Vec<bool> = (0..net.subnets.len()).map(|s| policies_tell_apart(net, s)).collect();
+    let mut classes: BTreeMap<(Alike<'_>, Option<usize>), Vec<usize>> = BTreeMap::new();
     for (ix, i) in net.interfaces.iter().enumerate().filter(|(_, i)| !i.takes_no_connections() && !i.assumed) {
         let key =
             (i.subnet, i.groups.as_slice(), i.lost_groups.as_slice(), i.is_public(), !i.v6.is_empty(), i.is_ungrouped_kind());
-        classes.entry(key).or_default().push(ix);
+        classes.entry((key, apart[i.subnet].then_some(ix))).or_default().push(ix);
     }
     let classes: Vec<Vec<usize>> = classes.into_values().collect();
     let found = in_parallel(&classes, |members| of_class(net, members));
@@ -231,8 +232,18 @@ pub fn agents(net: &Net) -> Vec<Option<Agent>> {
     out
 }
 
-/// Whether rules of the endpoints in a subnet's VPC name only some of the subnet's addresses.
+/// Whether policies of the endpoints in a subnet's VPC name only some of the subnet's addresses.
+fn policies_tell_apart(net: &Net, subnet: usize) -> bool {
+    let here = &net.subnets[subnet];
+    let own = net.vpcs[here.vpc].endpoints.iter().filter_map(|e| net.endpoints[*e].passes.as_ref());
+    own.flat_map(|p| [&p.sure, &p.may]).any(|from| from.meets(&here.cidrs) && !from.covers(&here.cidrs))
+}
+
+/// Whether rules or policies of the endpoints in a subnet's VPC name only some of the subnet's addresses.
 fn told_apart(net: &Net, subnet: usize) -> bool {
+    if policies_tell_apart(net, subnet) {
+        return true;
+    }
     let here = &net.subnets[subnet];
     let some = |peers: &Addresses| peers.meets(&here.cidrs) && !peers.covers(&here.cidrs);
     let of_group = |g: &usize| {

@@ -1,21 +1,20 @@
 //! Exposures: every interface and load balancer that can be reached from the internet or from named sources, ranked by
-//! what it means, with what would close each and what else that would cut.
+//! what it means. What would close one is [`closers`](crate::network::closers)'.
 //!
 //! Interfaces that every filter and route treats alike (same subnet, groups, kind of address) are walked once.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::net::IpAddr;
 
 use serde::Serialize;
 
 use crate::model::account::Environment;
 use crate::model::finding::{FindingKey, Severity};
-use crate::network::lift::Way;
-use crate::network::net::{Net, Object, Peer, Target};
+use crate::network::net::{Backend, Net, Object};
 use crate::network::packets::{Addresses, Allow, Opening, PacketSet, Ranges, Region as _, Service, TCP, UDP};
 use crate::network::reach::{CLIENT_PORTS, Path, Verdict, path};
 use crate::network::walk::{End, group_filter, packets_between, walk};
-use crate::network::words::{RuleRef, entry_text, rule_text};
+use crate::network::words::{Hop, RuleRef};
 
 /// Where packets may come from: the internet, or addresses with a name (an office, a partner).
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -76,6 +75,8 @@ pub struct Exposure {
     pub interface: usize,
     /// The load balancer that passes it on, where it is reached through one.
     pub via: Option<usize>,
+    /// The one before that, where a network load balancer has an application load balancer behind it.
+    pub front: Option<usize>,
     /// Protocols and ports at the target (at the load balancer, where through one).
     pub opening: Opening,
     /// The port behind the load balancer.
@@ -174,6 +175,7 @@ pub fn exposures(net: &Net, sources: &[Source], behind: &dyn Behind) -> Vec<Expo
                     target,
                     interface: *ix,
                     via: None,
+                    front: None,
                     opening: opening.clone(),
                     behind_port: None,
                     verdict: *verdict,
@@ -319,48 +321,78 @@ fn key(net: &Net, source: &str, target: Object, opening: &Opening, via: Option<u
     FindingKey::of(&["bartizan", "exposure", source, &net.arn_of(target), &service, via])
 }
 
-/// What load balancers that are exposed pass on.
+/// What load balancers that are exposed pass on, and what load balancers behind those do.
 fn through_load_balancers(net: &Net, sources: &[Source], out: &mut Vec<Exposure>) {
     let mut more: BTreeMap<FindingKey, Exposure> = BTreeMap::new();
-    for e in out.iter() {
+    for e in out.iter().filter(|e| sources.iter().any(|s| s.name == e.source)) {
         let Object::LoadBalancer(lb) = e.target else { continue };
-        if !sources.iter().any(|s| s.name == e.source) {
-            continue;
-        }
-        for backend in &net.load_balancers[lb].backends {
-            let (first, last) = e.opening.ports;
-            if backend.listener.is_some_and(|p| p < first || p > last) {
-                continue;
+        for first in behind(net, e, lb) {
+            if let (Some(inner), Some(port)) = (net.interfaces[first.interface].load_balancer, first.behind_port) {
+                // What the inner one is asked on is the port behind the outer one.
+                let asked = Exposure { opening: Opening { ports: (port, port), ..first.opening.clone() }, ..first.clone() };
+                for second in behind(net, &asked, inner) {
+                    let opening = first.opening.clone();
+                    let id = key(net, &e.source, second.target, &opening, Some(inner));
+                    more.entry(id).or_insert(Exposure { id, opening, front: Some(lb), ..second });
+                }
             }
-            let (from, verdict) = passed_on(net, lb, backend, &e.opening.peers);
-            if verdict == Verdict::No {
-                continue;
-            }
-            let mut opening = e.opening.clone();
-            if let Some(port) = backend.listener {
-                opening.ports = (port, port);
-            }
-            opening.peers = from;
-            let target = Object::Interface(backend.interface);
-            let id = key(net, &e.source, target, &opening, Some(lb));
-            more.entry(id).or_insert_with(|| Exposure {
-                id,
-                target,
-                interface: backend.interface,
-                via: Some(lb),
-                opening,
-                behind_port: Some(backend.port),
-                verdict: e.verdict.min(verdict),
-                ..e.clone()
-            });
+            more.entry(first.id).or_insert(first);
         }
     }
-    out.extend(more.into_values());
+    let known: BTreeSet<FindingKey> = out.iter().map(|e| e.id).collect();
+    out.extend(more.into_values().filter(|e| !known.contains(&e.id)));
+}
+
+/// What one load balancer passes on of what reaches it.
+fn behind(net: &Net, e: &Exposure, lb: usize) -> Vec<Exposure> {
+    let mut out = Vec::new();
+    for backend in &net.load_balancers[lb].backends {
+        if !e.service().meets(&backend.listens) {
+            continue;
+        }
+        let clients = backend.clients.as_ref().map_or_else(|| e.opening.peers.clone(), |only| e.opening.peers.and(only));
+        if clients.is_empty() {
+            continue;
+        }
+        let (peers, verdict) = passed_on(net, lb, backend, &clients);
+        if verdict == Verdict::No {
+            continue;
+        }
+        let opening = Opening { ports: (backend.listener, backend.listener), peers, ..e.opening.clone() };
+        let i = &net.interfaces[backend.interface];
+        let target = i.load_balancer.map_or(Object::Interface(backend.interface), Object::LoadBalancer);
+        let mut unknown = e.unknown.clone();
+        if !backend.sure {
+            unknown.push(format!(
+                "the rules of {}'s listener on port {} were not read",
+                net.load_balancers[lb].name, backend.listener
+            ));
+        }
+        let verdict = if backend.sure { verdict } else { Verdict::Unknown };
+        out.push(Exposure {
+            id: key(net, &e.source, target, &opening, Some(lb)),
+            target,
+            interface: backend.interface,
+            via: Some(lb),
+            opening,
+            behind_port: Some(backend.port),
+            verdict: e.verdict.min(verdict),
+            unknown,
+            ..e.clone()
+        });
+    }
+    out
+}
+
+/// How a load balancer passes an exposure on: the backend that does.
+pub fn backend_of<'n>(net: &'n Net, e: &Exposure) -> Option<&'n Backend> {
+    let fits = |b: &&Backend| b.interface == e.interface && Some(b.port) == e.behind_port;
+    net.load_balancers[e.via?].backends.iter().find(|b| fits(b) && (e.front.is_some() || e.service().meets(&b.listens)))
 }
 
 /// Which of the clients a target answers through a load balancer.
-fn passed_on(net: &Net, lb: usize, backend: &crate::network::net::Backend, clients: &Addresses) -> (Addresses, Verdict) {
-    let service = Service::ports(backend.protocol, backend.port, backend.port);
+fn passed_on(net: &Net, lb: usize, backend: &Backend, clients: &Addresses) -> (Addresses, Verdict) {
+    let service = backend.service.clone();
     let mut best = (Addresses::default(), Verdict::No);
     for own in &net.load_balancers[lb].interfaces {
         if backend.preserves_client {
@@ -398,11 +430,11 @@ fn passed_on(net: &Net, lb: usize, backend: &crate::network::net::Backend, clien
     best
 }
 
-/// The walk of an exposure, hop by hop, with the rule at each.
+/// The walk of an exposure, hop by hop, with the rule at each: to where it comes in, and from each load balancer on.
 pub fn ladder(net: &Net, exposure: &Exposure) -> Vec<Path> {
     let service = exposure.service();
     let client = End::Internet(exposure.opening.peers.clone());
-    let first = match exposure.via {
+    let first = match exposure.front.or(exposure.via) {
         Some(lb) => net.load_balancers[lb].interfaces.first().copied(),
         None => Some(exposure.interface),
     };
@@ -413,15 +445,29 @@ pub fn ladder(net: &Net, exposure: &Exposure) -> Vec<Path> {
             out.push(one);
         }
     }
-    if let (Some(lb), Some(port)) = (exposure.via, exposure.behind_port) {
-        let address = |ix: usize| net.interfaces[ix].v4.first().map(|(a, _)| *a);
-        for own in net.load_balancers[lb].interfaces.iter().take(1) {
-            let client = End::Interface { ix: *own, address: address(*own), public: None };
-            let server = End::Interface { ix: exposure.interface, address: address(exposure.interface), public: None };
-            out.push(path(net, &client, &server, &Service::ports(TCP, port, port)));
-        }
+    if let (Some(front), Some(via)) = (exposure.front, exposure.via) {
+        let inner = |b: &&Backend| b.listens.meets(&service) && net.load_balancers[via].interfaces.contains(&b.interface);
+        out.extend(net.load_balancers[front].backends.iter().find(inner).and_then(|b| passed_path(net, front, b)));
+    }
+    if let (Some(via), Some(backend)) = (exposure.via, backend_of(net, exposure)) {
+        out.extend(passed_path(net, via, backend));
     }
     out
+}
+
+/// From a load balancer to a target, with the rule that passes it on.
+fn passed_path(net: &Net, lb: usize, backend: &Backend) -> Option<Path> {
+    let address = |ix: usize| net.interfaces[ix].v4.first().map(|(a, _)| *a);
+    let own = *net.load_balancers[lb].interfaces.iter().find(|i| **i != backend.interface)?;
+    let client = End::Interface { ix: own, address: address(own), public: None };
+    let server = End::Interface { ix: backend.interface, address: address(backend.interface), public: None };
+    let mut path = path(net, &client, &server, &backend.service);
+    let l = &net.load_balancers[lb];
+    let signs = if backend.signs_in { " after users sign in" } else { "" };
+    let text = format!("listener {}: {} forwards to {}{signs}", backend.listens, backend.rule, backend.group);
+    let rules = vec![RuleRef { object: l.arn.clone(), text }];
+    path.hops.insert(0, Hop { request: true, object: l.arn.clone(), name: l.name.clone(), kind: "load balancer", rules });
+    Some(path)
 }
 
 // ---- score ----
@@ -511,6 +557,9 @@ fn score(net: &Net, e: &Exposure, facts: &Facts) -> Vec<Part> {
     if e.verdict == Verdict::Unknown {
         put(-10, "something on the way is not known".to_owned());
     }
+    if backend_of(net, e).is_some_and(|b| b.signs_in) {
+        put(-10, "users have to sign in at the load balancer first".to_owned());
+    }
     if !e.inspected.is_empty() {
         put(-10, "a firewall inspects it (not evaluated)".to_owned());
     }
@@ -525,144 +574,4 @@ fn severity(points: i32) -> Severity {
         30.. => Severity::Medium,
         _ => Severity::Low,
     }
-}
-
-// ---- what would close it ----
-
-/// One change that closes an exposure.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub struct Change {
-    /// The object to change.
-    pub object: String,
-    pub what: String,
-    /// The rules to take away or narrow; all of them are needed.
-    pub rules: Vec<RuleRef>,
-    pub owner: String,
-    /// What else it would cut, in words; a count first where there are many.
-    pub also_cuts: Vec<String>,
-    /// How much it would cut beyond this exposure; the smallest change has the lowest.
-    pub weight: usize,
-}
-
-/// The smallest change at each hop, the one that cuts least first.
-pub fn closers(net: &Net, all: &[Exposure], exposure: &Exposure) -> Vec<Change> {
-    let own = exposure.via.and_then(|lb| net.load_balancers[lb].interfaces.first().copied()).unwrap_or(exposure.interface);
-    let i = &net.interfaces[own];
-    let service = exposure.service();
-    let peers = &exposure.opening.peers;
-    let mut out = Vec::new();
-
-    let mut rules = Vec::new();
-    let mut also = Vec::new();
-    let mut weight = 0;
-    let mut owner = String::new();
-    for g in &i.groups {
-        let group = &net.groups[*g];
-        for rule in group.rules.iter().filter(|r| !r.egress && r.service.meets(&service)) {
-            let wide = match &rule.peer {
-                Peer::Cidr(set) | Peer::List(Some(set)) => set.clone(),
-                Peer::List(None) | Peer::Unreadable => Addresses::everything(),
-                Peer::Group(_) => continue,
-            };
-            if !wide.meets(peers) {
-                continue;
-            }
-            net.owner_of(Object::Group(*g)).clone_into(&mut owner);
-            rules.push(RuleRef { object: group.id.clone(), text: rule_text(rule) });
-            let others = group.members.len().saturating_sub(1);
-            if others > 0 {
-                weight += others;
-                also.push(format!("the same rule on {others} more interfaces of {} ({})", group.id, group.name));
-            }
-            let rest = rule.service.minus(&service);
-            if !rest.is_empty() {
-                weight += 1;
-                also.push(format!("{rest} from {}", rule.peer_text));
-            }
-            let inside = wide.and(&net.vpcs[i.vpc].cidrs);
-            if !inside.is_empty() {
-                weight += 1;
-                also.push(format!(
-                    "{} from inside the VPC ({inside}), unless another rule allows it",
-                    rule.service.and(&service)
-                ));
-            }
-        }
-    }
-    if !rules.is_empty() {
-        rules.sort();
-        rules.dedup();
-        let object = rules.first().map(|r| r.object.clone()).unwrap_or_default();
-        let what = if rules.len() == 1 { "remove or narrow the rule" } else { "remove or narrow these rules, all of them" };
-        out.push(Change { object, what: what.to_owned(), rules, owner, also_cuts: also, weight });
-    }
-
-    let of_interface = all.iter().filter(|e| e.interface == own && e.id != exposure.id).count();
-    let public: Vec<String> = i.v4.iter().filter_map(|(_, p)| p.map(|p| p.to_string())).collect();
-    if !public.is_empty() && i.load_balancer.is_none() {
-        out.push(Change {
-            object: i.id.clone(),
-            what: format!("take away its public address {}", public.join(", ")),
-            rules: Vec::new(),
-            owner: net.owner_of(Object::Interface(own)).to_owned(),
-            also_cuts: vec![
-                format!("{of_interface} more exposures of it"),
-                "its own way to the internet, unless by NAT".to_owned(),
-            ],
-            weight: of_interface + 1,
-        });
-    }
-
-    let subnet = &net.subnets[i.subnet];
-    if let Some(a) = subnet.acl {
-        let acl = &net.acls[a];
-        let view = crate::network::lift::View {
-            way: Way::Request,
-            who: crate::network::lift::Who::Client,
-            seen: crate::network::lift::Seen::Own,
-            nat_port: false,
-        };
-        let asked = PacketSet::of(&service, &Ranges::range(CLIENT_PORTS.0, CLIENT_PORTS.1), peers, &Addresses::everything());
-        let found = crate::network::words::acl_entries(acl, false, view, &asked);
-        let entry = found.into_iter().find(|e| acl.entries[*e].allow);
-        if let Some(entry) = entry {
-            let others: usize = acl.subnets.iter().map(|s| net.subnets[*s].interfaces.len()).sum();
-            let others = others.max(subnet.interfaces.len()).saturating_sub(1);
-            let number = acl.entries[entry].number;
-            let free = (1..number).rev().find(|n| !acl.entries.iter().any(|e| !e.egress && e.number == *n));
-            if let Some(free) = free {
-                out.push(Change {
-                    object: acl.id.clone(),
-                    what: format!("add ingress entry {free} deny {service} from {peers}"),
-                    rules: vec![RuleRef { object: acl.id.clone(), text: entry_text(acl, entry) }],
-                    owner: net.owner_of(Object::Acl(a)).to_owned(),
-                    also_cuts: vec![
-                        format!("{service} from there to {others} more interfaces in {} subnets", acl.subnets.len().max(1)),
-                        "answers to connections from inside, where their ports overlap".to_owned(),
-                    ],
-                    weight: others + 2,
-                });
-            }
-        }
-    }
-    if let Some(t) = subnet.table {
-        let table = &net.tables[t];
-        let routes: Vec<RuleRef> = (table.routes.iter())
-            .filter(|r| matches!(r.target, Target::InternetGateway(_)))
-            .map(|r| RuleRef { object: table.id.clone(), text: format!("{} to {}", r.destination, r.target_text) })
-            .collect();
-        if !routes.is_empty() {
-            let others = subnet.interfaces.len().saturating_sub(1);
-            out.push(Change {
-                object: table.id.clone(),
-                what: "remove the route to the internet gateway".to_owned(),
-                rules: routes,
-                owner: net.owner_of(Object::Table(t)).to_owned(),
-                also_cuts: vec![format!("the internet, in and out, for {others} more interfaces of {}", subnet.id)],
-                weight: others + 3,
-            });
-        }
-    }
-    out.sort_by(|a, b| a.weight.cmp(&b.weight).then_with(|| a.object.cmp(&b.object)));
-    out
 }

@@ -6,8 +6,9 @@ use serde_json::{Value, json};
 
 use crate::model::arn::ResourceRef;
 use crate::model::finding::{Compliance, Finding, FindingKey, RecordState, Severity, SourceRef, Status};
+use crate::network::closers::closers;
 use crate::network::egress::Egress;
-use crate::network::exposure::{Exposure, closers, kind_of, ladder};
+use crate::network::exposure::{Exposure, kind_of, ladder};
 use crate::network::matrix::Crossing;
 use crate::network::net::{Net, Object};
 use crate::network::packets::{Addresses, Service, TCP, UDP};
@@ -123,7 +124,8 @@ pub fn judge(net: &Net, exposures: &[Exposure], crossings: &[Crossing], unused: 
 fn exposed(net: &Net, all: &[Exposure], e: &Exposure) -> Row {
     let resource = e.resource(net);
     let word = if e.verdict == Verdict::Unknown { "may be reachable" } else { "is reachable" };
-    let via = e.via.map(|lb| format!(" through {}", net.load_balancers[lb].name)).unwrap_or_default();
+    let lbs: Vec<&str> = [e.front, e.via].into_iter().flatten().map(|lb| net.load_balancers[lb].name.as_str()).collect();
+    let via = if lbs.is_empty() { String::new() } else { format!(" through {}", lbs.join(" and ")) };
     let title = format!("{} {word} from {} on {}{via} ({})", net.name_of(resource), e.source, e.service(), kind_of(&e.opening));
     let mut out = row(net, "NET.1", resource, "", title, e.severity);
     // An exposure's own id, so that list and finding agree.

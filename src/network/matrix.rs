@@ -1,6 +1,7 @@
 //! Trust boundaries: what may flow between VPCs and so between accounts and environments, and rules about it. Private
 //! ways only; the internet's row and column come from exposures and egress.
 
+use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
 
 use serde::Serialize;
@@ -8,10 +9,11 @@ use serde::Serialize;
 use crate::model::account::Environment;
 use crate::network::egress::Egress;
 use crate::network::exposure::{Exposure, in_parallel};
-use crate::network::net::{Net, Object};
+use crate::network::lift::{Seen, View, Way, Who, lift};
+use crate::network::net::{Both, Net, Object, Peer};
 use crate::network::packets::{Addresses, Allow, PacketSet, Ranges, Service, cut_by_ports};
 use crate::network::reach::{CLIENT_PORTS, Path, Verdict, path};
-use crate::network::walk::{End, group_filter, names, walk};
+use crate::network::walk::{End, Leg, group_filter, names, road, walk};
 
 /// What one class of interfaces may ask of another.
 #[derive(Debug, Clone)]
@@ -29,12 +31,35 @@ pub struct Flow {
 /// Interfaces that rules and routes treat alike.
 struct Class {
     members: Vec<usize>,
+    subnet: usize,
     addresses: Addresses,
-    /// What its own groups let in by address.
-    admits: Allow,
-    by_group: bool,
+    /// All there is from its addresses.
+    asked: Allow,
+    /// What its own groups let in and out by address.
+    admits: Both,
+    emits: Both,
+    /// Groups that its inbound rules name.
+    names: Vec<usize>,
+    /// Whether rules of its groups name groups: in, out.
+    by_group: (bool, bool),
     /// No more than this can ever be let in.
     most: Service,
+    /// Guarded by more than groups: a listener or an endpoint's policy.
+    guarded: bool,
+}
+
+/// The classes of one VPC, and what they have together.
+#[derive(Default)]
+struct Side {
+    classes: Vec<Class>,
+    asked: Allow,
+    /// Groups that an interface here has, sorted.
+    groups: Vec<usize>,
+    /// Whether an interface has groups that are not known.
+    lost: bool,
+    most: Service,
+    /// Addresses of the interfaces, by subnet.
+    addresses: BTreeMap<usize, Addresses>,
 }
 
 /// Flows that are not known, kept for a pair of VPCs; more would only repeat them.
@@ -44,52 +69,103 @@ const MOST_DOUBTFUL: usize = 8;
 pub fn flows(net: &Net) -> Vec<Flow> {
     let mut by_vpc: Vec<BTreeMap<Alike<'_>, Vec<usize>>> = vec![BTreeMap::new(); net.vpcs.len()];
     for (ix, i) in net.interfaces.iter().enumerate().filter(|(_, i)| !i.takes_no_connections() && !i.assumed) {
-        let key = (i.subnet, i.groups.as_slice(), i.lost_groups.as_slice(), i.home, i.load_balancer);
+        let key = (i.subnet, i.groups.as_slice(), i.lost_groups.as_slice(), i.home, i.load_balancer, i.endpoint);
         by_vpc[i.vpc].entry(key).or_default().push(ix);
     }
-    let classes: Vec<Vec<Class>> =
-        by_vpc.into_iter().map(|m| m.into_values().map(|members| class(net, members)).collect()).collect();
+    let sides: Vec<Side> = in_parallel(&by_vpc, |classes| side(net, classes));
     let pairs: Vec<(usize, usize)> = connected(net).into_iter().collect();
-    let found = in_parallel(&pairs, |(a, b)| {
-        let mut out = Vec::new();
-        let mut known = Service::default();
-        let mut doubtful = 0;
-        for from in &classes[*a] {
-            for to in &classes[*b] {
-                // Between two VPCs a flow is worth a walk only where it may add a service to those already found.
-                if known.covers(&to.most) {
-                    continue;
-                }
-                let Some(flow) = flow(net, from, to, a == b, &known) else { continue };
-                if flow.verdict == Verdict::Yes {
-                    known = known.or(&flow.service);
-                } else {
-                    doubtful += 1;
-                    if doubtful > MOST_DOUBTFUL {
-                        continue;
-                    }
-                }
-                out.push(flow);
-            }
-        }
-        out
-    });
+    let found = in_parallel(&pairs, |(a, b)| between(net, &sides[*a], &sides[*b], a == b));
     found.into_iter().flatten().collect()
 }
 
-type Alike<'n> = (usize, &'n [usize], &'n [String], usize, Option<usize>);
+type Alike<'n> = (usize, &'n [usize], &'n [String], usize, Option<usize>, Option<usize>);
+
+fn side(net: &Net, classes: &BTreeMap<Alike<'_>, Vec<usize>>) -> Side {
+    let mut out = Side { classes: classes.values().map(|members| class(net, members.clone())).collect(), ..Side::default() };
+    let mut groups = BTreeSet::new();
+    for class in &out.classes {
+        let i = &net.interfaces[class.members.first().copied().unwrap_or_default()];
+        groups.extend(i.groups.iter().copied());
+        out.lost |= !i.lost_groups.is_empty();
+        out.most = out.most.or(&class.most);
+        let here = out.addresses.entry(class.subnet).or_default();
+        *here = here.or(&class.addresses);
+    }
+    let all = out.addresses.values().fold(Addresses::default(), |all, here| all.or(here));
+    out.asked = Allow::rule(&Service::everything(), &all);
+    out.groups = groups.into_iter().collect();
+    out
+}
 
 fn class(net: &Net, members: Vec<usize>) -> Class {
     let nets = members.iter().flat_map(|m| net.interfaces[*m].addresses()).map(ipnet::IpNet::from);
     let addresses = Addresses::of(nets);
     let first = members.first().copied().unwrap_or_default();
     let i = &net.interfaces[first];
-    let bare = i.groups.is_empty() && i.lost_groups.is_empty();
-    let admits = if bare { Allow::everything() } else { group_filter(net, first, false, None).may };
-    let by_group = i.groups.iter().any(|g| !net.groups[*g].by_group.is_empty());
-    let named = i.groups.iter().flat_map(|g| net.groups[*g].by_group.iter().map(|r| &net.groups[*g].rules[*r]));
-    let most = named.filter(|r| !r.egress).fold(admits.service(), |all, r| all.or(&r.service));
-    Class { members, addresses, admits, by_group, most }
+    let guards = |egress: bool| {
+        if i.groups.is_empty() && i.lost_groups.is_empty() {
+            // A kind that has no groups filters nothing; another's are not known.
+            let sure = if i.is_ungrouped_kind() { Allow::everything() } else { Allow::default() };
+            return Both::new(sure, Allow::everything());
+        }
+        group_filter(net, first, egress, None)
+    };
+    let (admits, emits) = (guards(false), guards(true));
+    let named = |egress: bool| {
+        let rules = i.groups.iter().flat_map(|g| net.groups[*g].by_group.iter().map(|r| &net.groups[*g].rules[*r]));
+        rules.filter(move |r| r.egress == egress)
+    };
+    let most = named(false).fold(admits.may.service(), |all, r| all.or(&r.service));
+    let of = |r: &crate::network::net::Rule| if let Peer::Group(Some(group)) = r.peer { Some(group) } else { None };
+    Class {
+        subnet: i.subnet,
+        asked: Allow::rule(&Service::everything(), &addresses),
+        names: named(false).filter_map(of).collect(),
+        by_group: (named(false).next().is_some(), named(true).next().is_some()),
+        guarded: i.load_balancer.is_some() || i.endpoint.is_some(),
+        members,
+        addresses,
+        admits,
+        emits,
+        most,
+    }
+}
+
+/// The ways between two subnets, without what guards their interfaces: walked once for all classes in them.
+type Roads = BTreeMap<(usize, usize), Vec<Leg>>;
+
+/// The flows from one VPC to another.
+fn between(net: &Net, a: &Side, b: &Side, same_vpc: bool) -> Vec<Flow> {
+    let mut out = Vec::new();
+    let mut known = Service::default();
+    let mut doubtful = 0;
+    let mut roads = Roads::new();
+    for to in &b.classes {
+        // Between two VPCs a flow is worth a look only where it may add a service to those already found.
+        if known.covers(&to.most) {
+            continue;
+        }
+        let mut most = to.admits.may.and(&a.asked).service();
+        if to.by_group.0 && (a.lost || to.names.iter().any(|g| a.groups.binary_search(g).is_ok())) {
+            most = to.most.clone();
+        }
+        for from in &a.classes {
+            if known.covers(&most) {
+                break;
+            }
+            let Some(flow) = flow(net, (a, from), (b, to), same_vpc, &known, &mut roads) else { continue };
+            if flow.verdict == Verdict::Yes {
+                known = known.or(&flow.service);
+            } else {
+                doubtful += 1;
+                if doubtful > MOST_DOUBTFUL {
+                    continue;
+                }
+            }
+            out.push(flow);
+        }
+    }
+    out
 }
 
 /// Ordered pairs of VPCs with a peering or a transit gateway between them, and shared VPCs with themselves.
@@ -135,49 +211,104 @@ fn connected(net: &Net) -> BTreeSet<(usize, usize)> {
     out
 }
 
-fn flow(net: &Net, from: &Class, to: &Class, same_vpc: bool, known: &Service) -> Option<Flow> {
-    let (a, b) = (*from.members.first()?, *to.members.first()?);
-    if same_vpc && net.homes[net.interfaces[a].home].account == net.homes[net.interfaces[b].home].account {
+fn flow(
+    net: &Net,
+    (a, from): (&Side, &Class),
+    (b, to): (&Side, &Class),
+    same_vpc: bool,
+    known: &Service,
+    roads: &mut Roads,
+) -> Option<Flow> {
+    let (client, server) = (*from.members.first()?, *to.members.first()?);
+    let account = |ix: usize| &net.homes[net.interfaces[ix].home].account;
+    if same_vpc && account(client) == account(server) {
         return None;
     }
     // Most pairs end here: nothing of the other side is let in at all.
     let mut most = Service::default();
-    if to.by_group {
-        let rules = net.interfaces[b].groups.iter().flat_map(|g| &net.groups[*g].rules);
-        most = rules.filter(|r| !r.egress && names(net, r, a)).fold(most, |all, r| all.or(&r.service));
+    if to.by_group.0 {
+        let rules = net.interfaces[server].groups.iter().flat_map(|g| &net.groups[*g].rules);
+        most = rules.filter(|r| !r.egress && names(net, r, client)).fold(most, |all, r| all.or(&r.service));
     }
-    let asked = Allow::rule(&Service::everything(), &from.addresses);
-    if to.admits.meets(&asked) {
-        most = most.or(&to.admits.and(&asked).service());
+    if to.admits.may.meets(&from.asked) {
+        most = most.or(&to.admits.may.and(&from.asked).service());
     }
-    if known.covers(&most) {
+    if known.covers(&most) || !(from.by_group.1 || from.emits.may.meets(&to.asked)) {
         return None;
     }
     let address = |ix: usize| net.interfaces[ix].addresses().next();
-    let ends = |ix: usize| End::Interface { ix, address: address(ix), public: None };
+    let end = |ix: usize| End::Interface { ix, address: address(ix), public: None };
     let ports = Ranges::range(CLIENT_PORTS.0, CLIENT_PORTS.1);
-    let packets = cut_by_ports(&Service::everything())
-        .iter()
-        .fold(PacketSet::default(), |all, s| all.or(&PacketSet::of(s, &ports, &from.addresses, &to.addresses)));
-    let legs = walk(net, &ends(a), &ends(b), packets, false).arrived;
-    let sure = legs.iter().fold(PacketSet::default(), |all, l| all.or(l.sure()));
-    let may = legs.iter().fold(PacketSet::default(), |all, l| all.or(&l.may));
+    let packets = |service: &Service, from: &Addresses, to: &Addresses| {
+        cut_by_ports(service).iter().fold(PacketSet::default(), |all, s| all.or(&PacketSet::of(s, &ports, from, to)))
+    };
+    let asked = packets(&most, &from.addresses, &to.addresses);
+    let road = roads.entry((from.subnet, to.subnet)).or_insert_with(|| {
+        let all = packets(&b.most, &a.addresses[&from.subnet], &b.addresses[&to.subnet]);
+        road(net, &end(client), &end(server), all)
+    });
+    if road.is_empty() {
+        return None;
+    }
+    let (mut sure, mut may) = (PacketSet::default(), PacketSet::default());
+    let mut inspected: Vec<Object> = Vec::new();
+    if to.guarded || !road.iter().all(Leg::is_plain) {
+        // What a filter sees on the way depends on more than the two ends.
+        for leg in walk(net, &end(client), &end(server), asked, false).arrived {
+            sure = sure.or(leg.sure());
+            may = may.or(&leg.may);
+            inspected.extend(leg.inspected);
+        }
+    } else {
+        let out = guards(net, from, client, true, server);
+        let into = guards(net, to, server, false, client);
+        let seen = |who: Who| View { way: Way::Request, who, seen: Seen::Own, nat_port: false };
+        let passes = |set: PacketSet, both: &Both, who: Who, of_sure: bool| {
+            if both.all == (true, true) {
+                return set;
+            }
+            set.and(&lift(if of_sure { &both.sure } else { &both.may }, seen(who), of_sure))
+        };
+        for leg in road {
+            let one = passes(passes(asked.and(&leg.may), &out, Who::Server, false), &into, Who::Client, false);
+            if one.is_empty() {
+                continue;
+            }
+            let exact = out.exact && into.exact && leg.sure() == &leg.may;
+            let certain = if exact {
+                one.clone()
+            } else {
+                passes(passes(asked.and(leg.sure()), &out, Who::Server, true), &into, Who::Client, true)
+            };
+            sure = sure.or(&certain);
+            may = may.or(&one);
+            inspected.extend(leg.inspected.iter().copied());
+        }
+    }
     let (set, verdict) = if sure.is_empty() { (may, Verdict::Unknown) } else { (sure, Verdict::Yes) };
     if set.is_empty() {
         return None;
     }
-    let mut inspected: Vec<Object> = legs.into_iter().flat_map(|l| l.inspected).collect();
     inspected.sort_unstable();
     inspected.dedup();
     Some(Flow {
-        from: a,
-        to: b,
+        from: client,
+        to: server,
         from_count: from.members.len(),
         to_count: to.members.len(),
         service: set.service(),
         verdict,
         inspected,
     })
+}
+
+/// What the groups of a class let through towards one other interface.
+fn guards<'c>(net: &Net, class: &'c Class, own: usize, egress: bool, other: usize) -> Cow<'c, Both> {
+    let by_group = if egress { class.by_group.1 } else { class.by_group.0 };
+    if by_group {
+        return Cow::Owned(group_filter(net, own, egress, Some(other)));
+    }
+    Cow::Borrowed(if egress { &class.emits } else { &class.admits })
 }
 
 /// The word for an environment that nothing decided.

@@ -3,15 +3,16 @@
 //!
 //! ```text
 //! sets → packets → lift        packets as canonical sets, filters laid onto them
-//! net ← build (+ backends)     an estate, compiled; what is missing is named as a gap
+//! net ← build (+ backends, policy)     an estate, compiled; what is missing is named as a gap
 //! walk → words → reach         packets there and back, in words, between any two ends
-//! exposure, egress, matrix, unused → judge → findings
+//! exposure (→ closers), egress, matrix, unused → judge → findings
 //! diagram (zoom)               text, SVG, Graphviz, Mermaid
 //! picture                      all answers about one estate, kept
 //! ```
 
 pub mod backends;
 pub mod build;
+pub mod closers;
 pub mod diagram;
 pub mod egress;
 pub mod exposure;
@@ -21,6 +22,7 @@ pub mod matrix;
 pub mod net;
 pub mod packets;
 pub mod picture;
+pub mod policy;
 pub mod reach;
 pub mod sets;
 pub mod unused;

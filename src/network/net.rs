@@ -6,6 +6,7 @@ use std::net::IpAddr;
 
 use crate::model::account::{Environment, Tags};
 use crate::network::packets::{Addresses, Allow, Number, Region, Service};
+use crate::network::policy::Passes;
 
 /// One account and region.
 #[derive(Debug, Clone, Default)]
@@ -36,6 +37,8 @@ pub enum Object {
     TransitGateway(usize),
     Attachment(usize),
     VpnGateway(usize),
+    VpnConnection(usize),
+    CustomerGateway(usize),
     Endpoint(usize),
     LoadBalancer(usize),
     PrefixList(usize),
@@ -343,6 +346,32 @@ pub struct Gateway {
     pub vpc: Option<usize>,
 }
 
+/// A VPN connection between a gateway of AWS and a customer gateway.
+#[derive(Debug, Clone, Default)]
+pub struct VpnConnection {
+    pub id: String,
+    pub name: String,
+    pub home: usize,
+    /// The virtual private gateway it ends at; none where it ends at a transit gateway.
+    pub gateway: Option<usize>,
+    /// None where the estate does not have it.
+    pub customer: Option<usize>,
+    /// Where it leads, by static routes; none where BGP says so.
+    pub routes: Option<Addresses>,
+    /// Whether a tunnel is up; none where that was not told.
+    pub up: Option<bool>,
+    pub works: bool,
+}
+
+/// The far end of VPN connections.
+#[derive(Debug, Clone, Default)]
+pub struct CustomerGateway {
+    pub id: String,
+    pub name: String,
+    pub home: usize,
+    pub address: Option<IpAddr>,
+}
+
 #[derive(Debug, Clone, Default)]
 pub struct Nat {
     pub id: String,
@@ -444,20 +473,31 @@ pub struct Endpoint {
     pub interfaces: Vec<usize>,
     pub private_dns: bool,
     pub works: bool,
-    /// Whether its policy is more than AWS's default "allow everything".
-    pub has_own_policy: bool,
+    /// Which addresses its policy lets through; none for all.
+    pub passes: Option<Passes>,
 }
 
 /// What answers behind a port of a load balancer.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Backend {
-    /// Port at the load balancer; none where any of its listeners may lead there (rules are not read).
-    pub listener: Option<u16>,
+    /// Port at the load balancer, and what is spoken there.
+    pub listener: u16,
+    pub listens: Service,
+    /// The target group's name.
     pub group: String,
     pub interface: usize,
-    pub protocol: u8,
+    /// Port at the target, and what is spoken there.
     pub port: u16,
+    pub service: Service,
     pub preserves_client: bool,
+    /// Clients that the listener passes on; none for all.
+    pub clients: Option<Addresses>,
+    /// `rule 10 (path /api/*)`, `default action`.
+    pub rule: String,
+    /// Whether users have to sign in at the load balancer first.
+    pub signs_in: bool,
+    /// False where the listener's rules were not read.
+    pub sure: bool,
 }
 
 #[derive(Debug, Clone, Default)]
@@ -473,8 +513,6 @@ pub struct LoadBalancer {
     /// None where its listeners are not known.
     pub listens: Option<Service>,
     pub backends: Vec<Backend>,
-    /// Whether all its target groups with their targets are known.
-    pub backends_known: bool,
 }
 
 #[derive(Debug, Clone, Default)]
@@ -506,6 +544,8 @@ pub struct Net {
     pub attachments: Vec<Attachment>,
     pub transit_tables: Vec<TransitTable>,
     pub vpn_gateways: Vec<Gateway>,
+    pub vpn_connections: Vec<VpnConnection>,
+    pub customer_gateways: Vec<CustomerGateway>,
     pub endpoints: Vec<Endpoint>,
     pub load_balancers: Vec<LoadBalancer>,
     pub prefix_lists: Vec<PrefixList>,
@@ -537,6 +577,8 @@ impl Net {
             Object::TransitGateway(i) => self.transit_gateways[i].home,
             Object::Attachment(i) => self.transit_gateways[self.attachments[i].gateway].home,
             Object::VpnGateway(i) => self.vpn_gateways[i].home,
+            Object::VpnConnection(i) => self.vpn_connections[i].home,
+            Object::CustomerGateway(i) => self.customer_gateways[i].home,
             Object::Endpoint(i) => self.endpoints[i].home,
             Object::LoadBalancer(i) => self.load_balancers[i].home,
             Object::PrefixList(i) => self.prefix_lists[i].home,
@@ -559,6 +601,8 @@ impl Net {
             Object::TransitGateway(i) => &self.transit_gateways[i].id,
             Object::Attachment(i) => &self.attachments[i].id,
             Object::VpnGateway(i) => &self.vpn_gateways[i].id,
+            Object::VpnConnection(i) => &self.vpn_connections[i].id,
+            Object::CustomerGateway(i) => &self.customer_gateways[i].id,
             Object::Endpoint(i) => &self.endpoints[i].id,
             Object::LoadBalancer(i) => &self.load_balancers[i].arn,
             Object::PrefixList(i) => &self.prefix_lists[i].id,
@@ -581,6 +625,8 @@ impl Net {
             Object::TransitGateway(i) => &self.transit_gateways[i].name,
             Object::Attachment(i) => &self.attachments[i].id,
             Object::VpnGateway(i) => &self.vpn_gateways[i].name,
+            Object::VpnConnection(i) => &self.vpn_connections[i].name,
+            Object::CustomerGateway(i) => &self.customer_gateways[i].name,
             Object::Endpoint(i) => &self.endpoints[i].name,
             Object::LoadBalancer(i) => &self.load_balancers[i].name,
             Object::PrefixList(i) => &self.prefix_lists[i].name,
@@ -605,6 +651,8 @@ impl Net {
             Object::TransitGateway(_) => "transit-gateway",
             Object::Attachment(_) => "transit-gateway-attachment",
             Object::VpnGateway(_) => "vpn-gateway",
+            Object::VpnConnection(_) => "vpn-connection",
+            Object::CustomerGateway(_) => "customer-gateway",
             Object::Endpoint(_) => "vpc-endpoint",
             Object::PrefixList(_) => "prefix-list",
         };

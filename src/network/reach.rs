@@ -6,7 +6,7 @@ use std::net::IpAddr;
 use serde::Serialize;
 
 use crate::model::arn::Arn;
-use crate::network::net::{Net, Object};
+use crate::network::net::{Net, Object, Target};
 use crate::network::packets::{Addresses, PacketSet, Ranges, Region as _, Service, TCP, UDP, cidr};
 use crate::network::walk::{End, Leg, packets_between, walk};
 use crate::network::words::{Hop, Stop, hops, stop};
@@ -57,6 +57,8 @@ pub enum NoSuchEnd {
     Ambiguous { name: String, ids: Vec<String> },
     #[error("{0} has no network interface in the estate")]
     Empty(String),
+    #[error("no route tells what is behind {0}; give the addresses there as a CIDR")]
+    NoRoutes(String),
     #[error("{address} is inside {vpc}, but no interface of the estate has it")]
     Unused { address: String, vpc: String },
 }
@@ -101,8 +103,38 @@ pub fn resolve(net: &Net, text: &str) -> Result<Named, NoSuchEnd> {
         },
     };
     named.label = format!("{} {}", crate::network::words::kind_word(object), net.id_of(object));
+    if matches!(object, Object::VpnGateway(_) | Object::VpnConnection(_) | Object::CustomerGateway(_)) {
+        named.premises = behind(net, object);
+        return if named.premises.is_empty() { Err(NoSuchEnd::NoRoutes(named.label)) } else { Ok(named) };
+    }
     named.interfaces = interfaces_of(net, object);
     if named.interfaces.is_empty() { Err(NoSuchEnd::Empty(named.label)) } else { Ok(named) }
+}
+
+/// Addresses on the far side of a VPN, as its static routes and the routes to its gateway tell; those of VPCs are not.
+fn behind(net: &Net, object: Object) -> Addresses {
+    let routed = |gateway: usize| {
+        let routes = net.tables.iter().flat_map(|t| &t.routes).filter(|r| r.target == Target::VpnGateway(gateway));
+        Addresses::of(routes.filter_map(|r| cidr(&r.destination).ok()))
+    };
+    let by = |v: &crate::network::net::VpnConnection| match (&v.routes, v.gateway) {
+        (Some(routes), _) => routes.clone(),
+        (None, Some(gateway)) => routed(gateway),
+        (None, None) => Addresses::default(),
+    };
+    let all = match object {
+        Object::VpnGateway(gateway) => {
+            let own = net.vpn_connections.iter().filter(|v| v.gateway == Some(gateway));
+            own.fold(routed(gateway), |all, v| all.or(&by(v)))
+        }
+        Object::VpnConnection(v) => by(&net.vpn_connections[v]),
+        Object::CustomerGateway(c) => {
+            let own = net.vpn_connections.iter().filter(|v| v.customer == Some(c));
+            own.fold(Addresses::default(), |all, v| all.or(&by(v)))
+        }
+        _ => Addresses::default(),
+    };
+    net.vpcs.iter().fold(all, |all, vpc| all.minus(&vpc.cidrs))
 }
 
 /// Interfaces that stand for an object.
@@ -250,6 +282,9 @@ pub struct Answer {
     pub left_out: usize,
     /// One way for the verdict; the nearest miss where it is no.
     pub paths: Vec<Path>,
+    /// Where it does not get there by itself: load balancers that pass something on to the other end, in words.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub through: Vec<String>,
 }
 
 /// Pairs of ends that one question walks at most, after equal ones are joined.
@@ -334,6 +369,7 @@ pub fn can(net: &Net, from: &Named, to: &Named, service: &Service) -> Answer {
         not_known: 0,
         left_out,
         paths: Vec::new(),
+        through: Vec::new(),
     };
     if all.is_empty() {
         // Neither end is ours: what is between them is not known here.
@@ -364,7 +400,29 @@ pub fn can(net: &Net, from: &Named, to: &Named, service: &Service) -> Answer {
         answer.verdict = answer.verdict.max(best.verdict);
         answer.paths.push(best);
     }
+    if answer.verdict == Verdict::No {
+        answer.through = passed_on(net, &to.interfaces);
+    }
     answer
+}
+
+/// Load balancers that are told of at most.
+const MOST_THROUGH: usize = 6;
+
+/// What load balancers pass on to interfaces; whether they can be reached themselves is another question.
+fn passed_on(net: &Net, interfaces: &[usize]) -> Vec<String> {
+    let mut out: Vec<String> = Vec::new();
+    for lb in &net.load_balancers {
+        for b in lb.backends.iter().filter(|b| interfaces.contains(&b.interface)) {
+            let sure = if b.sure { "" } else { "perhaps, " };
+            let words = format!("{} passes {} on to it: {sure}{}, at port {}", lb.name, b.listens, b.rule, b.port);
+            if !out.contains(&words) {
+                out.push(words);
+            }
+        }
+    }
+    out.truncate(MOST_THROUGH);
+    out
 }
 
 /// One pair for all that look the same to every filter and route: same subnet, groups and kind of address.

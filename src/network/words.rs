@@ -70,6 +70,8 @@ pub fn kind_word(object: Object) -> &'static str {
         Object::TransitGateway(_) => "transit gateway",
         Object::Attachment(_) => "transit gateway attachment",
         Object::VpnGateway(_) => "virtual private gateway",
+        Object::VpnConnection(_) => "VPN connection",
+        Object::CustomerGateway(_) => "customer gateway",
         Object::Endpoint(_) => "VPC endpoint",
         Object::LoadBalancer(_) => "load balancer",
         Object::PrefixList(_) => "prefix list",

@@ -478,6 +478,8 @@ fn keep_network(new: &mut Network, known: &mut Network) {
         transit_gateway_attachments,
         transit_gateway_route_tables,
         vpn_gateways,
+        vpn_connections,
+        customer_gateways,
         endpoints,
         load_balancers,
         target_groups,

@@ -8,6 +8,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use crate::catalog::detail;
+use crate::catalog::gateways::way_by_id;
 use crate::message::{Matrix, NetworkAsk, NetworkSays, Opened};
 use crate::model::account::Environment;
 use crate::network::diagram::{Diagram, dot, mermaid, svg, text};
@@ -88,10 +89,32 @@ pub fn exposure(world: &World, id: &str) -> Result<Opened, String> {
         "role": e.behind.role,
         "openFindings": e.behind.open_findings,
         "paths": ladder(net, e),
-        "closedBy": crate::network::exposure::closers(net, &picture.exposures, e),
+        "closedBy": crate::network::closers::closers(net, &picture.exposures, e),
     });
     let document = serde_json::to_string_pretty(&document).unwrap_or_default();
     Ok(Opened { id: id.to_owned(), detail: detail::of_exposure(picture, e), document })
+}
+
+/// A way out in full.
+///
+/// # Errors
+/// In words for the screen: it is gone.
+pub fn way_out(world: &World, id: &str) -> Result<Opened, String> {
+    let picture = picture(world)?;
+    let gone = || "This way out is gone: it went away with the last refresh.".to_owned();
+    let detail = detail::of_way_out(picture, id).ok_or_else(gone)?;
+    let (e, net) = (way_by_id(picture, id).ok_or_else(gone)?, &picture.net);
+    let document = serde_json::json!({
+        "interfaces": e.interfaces.iter().map(|i| net.interfaces[*i].id.as_str()).collect::<Vec<_>>(),
+        "by": e.by.iter().map(|o| net.id_of(*o)).collect::<Vec<_>>(),
+        "service": e.service.to_string(),
+        "to": e.destinations.to_string(),
+        "wholeInternet": e.whole,
+        "verdict": e.verdict,
+        "unknown": e.unknown,
+        "inspected": e.inspected.iter().map(|o| net.id_of(*o)).collect::<Vec<_>>(),
+    });
+    Ok(Opened { id: id.to_owned(), detail, document: serde_json::to_string_pretty(&document).unwrap_or_default() })
 }
 
 /// Writes a diagram to a new file, in the format its name ends in.

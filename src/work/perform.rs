@@ -327,6 +327,9 @@ pub fn open(world: &World, library: &Library, listing: ListingId, row: RowId, no
     if listing == ListingId::Exposures {
         return network::exposure(world, &id);
     }
+    if listing == ListingId::WaysOut {
+        return network::way_out(world, &id);
+    }
     if listing == ListingId::Queues {
         // A queue is nothing but its figures.
         let fields: Vec<FieldId> = declared.columns.iter().map(|column| column.field).collect();

@@ -28,6 +28,8 @@ pub fn compare(seeded: &Seeded, estate: &Estate, findings: &[Finding], denied: &
         Object::TransitGatewayAttachment,
         Object::TransitGatewayRouteTable,
         Object::VpnGateway,
+        Object::VpnConnection,
+        Object::CustomerGateway,
         Object::Endpoint,
         Object::PrefixList,
         Object::Address,
@@ -112,6 +114,8 @@ fn ids(network: &Network, kind: Object) -> Vec<String> {
         Object::TransitGateway => of!(transit_gateways, transit_gateway_id),
         Object::TransitGatewayRouteTable => of!(transit_gateway_route_tables, transit_gateway_route_table_id),
         Object::VpnGateway => of!(vpn_gateways, vpn_gateway_id),
+        Object::VpnConnection => of!(vpn_connections, vpn_connection_id),
+        Object::CustomerGateway => of!(customer_gateways, customer_gateway_id),
         Object::TargetGroup => of!(target_groups, target_group_arn),
     }
 }
@@ -185,6 +189,21 @@ fn network(want: &crate::support::organization::Network, have: &Network) {
     assert_eq!((from, of), (vec![attachment.clone()], vec![attachment]));
     let vpn = have.vpn_gateways.iter().find(|g| g.vpn_gateway_id == named("vpn gateway")).unwrap();
     assert_eq!(vpn.vpc_attachments.iter().map(|a| a.vpc_id.as_str()).collect::<Vec<_>>(), [want.id("vpc data")]);
+    let vpn = have.vpn_connections.iter().find(|v| v.vpn_connection_id == named("vpn connection")).unwrap();
+    assert_eq!((&vpn.vpn_gateway_id, &vpn.customer_gateway_id), (&named("vpn gateway"), &named("customer gateway")));
+    let far = have.customer_gateways.iter().find(|c| c.customer_gateway_id == named("customer gateway")).unwrap();
+    assert_eq!((far.ip_address.as_str(), far.bgp_asn.as_str()), ("198.51.100.9", "65000"));
+    // What a VPN's keys are is nobody's business here.
+    assert!(!serde_json::to_string(&vpn).unwrap().to_lowercase().contains("pre_shared_key"));
+    let rules = front.rules.as_ref().expect("the rules of an application load balancer are read");
+    let own = rules.iter().find(|r| r.rule_arn == named("rule")).unwrap();
+    assert_eq!((own.priority.as_str(), own.is_default), ("7", false));
+    assert_eq!(own.listener().as_deref(), Some(named("listener").as_str()));
+    let listener = bartizan::network::backends::listener(&front.listeners[0]).unwrap();
+    let passed: Vec<_> = bartizan::network::backends::passes(&listener, front).into_iter().map(|p| (p.group, p.rule)).collect();
+    let group = |name: &str| named(&format!("target group {name}"));
+    let expected = [(group("jobs"), "rule 7 (path /jobs/*)".to_owned()), (group("app"), "default action".to_owned())];
+    assert_eq!(passed, expected);
     let group = have.target_groups.iter().find(|g| g.target_group_arn == named("target group app")).unwrap();
     let targets: Vec<_> = group.targets.iter().flatten().map(|t| (t.id.as_str(), t.port)).collect();
     assert_eq!(targets, [(want.id("instance web-0"), Some(8080))]);

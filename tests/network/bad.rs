@@ -3,9 +3,10 @@
 use bartizan::model::estate::Estate;
 use bartizan::model::network::*;
 use bartizan::network::build::build;
+use bartizan::network::closers::closers;
 use bartizan::network::diagram;
 use bartizan::network::egress::{egress, service_access, session_manager};
-use bartizan::network::exposure::{Behind, Facts, NothingKnown, Source, closers, exposures, ladder};
+use bartizan::network::exposure::{Behind, Facts, NothingKnown, Source, exposures, ladder};
 use bartizan::network::judge::judge;
 use bartizan::network::matrix::{Boundary, Selector, cells, crossings, flows};
 use bartizan::network::net::{Net, Object};
@@ -69,6 +70,33 @@ fn references_to_nothing_are_named() {
     for word in ["sg-gone", "pl-gone", "pcx-gone", "igw-gone", "eni-a its security group sg-gone"] {
         assert!(said.iter().any(|s| s.contains(word)), "{word} is not among {said:#?}");
     }
+    everything(&net);
+}
+
+#[test]
+fn ranges_that_overlap_are_named_and_judged() {
+    let net = net("
+        vpc a 10.0.0.0/16
+        vpc b 10.0.128.0/17
+        subnet a a 10.0.1.0/24
+        subnet twin a 10.0.1.128/25
+        subnet far a 10.7.0.0/24
+        subnet fine a 10.0.2.0/24
+        pcx ab a b
+        eni a a 10.0.1.10
+        eni fine fine 10.0.2.10
+    ");
+    let said: Vec<String> = net.gaps.iter().map(|g| format!("{} {}", g.object, g.what)).collect();
+    for word in [
+        "subnet-twin its CIDR overlaps that of subnet-a",
+        "subnet-far its CIDR 10.7.0.0/24 is not inside of vpc-a's",
+        "pcx-ab its two VPCs overlap in 10.0.128.0/17",
+    ] {
+        assert!(said.iter().any(|s| s.contains(word)), "{word} is not among {said:#?}");
+    }
+    assert_eq!(said.len(), 3, "{said:#?}");
+    let answer = can(&net, &resolve(&net, "eni-a").unwrap(), &resolve(&net, "eni-fine").unwrap(), &service("22").unwrap());
+    assert_eq!(answer.verdict, Verdict::Yes);
     everything(&net);
 }
 

@@ -3,6 +3,8 @@
 use std::path::Path;
 
 use bartizan::network::build::build;
+use bartizan::network::exposure::{NothingKnown, Source, exposures};
+use bartizan::network::net::Net;
 use bartizan::network::reach::{can, resolve, service};
 
 use crate::dsl::{self, Case};
@@ -24,7 +26,7 @@ fn every_written_case_has_its_answer() {
     for (file, list) in files() {
         for case in list {
             cases += 1;
-            if case.page.is_empty() || case.asks.is_empty() {
+            if case.page.is_empty() || case.asks.is_empty() && case.exposed.is_empty() {
                 wrong.push(format!("{file}: {}: needs a page and an ask", case.name));
             }
             let net = build(&case.estate);
@@ -35,13 +37,53 @@ fn every_written_case_has_its_answer() {
                     wrong.push(format!("{file}:{}: {}: {} -> {} {}: {why}", ask.line, case.name, ask.from, ask.to, ask.service));
                 }
             }
+            for exposed in &case.exposed {
+                asked += 1;
+                if let Err(why) = reached(&net, exposed) {
+                    wrong.push(format!("{file}:{}: {}: {}: {why}", exposed.line, case.name, exposed.target));
+                }
+            }
         }
     }
     assert!(wrong.is_empty(), "{} of {asked} answers are wrong:\n{}", wrong.len(), wrong.join("\n"));
     assert!(cases >= 150, "only {cases} cases");
 }
 
-fn answer(net: &bartizan::network::net::Net, ask: &dsl::Ask) -> Result<(), String> {
+/// Whether what should be exposed is, as it should be.
+fn reached(net: &Net, asked: &dsl::Exposed) -> Result<(), String> {
+    let wanted = service(&asked.service).map_err(|e| e.to_string())?;
+    let all = exposures(net, &[Source::internet()], &NothingKnown);
+    let via = |lb: Option<usize>| lb.map_or("", |lb| net.load_balancers[lb].name.as_str());
+    let mut found: Vec<_> = (all.iter())
+        .filter(|e| net.id_of(e.target) == asked.target || net.name_of(e.target) == asked.target)
+        .filter(|e| e.service().meets(&wanted) && via(e.via) == asked.via)
+        .collect();
+    found.sort_by_key(|e| std::cmp::Reverse(e.verdict));
+    let told = || {
+        all.iter()
+            .map(|e| {
+                format!(
+                    "{} {} via {:?} from {} {}",
+                    net.id_of(e.target),
+                    e.service(),
+                    via(e.via),
+                    e.opening.peers,
+                    e.verdict.word()
+                )
+            })
+            .collect::<Vec<_>>()
+    };
+    let word = found.first().map_or("no", |e| e.verdict.word());
+    if word != asked.expect {
+        return Err(format!("is exposed: {word}, expected {}: {:#?}", asked.expect, told()));
+    }
+    if asked.from.is_empty() || found.iter().any(|e| e.opening.peers.to_string().replace(' ', "") == asked.from) {
+        return Ok(());
+    }
+    Err(format!("is not exposed to {}: {:#?}", asked.from, told()))
+}
+
+fn answer(net: &Net, ask: &dsl::Ask) -> Result<(), String> {
     let from = resolve(net, &ask.from).map_err(|e| e.to_string())?;
     let to = resolve(net, &ask.to).map_err(|e| e.to_string())?;
     let service = service(&ask.service).map_err(|e| e.to_string())?;

@@ -11,6 +11,19 @@ use serde_json::json;
 pub const ACCOUNT: &str = "111122223333";
 pub const REGION: &str = "eu-west-1";
 
+/// What should reach something from the internet, or from a named part of it.
+#[derive(Debug)]
+pub struct Exposed {
+    pub expect: String,
+    pub target: String,
+    pub service: String,
+    /// The load balancer's name; empty for none.
+    pub via: String,
+    /// As an exposure tells it; empty where it does not matter.
+    pub from: String,
+    pub line: usize,
+}
+
 /// One question with the answer it should have.
 #[derive(Debug)]
 pub struct Ask {
@@ -29,6 +42,7 @@ pub struct Case {
     pub page: String,
     pub estate: Estate,
     pub asks: Vec<Ask>,
+    pub exposed: Vec<Exposed>,
 }
 
 /// Options of a line: `key=value` words, and the plain words.
@@ -94,6 +108,7 @@ pub fn read(text: &str) -> Vec<Case> {
 fn case(name: &str, lines: &[(usize, String)]) -> Case {
     let mut page = String::new();
     let mut asks: Vec<Ask> = Vec::new();
+    let mut exposed: Vec<Exposed> = Vec::new();
     let mut net: Vec<&str> = Vec::new();
     for (n, line) in lines {
         let (word, rest) = line.split_once(' ').unwrap_or((line, ""));
@@ -106,13 +121,20 @@ fn case(name: &str, lines: &[(usize, String)]) -> Case {
                 let (expect, from, to, service) = (text(expect), text(from), text(to), text(service));
                 asks.push(Ask { expect, from, to, service, words: Vec::new(), line: *n });
             }
+            "exposed" => {
+                let w = words(rest);
+                let [expect, target, service] = w.plain.as_slice() else { panic!("line {n}: {line}") };
+                let key = |k: &str| w.keys.get(k).copied().unwrap_or_default().to_owned();
+                let (expect, target, service) = ((*expect).to_owned(), (*target).to_owned(), (*service).to_owned());
+                exposed.push(Exposed { expect, target, service, via: key("via"), from: key("from"), line: *n });
+            }
             "via" | "stop" | "doubt" | "inspected" | "only" | "noasks" => {
                 asks.last_mut().unwrap_or_else(|| panic!("line {n}: {word} before ask")).words.push((word.into(), rest.into()));
             }
             _ => net.push(line),
         }
     }
-    Case { name: name.to_owned(), page, estate: estate(&net), asks }
+    Case { name: name.to_owned(), page, estate: estate(&net), asks, exposed }
 }
 
 /// Builds an estate from lines; what a VPC needs and no line gives (main table, default ACL, an open group) is made.
@@ -270,7 +292,9 @@ fn one(estate: &mut Estate, bare: &mut Vec<String>, homes: &mut Homes, word: &st
             let region = w.keys.get("region").copied().unwrap_or(REGION).to_owned();
             (account, region)
         }
-        "route" | "entry" | "allow" | "troute" | "propagate" | "associate" | "member" | "listener" => place(homes, &id),
+        "route" | "entry" | "allow" | "troute" | "propagate" | "associate" | "member" | "listener" | "rule" | "rules" => {
+            place(homes, &id)
+        }
         _ => place(homes, p(1)?),
     };
     homes.insert(id.clone(), parent.clone());
@@ -628,10 +652,18 @@ fn one(estate: &mut Estate, bare: &mut Vec<String>, homes: &mut Homes, word: &st
             subnet_ids: list(w.keys.get("subnets")).iter().map(|s| format!("subnet-{s}")).collect(),
             network_interface_ids: list(w.keys.get("enis")).iter().map(|s| format!("eni-{s}")).collect(),
             private_dns_enabled: w.plain.contains(&"dns"),
-            policy_document: if key("policy") == "own" {
-                r#"{"Statement":[{"Effect":"Deny","Action":"*","Principal":"*","Resource":"*"}]}"#.into()
-            } else {
-                String::new()
+            policy_document: match key("policy").as_str() {
+                "own" => r#"{"Statement":[{"Effect":"Deny","Action":"*","Principal":"*","Resource":"*"}]}"#.into(),
+                "bucket" => {
+                    r#"{"Statement":[{"Effect":"Allow","Action":"s3:GetObject","Principal":"*","Resource":"arn:aws:s3:::b/*"}]}"#
+                        .into()
+                }
+                "junk" => "{".into(),
+                other => other.strip_prefix("from:").map_or_else(String::new, |from| {
+                    json!({"Statement": [{"Effect": "Allow", "Action": "*", "Principal": "*", "Resource": "*",
+                        "Condition": {"IpAddress": {"aws:VpcSourceIp": from}}}]})
+                    .to_string()
+                }),
             },
             ..Endpoint::default()
         }),
@@ -666,9 +698,79 @@ fn one(estate: &mut Estate, bare: &mut Vec<String>, homes: &mut Homes, word: &st
                 Some(group) => json!([{"Type": "forward", "TargetGroupArn": format!("arn:tg/{group}")}]),
                 None => json!([]),
             };
-            let value = json!({"Port": port, "Protocol": protocol, "DefaultActions": actions});
             let lb = net.load_balancers.iter_mut().find(|l| l.load_balancer_name == id).ok_or("no such lb")?;
+            let arn = format!("{}/{port}", lb.load_balancer_arn.replace(":loadbalancer/", ":listener/"));
+            let value = json!({"ListenerArn": arn, "Port": port, "Protocol": protocol, "DefaultActions": actions});
             lb.listeners.push(serde_json::from_value(value).map_err(|e| e.to_string())?);
+            if lb.kind == "application" {
+                lb.rules.get_or_insert_default();
+            }
+        }
+        // rules LB unread ; rule LB PORT PRIORITY ACTION [path=] [host=] [source=] [signin]
+        "rules" => {
+            let lb = net.load_balancers.iter_mut().find(|l| l.load_balancer_name == id).ok_or("no such lb")?;
+            lb.rules = None;
+        }
+        "rule" => {
+            let lb = net.load_balancers.iter_mut().find(|l| l.load_balancer_name == id).ok_or("no such lb")?;
+            let (port, priority, action) = (p(1)?, p(2)?, p(3)?);
+            let front = lb.load_balancer_arn.replace(":loadbalancer/", ":listener-rule/");
+            let mut conditions = Vec::new();
+            for (key, field, config) in [
+                ("path", "path-pattern", "PathPatternConfig"),
+                ("host", "host-header", "HostHeaderConfig"),
+                ("source", "source-ip", "SourceIpConfig"),
+            ] {
+                let values = list(w.keys.get(key));
+                if !values.is_empty() {
+                    conditions.push(json!({"Field": field, config: {"Values": values}}));
+                }
+            }
+            let mut actions =
+                if w.plain.contains(&"signin") { vec![json!({"Type": "authenticate-oidc", "Order": 1})] } else { vec![] };
+            actions.push(match action.strip_prefix("forward:") {
+                Some(groups) => {
+                    let one = |g: &str| {
+                        let (name, weight) = g.split_once('*').unwrap_or((g, "1"));
+                        json!({"TargetGroupArn": format!("arn:tg/{name}"), "Weight": weight.parse::<u16>().unwrap_or(1)})
+                    };
+                    json!({"Type": "forward", "ForwardConfig": {"TargetGroups": groups.split(',').map(one).collect::<Vec<_>>()}})
+                }
+                None => json!({"Type": action}),
+            });
+            let value = json!({"RuleArn": format!("{front}/{port}/{priority}"), "Priority": priority, "Conditions": conditions,
+                "Actions": actions, "IsDefault": priority == "default"});
+            lb.rules.get_or_insert_default().push(serde_json::from_value(value).map_err(|e| e.to_string())?);
+        }
+        // customer NAME VPC ADDRESS ; vpn NAME vgw-NAME|tgw-NAME cgw-NAME [down] [static=CIDR,…]
+        "customer" => net.customer_gateways.push(CustomerGateway {
+            customer_gateway_id: format!("cgw-{id}"),
+            state: "available".into(),
+            ip_address: p(2)?.into(),
+            tags: named(&id),
+            ..CustomerGateway::default()
+        }),
+        "vpn" => {
+            let to = p(1)?;
+            let slot = |kind: &str| if to.starts_with(kind) { to.to_owned() } else { String::new() };
+            let routes = list(w.keys.get("static"));
+            net.vpn_connections.push(VpnConnection {
+                vpn_connection_id: format!("vpn-{id}"),
+                customer_gateway_id: p(2)?.into(),
+                vpn_gateway_id: slot("vgw-"),
+                transit_gateway_id: slot("tgw-"),
+                state: w.keys.get("state").copied().unwrap_or("available").to_owned(),
+                options: Some(VpnOptions { static_routes_only: !routes.is_empty(), ..VpnOptions::default() }),
+                routes: routes
+                    .into_iter()
+                    .map(|r| VpnStaticRoute { destination_cidr_block: r, state: "available".into(), ..VpnStaticRoute::default() })
+                    .collect(),
+                vgw_telemetry: vec![VpnTunnel {
+                    status: if w.plain.contains(&"down") { "DOWN" } else { "UP" }.into(),
+                    ..VpnTunnel::default()
+                }],
+                ..VpnConnection::default()
+            });
         }
         // targets NAME LB PROTOCOL PORT instance|ip ID... [preserve=]
         "targets" => net.target_groups.push(TargetGroup {

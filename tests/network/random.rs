@@ -4,11 +4,13 @@ use std::net::IpAddr;
 
 use bartizan::model::network::Network;
 use bartizan::network::build::build;
+use bartizan::network::matrix::flows;
 use bartizan::network::net::{Net, Object};
 use bartizan::network::packets::{Addresses, Packet, PacketSet, Ranges, Region as _, Service};
-use bartizan::network::walk::{End, packets_between, walk};
+use bartizan::network::reach::Verdict;
+use bartizan::network::walk::{Deed, End, packets_between, walk};
 
-use crate::dsl::estate;
+use crate::dsl::{ACCOUNT, REGION, estate};
 use crate::simulator::{From, Pkt, Sim};
 
 /// SplitMix64: the same networks on every run.
@@ -286,7 +288,10 @@ fn nat_ports(net: &Network) -> Vec<u16> {
 fn a_quarter_million_packets_agree_with_the_simulator() {
     let mut dice = Dice(0x0ba2_712a);
     let (mut compared, mut passed, mut networks, mut natted, mut answered) = (0u32, 0u32, 0u32, 0u32, 0u32);
-    while compared < 250_000 {
+    // More networks than a usual run walks: `BARTIZAN_NETWORKS=100000`, best with optimisation.
+    let wanted: u32 = std::env::var("BARTIZAN_NETWORKS").ok().and_then(|n| n.parse().ok()).unwrap_or_default();
+    while compared < 250_000 || networks < wanted {
+        let (pairs, packets) = if wanted > 0 { (2, 3) } else { (6, 10) };
         let lines = network(&mut dice);
         let refs: Vec<&str> = lines.iter().map(String::as_str).collect();
         let estate = estate(&refs);
@@ -296,7 +301,7 @@ fn a_quarter_million_packets_agree_with_the_simulator() {
         let sim = Sim { net: raw };
         let choices = nat_ports(raw);
         let all = ends(&net);
-        for _ in 0..6 {
+        for _ in 0..pairs {
             let (client, server) = (dice.pick(&all).clone(), dice.pick(&all).clone());
             let client = match client {
                 End::Interface { ix, address, .. } => End::Interface { ix, address, public: None },
@@ -320,7 +325,7 @@ fn a_quarter_million_packets_agree_with_the_simulator() {
             };
             let from = id(&client).map_or(From::Internet, From::Interface);
             let to = id(&server);
-            for _ in 0..10 {
+            for _ in 0..packets {
                 let (src, dst) = (address(&client, &mut dice), address(&server, &mut dice));
                 if src.is_ipv4() != dst.is_ipv4() {
                     continue;
@@ -362,4 +367,57 @@ fn a_quarter_million_packets_agree_with_the_simulator() {
     // A comparison that never sees a packet pass, or never sees one stopped, would prove little.
     assert!(passed > compared / 20 && passed < compared * 19 / 20, "{passed} of {compared} passed");
     assert!(natted > 1000 && networks > 1000);
+}
+
+/// What may flow between VPCs, by every pair of interfaces, against what the matrix's classes and roads say.
+#[test]
+fn flows_between_vpcs_are_what_every_pair_of_interfaces_says() {
+    let mut dice = Dice(0x0f10_35ed);
+    let (mut pairs, mut flowing, mut unsure) = (0u32, 0u32, 0u32);
+    for n in 0..500 {
+        let lines = network(&mut dice);
+        let mut estate = estate(&lines.iter().map(String::as_str).collect::<Vec<_>>());
+        if n % 4 == 0 {
+            // A transit gateway of somebody else's: its routes are not known.
+            for table in &mut estate.region_mut(ACCOUNT, REGION).network.transit_gateway_route_tables {
+                (table.routes, table.propagations) = (None, None);
+            }
+        }
+        let net = build(&estate);
+        let told = flows(&net);
+        for (a, b) in (0..net.vpcs.len()).flat_map(|a| (0..net.vpcs.len()).map(move |b| (a, b))).filter(|(a, b)| a != b) {
+            let of = |vpc: usize| {
+                let is = move |i: &&bartizan::network::net::Interface| i.vpc == vpc && !i.takes_no_connections();
+                net.interfaces.iter().enumerate().filter(move |(_, i)| is(i)).map(|(ix, _)| ix)
+            };
+            let (mut sure, mut may) = (Service::default(), Service::default());
+            for (from, to) in of(a).flat_map(|f| of(b).map(move |t| (f, t))) {
+                for (client, server) in
+                    net.interfaces[from].addresses().flat_map(|x| net.interfaces[to].addresses().map(move |y| (x, y)))
+                {
+                    let client = End::Interface { ix: from, address: Some(client), public: None };
+                    let server = End::Interface { ix: to, address: Some(server), public: None };
+                    let ports = Ranges::range(1024, 65535);
+                    let sets = packets_between(&net, &client, &server, &Service::everything(), &ports);
+                    // Over the internet is an exposure, not a flow between VPCs.
+                    let private = |l: &bartizan::network::walk::Leg| l.steps.iter().all(|s| s.deed != Deed::Internet);
+                    for leg in walk(&net, &client, &server, sets, false).arrived.into_iter().filter(private) {
+                        sure = sure.or(&leg.sure().service());
+                        may = may.or(&leg.may.service());
+                    }
+                }
+            }
+            let here = || told.iter().filter(|f| (net.interfaces[f.from].vpc, net.interfaces[f.to].vpc) == (a, b));
+            let yes = here().filter(|f| f.verdict == Verdict::Yes).fold(Service::default(), |all, f| all.or(&f.service));
+            assert_eq!(yes, sure, "network {n}, {} to {}\n{}", net.vpcs[a].id, net.vpcs[b].id, lines.join("\n"));
+            if sure.is_empty() {
+                assert_eq!(here().next().is_some(), !may.is_empty(), "network {n}\n{}", lines.join("\n"));
+                unsure += u32::from(!may.is_empty());
+            }
+            pairs += 1;
+            flowing += u32::from(!sure.is_empty());
+        }
+    }
+    eprintln!("{pairs} pairs of VPCs, {flowing} with flows, {unsure} not known");
+    assert!(flowing > 40 && flowing < pairs / 2 && unsure > 8, "too few of one kind prove little");
 }

@@ -3,10 +3,12 @@
 
 use crate::catalog::ListingId;
 use crate::catalog::detail::{Body, Detail, Link, Rung, Section};
+use crate::catalog::gateways::way_out;
 use crate::listing::filter::{exactly, quote};
 use crate::model::arn::short;
+use crate::network::closers::{Change, closers};
 use crate::network::egress::{Egress, ServiceAccess, service_access, session_manager};
-use crate::network::exposure::{Change, Exposure, closers, kind_of, ladder};
+use crate::network::exposure::{Exposure, backend_of, kind_of, ladder};
 use crate::network::net::{Net, Object};
 use crate::network::picture::Picture;
 use crate::network::reach::{Path, Verdict};
@@ -61,7 +63,8 @@ pub fn of_exposure(picture: &Picture, e: &Exposure) -> Detail {
     let home = &net.homes[i.home];
     let resource = e.resource(net);
     let may = if e.verdict == Verdict::Yes { "is reached" } else { "may be reached" };
-    let via = e.via.map(|lb| format!(" through {}", net.load_balancers[lb].name)).unwrap_or_default();
+    let lbs: Vec<&str> = [e.front, e.via].into_iter().flatten().map(|lb| net.load_balancers[lb].name.as_str()).collect();
+    let via = if lbs.is_empty() { String::new() } else { format!(" through {}", lbs.join(" and ")) };
     let title = format!("{} {may} from {} on {}{via}", net.name_of(resource), e.source, e.service());
     let label = if home.label == home.account { home.account.clone() } else { format!("{} ({})", home.label, home.account) };
     let behind = &e.behind;
@@ -78,6 +81,7 @@ pub fn of_exposure(picture: &Picture, e: &Exposure) -> Detail {
             if e.source == "internet" { e.opening.peers.to_string() } else { format!("{}: {}", e.source, e.opening.peers) },
         ),
         ("on", format!("{} ({})", e.service(), kind_of(&e.opening))),
+        ("passed on by", backend_of(net, e).map_or_else(String::new, |b| format!("listener {}, {}", b.listens, b.rule))),
         ("port behind", e.behind_port.map_or_else(String::new, |p| p.to_string())),
         ("certain", if e.verdict == Verdict::Yes { "yes" } else { "no: something on the way is not known" }.to_owned()),
         ("resource", net.arn_of(resource)),
@@ -211,20 +215,6 @@ pub fn way_out_sections(picture: &Picture, vpc: &str) -> Vec<Section> {
         out.push(Section { heading: "AWS services".into(), body: Body::Table { head, rows } });
     }
     out
-}
-
-/// One way out as words: how many interfaces, of which subnet, by what, on which ports, where to.
-pub fn way_out(net: &Net, e: &Egress) -> Vec<String> {
-    let subnet = e.interfaces.first().map_or("", |i| net.name_of(Object::Subnet(net.interfaces[*i].subnet)));
-    let by: Vec<&str> = e.by.iter().map(|o| net.id_of(*o)).collect();
-    let sure = if e.verdict == Verdict::Yes { "" } else { " (not known for certain)" };
-    vec![
-        e.interfaces.len().to_string(),
-        subnet.to_owned(),
-        by.join(", "),
-        e.service.to_string(),
-        format!("{}{sure}", e.destinations),
-    ]
 }
 
 fn by_internet(a: &ServiceAccess) -> String {

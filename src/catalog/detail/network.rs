@@ -2,12 +2,16 @@
 
 use jiff::Timestamp;
 
-use crate::catalog::detail::{Detail, Writer, tags};
+use crate::catalog::detail::gateways::entries;
+use crate::catalog::detail::{Body, Detail, Writer, tags};
 use crate::catalog::{ListingId, network};
 use crate::listing::filter::{exactly, quote};
 use crate::model::account::Tags;
 use crate::model::estate::{Estate, RegionEstate};
-use crate::model::network::{Instance, Interface, IpPermission, LoadBalancer, RouteTable, SecurityGroup, Subnet, Vpc};
+use crate::model::network::{
+    Instance, Interface, IpPermission, LoadBalancer, RouteTable, SecurityGroup, Subnet, TargetGroup, Vpc,
+};
+use crate::network::backends::{Pass, listener, passes};
 
 pub(super) fn vpc(region: &RegionEstate, o: &Vpc, estate: &Estate, now: Timestamp) -> Detail {
     let mut w = Writer::new(named(&o.vpc_id, &o.tags), now);
@@ -56,6 +60,11 @@ pub(super) fn vpc(region: &RegionEstate, o: &Vpc, estate: &Estate, now: Timestam
     w.link("route tables", ListingId::RouteTables, exactly("vpc", id));
     w.link("security groups", ListingId::SecurityGroups, exactly("vpc", id));
     w.link("interfaces", ListingId::Interfaces, exactly("vpc", id));
+    w.link("network ACLs", ListingId::NetworkAcls, exactly("vpc", id));
+    w.link("gateways", ListingId::Gateways, exactly("vpc", id));
+    w.link("connections", ListingId::Connections, exactly("end", id));
+    w.link("endpoints", ListingId::Endpoints, exactly("vpc", id));
+    w.link("ways out", ListingId::WaysOut, exactly("vpc", id));
     w.findings_on(id);
     w.finish()
 }
@@ -88,38 +97,15 @@ pub(super) fn subnet(region: &RegionEstate, o: &Subnet, estate: &Estate, now: Ti
     }
     if let Some(acl) = acl {
         for (heading, egress) in [("Network ACL, inbound", false), ("Network ACL, outbound", true)] {
-            let mut entries: Vec<_> = acl.entries.iter().filter(|e| e.egress == egress).collect();
-            entries.sort_by_key(|e| e.rule_number);
-            let row = |e: &crate::model::network::AclEntry| {
-                let ports = e.port_range.as_ref().map_or_else(String::new, |p| match (p.from, p.to) {
-                    (Some(from), Some(to)) if from == to => from.to_string(),
-                    (Some(from), Some(to)) => format!("{from}-{to}"),
-                    _ => String::new(),
-                });
-                let peer = if e.cidr_block.is_empty() { &e.ipv6_cidr_block } else { &e.cidr_block };
-                let number = e.rule_number.map_or_else(String::new, |n| if n == 32_767 { "*".to_owned() } else { n.to_string() });
-                vec![number, e.rule_action.clone(), protocol(&e.protocol), ports, peer.clone()]
-            };
-            w.table(heading, &["rule", "action", "protocol", "ports", "peer"], entries.into_iter().map(row).collect());
+            w.table(heading, &["entry", "action", "ports", "peer"], entries(acl, egress));
         }
+        w.link("network ACL", ListingId::NetworkAcls, exactly("id", &acl.network_acl_id));
     }
     w.section("Tags", tags(&o.tags));
     w.link("VPC", ListingId::Vpcs, exactly("id", &o.vpc_id));
     w.link("interfaces", ListingId::Interfaces, exactly("subnet", &o.subnet_id));
     w.findings_on(&o.subnet_id);
     w.finish()
-}
-
-fn protocol(number: &str) -> String {
-    match number {
-        "-1" => "all",
-        "1" => "icmp",
-        "6" => "tcp",
-        "17" => "udp",
-        "58" => "icmpv6",
-        other => other,
-    }
-    .to_owned()
 }
 
 fn routes(w: &mut Writer, table: &RouteTable) {
@@ -290,6 +276,36 @@ pub(super) fn load_balancer(region: &RegionEstate, o: &LoadBalancer, estate: &Es
         &["protocol", "port", "TLS policy"],
         o.listeners.iter().map(|l| vec![word(l, "Protocol"), word(l, "Port"), word(l, "SslPolicy")]).collect(),
     );
+    let passed: Vec<Vec<String>> = (o.listeners.iter().filter_map(listener))
+        .flat_map(|l| {
+            let of = region.network.target_groups.iter();
+            let name =
+                |arn: &str| of.clone().find(|g| g.target_group_arn == arn).map_or(arn, |g| &g.target_group_name).to_owned();
+            let clients = |p: &Pass| p.clients.as_ref().map_or_else(|| "all".to_owned(), ToString::to_string);
+            let signs = |p: &Pass| if p.signs_in { "after signing in" } else { "" }.to_owned();
+            let row = |p: Pass| vec![l.port.to_string(), p.rule.clone(), clients(&p), name(&p.group), signs(&p)];
+            passes(&l, o).into_iter().map(row).collect::<Vec<_>>()
+        })
+        .collect();
+    w.table("Passes on", &["port", "by", "clients", "target group", ""], passed);
+    if o.kind == "application" && o.rules.is_none() && !o.listeners.is_empty() {
+        w.section("", Body::Prose("The rules of its listeners were not read: they may pass on to more target groups.".into()));
+    }
+    let own = |g: &&TargetGroup| g.load_balancer_arns.contains(&o.load_balancer_arn);
+    let rows = region.network.target_groups.iter().filter(own).map(|g| {
+        let targets = g.targets.as_ref().map_or_else(
+            || "not known".to_owned(),
+            |all| {
+                all.iter()
+                    .map(|t| t.port.map_or_else(|| t.id.clone(), |p| format!("{}:{p}", t.id)))
+                    .collect::<Vec<_>>()
+                    .join(", ")
+            },
+        );
+        vec![g.target_group_name.clone(), g.protocol.clone(), g.target_type.clone(), targets]
+    });
+    w.table("Target groups", &["group", "protocol", "kind", "targets"], rows.collect());
+    w.link("exposures of it", ListingId::Exposures, exactly("on", &o.load_balancer_arn));
     for group in &o.security_groups {
         w.link(format!("group {group}"), ListingId::SecurityGroups, exactly("id", group));
     }

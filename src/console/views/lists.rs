@@ -59,6 +59,13 @@ impl Lists {
         self.list().draw(body, canvas);
     }
 
+    /// The first tab that is drawn: tabs go left until the one on screen fits.
+    fn first_tab(&self, width: u16, world: &World) -> usize {
+        let widths: Vec<usize> = (0..=self.current).map(|n| text::width(&self.label(n, world)) + 3).collect();
+        let fits = |first: &usize| widths[*first..].iter().sum::<usize>() <= usize::from(width) + 1;
+        (0..self.current).find(fits).unwrap_or(self.current)
+    }
+
     /// The listing on screen.
     pub fn listing(&self) -> ListingId {
         self.lists[self.current].listing()
@@ -150,7 +157,7 @@ impl View for Lists {
         let mut body = area;
         if self.lists.len() > 1 {
             let mut x = area.x + 1;
-            for n in 0..self.lists.len() {
+            for n in self.first_tab(area.width, canvas.world)..self.lists.len() {
                 let label = self.label(n, canvas.world);
                 let style = canvas.theme.style(if n == self.current { "ui.tab.active" } else { "ui.tab" });
                 let room = area.right().saturating_sub(x);

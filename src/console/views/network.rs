@@ -40,6 +40,11 @@ pub const DECLARED: Declared = Declared {
         ListingId::SecurityGroups,
         ListingId::Interfaces,
         ListingId::LoadBalancers,
+        ListingId::NetworkAcls,
+        ListingId::Gateways,
+        ListingId::Connections,
+        ListingId::Endpoints,
+        ListingId::WaysOut,
     ],
     make: || Box::new(NetworkView { lists: Lists::new(DECLARED.listings, &[]), pane: None }),
 };
@@ -78,7 +83,16 @@ impl NetworkView {
     /// Where a question begins: at the chosen row, from the internet.
     fn ends(&self) -> (String, String) {
         match self.lists.here() {
-            Some((ListingId::Exposures | ListingId::RouteTables, _)) | None => (String::new(), String::new()),
+            Some((
+                ListingId::Exposures
+                | ListingId::RouteTables
+                | ListingId::NetworkAcls
+                | ListingId::Gateways
+                | ListingId::Connections
+                | ListingId::WaysOut,
+                _,
+            ))
+            | None => (String::new(), String::new()),
             Some((_, id)) => ("internet".to_owned(), id),
         }
     }
@@ -224,7 +238,7 @@ impl View for NetworkView {
             None => {
                 self.lists.draw(area, canvas);
                 let waits = canvas.world.network.is_none() && !canvas.world.estate.regions.is_empty();
-                if waits && self.lists.listing() == ListingId::Exposures {
+                if waits && matches!(self.lists.listing(), ListingId::Exposures | ListingId::WaysOut) {
                     // An empty list would say that nothing is exposed.
                     let rest = Rect { y: area.y + 2, height: area.height.saturating_sub(2), ..area };
                     clear(canvas.buffer, rest, Style::default());

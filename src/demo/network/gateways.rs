@@ -1,10 +1,11 @@
-//! How a VPC reaches out: internet and NAT gateways, endpoints, and the route tables that use them.
+//! How a VPC reaches out: internet and NAT gateways, VPNs, endpoints, and the route tables that use them.
 
 use crate::demo::accounts::{REGIONS, SEATS, by_name, tags};
 use crate::demo::network::{Blackhole, Ground, Inner, Open, Place, Site, Stock, Yard, machines};
 use crate::demo::random::{Random, id};
 use crate::model::network::{
-    Address, Endpoint, Gateway, GatewayAttachment, NatAddress, NatGateway, Route, RouteTable, RouteTableAssociation,
+    Address, CustomerGateway, Endpoint, Gateway, GatewayAttachment, NatAddress, NatGateway, Route, RouteTable,
+    RouteTableAssociation, VpnConnection, VpnGateway, VpnOptions, VpnStaticRoute, VpnTunnel,
 };
 
 /// Where the transit gateway stands that this site's VPC is attached to, if one does.
@@ -65,6 +66,7 @@ pub(super) fn add(ground: &mut Ground, yard: &mut Yard) {
     }
     let nat = (yard.site.layout == Open).then(|| nat_gateway(ground, yard));
 
+    let far = partner(yard.site).map(|partner| (partner.cidr, vpn(ground, yard, partner)));
     let mut table = |part: &str, main: bool, subnets: &[Place], mut routes: Vec<Route>| {
         routes.insert(0, local(&yard.cidr));
         let mut associations: Vec<RouteTableAssociation> = (subnets.iter())
@@ -112,6 +114,9 @@ pub(super) fn add(ground: &mut Ground, yard: &mut Yard) {
         private.push(route("::/0", |r| r.egress_only_internet_gateway_id.clone_from(gateway)));
     }
     inside(&mut private);
+    if let Some((cidr, gateway)) = far {
+        private.push(route(cidr, |r| r.gateway_id = gateway));
+    }
     if yard.site.mistakes.contains(&Blackhole) {
         let gone = yard.id("nat", "deleted");
         let mut hole = route("192.168.40.0/24", |r| r.nat_gateway_id = gone);
@@ -166,6 +171,75 @@ pub(super) fn add(ground: &mut Ground, yard: &mut Yard) {
         };
         ground.network(yard).endpoints.push(made);
     }
+}
+
+/// Who is at the far end of a VPN.
+struct Partner {
+    name: &'static str,
+    address: &'static str,
+    cidr: &'static str,
+    /// Which of its two tunnels are up.
+    up: [bool; 2],
+}
+
+fn partner(site: &Site) -> Option<&'static Partner> {
+    const BANK: Partner = Partner { name: "bank", address: "192.0.2.241", cidr: "172.20.0.0/16", up: [true, true] };
+    const CARRIER: Partner = Partner { name: "carrier", address: "192.0.2.242", cidr: "172.24.8.0/22", up: [false, false] };
+    match site.name {
+        "payments" => Some(&BANK),
+        "orders" => Some(&CARRIER),
+        _ => None,
+    }
+}
+
+/// A VPN to a partner; returns its virtual private gateway.
+fn vpn(ground: &mut Ground, yard: &Yard, partner: &Partner) -> String {
+    let (gateway, customer) = (yard.id("vgw", ""), yard.id("cgw", partner.name));
+    let tunnel = |(n, up): (usize, bool)| VpnTunnel {
+        outside_ip_address: format!("203.0.113.{}", 251 + n),
+        status: if up { "UP" } else { "DOWN" }.to_owned(),
+        status_message: if up { "" } else { "IPSEC IS DOWN" }.to_owned(),
+        ..VpnTunnel::default()
+    };
+    let connection = VpnConnection {
+        vpn_connection_id: yard.id("vpn", partner.name),
+        customer_gateway_id: customer.clone(),
+        vpn_gateway_id: gateway.clone(),
+        state: "available".to_owned(),
+        options: Some(VpnOptions { static_routes_only: true, ..VpnOptions::default() }),
+        routes: vec![VpnStaticRoute {
+            destination_cidr_block: partner.cidr.to_owned(),
+            state: "available".to_owned(),
+            ..VpnStaticRoute::default()
+        }],
+        vgw_telemetry: partner.up.into_iter().enumerate().map(tunnel).collect(),
+        tags: tags(&[("Name", &yard.name(partner.name))]),
+        ..VpnConnection::default()
+    };
+    let customer = CustomerGateway {
+        customer_gateway_id: customer,
+        state: "available".to_owned(),
+        ip_address: partner.address.to_owned(),
+        bgp_asn: "65000".to_owned(),
+        tags: tags(&[("Name", partner.name)]),
+        ..CustomerGateway::default()
+    };
+    let own = VpnGateway {
+        vpn_gateway_id: gateway.clone(),
+        state: "available".to_owned(),
+        vpc_attachments: vec![GatewayAttachment {
+            vpc_id: yard.vpc.clone(),
+            state: "attached".to_owned(),
+            ..GatewayAttachment::default()
+        }],
+        tags: tags(&[("Name", &yard.name("vgw"))]),
+        ..VpnGateway::default()
+    };
+    let network = ground.network(yard);
+    network.vpn_gateways.push(own);
+    network.customer_gateways.push(customer);
+    network.vpn_connections.push(connection);
+    gateway
 }
 
 fn nat_gateway(ground: &mut Ground, yard: &mut Yard) -> String {

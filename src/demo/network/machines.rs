@@ -7,8 +7,8 @@ use crate::demo::network::{Ground, Inner, Mistake, Place, Stock, Yard, state};
 use crate::demo::random::{Random, label};
 use crate::model::Extra;
 use crate::model::network::{
-    Address, Association, Attachment, Instance, InstanceState, Interface, Ipv6Address, LoadBalancer, LoadBalancerZone,
-    MetadataOptions, ProfileRef,
+    Address, Association, Attachment, Instance, InstanceState, Interface, Ipv6Address, ListenerRule, LoadBalancer,
+    LoadBalancerZone, MetadataOptions, ProfileRef, Target, TargetGroup,
 };
 
 /// Gives an interface an elastic address; returns the allocation.
@@ -276,16 +276,7 @@ fn balancer(ground: &mut Ground, yard: &mut Yard) {
         give(yard, tier, place);
         ground.network(yard).interfaces.push(eni);
     }
-    let mut plain = Extra::new();
-    plain.insert("Port".to_owned(), json!(80));
-    plain.insert("Protocol".to_owned(), json!(if network_kind { "TCP" } else { "HTTP" }));
-    let redirect = !yard.site.mistakes.contains(&Mistake::StockDefault);
-    plain.insert("DefaultActions".to_owned(), json!([{ "Type": if redirect { "redirect" } else { "forward" } }]));
-    let mut tls = Extra::new();
-    tls.insert("Port".to_owned(), json!(443));
-    tls.insert("Protocol".to_owned(), json!(if network_kind { "TLS" } else { "HTTPS" }));
-    tls.insert("SslPolicy".to_owned(), json!("ELBSecurityPolicy-TLS13-1-2-2021-06"));
-    tls.insert("DefaultActions".to_owned(), json!([{ "Type": "forward" }]));
+    let (listeners, rules) = listeners(ground, yard, &arn, network_kind);
     let made = LoadBalancer {
         load_balancer_arn: arn,
         load_balancer_name: name.clone(),
@@ -300,8 +291,89 @@ fn balancer(ground: &mut Ground, yard: &mut Yard) {
             yard.group_refs(if outside { groups } else { &["app"] }).into_iter().map(|g| g.group_id).collect()
         },
         availability_zones: zones,
-        listeners: vec![plain, tls],
+        listeners,
+        rules: (!network_kind).then_some(rules),
         ..LoadBalancer::default()
     };
     ground.network(yard).load_balancers.push(made);
+}
+
+/// The listeners of a VPC's load balancer and their rules, with the target groups they forward to. Plain HTTP is
+/// redirected, but for a path that somebody still needs where other mistakes were made, too.
+fn listeners(ground: &mut Ground, yard: &Yard, arn: &str, network_kind: bool) -> (Vec<Extra>, Vec<ListenerRule>) {
+    let mut group = |name: &str, port: i64, fleets: &[&str]| {
+        let arn = arn.replace(":loadbalancer/", ":targetgroup/");
+        let arn =
+            format!("{}/{}-{name}/{:016x}", arn.split("/app/").next().unwrap_or(&arn), yard.site.name, label(&yard.label(name)));
+        let ids: Vec<String> = fleets.iter().map(|part| yard.id("i", part)).collect();
+        let network = ground.network(yard);
+        let there: Vec<Target> = (ids.into_iter())
+            .filter(|id| network.instances.iter().any(|i| i.instance_id == *id))
+            .map(|id| Target { id, port: Some(port), ..Target::default() })
+            .collect();
+        network.target_groups.push(TargetGroup {
+            target_group_arn: arn.clone(),
+            target_group_name: format!("{}-{name}", yard.site.name),
+            protocol: if network_kind { "TCP" } else { "HTTP" }.to_owned(),
+            port: Some(port),
+            vpc_id: yard.vpc.clone(),
+            target_type: "instance".to_owned(),
+            load_balancer_arns: Vec::new(),
+            targets: Some(there),
+            preserve_client_ip: network_kind.then_some(true),
+            ..TargetGroup::default()
+        });
+        arn
+    };
+    let api = group("api", 8080, &["api0", "api1"]);
+    let jobs = group("jobs", 8081, if yard.site.layout == Inner { &["batch0"] } else { &["worker0"] });
+    let careless = yard.site.mistakes.iter().any(|m| matches!(m, Mistake::Ssh | Mistake::Postgres));
+    let own: Vec<&String> = if network_kind { vec![&api] } else { vec![&api, &jobs] };
+    for made in ground.network(yard).target_groups.iter_mut().filter(|g| own.contains(&&g.target_group_arn)) {
+        made.load_balancer_arns.push(arn.to_owned());
+    }
+    let listener_arn =
+        |port: u16| format!("{}/{:016x}", arn.replace(":loadbalancer/", ":listener/"), label(&format!("{arn}{port}")));
+    let listener = |port: u16, protocol: &str, action: serde_json::Value| {
+        let mut made = Extra::new();
+        made.insert("ListenerArn".to_owned(), json!(listener_arn(port)));
+        made.insert("LoadBalancerArn".to_owned(), json!(arn));
+        made.insert("Port".to_owned(), json!(port));
+        made.insert("Protocol".to_owned(), json!(protocol));
+        made.insert("DefaultActions".to_owned(), json!([action]));
+        if port == 443 {
+            made.insert("SslPolicy".to_owned(), json!("ELBSecurityPolicy-TLS13-1-2-2021-06"));
+        }
+        made
+    };
+    let extra = |value: serde_json::Value| {
+        value.as_object().into_iter().flatten().map(|(k, v)| (k.clone(), v.clone())).collect::<Extra>()
+    };
+    let rule = |port: u16, priority: &str, conditions: Vec<serde_json::Value>, action: serde_json::Value| ListenerRule {
+        rule_arn: format!("{}/{priority:0>16}", listener_arn(port).replace(":listener/", ":listener-rule/")),
+        priority: priority.to_owned(),
+        conditions: conditions.into_iter().map(extra).collect(),
+        actions: vec![extra(action)],
+        is_default: priority == "default",
+        ..ListenerRule::default()
+    };
+    let forward = |group: &str| json!({"Type": "forward", "TargetGroupArn": group});
+    let path = |value: &str| vec![json!({"Field": "path-pattern", "PathPatternConfig": {"Values": [value]}})];
+    if network_kind {
+        return (vec![listener(80, "TCP", forward(&api)), listener(443, "TLS", forward(&api))], Vec::new());
+    }
+    let redirect = json!({"Type": "redirect", "RedirectConfig": {"Protocol": "HTTPS", "Port": "443", "StatusCode": "HTTP_301"}});
+    let nothing = json!({"Type": "fixed-response", "FixedResponseConfig": {"StatusCode": "404"}});
+    let mut internal = path("/jobs/*");
+    internal.push(json!({"Field": "source-ip", "SourceIpConfig": {"Values": ["198.51.100.0/28", "198.51.100.128/28"]}}));
+    let mut rules = vec![
+        rule(80, "default", Vec::new(), redirect.clone()),
+        rule(443, "10", internal, forward(&jobs)),
+        rule(443, "20", path("/api/*"), forward(&api)),
+        rule(443, "default", Vec::new(), nothing.clone()),
+    ];
+    if careless {
+        rules.insert(0, rule(80, "5", path("/legacy/*"), forward(&jobs)));
+    }
+    (vec![listener(80, "HTTP", redirect), listener(443, "HTTPS", nothing)], rules)
 }

@@ -1,8 +1,10 @@
 //! From an estate to the compiled network. Dangling and malformed parts are named as gaps and kept as unknown, never
 //! read as closed. No reachability is decided here.
 
+mod check;
 mod rules;
 mod transit;
+mod vpn;
 
 pub use rules::service_of;
 
@@ -15,13 +17,13 @@ use crate::model::account::Tags;
 use crate::model::coverage::Outcome;
 use crate::model::estate::{Estate, RegionEstate};
 use crate::model::network as aws;
-use crate::network::build::rules::{acl_entry, compile, is_default_policy, lay, ordered};
+use crate::network::build::rules::{acl_entry, compile, lay, ordered};
 use crate::network::net::{
     Acl, Endpoint, Gap, Gateway, Group, Home, Instance, Interface, LoadBalancer, Nat, Net, Object, Peer, Peering, PrefixList,
     Route, Rule, Side, Subnet, Table, Target, Vpc, partition,
 };
 use crate::network::packets::{Addresses, Service, cidr};
-use crate::network::{backends, net};
+use crate::network::{backends, net, policy};
 
 /// Compiles the networks of an estate.
 pub fn build(estate: &Estate) -> Net {
@@ -36,8 +38,10 @@ pub fn build(estate: &Estate) -> Net {
         b.prefix_lists(home, part);
         b.subnets(home, part);
         b.gateways(home, part);
+        b.customer_gateways(home, part);
     }
     for &(home, part) in &parts {
+        b.vpn_connections(home, part);
         b.peerings(home, part);
         b.transit(home, part);
         b.group_names(home, part);
@@ -571,7 +575,7 @@ impl Builder<'_> {
                 interfaces,
                 private_dns: endpoint.private_dns_enabled,
                 works: matches!(endpoint.state.to_ascii_lowercase().as_str(), "available" | ""),
-                has_own_policy: !is_default_policy(&endpoint.policy_document),
+                passes: policy::passes(&endpoint.policy_document, &endpoint.vpc_id, &endpoint.vpc_endpoint_id),
             });
         }
     }
@@ -628,7 +632,8 @@ impl Builder<'_> {
                 ..LoadBalancer::default()
             });
         }
-        backends::attach(&mut self.net, part);
+        let unknown = backends::attach(&mut self.net, part);
+        self.gaps.extend(unknown);
     }
     /// Whether listeners were surely asked for (files of plain answers may simply lack them).
     fn asked(&self, part: &RegionEstate) -> bool {
@@ -843,6 +848,7 @@ impl Builder<'_> {
 
     fn finish(mut self) -> Net {
         self.associate();
+        self.check();
         // Subnets without an ACL of their own have the VPC's default one.
         let defaults: BTreeMap<&str, usize> =
             self.net.acls.iter().enumerate().filter(|(_, a)| a.is_default).map(|(i, a)| (a.vpc.as_str(), i)).collect();

@@ -1,4 +1,4 @@
-//! Rules and entries as sets: protocols, ports, CIDRs, the order of ACL entries, endpoint policies.
+//! Rules and entries as sets: protocols, ports, CIDRs, the order of ACL entries.
 
 use ipnet::IpNet;
 
@@ -103,27 +103,4 @@ pub(super) fn acl_entry(entry: &aws::AclEntry) -> Result<AclEntry, String> {
     let number = entry.rule_number.ok_or("it has no number")?;
     let (peers, peer_text) = (Addresses::of([net]), peer_text.clone());
     Ok(AclEntry { number, egress: entry.egress, allow, service, peers, peer_text })
-}
-
-/// AWS's default endpoint policy allows everyone everything.
-pub(super) fn is_default_policy(text: &str) -> bool {
-    if text.trim().is_empty() {
-        return true;
-    }
-    let Ok(policy) = serde_json::from_str::<serde_json::Value>(text) else { return false };
-    let statements = match policy.get("Statement") {
-        Some(serde_json::Value::Array(list)) => list.clone(),
-        Some(one) => vec![one.clone()],
-        None => return false,
-    };
-    let everything = |v: Option<&serde_json::Value>| match v {
-        Some(serde_json::Value::String(s)) => s == "*",
-        Some(serde_json::Value::Array(list)) => list.iter().any(|s| s == "*"),
-        Some(serde_json::Value::Object(map)) => map.get("AWS").is_some_and(|s| s == "*"),
-        _ => false,
-    };
-    matches!(statements.as_slice(), [one]
-        if one.get("Effect").is_some_and(|e| e == "Allow")
-            && everything(one.get("Action")) && everything(one.get("Resource")) && everything(one.get("Principal"))
-            && one.get("Condition").is_none())
 }

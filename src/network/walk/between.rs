@@ -176,7 +176,7 @@ impl Walk<'_> {
                     }
                 }
             }
-            _ => self.out_to_premises(leg, &a.id),
+            _ => self.out_to_premises(leg, Object::Attachment(attachment)),
         }
     }
     pub(super) fn out_into_vpc(&mut self, mut leg: Leg, attachment: usize, vpc: usize, zone: &str) {
@@ -202,9 +202,48 @@ impl Walk<'_> {
 
     // ---- on premises ----
 
-    pub(super) fn out_to_premises(&mut self, mut leg: Leg, by: &str) {
+    /// By a VPN connection that is known, over its customer gateway; says what lies behind the gateway.
+    fn by_vpn(&self, leg: &mut Leg, by: Object, out: bool) -> String {
+        let net = self.net;
+        let far = if out { self.destinations(leg) } else { leg.may.sources() };
+        let own = |v: &crate::network::net::VpnConnection| match by {
+            Object::VpnGateway(g) => v.gateway == Some(g),
+            Object::Attachment(a) => net.attachments[a].resource == v.id,
+            _ => false,
+        };
+        let all: Vec<usize> = (0..net.vpn_connections.len()).filter(|v| own(&net.vpn_connections[*v])).collect();
+        let leads = |v: &&usize| net.vpn_connections[**v].routes.as_ref().is_none_or(|r| r.meets(&far));
+        let best = all.iter().filter(leads).max_by_key(|v| {
+            let v = &net.vpn_connections[**v];
+            (v.works, v.up, std::cmp::Reverse(&v.id))
+        });
+        let id = net.id_of(by);
+        let Some(ix) = best.copied() else {
+            let none = if all.is_empty() { "" } else { "; none of its VPN connections has a static route there" };
+            return format!("the network behind {id} is not in the estate{none}");
+        };
+        let vpn = &net.vpn_connections[ix];
+        let mut hops = vec![Object::VpnConnection(ix)];
+        hops.extend(vpn.customer.map(Object::CustomerGateway));
+        if !out {
+            hops.reverse();
+        }
+        for hop in hops {
+            leg.step(self.way, Deed::Through(hop));
+        }
+        let to = vpn.customer.map_or_else(String::new, |c| format!(" to {}", net.customer_gateways[c].id));
+        let now = match (vpn.works, vpn.up) {
+            (false, _) => "is not available",
+            (true, Some(false)) => "has no tunnel up",
+            (true, Some(true)) => "is up",
+            (true, None) => "is there",
+        };
+        format!("the network behind {id} is not in the estate; {}{to} {now}", vpn.id)
+    }
+    pub(super) fn out_to_premises(&mut self, mut leg: Leg, by: Object) {
+        let behind = self.by_vpn(&mut leg, by, true);
         leg.step(self.way, Deed::OnPremises);
-        leg.doubt(format!("the network behind {by} is not in the estate"));
+        leg.doubt(behind);
         match self.goal() {
             End::OnPremises(_) | End::Internet(_) => self.done.push(leg),
             End::Interface { .. } => self.assume(leg),
@@ -220,7 +259,8 @@ impl Walk<'_> {
         if let Some(gateway) = net.vpcs[vpc].vpn_gateway {
             ways += 1;
             let mut leg = leg.clone();
-            leg.doubt(format!("the network behind {} is not in the estate", net.vpn_gateways[gateway].id));
+            let behind = self.by_vpn(&mut leg, Object::VpnGateway(gateway), false);
+            leg.doubt(behind);
             leg.step(self.way, Deed::Through(Object::VpnGateway(gateway)));
             match net.vpcs[vpc].edge_tables.get(&net.vpn_gateways[gateway].id).copied() {
                 Some(table) => self.by_edge_table(&mut leg, vpc, table, interface),
@@ -235,7 +275,8 @@ impl Walk<'_> {
                 }
                 ways += 1;
                 let mut leg = leg.clone();
-                leg.doubt(format!("the network behind {} is not in the estate", a.id));
+                let behind = self.by_vpn(&mut leg, Object::Attachment(*outer), false);
+                leg.doubt(behind);
                 leg.step(self.way, Deed::Through(Object::Attachment(*outer)));
                 self.in_transit(leg, *outer, "");
             }

@@ -2,10 +2,10 @@
 
 use std::net::IpAddr;
 
-use crate::network::lift::{Seen, Way, Who};
+use crate::network::lift::{Seen, Way, Who, only};
 use crate::network::net::{Object, Target};
-use crate::network::packets::{ICMP, Layer, PacketSet, Region as _, TCP, UDP};
-use crate::network::walk::{Deed, End, Leg, Place, Translation, Walk};
+use crate::network::packets::{Addresses, ICMP, Layer, PacketSet, Region as _, TCP, UDP};
+use crate::network::walk::{Deed, End, Halt, Leg, Place, Step, Translation, Walk};
 
 impl Walk<'_> {
     // ---- the internet ----
@@ -58,6 +58,7 @@ impl Walk<'_> {
                     return;
                 }
             }
+            leg.changed = true;
             leg.translations.push(Translation::InternetGateway { before });
         } else {
             if !leg.by_internet {
@@ -199,6 +200,7 @@ impl Walk<'_> {
             leg = next;
         }
         leg.step(self.way, deed);
+        leg.changed = true;
         leg.translations.push(Translation::Nat { nat, before: leg.client, port: leg.nat_port });
         leg.nat_port = true;
         match gateway.private.first() {
@@ -254,12 +256,37 @@ impl Walk<'_> {
                 self.halt(leg, deed, "the endpoint is not available");
                 return;
             }
-            if e.has_own_policy {
-                leg.doubt(format!("the policy of {} decides what passes", e.id));
-            }
             leg.step(self.way, deed);
-            self.done.push(leg);
+            if let Some(leg) = self.by_policy(leg, endpoint) {
+                self.done.push(leg);
+            }
         }
+    }
+    /// Asks the policy of an endpoint from where it lets anything through.
+    pub(super) fn by_policy(&mut self, mut leg: Leg, endpoint: usize) -> Option<Leg> {
+        let e = &self.net.endpoints[endpoint];
+        let Some(passes) = &e.passes else { return Some(leg) };
+        let narrow = |set: &PacketSet, from: &Addresses| match leg.client {
+            Seen::Own => only(set, from, Who::Client),
+            Seen::As(address) if from.has(address) => set.clone(),
+            Seen::As(_) => PacketSet::default(),
+        };
+        let (may, sure) = (narrow(&leg.may, &passes.may), narrow(leg.sure(), &passes.sure));
+        if may.is_empty() {
+            let step = Step { way: self.way, deed: Deed::Through(Object::Endpoint(endpoint)) };
+            leg.halts.push(Halt { step, why: format!("the policy of {} lets nothing through from there", e.id), filter: true });
+            if self.explain {
+                return Some(leg);
+            }
+            self.stopped.push(leg);
+            return None;
+        }
+        if sure != may && leg.sure.is_none() {
+            leg.doubts.push(format!("the policy of {} could not be read whole", e.id));
+        }
+        leg.sure = (sure != may).then_some(sure);
+        leg.may = may;
+        Some(leg)
     }
     /// Through a firewall behind a Gateway Load Balancer endpoint (AWS Network Firewall too): passed on as if it let
     /// everything through, and marked.
@@ -323,6 +350,7 @@ impl Walk<'_> {
             leg.inspected.push(Object::Interface(appliance));
         }
         leg.middlebox = Some(appliance);
+        leg.changed = true;
         leg.step(self.way, deed);
         self.route(leg, Place { vpc: here.vpc, subnet: here.subnet, transit: true });
     }

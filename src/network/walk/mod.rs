@@ -104,12 +104,18 @@ pub struct Leg {
     translations: Vec<Translation>,
     by_internet: bool,
     middlebox: Option<usize>,
+    /// An address or port was translated, or an appliance passed it on: filters may see something else than the ends do.
+    changed: bool,
     through: usize,
 }
 
 impl Leg {
     pub fn sure(&self) -> &PacketSet {
         self.sure.as_ref().unwrap_or(&self.may)
+    }
+    /// Whether every place saw the packets as both ends do.
+    pub fn is_plain(&self) -> bool {
+        !self.changed
     }
     fn doubt(&mut self, why: impl Into<String>) {
         let why = why.into();
@@ -141,6 +147,8 @@ pub struct Walk<'n> {
     server: &'n End,
     /// Go on behind what stops, to name each later stop.
     explain: bool,
+    /// Ask everything but the two ends themselves: their groups, policy and listeners.
+    bare: bool,
     way: Way,
     done: Vec<Leg>,
     stopped: Vec<Leg>,
@@ -157,11 +165,21 @@ pub struct Walked {
 
 /// Walks packets from a client to a server and their answers back.
 pub fn walk(net: &Net, client: &End, server: &End, packets: PacketSet, explain: bool) -> Walked {
+    both_ways(net, client, server, packets, explain, false)
+}
+
+/// The way between two interfaces and back, without what guards the interfaces themselves: what gets along it is the same
+/// for all interfaces of the two subnets that have these addresses.
+pub fn road(net: &Net, client: &End, server: &End, packets: PacketSet) -> Vec<Leg> {
+    both_ways(net, client, server, packets, false, true).arrived
+}
+
+fn both_ways(net: &Net, client: &End, server: &End, packets: PacketSet, explain: bool, bare: bool) -> Walked {
     let mut out = Walked::default();
     if packets.is_empty() {
         return out;
     }
-    let mut request = Walk { net, client, server, explain, way: Way::Request, done: Vec::new(), stopped: Vec::new() };
+    let mut request = Walk { net, client, server, explain, bare, way: Way::Request, done: Vec::new(), stopped: Vec::new() };
     request.start(Leg {
         may: packets,
         sure: None,
@@ -175,9 +193,11 @@ pub fn walk(net: &Net, client: &End, server: &End, packets: PacketSet, explain: 
         translations: Vec::new(),
         by_internet: false,
         middlebox: None,
+        changed: false,
         through: 0,
     });
-    let mut response = Walk { net, client, server, explain, way: Way::Response, done: Vec::new(), stopped: request.stopped };
+    let mut response =
+        Walk { net, client, server, explain, bare, way: Way::Response, done: Vec::new(), stopped: request.stopped };
     for mut leg in request.done {
         // Behind a missing route the way back means nothing.
         if leg.halts.iter().any(|h| !h.filter) {
@@ -310,6 +330,10 @@ impl Walk<'_> {
     fn groups(&mut self, mut leg: Leg, interface: usize, egress: bool, who: Who) -> Option<Leg> {
         let net = self.net;
         let here = &net.interfaces[interface];
+        let is_end = |end: &End| matches!(end, End::Interface { ix, .. } if *ix == interface);
+        if self.bare && (is_end(self.client) || is_end(self.server)) {
+            return Some(leg);
+        }
         if here.groups.is_empty() && here.lost_groups.is_empty() {
             if !here.is_ungrouped_kind() {
                 leg.doubt(format!("no security group is known for {}", here.id));
@@ -448,7 +472,6 @@ impl Walk<'_> {
         if same { Some(leg) } else { self.acl(leg, place.subnet, true) }
     }
     fn follow(&mut self, mut leg: Leg, place: Place, target: &Target) {
-        let net = self.net;
         match target {
             Target::Local => self.local(leg, place),
             Target::Blackhole(why) => self.halt(leg, Deed::At(None), why.clone()),
@@ -474,6 +497,7 @@ impl Walk<'_> {
                 } else {
                     let before = leg.client;
                     leg.step(self.way, deed);
+                    leg.changed = true;
                     leg.translations.push(Translation::InternetGateway { before });
                     leg.step(self.way, Deed::Internet);
                     self.internet(leg);
@@ -496,7 +520,7 @@ impl Walk<'_> {
                     return;
                 }
                 leg.step(self.way, deed);
-                self.out_to_premises(leg, &net.vpn_gateways[*gateway].id);
+                self.out_to_premises(leg, Object::VpnGateway(*gateway));
             }
             Target::Endpoint(endpoint) => self.by_endpoint(leg, place, *endpoint),
             Target::Interface(appliance) => self.by_appliance(leg, place, *appliance),
@@ -551,7 +575,11 @@ impl Walk<'_> {
             }
             let Some(next) = self.groups(leg, interface, false, Who::Client) else { return };
             leg = next;
-            if let Some(lb) = here.load_balancer
+            if let Some(endpoint) = here.endpoint.filter(|_| !self.bare) {
+                let Some(next) = self.by_policy(leg, endpoint) else { return };
+                leg = next;
+            }
+            if let Some(lb) = here.load_balancer.filter(|_| !self.bare)
                 && let Some(listens) = &self.net.load_balancers[lb].listens
             {
                 let listens = Allow::rule(listens, &Addresses::everything());

@@ -25,6 +25,8 @@ pub enum Kind {
     TransitGatewayAttachment,
     TransitGatewayRouteTable,
     VpnGateway,
+    VpnConnection,
+    CustomerGateway,
     Endpoint,
     PrefixList,
     /// By allocation id.
@@ -170,6 +172,12 @@ async fn ways(ec2: &Client, net: &mut Network) {
     let made = ec2.create_vpn_gateway().r#type(GatewayType::Ipsec1).send().await.expect("create_vpn_gateway");
     let vpn = net.name("vpn gateway", made.vpn_gateway.and_then(|g| g.vpn_gateway_id));
     ec2.attach_vpn_gateway().vpn_gateway_id(&vpn).vpc_id(&data).send().await.expect("attach_vpn_gateway");
+    let call = ec2.create_customer_gateway().r#type(GatewayType::Ipsec1).bgp_asn(65_000).public_ip("198.51.100.9");
+    let made = call.send().await.expect("create_customer_gateway").customer_gateway;
+    let customer = net.name("customer gateway", made.and_then(|c| c.customer_gateway_id));
+    let call = ec2.create_vpn_connection().r#type("ipsec.1").customer_gateway_id(customer).vpn_gateway_id(&vpn);
+    let made = call.send().await.expect("create_vpn_connection").vpn_connection;
+    net.name("vpn connection", made.and_then(|c| c.vpn_connection_id));
 
     // name, VPC, subnets, routes
     type Table<'a> = (&'a str, &'a str, &'a [&'a str], Vec<(&'a str, &'a str)>);
@@ -217,7 +225,15 @@ async fn guards(ec2: &Client, net: &mut Network) {
     }
     let group = |name: &str| net.id(&format!("group {name}")).to_owned();
     let wanted = [
-        (group("web"), vec![(443, 443, "0.0.0.0/0".to_owned()), (443, 443, "::/0".to_owned()), (22, 22, "0.0.0.0/0".to_owned())]),
+        (
+            group("web"),
+            vec![
+                (443, 443, "0.0.0.0/0".to_owned()),
+                (443, 443, "::/0".to_owned()),
+                (22, 22, "0.0.0.0/0".to_owned()),
+                (80, 80, "0.0.0.0/0".to_owned()),
+            ],
+        ),
         (group("app"), vec![(8080, 8090, group("web")), (22, 22, offices.clone())]),
         (group("database"), vec![(5432, 5432, "10.0.0.0/8".to_owned()), (5432, 5432, offices)]),
     ];
@@ -299,7 +315,17 @@ async fn machines(ec2: &Client, elb: &elb::Client, net: &mut Network, region: &s
     let call =
         elb.create_listener().load_balancer_arn(arn).protocol(elb::types::ProtocolEnum::Http).port(80).default_actions(forward);
     let made = call.send().await.expect("create_listener");
-    net.name("listener", made.listeners().first().and_then(|l| l.listener_arn()));
+    let listener = net.name("listener", made.listeners().first().and_then(|l| l.listener_arn()));
+    let call =
+        elb.create_target_group().name("jobs").protocol(elb::types::ProtocolEnum::Http).port(8081).vpc_id(net.id("vpc edge"));
+    let made = call.send().await.expect("create_target_group");
+    let jobs = net.name("target group jobs", made.target_groups().first().and_then(|t| t.target_group_arn()));
+    let forward = elb::types::Action::builder().r#type(elb::types::ActionTypeEnum::Forward).target_group_arn(jobs).build();
+    let path = elb::types::PathPatternConditionConfig::builder().values("/jobs/*").build();
+    let condition = elb::types::RuleCondition::builder().field("path-pattern").path_pattern_config(path).build();
+    let call = elb.create_rule().listener_arn(listener).priority(7).conditions(condition).actions(forward);
+    let made = call.send().await.expect("create_rule");
+    net.name("rule", made.rules().first().and_then(|r| r.rule_arn()));
 }
 
 /// Every object there is, default VPC included. Moto answers these whole.
@@ -334,6 +360,8 @@ async fn listing(ec2: &Client, elb: &elb::Client) -> BTreeMap<Kind, BTreeSet<Str
         transit_gateway_route_table_id
     );
     list!(VpnGateway, describe_vpn_gateways, vpn_gateways, vpn_gateway_id);
+    list!(VpnConnection, describe_vpn_connections, vpn_connections, vpn_connection_id);
+    list!(CustomerGateway, describe_customer_gateways, customer_gateways, customer_gateway_id);
     list!(Endpoint, describe_vpc_endpoints, vpc_endpoints, vpc_endpoint_id);
     list!(PrefixList, describe_managed_prefix_lists, prefix_lists, prefix_list_id);
     list!(Address, describe_addresses, addresses, allocation_id);

@@ -265,6 +265,9 @@ fn answer_lines(answer: &Reach, cells: usize, theme: &Theme) -> Vec<Line> {
         let words = format!("{} pairs were not looked at: name narrower ends", text::count(answer.left_out as u64));
         lines.extend(prose(words, theme.style("ui.warning")));
     }
+    for words in &answer.through {
+        lines.extend(prose(format!("but load balancer {words}"), theme.style("ui.warning")));
+    }
     for path in &answer.paths {
         for (n, stop) in path.stops.iter().enumerate() {
             let first = if n == 0 { "stopped first at" } else { "then also at" };
