@@ -38,7 +38,7 @@ pub struct Way {
 
 enum To {
     Live(Live),
-    Loopback(Loopback),
+    Loopback(Box<Loopback>),
     /// Nowhere, and why.
     Nowhere(String),
 }
@@ -128,7 +128,7 @@ impl Way {
         let banner =
             format!("This is a demo: a shell on your own machine, no node is touched.\nIt stands in {}", directory.display());
         let options = GatewayOptions { directory: Some(directory), offline, ..GatewayOptions::default() };
-        Self::new(To::Loopback(Loopback { banner: Some(banner), options, caller, gateway: OnceCell::new() }))
+        Self::new(To::Loopback(Box::new(Loopback { banner: Some(banner), options, caller, gateway: OnceCell::new() })))
     }
 
     /// A task of ECS: of an account, else the caller's own; in a region, else those that were chosen, else all.
@@ -146,7 +146,7 @@ impl Way {
     /// To a gateway that runs already.
     pub fn through(gateway: Arc<Gateway>, caller: Caller) -> Self {
         let (options, gateway) = (GatewayOptions::default(), OnceCell::new_with(Some(gateway)));
-        Self::new(To::Loopback(Loopback { banner: None, options, caller, gateway }))
+        Self::new(To::Loopback(Box::new(Loopback { banner: None, options, caller, gateway })))
     }
 
     /// Nowhere, and why.
