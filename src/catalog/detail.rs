@@ -234,21 +234,18 @@ pub fn document(object: Object<'_>) -> String {
         Object::Gateway(r, id) => {
             let n = &r.network;
             let gateways = n.internet_gateways.iter().chain(&n.egress_only_gateways).find(|g| g.internet_gateway_id == id);
-            let found = gateways.map(|o| json(o));
-            let found = found.or_else(|| n.nat_gateways.iter().find(|g| g.nat_gateway_id == id).map(|o| json(o)));
-            let found = found.or_else(|| n.vpn_gateways.iter().find(|g| g.vpn_gateway_id == id).map(|o| json(o)));
-            let found = found.or_else(|| n.transit_gateways.iter().find(|g| g.transit_gateway_id == id).map(|o| json(o)));
-            found
-                .or_else(|| n.customer_gateways.iter().find(|g| g.customer_gateway_id == id).map(|o| json(o)))
-                .unwrap_or_default()
+            let found = gateways.map(json);
+            let found = found.or_else(|| n.nat_gateways.iter().find(|g| g.nat_gateway_id == id).map(json));
+            let found = found.or_else(|| n.vpn_gateways.iter().find(|g| g.vpn_gateway_id == id).map(json));
+            let found = found.or_else(|| n.transit_gateways.iter().find(|g| g.transit_gateway_id == id).map(json));
+            found.or_else(|| n.customer_gateways.iter().find(|g| g.customer_gateway_id == id).map(json)).unwrap_or_default()
         }
         Object::Connection(r, id) => {
             let n = &r.network;
-            let found = n.peerings.iter().find(|p| p.vpc_peering_connection_id == id).map(|o| json(o));
-            let attached =
-                || n.transit_gateway_attachments.iter().find(|a| a.transit_gateway_attachment_id == id).map(|o| json(o));
+            let found = n.peerings.iter().find(|p| p.vpc_peering_connection_id == id).map(json);
+            let attached = || n.transit_gateway_attachments.iter().find(|a| a.transit_gateway_attachment_id == id).map(json);
             let found = found.or_else(attached);
-            found.or_else(|| n.vpn_connections.iter().find(|v| v.vpn_connection_id == id).map(|o| json(o))).unwrap_or_default()
+            found.or_else(|| n.vpn_connections.iter().find(|v| v.vpn_connection_id == id).map(json)).unwrap_or_default()
         }
         Object::Instance(_, o) => json(o),
         Object::Node(_, o) => json(o),

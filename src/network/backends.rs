@@ -280,6 +280,7 @@ mod tests {
 
     const LISTENER: &str = "arn:aws:elasticloadbalancing:eu-west-1:1:listener/app/front/0a/1b";
 
+    #[allow(clippy::needless_pass_by_value, reason = "cases are written in place")]
     fn told(rules: Value, default: Value) -> Vec<String> {
         let listener =
             listener(&extra(json!({"ListenerArn": LISTENER, "Port": 443, "Protocol": "HTTPS", "DefaultActions": default})))

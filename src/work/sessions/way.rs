@@ -37,7 +37,7 @@ pub struct Way {
 }
 
 enum To {
-    Live(Live),
+    Live(Box<Live>),
     Loopback(Box<Loopback>),
     /// Nowhere, and why.
     Nowhere(String),
@@ -95,7 +95,7 @@ impl Way {
 
     /// To AWS, by connections as they are made.
     pub fn live(connections: watch::Receiver<Vec<Connection>>) -> Self {
-        Self::new(To::Live(Live { connections, entered: Mutex::default(), plugin: None, container: None }))
+        Self::new(To::Live(Box::new(Live { connections, entered: Mutex::default(), plugin: None, container: None })))
     }
 
     /// To AWS, by connections that are there already.
@@ -109,7 +109,7 @@ impl Way {
     /// In words: this way needs none.
     pub fn by(self, plugin: Plugin) -> Result<Self, String> {
         match self.to {
-            To::Live(live) => Ok(Self { to: To::Live(Live { plugin: Some(plugin), ..live }), ..self }),
+            To::Live(live) => Ok(Self { to: To::Live(Box::new(Live { plugin: Some(plugin), ..*live })), ..self }),
             _ => Err("The demo's sessions stay on this machine: no plugin can carry them.".into()),
         }
     }
@@ -118,7 +118,7 @@ impl Way {
     #[must_use]
     pub fn into_container(self, container: Container) -> Self {
         match self.to {
-            To::Live(live) => Self { to: To::Live(Live { container: Some(container), ..live }), ..self },
+            To::Live(live) => Self { to: To::Live(Box::new(Live { container: Some(container), ..*live })), ..self },
             to => Self { to, ..self },
         }
     }
