@@ -38,6 +38,7 @@ fn schema() -> Arc<Schema> {
         },
         aliases: &[],
         also: &[],
+        natural: false,
         search: matches!(name, "id" | "resource" | "account" | "control" | "title" | "owner"),
         help: "",
     };

@@ -353,7 +353,16 @@ fn other_fields_are_rebuilt_and_nothing_is_fetched_again() {
     let all = small(dir.path());
     let place = Place::of(ACCOUNT, REGION);
     {
-        let other = Field { name: "old", title: "OLD", kind: Kind::Number, aliases: &[], also: &[], search: false, help: "" };
+        let other = Field {
+            name: "old",
+            title: "OLD",
+            kind: Kind::Number,
+            aliases: &[],
+            also: &[],
+            search: false,
+            natural: false,
+            help: "",
+        };
         let other = Arc::new(Schema::new(vec![other]));
         let cache = Cache::open(dir.path(), Arc::clone(&other)).unwrap();
         cache.load(&|_| (SegmentBuilder::new(Arc::clone(&other)).finish(), 0), &mut |_| {});

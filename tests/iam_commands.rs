@@ -29,6 +29,7 @@ fn run(args: &[&str]) -> Ran {
     Ran { code: done.status.code().unwrap(), out: text(done.stdout), err: text(done.stderr) }
 }
 
+#[allow(clippy::needless_pass_by_value, reason = "cases are written in place")]
 fn policy(name: &str, statements: Value) -> Value {
     json!([{"PolicyName": name, "PolicyDocument": {"Version": "2012-10-17", "Statement": statements}}])
 }

@@ -220,6 +220,7 @@ fn functions_and_tasks_are_collected_with_their_roles_and_taken_over() {
 }
 
 /// An event as CloudTrail records it.
+#[allow(clippy::needless_pass_by_value, reason = "cases are written in place")]
 fn event(who: Value, source: &str, name: &str, at: &str) -> Value {
     json!({"userIdentity": who, "eventSource": format!("{source}.amazonaws.com"), "eventName": name, "eventTime": at})
 }
@@ -332,7 +333,7 @@ fn a_console_asks_for_one_principals_use_and_is_told_where_it_is_refused() {
                     Service { name: "sns", last: Some("2026-05-30T00:00:00Z"), actions: vec![] },
                     Service { name: "sqs", last: None, actions: vec![] },
                 ],
-            )
+            );
         });
         let options = bartizan::aws::Options {
             regions: vec![HERE.to_owned()],

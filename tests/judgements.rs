@@ -145,10 +145,10 @@ fn what_stood_when_an_account_was_first_judged_is_not_new() {
     put(&mut store, &mut estate, later(1));
     assert!(by_control(&store)["iam-trust-public"].already);
     let known = open_role(r#"{"AWS":"arn:aws:iam::444455556666:root"}"#);
-    let mut changed = Estate { first_judged: estate.first_judged.clone(), ..known };
+    let mut changed = Estate { first_judged: estate.first_judged, ..known };
     put(&mut store, &mut changed, later(2));
     assert!(!by_control(&store)["iam-trust-no-external-id"].already);
-    let mut again = Estate { first_judged: changed.first_judged.clone(), ..open_role(EVERYONE) };
+    let mut again = Estate { first_judged: changed.first_judged, ..open_role(EVERYONE) };
     put(&mut store, &mut again, later(3));
     assert!(!by_control(&store)["iam-trust-public"].already);
     // Another account's first time is its own; and a cache from before the note was kept has had its first time.
