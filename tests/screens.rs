@@ -446,7 +446,7 @@ fn no_snapshot_is_left_over() {
         wanted.extend(["none", "sixteen", "twofiftysix"].map(|depth| format!("depth-{depth}-{view}")));
         wanted.insert(at(&format!("ascii-{view}"), SMALL));
     }
-    wanted.insert(at("ascii-chooser", SMALL));
+    wanted.extend(["ascii-chooser", "ascii-iam-way-drawn"].map(|name| at(name, SMALL)));
     wanted.extend(VIEWS.iter().map(|v| at(&format!("empty-{}", v.name), SMALL)));
     for view in ["overview", "findings", "accounts"] {
         wanted.extend(["asking", "loading", "unanswered"].map(|state| at(&format!("{state}-{view}"), SMALL)));

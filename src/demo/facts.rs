@@ -169,8 +169,12 @@ fn network(clerk: &mut Clerk<'_>, account: usize, region: usize, part: &RegionEs
     }
     for balancer in &network.load_balancers {
         let target = clerk.target(account, region, Class::Balancer, balancer.load_balancer_arn.clone());
-        let plain = balancer.listeners.iter().any(|l| {
-            l.get("Protocol") == Some(&json!("HTTP")) && l.get("DefaultActions") == Some(&json!([{ "Type": "forward" }]))
+        // Plain HTTP that is forwarded, by default or by a rule of its own.
+        let plain = balancer.listeners.iter().filter(|l| l.get("Protocol") == Some(&json!("HTTP"))).any(|l| {
+            let own = |name: &str| l.get(name).cloned().unwrap_or_default();
+            let rules = own("ListenerArn").as_str().unwrap_or_default().replace(":listener/", ":listener-rule/");
+            let by_rule = balancer.rules.iter().flatten().filter(|r| r.rule_arn.starts_with(&rules)).flat_map(|r| &r.actions);
+            own("DefaultActions")[0]["Type"] == "forward" || by_rule.into_iter().any(|a| a.get("Type") == Some(&json!("forward")))
         });
         let mut random = Random::of(&balancer.load_balancer_arn);
         for (control, fails) in [("ELB.1", plain), ("ELB.5", random.chance(40)), ("ELB.6", random.chance(50))] {

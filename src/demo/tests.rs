@@ -353,6 +353,7 @@ fn networks_hold_together() {
                 let target = route.target();
                 let known = match target.split('-').next().unwrap() {
                     "local" | "tgw" => true,
+                    "vgw" => n.vpn_gateways.iter().any(|g| g.vpn_gateway_id == target),
                     "igw" => n.internet_gateways.iter().any(|g| g.internet_gateway_id == target),
                     "eigw" => n.egress_only_gateways.iter().any(|g| g.internet_gateway_id == target),
                     "nat" => n.nat_gateways.iter().any(|g| g.nat_gateway_id == target) || route.state == "blackhole",

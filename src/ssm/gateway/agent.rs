@@ -60,6 +60,8 @@ pub(super) struct Duty {
 
 /// Bytes for a slow program that are kept; beyond, the client is held back.
 const MOST_PENDING: usize = 256 << 10;
+/// How long the last words of a program are repeated to a client that is there.
+const LAST_WORDS: Duration = Duration::from_secs(5);
 const STEP_TIMEOUT: Duration = Duration::from_secs(15);
 
 enum Stage {
@@ -119,11 +121,14 @@ impl Agent {
             Err(why) => return why,
         };
         let end = self.serve(program).await;
-        // What is still under way is waited for, as a real agent does.
-        let last = now() + Duration::from_secs(2);
+        // What is still under way is waited for, as a real agent does; while the client is away, for a minute.
+        let (mut last, gone) = (now() + LAST_WORDS, now() + Duration::from_secs(60));
         while !(self.out.is_idle() && self.acks.is_empty()) && now() < last {
             if self.turn(Some(last)).await.is_none() {
                 break;
+            }
+            if self.paused {
+                last = (now() + LAST_WORDS).min(gone);
             }
         }
         end
