@@ -51,14 +51,18 @@ async fn a_shell_has_its_size_from_the_first_byte_and_ends_with_exit() {
     assert_eq!(session.input.status().borrow().connection, Connection::Ended);
 }
 
+/// Waits in silence, answers, and waits again: Linux throws away what a terminal's first process writes right before it exits.
+const READS: &str = "read x; echo got $x; read y";
+
 #[tokio::test]
 async fn a_silent_read_does_not_deadlock() {
     let gateway = gateway().await;
-    let request = StartRequest::interactive_command("i-1", "read x; echo got $x");
+    let request = StartRequest::interactive_command("i-1", READS);
     let mut session =
         open(&gateway, request, SessionOptions { session_type: SessionType::InteractiveCommand, ..shell(&gateway) }).await;
     session.input.send(Bytes::from_static(b"bartizan\r")).await.unwrap();
     until(&mut session.events, "got bartizan").await;
+    session.input.send(Bytes::from_static(b"\r")).await.unwrap();
     assert_eq!(drain(&mut session.events).await.4, End::Closed(String::new()));
 }
 
@@ -67,7 +71,7 @@ async fn a_silent_read_outlives_loss_and_cuts() {
     let gateway = gateway().await;
     gateway.set_faults(Faults { loss: 5, duplicate: 2, reorder: 2, ..Faults::default() });
     for turn in 0..10 {
-        let request = StartRequest::interactive_command("i-1", "read x; echo got $x");
+        let request = StartRequest::interactive_command("i-1", READS);
         let kind = SessionType::InteractiveCommand;
         let mut session = open(&gateway, request, SessionOptions { session_type: kind, ..shell(&gateway) }).await;
         // Before it is ready, and after.
@@ -79,6 +83,7 @@ async fn a_silent_read_outlives_loss_and_cuts() {
         gateway.cut(&session.id);
         session.input.send(Bytes::from_static(b"tizan\r")).await.unwrap();
         until(&mut session.events, "got bartizan").await;
+        session.input.send(Bytes::from_static(b"\r")).await.unwrap();
         assert_eq!(drain(&mut session.events).await.4, End::Closed(String::new()));
     }
 }
