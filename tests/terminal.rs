@@ -533,14 +533,17 @@ fn hostile_text_reaches_the_terminal_without_a_control_byte() {
     terminal.shows("What needs me");
     let steps = [
         ("2", "title"),
+        ("/id:id-0\r", "title0"),
         ("\r", "What is wrong"),
         ("y", "Title"),
         ("\x1b", "What is wrong"),
         ("\x1b", "SEV"),
-        ("G\r", "What is wrong"),
+        ("/\x15id:id-1\r", "title1"),
+        ("\r", "What is wrong"),
         ("y", "raw"),
         ("\x1b", "What is wrong"),
         ("\x1b", "SEV"),
+        ("/\x15\r", "SEV"),
         ("btitle\r", "FAILING FOR"),
         ("\r", "title"),
         ("\x1b", "FAILING FOR"),
