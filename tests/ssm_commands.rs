@@ -310,7 +310,9 @@ fn an_encrypted_shell_asks_kms_and_says_when_it_is_denied() {
     let place = Place::new(GatewayOptions { kms_key: Some("alias/sessions".into()), ..GatewayOptions::default() });
     let mut screen = Screen::open(&place, &["ssm", "shell", "web", "--reason", "INC-5"], (80, 24));
     screen.prompts();
-    screen.types("echo encry''pted; exit\r");
+    screen.types("echo encry''pted\r");
+    screen.shows("encrypted");
+    screen.types("exit\r");
     let (code, last) = screen.end();
     assert_eq!(code, 0, "{last}");
     assert_eq!(place.cloud.counts()["kms:GenerateDataKey"], 1);
