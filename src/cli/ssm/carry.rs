@@ -140,7 +140,15 @@ pub(super) async fn command(at: At, command: &[String], no_record: bool) -> Resu
         };
         let Some(event) = event else { break };
         let event = match (event, &mut plain) {
-            (Event::Output(bytes), Some(plain)) => Event::Output(plain.take(&bytes).into()),
+            (Event::Output(bytes), Some(plain)) => {
+                let known = plain.code.is_some();
+                let output = plain.take(&bytes);
+                if !known && plain.code.is_some() {
+                    // It was heard: now it may end.
+                    let _ = session.input.try_send(Bytes::from_static(b"\r"));
+                }
+                Event::Output(output.into())
+            }
             // What was held back for the word that did not come.
             (Event::End(end), Some(plain)) => {
                 let _ = write(&mut out, &plain.rest(), terminals.0).await;

@@ -25,14 +25,18 @@ impl Plain {
         Self { word, marker, held: Vec::new(), code: None }
     }
 
-    /// The command with what tells its exit code. Whether words are split or a shell reads them, it stays what it is.
+    /// The command with what tells its exit code. Whether words are split or a shell reads them, it stays what it is. It
+    /// waits for a line before it ends: Linux throws away what a terminal's first process writes right before that.
     pub(super) fn wrap(&self, command: &str) -> String {
-        let inner = format!("/bin/sh -c {} </dev/null; printf '\\037%s:%d\\037' {} $?", quoted(command), self.word);
+        let inner = format!("/bin/sh -c {} </dev/null; printf '\\037%s:%d\\037' {} $?; read -r _", quoted(command), self.word);
         format!("/bin/sh -c {}", quoted(&inner))
     }
 
-    /// Takes output of the terminal; answers what may be passed on.
+    /// Takes output of the terminal; answers what may be passed on. Behind the exit code stands nothing of the command's.
     pub(super) fn take(&mut self, bytes: &[u8]) -> Vec<u8> {
+        if self.code.is_some() {
+            return Vec::new();
+        }
         self.held.extend_from_slice(bytes);
         let keep = match memchr::memmem::find(&self.held, &self.marker) {
             Some(at) => {
@@ -50,6 +54,9 @@ impl Plain {
                 .unwrap_or(self.held.len()),
         };
         let passed: Vec<u8> = self.held.drain(..keep).collect();
+        if self.code.is_some() {
+            self.held.clear();
+        }
         Self::lines(&passed)
     }
 
