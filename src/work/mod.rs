@@ -5,6 +5,7 @@ pub mod behind;
 pub mod change;
 pub mod delivery;
 pub mod desk;
+mod files;
 pub mod handover;
 pub mod identity;
 pub mod judge;

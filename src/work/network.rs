@@ -2,8 +2,6 @@
 //! questions to the engine and its answers into words for the screen; it judges nothing.
 
 use std::collections::BTreeMap;
-use std::fs::{self, OpenOptions};
-use std::io::Write as _;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -17,6 +15,7 @@ use crate::network::matrix::UNCLASSIFIED;
 use crate::network::picture::Picture;
 use crate::network::reach::{can, resolve, service};
 use crate::network::zoom::zoomed;
+use crate::work::files;
 use crate::world::World;
 
 /// Cells of a diagram in a text file.
@@ -129,18 +128,5 @@ pub fn draw(diagram: &Diagram, path: &Path) -> Result<(), String> {
         Some("txt") => text(diagram, TEXT_WIDTH, false).iter().map(|line| format!("{}\n", line.text.trim_end())).collect(),
         _ => return Err(format!("{}: the name has to end in .svg, .dot, .mmd or .txt", path.display())),
     };
-    let mut options = OpenOptions::new();
-    options.write(true).create_new(true);
-    #[cfg(unix)]
-    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
-    let failed = |e: std::io::Error| match e.kind() {
-        std::io::ErrorKind::AlreadyExists => format!("{} is already there; choose another name", path.display()),
-        _ => format!("could not write {}: {e}", path.display()),
-    };
-    let mut file = options.open(path).map_err(failed)?;
-    file.write_all(drawn.as_bytes()).map_err(|e| {
-        // Half a file is worse than none.
-        let _ = fs::remove_file(path);
-        failed(e)
-    })
+    files::save(&drawn, path)
 }

@@ -1,7 +1,7 @@
 //! Answers single askings: rows, details, the overview's figures, exports. Synchronous; the caller finds it a thread.
 
 use std::collections::{BTreeMap, HashSet};
-use std::fs::{self, OpenOptions};
+use std::fs;
 use std::io::{BufWriter, Write as _};
 use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
@@ -32,6 +32,7 @@ use crate::triage::queues::Board;
 use crate::triage::sessions::{History, Kept, Seal};
 use crate::work::behind::{Roles, Seen};
 use crate::work::delivery::fields::{Place, place};
+use crate::work::files;
 use crate::work::identity::Engine;
 use crate::work::judge::{self, Judged, Settings};
 use crate::work::network;
@@ -281,7 +282,7 @@ pub fn perform(effect: Effect, library: &Library, now: Timestamp, cancel: &Cance
         Effect::Detail { ticket, world, listing, row } => (ticket, Answer::Detail(open(&world, library, listing, row, now))),
         Effect::Question { ticket, estate, text } => (ticket, Answer::Detail(library.engine.ask(&estate, &text))),
         Effect::Policy { ticket, ask } => (ticket, Answer::Policy(Box::new(policy::answer(&ask)))),
-        Effect::Save { ticket, text, path } => (ticket, Answer::Written(save(&text, &path).map(|()| path))),
+        Effect::Save { ticket, text, path } => (ticket, Answer::Written(files::save(&text, &path).map(|()| path))),
         Effect::Overview { ticket, world } => (ticket, Answer::Overview(Box::new(overview(&world, now, cancel)?))),
         Effect::Export { ticket, listing, index, rows, fields, path } => {
             let export = Export { listing: listing.get(), index: &index, ids: &rows, fields: &fields, now };
@@ -412,24 +413,6 @@ fn pretty(document: &str) -> String {
     value.ok().and_then(|v| serde_json::to_string_pretty(&v).ok()).unwrap_or_else(|| document.to_owned())
 }
 
-/// Writes a text to a new file that only the user reads.
-fn save(text: &str, path: &Path) -> Result<(), String> {
-    let mut options = OpenOptions::new();
-    options.write(true).create_new(true);
-    #[cfg(unix)]
-    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
-    let failed = |e: std::io::Error| match e.kind() {
-        std::io::ErrorKind::AlreadyExists => format!("{} is already there; choose another name", path.display()),
-        _ => format!("could not write {}: {e}", path.display()),
-    };
-    let mut file = options.open(path).map_err(failed)?;
-    file.write_all(text.as_bytes()).map_err(|e| {
-        // Half a file is worse than none.
-        let _ = fs::remove_file(path);
-        failed(e)
-    })
-}
-
 /// Writes rows to a new file, in the format its name ends in.
 fn write_file(export: &Export<'_>, path: &Path) -> Result<(), String> {
     let format = match path.extension().and_then(|e| e.to_str()) {
@@ -438,20 +421,12 @@ fn write_file(export: &Export<'_>, path: &Path) -> Result<(), String> {
         Some("ndjson" | "jsonl") => Format::Ndjson,
         _ => return Err(format!("{}: the name has to end in .csv, .json or .ndjson", path.display())),
     };
-    let mut options = OpenOptions::new();
-    options.write(true).create_new(true);
-    #[cfg(unix)]
-    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
-    let failed = |e: std::io::Error| match e.kind() {
-        std::io::ErrorKind::AlreadyExists => format!("{} is already there; choose another name", path.display()),
-        _ => format!("could not write {}: {e}", path.display()),
-    };
-    let file = options.open(path).map_err(failed)?;
+    let file = files::create(path)?;
     let mut out = BufWriter::new(file);
     export.write(format, usize::MAX, &mut out).and_then(|()| out.flush()).map_err(|e| {
         // Half a file is worse than none.
         let _ = fs::remove_file(path);
-        failed(e)
+        files::failed(path, &e)
     })
 }
 
