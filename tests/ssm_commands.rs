@@ -360,3 +360,75 @@ fn a_session_that_the_ledger_does_not_take_does_not_happen() {
     assert!(code != 0 && out.is_empty(), "{err}");
     assert_eq!(place.cloud.gateway(|g| g.open_sessions()), Vec::<String>::new());
 }
+
+#[test]
+fn a_shell_whose_program_was_killed_is_taken_up_again_and_one_that_was_left_is_ended_from_outside() {
+    let place = Place::new(GatewayOptions::default());
+    let mut screen = Screen::open(&place, &["ssm", "shell", "web", "--reason", "INC-7"], (100, 30));
+    screen.prompts();
+    screen.types("x=ke''pt; echo be''fore\r");
+    screen.shows("before");
+    let id = place.cloud.gateway(|g| g.open_sessions()).pop().unwrap();
+    // While it is open nobody else gets it.
+    let (code, _, err) = place.run(&["ssm", "resume", &id]);
+    assert!(code != 0 && err.contains("is open in another program"), "{err}");
+    screen.child.kill().unwrap();
+    let _ = screen.child.wait();
+    let list = || -> Vec<Value> {
+        let (_, out, err) = place.run(&["ssm", "list", "-o", "json"]);
+        serde_json::from_str(&out).unwrap_or_else(|e| panic!("{e}: {err}"))
+    };
+    assert_eq!((&list()[0]["status"], &list()[0]["take_up"]), (&json!("Left"), &json!(true)));
+
+    let mut again = Screen::open(&place, &["ssm", "resume"], (90, 25));
+    again.shows("before");
+    again.types("echo after $x; stty size\r");
+    again.shows("after kept");
+    again.shows("25 90");
+    assert_eq!(place.cloud.gateway(|g| g.started()).len(), 1, "no second session");
+    again.types("exit\r");
+    let (code, last) = again.end();
+    assert_eq!(code, 0, "{last}");
+    let entries = place.entries();
+    let kinds: Vec<&str> = entries.iter().map(|e| e["kind"].as_str().unwrap()).collect();
+    assert_eq!(kinds, ["session-start", "session-start", "session-end"]);
+    assert_eq!((&entries[1]["reason"], &entries[1]["subject"]), (&json!("INC-7"), &entries[0]["subject"]));
+    let recordings = place.recordings();
+    let [(path, text)] = recordings.as_slice() else { panic!("{recordings:?}") };
+    assert!(text.contains("before") && text.contains("taken up again") && text.contains("after kept"), "{text}");
+    assert_eq!(entries[2]["content"]["recording"], Place::digest(path));
+    let (code, text, _) = place.run(&["ssm", "replay", &path.display().to_string()]);
+    assert!(code == 0 && text.contains("before") && text.contains("after kept"), "{text}");
+    assert_eq!(place.run(&["ledger", "verify"]).0, 0);
+    let (code, _, err) = place.run(&["ssm", "resume", &id]);
+    assert!(code != 0 && err.contains("is over since") && err.contains("ended"), "{err}");
+    let (code, _, err) = place.run(&["ssm", "resume"]);
+    assert!(code != 0 && err.contains("nothing was left running"), "{err}");
+    let (code, _, err) = place.run(&["ssm", "end", &id]);
+    assert!(code != 0 && err.contains("is over already"), "{err}");
+    let (code, _, err) = place.run(&["ssm", "end", "nobody-0"]);
+    assert!(code != 0 && err.contains("knows a session \"nobody-0\""), "{err}");
+
+    // One that is left at the end of its program, and ended by its name alone.
+    let config = place.home.path().join("left.toml");
+    fs::write(&config, "[sessions]\nat_quit = \"leave\"\n").unwrap();
+    let config = config.display().to_string();
+    let mut third = Screen::open(&place, &["--config", &config, "ssm", "shell", "web", "--reason", "INC-8"], (100, 30));
+    third.prompts();
+    let id = place.cloud.gateway(|g| g.open_sessions()).pop().unwrap();
+    let process = third.child.process_id().unwrap().to_string();
+    assert!(Command::new("kill").args(["-s", "HUP", &process]).status().unwrap().success());
+    third.end();
+    assert_eq!(place.cloud.gateway(|g| g.open_sessions()), [id.clone()]);
+    assert_eq!(list()[0]["status"], "Left");
+    let (code, out, err) = place.run(&["ssm", "end", &id[id.len() - 8..]]);
+    assert!(code == 0 && out.contains("was ended"), "{err}");
+    let until = std::time::Instant::now() + PATIENCE;
+    while !place.cloud.gateway(|g| g.open_sessions()).is_empty() {
+        assert!(std::time::Instant::now() < until, "it still runs");
+        std::thread::yield_now();
+    }
+    assert_eq!(list()[0]["status"], "terminated");
+    let (code, _, err) = place.run(&["ssm", "resume", &id]);
+    assert!(code != 0 && err.contains("is over since"), "{err}");
+}

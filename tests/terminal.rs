@@ -694,7 +694,7 @@ fn whatever_ends_the_console_leaves_sessions_where_that_is_configured() {
                 terminal.press("\r~d");
                 terminal.shows("1 session and 0 forwards");
                 terminal.press("q");
-                terminal.shows("run on until AWS's idle timeout");
+                terminal.shows("run on until AWS's idle timeout and can be taken up");
                 terminal.press("\r");
             }
             signal => terminal.signal(signal),

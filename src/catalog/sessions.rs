@@ -2,17 +2,20 @@
 
 use std::collections::{BTreeMap, HashMap};
 
+use jiff::Timestamp;
+
 use crate::catalog::nodes::name_of;
 use crate::catalog::{Facts, Names, Spec, Subject, Value, spec};
 use crate::listing::schema::Kind;
 use crate::model::decision::person;
-use crate::model::estate::RegionEstate;
+use crate::model::estate::{Estate, RegionEstate};
 use crate::model::node::Session;
-use crate::triage::sessions::{Ended, Told};
+use crate::triage::sessions::{Ended, History, LEFT, Told};
 
 pub struct Sessions;
 
 /// A session with what each side knows of it.
+#[derive(Clone, Copy)]
 pub struct Row<'a> {
     pub id: &'a str,
     /// Where it is, and what AWS remembers.
@@ -24,13 +27,16 @@ pub struct Row<'a> {
     pub name: &'a str,
     /// The word for its recording; empty where there is none.
     pub recording: &'static str,
+    /// Nobody has it open, and it can be taken up on this machine if AWS still has it.
+    pub left: bool,
 }
 
 impl<'a> Row<'a> {
     fn session(&self) -> Option<&'a Session> {
         self.aws.map(|(_, session)| session)
     }
-    fn end(&self) -> Option<&'a Ended> {
+    /// How it ended, as the ledger has it.
+    pub fn end(&self) -> Option<&'a Ended> {
         self.told.and_then(|told| told.end.as_ref())
     }
     /// AWS's text, else the ledger's.
@@ -58,13 +64,34 @@ impl<'a> Row<'a> {
     pub fn document(&self) -> &'a str {
         self.either(|s| &s.document_name, |t| &t.document)
     }
-    /// The ledger's end is newer than what AWS said at the last sweep.
+    /// The ledger's end is newer than what AWS said at the last sweep, but one that was left running is no end before AWS says so.
     pub fn status(&self) -> &'a str {
-        match (self.end(), self.session()) {
-            (Some(_), _) => "Ended",
-            (None, Some(session)) if !session.status.is_empty() => &session.status,
-            _ => "Open",
+        let said = self.session().map_or("", |session| session.status.as_str());
+        let over = matches!(said, "Terminated" | "Terminating" | "Failed");
+        match self.end() {
+            Some(end) if end.outcome != LEFT => "Ended",
+            _ if over => said,
+            Some(_) => "Left",
+            None if self.left => "Left",
+            None if !said.is_empty() => said,
+            None => "Open",
         }
+    }
+    /// Whether either side says that it is over.
+    pub fn is_over(&self) -> bool {
+        matches!(self.status(), "Ended" | "Terminated" | "Terminating" | "Failed")
+    }
+    /// When it began.
+    pub fn began(&self) -> Option<Timestamp> {
+        self.session().and_then(|s| s.start_date).or(self.told.map(|told| told.began))
+    }
+    /// When it ended.
+    pub fn ended(&self) -> Option<Timestamp> {
+        self.end().map(|end| end.at).or(self.session().and_then(|s| s.end_date))
+    }
+    /// Whether somebody may go on with it here.
+    pub fn is_left(&self) -> bool {
+        self.left && self.status() == "Left"
     }
     /// What it was: as the ledger says, else as the document tells.
     pub fn mode(&self) -> &'a str {
@@ -102,12 +129,15 @@ impl Subject for Sessions {
         let spec = spec::<Row<'a>>;
         vec![
             spec("id", "SESSION", Kind::Text, 26, "The session's id", |r| Value::text(r.id)).hidden(),
-            spec("status", "STATUS", Kind::Keyword, 10, "Connected, Terminated, …; Ended and Open as the ledger says", |r| {
-                Value::text(r.status())
-            }),
-            spec("started", "STARTED", Kind::Age, 8, "How long since it began", |r| {
-                Value::time(r.session().and_then(|s| s.start_date).or(r.told.map(|t| t.began)))
-            }),
+            spec(
+                "status",
+                "STATUS",
+                Kind::Keyword,
+                10,
+                "Connected, Terminated, …; Ended, Open and Left as the ledger says",
+                |r| Value::text(r.status()),
+            ),
+            spec("started", "STARTED", Kind::Age, 8, "How long since it began", |r| Value::time(r.began())),
             spec("who", "WHO", Kind::Keyword, 12, "Who opened it, by the name of the session or user", |r| {
                 Value::text(person(r.who()))
             }),
@@ -140,6 +170,15 @@ impl Subject for Sessions {
                 .hidden(),
             spec("node", "NODE ID", Kind::Keyword, 19, "The node it runs on", |r| Value::text(r.node())).hidden(),
             spec("actor", "ACTOR", Kind::Keyword, 30, "The ARN of who opened it", |r| Value::text(r.who())).hidden(),
+            spec(
+                "here",
+                "TAKE UP",
+                Kind::Keyword,
+                7,
+                "here, where it was left running and can be taken up on this machine",
+                |r| Value::text(if r.is_left() { "here" } else { "" }),
+            )
+            .hidden(),
             spec("host", "HOST", Kind::Keyword, 12, "The machine it was opened on", |r| {
                 r.told.map_or(Value::None, |told| Value::text(&*told.host))
             })
@@ -150,10 +189,7 @@ impl Subject for Sessions {
             })
             .hidden(),
             spec("document", "DOCUMENT", Kind::Keyword, 24, "The session document", |r| Value::text(r.document())).hidden(),
-            spec("ended", "ENDED", Kind::Time, 16, "When it ended (UTC)", |r| {
-                Value::time(r.end().map(|end| end.at).or(r.session().and_then(|s| s.end_date)))
-            })
-            .hidden(),
+            spec("ended", "ENDED", Kind::Time, 16, "When it ended (UTC)", |r| Value::time(r.ended())).hidden(),
             spec("account", "ACCOUNT ID", Kind::Keyword, 12, "The account's twelve digits", |r| Value::text(r.account()))
                 .also(&["account_name"])
                 .hidden(),
@@ -161,29 +197,34 @@ impl Subject for Sessions {
     }
 
     fn rows<'a>(facts: &'a Facts, each: &mut dyn FnMut(&str, &Row<'a>)) {
-        let history = &*facts.history;
-        let mut names: HashMap<&str, &str> = HashMap::new();
-        for region in &facts.estate.regions {
-            for node in &region.nodes {
-                let instance = region.network.instances.iter().find(|i| i.instance_id == node.instance_id);
-                names.insert(&node.instance_id, name_of(node, instance));
-            }
+        each_row(&facts.estate, &facts.history, each);
+    }
+}
+
+/// Every session that either side knows, by its id.
+pub fn each_row<'a>(estate: &'a Estate, history: &'a History, each: &mut dyn FnMut(&str, &Row<'a>)) {
+    let mut names: HashMap<&str, &str> = HashMap::new();
+    for region in &estate.regions {
+        for node in &region.nodes {
+            let instance = region.network.instances.iter().find(|i| i.instance_id == node.instance_id);
+            names.insert(&node.instance_id, name_of(node, instance));
         }
-        let mut rows: BTreeMap<&str, Row<'a>> = BTreeMap::new();
-        let row = |id: &'a str| Row { id, aws: None, told: None, account_name: "", name: "", recording: "" };
-        for region in &facts.estate.regions {
-            for session in &region.sessions {
-                rows.entry(&session.session_id).or_insert_with(|| row(&session.session_id)).aws = Some((region, session));
-            }
+    }
+    let mut rows: BTreeMap<&str, Row<'a>> = BTreeMap::new();
+    let row = |id: &'a str| Row { id, aws: None, told: None, account_name: "", name: "", recording: "", left: false };
+    for region in &estate.regions {
+        for session in &region.sessions {
+            rows.entry(&session.session_id).or_insert_with(|| row(&session.session_id)).aws = Some((region, session));
         }
-        for (id, told) in history.iter() {
-            rows.entry(id).or_insert_with(|| row(id)).told = Some(told);
-        }
-        for (id, mut row) in rows {
-            row.account_name = facts.estate.account_label(row.account());
-            row.name = names.get(row.node()).copied().filter(|name| !name.is_empty()).unwrap_or(row.node());
-            row.recording = history.recording(id);
-            each(id, &row);
-        }
+    }
+    for (id, told) in history.iter() {
+        rows.entry(id).or_insert_with(|| row(id)).told = Some(told);
+    }
+    for (id, mut row) in rows {
+        row.account_name = estate.account_label(row.account());
+        row.name = names.get(row.node()).copied().filter(|name| !name.is_empty()).unwrap_or(row.node());
+        row.recording = history.recording(id);
+        row.left = history.is_left(id);
+        each(id, &row);
     }
 }

@@ -1,6 +1,6 @@
 //! Answers single askings: rows, details, the overview's figures, exports. Synchronous; the caller finds it a thread.
 
-use std::collections::{BTreeMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::fs;
 use std::io::{BufWriter, Write as _};
 use std::path::Path;
@@ -219,6 +219,13 @@ impl Library {
     pub fn keep_recordings(&self, kept: BTreeMap<String, Kept>) {
         self.history.send_if_modified(|history| {
             Arc::make_mut(history).keep(kept);
+            false
+        });
+    }
+    /// Takes which sessions can be taken up on this machine. Nobody is told, as of recordings.
+    pub fn keep_left(&self, left: BTreeSet<String>) {
+        self.history.send_if_modified(|history| {
+            Arc::make_mut(history).leave(left);
             false
         });
     }

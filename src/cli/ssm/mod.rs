@@ -1,6 +1,7 @@
 //! `bartizan ssm`: sessions on nodes from the command line. Which machine is meant, why, and what the guardrail asks is
 //! settled here; shells, commands and forwards are in files of their own.
 
+mod again;
 mod carry;
 mod ecs;
 mod list;
@@ -87,6 +88,21 @@ enum Command {
         #[command(flatten)]
         by: By,
     },
+    /// Go on with a shell that was left running, or whose program was killed, on this machine
+    Resume {
+        /// The session's id, or its beginning or end; needless where there is but one
+        session: Option<String>,
+        #[command(flatten)]
+        why: Why,
+        /// Do not record what comes, where policy leaves that to you
+        #[arg(long)]
+        no_record: bool,
+    },
+    /// End a session, wherever it is open
+    End {
+        /// The session's id, or its beginning or end
+        session: String,
+    },
     /// Print sessions: those AWS remembers, and those in the ledger
     List(list::List),
     /// Play a recording: space pauses, arrows seek, + and - change the speed, q leaves; without a terminal, print its text
@@ -169,7 +185,7 @@ impl Ssm {
                     if let Some(plugin) = plugin {
                         at.way = at.way.by(plugin).map_err(|why| eyre!(why))?;
                     }
-                    shell::shell(at, *no_record).await
+                    shell::shell(at, *no_record, None).await
                 }
                 Command::Run { place, no_record, command } => {
                     let at = place.at(global, config).await?;
@@ -193,6 +209,11 @@ impl Ssm {
                         None => carry::proxy(at, *port).await,
                     }
                 }
+                Command::Resume { session, why, no_record } => {
+                    let (at, session) = again::at(session.as_deref(), why, global, config).await?;
+                    shell::shell(at, *no_record, Some(session)).await
+                }
+                Command::End { session } => again::end(session, global, &config).await,
                 Command::List(_) | Command::Replay(_) => Ok(Done::Whole),
             }
         }));
