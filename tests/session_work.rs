@@ -173,7 +173,8 @@ impl Stage {
 
     fn recordings(&self) -> Vec<PathBuf> {
         let files = std::fs::read_dir(self.home.path().join("recordings"));
-        files.into_iter().flatten().map(|f| f.unwrap().path()).collect()
+        let paths = files.into_iter().flatten().map(|f| f.unwrap().path());
+        paths.filter(|path| path.extension().is_some_and(|e| e == "cast")).collect()
     }
 
     fn opening(&self, environment: Environment, said: Said, unrecorded: bool) -> Opening {

@@ -372,8 +372,9 @@ fn a_shell_whose_program_was_killed_is_taken_up_again_and_one_that_was_left_is_e
     // While it is open nobody else gets it.
     let (code, _, err) = place.run(&["ssm", "resume", &id]);
     assert!(code != 0 && err.contains("is open in another program"), "{err}");
-    screen.child.kill().unwrap();
-    let _ = screen.child.wait();
+    let process = screen.child.process_id().unwrap().to_string();
+    assert!(Command::new("kill").args(["-s", "KILL", &process]).status().unwrap().success());
+    screen.end();
     let list = || -> Vec<Value> {
         let (_, out, err) = place.run(&["ssm", "list", "-o", "json"]);
         serde_json::from_str(&out).unwrap_or_else(|e| panic!("{e}: {err}"))
@@ -382,9 +383,9 @@ fn a_shell_whose_program_was_killed_is_taken_up_again_and_one_that_was_left_is_e
 
     let mut again = Screen::open(&place, &["ssm", "resume"], (90, 25));
     again.shows("before");
-    again.types("echo after $x; stty size\r");
+    again.types("echo after $x; until stty size | grep '^25 90$'; do sleep 0.1; done; echo si''zed\r");
     again.shows("after kept");
-    again.shows("25 90");
+    again.shows("sized");
     assert_eq!(place.cloud.gateway(|g| g.started()).len(), 1, "no second session");
     again.types("exit\r");
     let (code, last) = again.end();

@@ -85,7 +85,8 @@ impl Place {
     pub fn recordings(&self) -> Vec<(PathBuf, String)> {
         let directory = self.home.path().join(".local/share/bartizan/recordings");
         let files = fs::read_dir(directory).into_iter().flatten().map(|f| f.unwrap().path());
-        files.map(|path| (path.clone(), fs::read_to_string(path).unwrap())).collect()
+        let casts = files.filter(|path| path.extension().is_some_and(|e| e == "cast"));
+        casts.map(|path| (path.clone(), fs::read_to_string(path).unwrap())).collect()
     }
 
     pub fn digest(path: &Path) -> String {

@@ -288,7 +288,7 @@ mod tests {
         drop(holder);
         assert_eq!(ids(&at), BTreeSet::from(["jo-0a1".to_owned()]));
         let (note, held) = take(&at, "jo-0a1").unwrap();
-        assert_eq!((note.standing, note.recording), (standing(7), Some("x.cast".into())));
+        assert_eq!((&note.standing, note.recording.as_deref()), (&standing(7), Some(Path::new("x.cast"))));
         assert_eq!(note.machine(), machine());
         held.keep(None);
         assert!(take(&at, "jo-0a1").err().unwrap().contains("cannot be taken up here"));

@@ -191,20 +191,30 @@ pub fn begin(
     keystrokes: bool,
 ) -> Result<(Writer, Recording), String> {
     let now = Timestamp::now();
-    let name = format!("{}-{}-{}.cast", now.strftime("%Y%m%dT%H%M%SZ"), safe(&machine.name), safe(session_id));
-    let path = directory.join(name);
-    let failed = |error: io::Error| {
+    let name = |more: &str| {
+        directory.join(format!("{}{more}-{}-{}.cast", now.strftime("%Y%m%dT%H%M%SZ"), safe(&machine.name), safe(session_id)))
+    };
+    let failed = |path: &Path, error: io::Error| {
         format!("The session must be recorded, and {} cannot be written: {error}; see sessions.recordings.", path.display())
     };
-    fs::create_dir_all(directory).map_err(failed)?;
+    let mut path = name("");
+    fs::create_dir_all(directory).map_err(|e| failed(&path, e))?;
     let mut options = OpenOptions::new();
     options.write(true).create_new(true);
     #[cfg(unix)]
     std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
-    let file = options.open(&path).map_err(failed)?;
+    let file = match options.open(&path) {
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
+            // A second recording of one session, in the same second.
+            path = name(".1");
+            options.open(&path)
+        }
+        opened => opened,
+    };
+    let file = file.map_err(|e| failed(&path, e))?;
     let title = format!("{} in {}", machine.name, machine.account_name);
     let header = Header::new(columns, rows, u64::try_from(now.as_second()).unwrap_or(0), &title);
-    let recorder = Recorder::new(BufWriter::new(file), &header, keystrokes).map_err(failed)?;
+    let recorder = Recorder::new(BufWriter::new(file), &header, keystrokes).map_err(|e| failed(&path, e))?;
     Ok(write(recorder, Clock { since: Instant::now(), before: Duration::ZERO }, path))
 }
 
