@@ -8,7 +8,7 @@ use jiff::{SignedDuration, Timestamp};
 
 use crate::catalog::detail::{Body, Section};
 use crate::catalog::export::{Format, Rows as Export};
-use crate::catalog::{ListingId, detail};
+use crate::catalog::{Listing, ListingId, detail};
 use crate::listing::filter;
 use crate::listing::index::{Index, RowId};
 use crate::listing::query::{Cancel, GroupBy, Query, count, run};
@@ -110,19 +110,18 @@ pub fn open(world: &World, library: &Library, listing: ListingId, row: RowId, no
     }
     if listing == ListingId::Queues {
         // A queue is nothing but its figures.
-        let fields: Vec<FieldId> = declared.columns.iter().map(|column| column.field).collect();
-        let rows = Export { listing: declared, index, ids: &[], fields: &fields, now };
-        let document = serde_json::to_string_pretty(&rows.object(row)).unwrap_or_default();
-        return Ok(Opened { id, detail: detail::of_cells(declared, index, row, now), document });
+        return Ok(Opened {
+            id,
+            detail: detail::of_cells(declared, index, row, now),
+            document: cells(declared, index, row, now),
+        });
     }
     if listing == ListingId::Pipelines {
         let standings = library.standings();
         let found = standings.pipelines.iter().find(|p| p.id() == id);
         let found = found.ok_or_else(|| "This pipeline is gone: it went away with the last refresh.".to_owned())?;
-        let fields: Vec<FieldId> = declared.columns.iter().map(|column| column.field).collect();
-        let rows = Export { listing: declared, index, ids: &[], fields: &fields, now };
-        let document = serde_json::to_string_pretty(&rows.object(row)).unwrap_or_default();
-        return Ok(Opened { id, detail: detail::of_pipeline(found, &world.estate, now), document });
+        let detail = detail::of_pipeline(found, &world.estate, now);
+        return Ok(Opened { id, detail, document: cells(declared, index, row, now) });
     }
     if listing == ListingId::Sessions {
         let history = &world.history;
@@ -144,6 +143,13 @@ pub fn open(world: &World, library: &Library, listing: ListingId, row: RowId, no
         library.engine.tell(&world.estate, &id, &mut detail);
     }
     Ok(Opened { id, detail, document: detail::document(object) })
+}
+
+/// The document of a row that stands for nothing but its fields.
+fn cells(listing: &Listing, index: &Index, row: RowId, now: Timestamp) -> String {
+    let fields: Vec<FieldId> = listing.columns.iter().map(|column| column.field).collect();
+    let rows = Export { listing, index, ids: &[], fields: &fields, now };
+    serde_json::to_string_pretty(&rows.object(row)).unwrap_or_default()
 }
 
 /// A recording's seal, looked at now where nobody has yet.
