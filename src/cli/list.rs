@@ -67,7 +67,7 @@ impl List {
         // Reading all findings may take long: not for a table of machines that does not tell of them.
         let told = |name: &str| {
             let shown = listing.field(name).is_some_and(|field| fields.contains(&field));
-            shown || self.filter.contains(name) || sort.iter().any(|(field, _)| listing.field(name) == Some(*field))
+            shown || self.filter.contains(name) || sort.iter().any(|sort| listing.field(name) == Some(sort.field))
         };
         if matches!(id, ListingId::Nodes | ListingId::Instances) && !["findings", "worst"].iter().any(|name| told(name)) {
             kinds.retain(|kind| *kind != Kind::Findings);
