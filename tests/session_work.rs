@@ -593,7 +593,7 @@ fn a_session_that_is_open_elsewhere_is_ended_and_that_is_written_down() {
         let end = history.told(&id).and_then(|told| told.end.clone());
         end.is_some_and(|end| end.outcome == "terminated" && end.said.contains("sam") && end.recording.is_some())
     });
-    stage.shows("was ended");
+    stage.shows("the session was ended");
     stage.ask(Ask::EndThere(Box::new(live.machine), "unknown".into()));
-    stage.shows("could not be ended");
+    stage.shows("not ended: AWS no longer has the session");
 }

@@ -14,6 +14,9 @@ use crate::triage::sessions::{Ended, History, LEFT, Told};
 
 pub struct Sessions;
 
+/// AWS ends a session that nobody uses within this many seconds, whatever its idle timeout is.
+const IDLE: i64 = 3600;
+
 /// A session with what each side knows of it.
 #[derive(Clone, Copy)]
 pub struct Row<'a> {
@@ -29,6 +32,8 @@ pub struct Row<'a> {
     pub recording: &'static str,
     /// Nobody has it open, and it can be taken up on this machine if AWS still has it.
     pub left: bool,
+    /// AWS was asked long enough after its last end, and knows nothing of it.
+    pub forgotten: bool,
 }
 
 impl<'a> Row<'a> {
@@ -71,6 +76,7 @@ impl<'a> Row<'a> {
         match self.end() {
             Some(end) if end.outcome != LEFT => "Ended",
             _ if over => said,
+            Some(_) if self.forgotten => "Ended",
             Some(_) => "Left",
             None if self.left => "Left",
             None if !said.is_empty() => said,
@@ -211,7 +217,8 @@ pub fn each_row<'a>(estate: &'a Estate, history: &'a History, each: &mut dyn FnM
         }
     }
     let mut rows: BTreeMap<&str, Row<'a>> = BTreeMap::new();
-    let row = |id: &'a str| Row { id, aws: None, told: None, account_name: "", name: "", recording: "", left: false };
+    let row =
+        |id: &'a str| Row { id, aws: None, told: None, account_name: "", name: "", recording: "", left: false, forgotten: false };
     for region in &estate.regions {
         for session in &region.sessions {
             rows.entry(&session.session_id).or_insert_with(|| row(&session.session_id)).aws = Some((region, session));
@@ -225,6 +232,69 @@ pub fn each_row<'a>(estate: &'a Estate, history: &'a History, each: &mut dyn FnM
         row.name = names.get(row.node()).copied().filter(|name| !name.is_empty()).unwrap_or(row.node());
         row.recording = history.recording(id);
         row.left = history.is_left(id);
+        let since = |end: &Ended| estate.collected.is_some_and(|at| at.as_second() > end.at.as_second() + IDLE);
+        row.forgotten = row.aws.is_none() && row.end().is_some_and(since);
         each(id, &row);
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used, clippy::expect_used)]
+mod tests {
+    use super::*;
+    use crate::model::decision::{Actor, Decision, Draft, Entry, EntryId, Hash, Subject as About};
+
+    fn entry(sequence: u64, decision: Decision) -> Entry {
+        let actor = Actor { arn: "arn:aws:iam::111122223333:user/jo".into(), os_user: "jo".into(), host: "h".into() };
+        let (subject, reason) = (About::Session("jo-0a1".into()), String::new());
+        let draft = Draft { id: EntryId([1; 16]), at: Timestamp::UNIX_EPOCH, actor, subject, decision, reason };
+        Entry { sequence, draft, previous: Hash::ZERO, hash: Hash::ZERO }
+    }
+
+    /// The state of a session that ended so (or has no end), that AWS tells so (or does not know, asked so many seconds after),
+    /// and that may be taken up here.
+    fn status(outcome: Option<&str>, aws: Result<&str, i64>, left: bool) -> String {
+        let mut history = History::default();
+        let (node, account, region, mode) = ("i-1".into(), "111122223333".into(), "eu-west-1".into(), "shell".into());
+        let (detail, document) = (String::new(), String::new());
+        history.take(&entry(1, Decision::SessionStart { node, account, region, mode, detail, document, finding: None }));
+        if let Some(outcome) = outcome {
+            let (outcome, said) = (outcome.into(), String::new());
+            history.take(&entry(2, Decision::SessionEnd { outcome, recording: None, seconds: 1, received: 0, sent: 0, said }));
+        }
+        if left {
+            history.leave(["jo-0a1".to_owned()].into());
+        }
+        let mut estate = Estate::default();
+        match aws {
+            Ok(status) => {
+                let session = Session { session_id: "jo-0a1".into(), status: status.into(), ..Session::default() };
+                estate.region_mut("111122223333", "eu-west-1").sessions = vec![session];
+            }
+            Err(after) => estate.collected = Timestamp::from_second(after).ok(),
+        }
+        let mut found = String::new();
+        each_row(&estate, &history, &mut |_, row| {
+            found = format!("{}{}", row.status(), if row.is_left() { " here" } else { "" })
+        });
+        found
+    }
+
+    #[test]
+    fn a_session_that_was_left_is_so_until_aws_or_the_ledger_says_otherwise() {
+        for (outcome, aws, left, expected) in [
+            (Some("left"), Ok("Connected"), true, "Left here"),
+            (Some("left"), Ok("Connected"), false, "Left"),
+            (Some("left"), Ok("Terminated"), true, "Terminated"),
+            (Some("left"), Err(60), false, "Left"),
+            (Some("left"), Err(7200), true, "Ended"),
+            (Some("ended"), Ok("Connected"), true, "Ended"),
+            (None, Ok("Disconnected"), true, "Left here"),
+            (None, Ok("Connected"), false, "Connected"),
+            (None, Ok("Terminated"), true, "Terminated"),
+            (None, Err(0), false, "Open"),
+        ] {
+            assert_eq!(status(outcome, aws, left), expected, "{outcome:?} {aws:?} {left}");
+        }
     }
 }

@@ -87,6 +87,12 @@ fn open(
     let (prompt, mut questions) = ask_in_console();
     let now = Timestamp::now();
     let (source, ledger) = begin(prompt)?;
+    let mut config = config.clone();
+    if matches!(source, Source::Demo { .. }) {
+        // Its nodes are this program: nothing of them can be left running.
+        config.sessions.at_quit = AtQuit::Terminate;
+    }
+    let config = &config;
     // The terminal may be a whole journey away when it is asked for its colours: meanwhile the world is made.
     let (opened, looks) = std::thread::scope(|scope| {
         let opened = scope.spawn(|| source::open(source, config, now));

@@ -129,7 +129,7 @@ pub(super) async fn end(wanted: &str, global: &Global, config: &Config) -> Resul
         bail!("neither AWS nor the ledger knows a session {wanted:?}; `bartizan ssm list` has them all");
     };
     let way = Way::over(at.connections.clone());
-    let caller = way.end(&machine, &id).await.map_err(|why| eyre!(why))?;
+    let caller = way.end(&machine, &id).await.map_err(|why| eyre!("{id} could not be ended: {why}"))?;
     let book = Book::new(Arc::new(std::sync::OnceLock::from(Ok(Arc::clone(&at.desk)))));
     book.end(&caller, &id, ended_from_outside(&caller)).await.map_err(|why| eyre!(why))?;
     at.desk.ledger().close().await?;

@@ -21,7 +21,7 @@ use jiff::Timestamp;
 use crate::catalog::machines;
 use crate::cli::setup::AtDesk;
 use crate::cli::{Done, Global, setup};
-use crate::config::Config;
+use crate::config::{AtQuit, Config};
 use crate::model::estate::Estate;
 use crate::model::guard::{Ask, Said};
 use crate::model::node::Machine;
@@ -309,6 +309,11 @@ impl Why {
         let said = self.allowed(&config, &estate, &machine).await?;
         let rails = config.policy().guardrails;
         let way = way.guarded(move |machine| machines::guard(&rails, &estate, machine));
+        let mut config = config;
+        if at.connections.is_empty() {
+            // The demo's nodes are this program: nothing of them can be left running.
+            config.sessions.at_quit = AtQuit::Terminate;
+        }
         let desk = Arc::clone(&at.desk);
         let book = Book::new(Arc::new(OnceLock::from(Ok(Arc::clone(&desk)))));
         let recordings = config.sessions.recordings.clone().unwrap_or_else(|| at.directory.join("recordings"));

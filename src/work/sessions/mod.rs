@@ -151,8 +151,8 @@ impl Sessions {
             }),
             Ask::EndThere(machine, session_id) => self.spawn(|home| async move {
                 let (text, bad) = match home.end_there(&machine, &session_id).await {
-                    Ok(()) => (format!("{}: {session_id} was ended.", machine.name), false),
-                    Err(why) => (why, true),
+                    Ok(()) => (format!("{}: the session was ended.", machine.name), false),
+                    Err(why) => (format!("{}: not ended: {why}", machine.name), true),
                 };
                 let _ = home.outcomes.send(Outcome::Notice { text, bad }).await;
             }),

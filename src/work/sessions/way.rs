@@ -171,9 +171,11 @@ impl Way {
             To::Loopback(loopback) => loopback.reach().await?,
             To::Nowhere(why) => return Err(why.clone()),
         };
-        let ended = service.terminate(session_id).await;
-        ended.map_err(|error| format!("The session {session_id} could not be ended: {error}"))?;
-        Ok(caller)
+        match service.terminate(session_id).await {
+            Ok(()) => Ok(caller),
+            Err(error) if error.refusal == Refusal::Gone => Err("AWS no longer has the session.".to_owned()),
+            Err(error) => Err(error.to_string()),
+        }
     }
 
     /// The way to a machine, for whom has said this to its guardrail.

@@ -43,12 +43,12 @@ impl Browse {
         };
         let here = match (text("here").as_str(), text("status").as_str(), text("host")) {
             ("here", ..) => Ok(()),
-            (_, "Left", host) if !host.is_empty() => Err(format!(
-                "Nothing is known here of where it stands: it was left on {host}, and is taken up there. delete ends it."
-            )),
-            (_, "Left", _) => Err("Nothing is known here of where it stands. delete ends it.".to_owned()),
+            (_, "Left", host) if !host.is_empty() => {
+                Err(format!("It was left on {host}, and is taken up there; delete ends it."))
+            }
+            (_, "Left", _) => Err("It was not left on this machine; delete ends it.".to_owned()),
             (_, "Open" | "Connected" | "Connecting" | "Disconnected", _) => {
-                Err("It was not left on this machine, or is open in another program. delete ends it.".to_owned())
+                Err("It is open in another program, or was not left here; delete ends it.".to_owned())
             }
             _ => Err("This session is over: o opens another on its node.".to_owned()),
         };
