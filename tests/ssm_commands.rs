@@ -14,8 +14,7 @@ use std::process::{Command, Stdio};
 use std::time::Duration;
 
 use bartizan::ssm::gateway::{Faults, GatewayOptions};
-use place::{ACCOUNT, PATIENCE, Place, Running, Screen, cells, echo_server};
-use portable_pty::PtySize;
+use place::{ACCOUNT, PATIENCE, Place, Running, Screen, echo_server};
 use serde_json::{Value, json};
 use support::{Fault, Rule};
 
@@ -225,8 +224,7 @@ fn a_shell_has_the_right_size_takes_keys_survives_a_cut_and_ends_with_its_node()
     screen.types("stty size; echo re''ady\r");
     screen.shows("ready");
     screen.shows("30 100");
-    screen.master.resize(PtySize { rows: 20, cols: 80, pixel_width: 0, pixel_height: 0 }).unwrap();
-    screen.screen.screen_mut().set_size(cells(20), cells(80));
+    screen.resize(80, 20);
     // The signal and what is typed come by different ways: it is asked until the size is there.
     screen.types("until stty size | grep '^20 80$'; do sleep 0.1; done; echo si''zed\r");
     // The connection is cut without a word, with the size on its way or not; neither that nor what is typed is lost.
@@ -273,8 +271,7 @@ fn neither_a_size_nor_keys_are_lost_that_come_in_the_same_moment() {
             screen.types(&format!(": {}\r", "x".repeat(2500)));
         }
         screen.types(&format!("until stty size | grep -qx '{rows} {cols}'; do sleep 0.1; done; echo tu''rn{turn}.\r"));
-        screen.master.resize(PtySize { rows, cols, pixel_width: 0, pixel_height: 0 }).unwrap();
-        screen.screen.screen_mut().set_size(cells(rows), cells(cols));
+        screen.resize(cols, rows);
         signal("CONT", &id);
         screen.shows(&format!("turn{turn}."));
     }

@@ -174,7 +174,7 @@ impl Ssm {
         }
         let config = setup::config(global)?;
         if config.read_only {
-            bail!("this is read-only: no session is opened");
+            bail!("this is read-only: no session is opened or ended");
         }
         let runtime = setup::runtime()?;
         let done = runtime.block_on(Box::pin(async {

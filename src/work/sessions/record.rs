@@ -31,6 +31,10 @@ const WAITING: usize = 256;
 /// Bytes at the end of a recording that are shown when it is gone on with.
 const RECENT: u64 = 4 << 20;
 
+/// How long a ledger that is being opened is waited for, and between two looks.
+const OPENING: Duration = Duration::from_secs(20);
+const LOOK: Duration = Duration::from_millis(50);
+
 /// The desk as it opens.
 pub type AtDesk = Arc<OnceLock<Result<Arc<Desk>, String>>>;
 
@@ -85,6 +89,18 @@ impl Book {
     fn desk(&self) -> Result<Arc<Desk>, String> {
         let desk = self.0.get().cloned().unwrap_or_else(|| Err("it is still being opened".into()));
         desk.map_err(|why| format!("The ledger does not take the session: {why}"))
+    }
+
+    /// Waits until the ledger is open: right after the start it may still be opening.
+    ///
+    /// # Errors
+    /// In words, why there is no ledger: nothing may be opened then.
+    pub async fn ready(&self) -> Result<(), String> {
+        let until = Instant::now() + OPENING;
+        while self.0.get().is_none() && Instant::now() < until {
+            tokio::time::sleep(LOOK).await;
+        }
+        self.desk().map(drop)
     }
 
     /// What the ledger says of sessions.

@@ -57,8 +57,12 @@ pub(super) async fn run(
         (Err(_), Some(_)) => true,
         (Err(why), None) => return Over::failed(why),
     };
+    let reached = async {
+        let reach = home.way.reach(machine, &opening.said).await?;
+        home.book.ready().await.map(|()| reach)
+    };
     let mut reach = tokio::select! {
-        reach = home.way.reach(machine, &opening.said) => match reach {
+        reach = reached => match reach {
             Ok(reach) => reach,
             Err(why) => return Over::failed(why),
         },
