@@ -36,6 +36,7 @@ const FILES: &[&str] = &[
     "04-gateways.txt",
     "05-between-vpcs.txt",
     "06-load-balancers.txt",
+    "07-public-access.txt",
 ];
 
 fn cases() -> Vec<(String, Case)> {
@@ -72,8 +73,15 @@ fn lacks(case: &Case) -> Option<&'static str> {
 
 fn gateways_lack(n: &Network) -> Option<&'static str> {
     let acls = n.network_acls.iter().any(|a| !a.is_default);
-    if n.nat_gateways.iter().any(|g| g.state != "available" || g.connectivity_type != "public") {
-        return Some("the cloud's NAT gateways are public and always work");
+    let blocked = n.public_access_exclusions.is_some() || n.blocks_public_access();
+    if blocked {
+        return Some("the cloud has no Block Public Access");
+    }
+    if n.nat_gateways
+        .iter()
+        .any(|g| g.state != "available" || g.connectivity_type != "public" || g.nat_gateway_addresses.len() > 1)
+    {
+        return Some("the cloud's NAT gateways are public, have one address and always work");
     }
     if !n.nat_gateways.is_empty() && acls {
         return Some("the cloud's NAT gateways have addresses outside of their subnets, which ACLs see");
@@ -87,6 +95,9 @@ fn gateways_lack(n: &Network) -> Option<&'static str> {
     };
     if !n.transit_gateway_attachments.iter().all(joined) {
         return Some("the cloud's transit gateway attachments are VPCs, available and always served");
+    }
+    if n.transit_gateway_attachments.iter().any(|a| a.options.is_some()) {
+        return Some("the cloud forgets the options of a transit gateway attachment");
     }
     if n.transit_gateway_attachments.iter().any(|a| a.subnet_ids.is_empty())
         || n.transit_gateways.iter().any(|t| t.options.is_none())
@@ -170,6 +181,10 @@ fn routes_lack(n: &Network) -> Option<&'static str> {
                 return Some("it names what is not there");
             }
         }
+    }
+    let second = |i: &model::Interface| i.attachment.as_ref().is_some_and(|a| a.device_index.is_some_and(|n| n > 0));
+    if n.interfaces.iter().any(second) {
+        return Some("an instance is run with one interface");
     }
     let odd = |i: &model::Interface| !matches!(i.interface_type.as_str(), "" | "interface" | "nat_gateway") && !is_of_balancer(i);
     n.interfaces.iter().any(odd).then_some("the cloud makes interfaces of one kind")

@@ -16,6 +16,7 @@ use crate::aws::error::{Failure, Kind};
 use crate::aws::json::{Action, Json};
 use crate::aws::keys::Keys;
 use crate::aws::limit::Limiter;
+use crate::aws::query::{self, Query};
 use crate::aws::rest::{self, Rest};
 use crate::aws::signed;
 use crate::aws::xml::{self, Dialect};
@@ -97,6 +98,10 @@ impl Scope {
     /// The URL at which a service is asked here, for whoever asks it in our place.
     pub fn endpoint(&self, service: &str) -> String {
         signed::endpoint(&self.0.sdk, service)
+    }
+    /// As [`Self::json`], where the service speaks the query protocol.
+    pub(super) fn query<A: query::Ask>(&self, parameters: &[(&str, Option<String>)]) -> Query<A> {
+        Query::new(self.0.sdk.clone(), Arc::clone(&self.0.keys), parameters)
     }
     /// As [`Self::json`], where the service speaks REST.
     pub(super) fn rest<R: rest::Read>(&self, query: &[(&str, Option<String>)]) -> Rest<R> {

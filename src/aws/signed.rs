@@ -1,5 +1,5 @@
 //! One request of our own to a service for which this build carries no SDK crate: signed, sent, its answer read or its
-//! refusal named. What is asked and how it is declared is `json`'s and `rest`'s matter.
+//! refusal named. What is asked and how it is declared is `json`'s, `query`'s and `rest`'s matter.
 
 use std::time::{Duration, SystemTime};
 
@@ -19,6 +19,7 @@ use serde_json::Value;
 use crate::aws::call::{Call, Capture};
 use crate::aws::error::{Failure, Kind};
 use crate::aws::keys::Keys;
+use crate::aws::xml;
 
 /// One try: connecting, sending, reading.
 const ATTEMPT: Duration = Duration::from_secs(30);
@@ -54,6 +55,9 @@ pub(super) async fn exchange(sdk: &SdkConfig, keys: &Keys, call: &Call, bare: Ba
     if (200..300).contains(&status) {
         capture.put(body.to_vec());
         return Ok(());
+    }
+    if let Some((code, message)) = xml::refusal(&body) {
+        return Err(Failure::answered(&code, status, Some(&message)));
     }
     let said: Value = serde_json::from_slice(&body).unwrap_or_default();
     // `com.amazonaws.kms#AccessDeniedException` in some bodies, the bare code in others; REST services name it in a header,

@@ -41,6 +41,18 @@ enum Children {
 /// # Errors
 /// Where it is not well-formed XML in UTF-8, or nests too deep; the text says what and where.
 pub(super) fn read(body: &[u8], dialect: Dialect) -> Result<Value, String> {
+    Ok(unwrap(parse(body, dialect)?, dialect))
+}
+
+/// Code and message of a refusal of the query protocol: `<ErrorResponse><Error><Code>…`; none where it is something else.
+pub(super) fn refusal(body: &[u8]) -> Option<(String, String)> {
+    let root = parse(body, Dialect::Query).ok()?.close(Dialect::Query);
+    let error = root.get("Error")?;
+    let text = |key: &str| error.get(key).and_then(Value::as_str).unwrap_or_default().to_owned();
+    Some((text("Code"), text("Message")))
+}
+
+fn parse(body: &[u8], dialect: Dialect) -> Result<Frame, String> {
     let text = std::str::from_utf8(body).map_err(|e| format!("the answer is not UTF-8 at byte {}", e.valid_up_to()))?;
     let mut reader = Reader::from_str(text);
     let mut stack: Vec<Frame> = Vec::new();
@@ -58,7 +70,7 @@ pub(super) fn read(body: &[u8], dialect: Dialect) -> Result<Value, String> {
                 let frame = Frame::open(tag.local_name().as_ref(), stack.last(), dialect);
                 match stack.last_mut() {
                     Some(parent) => parent.add(frame, dialect),
-                    None => return Ok(unwrap(frame, dialect)),
+                    None => return Ok(frame),
                 }
             }
             Event::Text(part) => push(&mut stack, &part.xml10_content()),
@@ -81,7 +93,7 @@ pub(super) fn read(body: &[u8], dialect: Dialect) -> Result<Value, String> {
                 let Some(frame) = stack.pop() else { return Err(format!("the answer closes what it never opened at byte {at}")) };
                 match stack.last_mut() {
                     Some(parent) => parent.add(frame, dialect),
-                    None => return Ok(unwrap(frame, dialect)),
+                    None => return Ok(frame),
                 }
             }
             Event::DocType(_) => return Err("the answer has a document type, AWS's never have".to_owned()),
@@ -241,6 +253,7 @@ fn ec2_name<'a>(parent: &str, wire: &'a str) -> Cow<'a, str> {
         (_, "subnetSet") => "Subnets",
         (_, "tagSet") => "Tags",
         (_, "transitGatewaySet") => "TransitGateways",
+        (_, "vpcBlockPublicAccessExclusionSet") => "VpcBlockPublicAccessExclusions",
         (_, "vpcEndpointSet") => "VpcEndpoints",
         (_, "vpcPeeringConnectionSet") => "VpcPeeringConnections",
         (_, "vpcSet") => "Vpcs",
@@ -311,6 +324,16 @@ mod tests {
         let expected = json!({"SummaryMap": {"Users": "7", "MFADevices": "3"}, "Names": ["a", ""]});
         assert_eq!(read(body, Dialect::Query).unwrap(), expected);
         assert_eq!(read(b"<XResponse><XResult/></XResponse>", Dialect::Query).unwrap(), json!({}));
+    }
+
+    #[test]
+    fn refusals_have_a_code_and_words() {
+        let body =
+            b"<ErrorResponse xmlns=\"http://elasticloadbalancing.amazonaws.com/doc/2012-06-01/\"><Error><Type>Sender</Type>\
+            <Code>AccessDenied</Code><Message>not &lt;you&gt;</Message></Error><RequestId>r</RequestId></ErrorResponse>";
+        assert_eq!(refusal(body), Some(("AccessDenied".to_owned(), "not <you>".to_owned())));
+        assert_eq!(refusal(b"{\"__type\":\"AccessDenied\"}"), None);
+        assert_eq!(refusal(b"<html><body>503</body></html>"), None);
     }
 
     #[test]

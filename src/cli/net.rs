@@ -12,7 +12,7 @@ use jiff::Timestamp;
 use serde_json::json;
 
 use crate::catalog::ListingId;
-use crate::catalog::gateways::way_out;
+use crate::catalog::gateways::{way_document, way_out};
 use crate::cli::list::{table_width, unless_closed};
 use crate::cli::{Done, Global, setup};
 use crate::formats::aws_cli;
@@ -231,20 +231,7 @@ impl NetCommand {
                 let net = &*picture.net;
                 let services = service_access(net, &picture.egress);
                 if self.json {
-                    let ways: Vec<_> = (picture.egress.iter())
-                        .map(|e| {
-                            json!({
-                                "interfaces": e.interfaces.iter().map(|i| net.interfaces[*i].id.as_str()).collect::<Vec<_>>(),
-                                "by": e.by.iter().map(|o| net.id_of(*o)).collect::<Vec<_>>(),
-                                "service": e.service.to_string(),
-                                "to": e.destinations.to_string(),
-                                "wholeInternet": e.whole,
-                                "verdict": e.verdict,
-                                "unknown": e.unknown,
-                                "inspected": e.inspected.iter().map(|o| net.id_of(*o)).collect::<Vec<_>>(),
-                            })
-                        })
-                        .collect();
+                    let ways: Vec<_> = picture.egress.iter().map(|e| way_document(net, e)).collect();
                     out = serde_json::to_string_pretty(&json!({"ways": ways, "services": services}))?;
                 } else {
                     for e in picture.egress.iter() {

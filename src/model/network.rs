@@ -7,6 +7,28 @@ use crate::model::account::Tags;
 use crate::model::lenient;
 use crate::model::principal::tags;
 
+/// Declares an object in AWS's JSON shape: every field may be absent, what we do not know is kept in `extra`.
+macro_rules! object {
+    ($(#[$doc:meta])* $name:ident { $($(#[$fdoc:meta])* $field:ident: $type:ty),+ $(,)? }) => {
+        $(#[$doc])*
+        #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
+        #[serde(rename_all = "PascalCase", default)]
+        pub struct $name {
+            $($(#[$fdoc])* pub $field: $type,)+
+            #[serde(flatten)]
+            pub extra: Extra,
+        }
+    };
+}
+
+mod balancers;
+mod between;
+mod guards;
+
+pub use balancers::*;
+pub use between::*;
+pub use guards::*;
+
 /// All network objects of one account and region.
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
 #[serde(default)]
@@ -33,20 +55,17 @@ pub struct Network {
     pub target_groups: Vec<TargetGroup>,
     pub prefix_lists: Vec<PrefixList>,
     pub addresses: Vec<Address>,
+    /// None where they were not read.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub public_access_exclusions: Option<Vec<BlockPublicAccessExclusion>>,
 }
 
-/// Declares an object in AWS's JSON shape: every field may be absent, what we do not know is kept in `extra`.
-macro_rules! object {
-    ($(#[$doc:meta])* $name:ident { $($(#[$fdoc:meta])* $field:ident: $type:ty),+ $(,)? }) => {
-        $(#[$doc])*
-        #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
-        #[serde(rename_all = "PascalCase", default)]
-        pub struct $name {
-            $($(#[$fdoc])* pub $field: $type,)+
-            #[serde(flatten)]
-            pub extra: Extra,
-        }
-    };
+impl Network {
+    /// Whether VPC Block Public Access is on for any VPC or subnet.
+    pub fn blocks_public_access(&self) -> bool {
+        let vpcs = self.vpcs.iter().map(|v| &v.block_public_access_states);
+        vpcs.chain(self.subnets.iter().map(|s| &s.block_public_access_states)).flatten().any(|b| b.is_on())
+    }
 }
 
 object! {
@@ -63,6 +82,8 @@ object! {
         #[serde(deserialize_with = "lenient::flag")]
         is_default: bool,
         state: String,
+        #[serde(deserialize_with = "lenient::maybe", skip_serializing_if = "Option::is_none")]
+        block_public_access_states: Option<BlockPublicAccess>,
         #[serde(with = "tags")]
         tags: Tags,
     }
@@ -89,6 +110,9 @@ object! {
         association_id: String,
         cidr_block: String,
         ipv6_cidr_block: String,
+        /// `private` where AWS does not tell the internet of it.
+        #[serde(skip_serializing_if = "String::is_empty")]
+        ipv6_address_attribute: String,
         #[serde(deserialize_with = "lenient::maybe")]
         cidr_block_state: Option<State>,
         #[serde(deserialize_with = "lenient::maybe")]
@@ -114,6 +138,29 @@ object! {
 }
 
 object! {
+    /// VPC Block Public Access: `off`, `block-ingress` or `block-bidirectional`.
+    BlockPublicAccess { internet_gateway_block_mode: String }
+}
+
+impl BlockPublicAccess {
+    pub fn is_on(&self) -> bool {
+        !matches!(self.internet_gateway_block_mode.as_str(), "" | "off")
+    }
+}
+
+object! {
+    /// `ec2:DescribeVpcBlockPublicAccessExclusions`: a VPC or subnet that Block Public Access leaves alone.
+    BlockPublicAccessExclusion {
+        exclusion_id: String,
+        /// `allow-bidirectional` or `allow-egress`.
+        internet_gateway_exclusion_mode: String,
+        /// Of the VPC or subnet.
+        resource_arn: String,
+        state: String,
+    }
+}
+
+object! {
     /// An instance's state: `running`, `stopped`, …; its number is in `extra`.
     InstanceState { name: String }
 }
@@ -129,8 +176,12 @@ object! {
         #[serde(deserialize_with = "lenient::list")]
         ipv6_cidr_block_association_set: Vec<CidrAssociation>,
         availability_zone: String,
+        #[serde(skip_serializing_if = "String::is_empty")]
+        availability_zone_id: String,
         #[serde(deserialize_with = "lenient::flag")]
         map_public_ip_on_launch: bool,
+        #[serde(deserialize_with = "lenient::maybe", skip_serializing_if = "Option::is_none")]
+        block_public_access_states: Option<BlockPublicAccess>,
         #[serde(deserialize_with = "lenient::number")]
         available_ip_address_count: Option<i64>,
         #[serde(with = "tags")]
@@ -209,148 +260,6 @@ object! {
 }
 
 object! {
-    /// `ec2:DescribeSecurityGroups`
-    SecurityGroup {
-        group_id: String,
-        group_name: String,
-        description: String,
-        vpc_id: String,
-        owner_id: String,
-        #[serde(deserialize_with = "lenient::list")]
-        ip_permissions: Vec<IpPermission>,
-        #[serde(deserialize_with = "lenient::list")]
-        ip_permissions_egress: Vec<IpPermission>,
-        #[serde(with = "tags")]
-        tags: Tags,
-    }
-}
-
-object! {
-    /// One set of rules of a security group: a protocol, its ports, and all peers.
-    IpPermission {
-        /// `tcp`, `udp`, `icmp`, `icmpv6`, a protocol number, or `-1` for all.
-        ip_protocol: String,
-        /// None for all ports; for ICMP the type.
-        #[serde(deserialize_with = "lenient::number")]
-        from_port: Option<i64>,
-        /// For ICMP the code.
-        #[serde(deserialize_with = "lenient::number")]
-        to_port: Option<i64>,
-        #[serde(deserialize_with = "lenient::list")]
-        ip_ranges: Vec<IpRange>,
-        #[serde(deserialize_with = "lenient::list")]
-        ipv6_ranges: Vec<Ipv6Range>,
-        #[serde(deserialize_with = "lenient::list")]
-        prefix_list_ids: Vec<PrefixListRef>,
-        #[serde(deserialize_with = "lenient::list")]
-        user_id_group_pairs: Vec<GroupPair>,
-    }
-}
-
-impl IpPermission {
-    /// `all`, `tcp 22`, `tcp 1024-65535`, `icmp`.
-    pub fn ports(&self) -> String {
-        let protocol = match self.ip_protocol.as_str() {
-            "-1" => return "all".to_owned(),
-            "6" => "tcp",
-            "17" => "udp",
-            "1" => "icmp",
-            "58" => "icmpv6",
-            other => other,
-        };
-        match (self.from_port, self.to_port) {
-            (Some(from), Some(to)) if !protocol.starts_with("icmp") && from >= 0 && (from > 0 || to != 65_535) => {
-                if from == to {
-                    format!("{protocol} {from}")
-                } else {
-                    format!("{protocol} {from}-{to}")
-                }
-            }
-            _ => protocol.to_owned(),
-        }
-    }
-    /// Every peer as one word: CIDRs, prefix lists, groups.
-    pub fn peers(&self) -> impl Iterator<Item = &str> {
-        (self.ip_ranges.iter().map(|r| r.cidr_ip.as_str()))
-            .chain(self.ipv6_ranges.iter().map(|r| r.cidr_ipv6.as_str()))
-            .chain(self.prefix_list_ids.iter().map(|p| p.prefix_list_id.as_str()))
-            .chain(self.user_id_group_pairs.iter().map(|g| g.group_id.as_str()))
-    }
-    /// Whether it names the whole IPv4 or IPv6 internet.
-    pub fn is_open(&self) -> bool {
-        self.peers().any(|p| p == "0.0.0.0/0" || p == "::/0")
-    }
-}
-
-object! { IpRange { cidr_ip: String, description: String } }
-object! { Ipv6Range { cidr_ipv6: String, description: String } }
-object! { PrefixListRef { prefix_list_id: String, description: String } }
-object! {
-    /// A security group as a peer, in this or a peered VPC.
-    GroupPair {
-        group_id: String,
-        user_id: String,
-        vpc_id: String,
-        vpc_peering_connection_id: String,
-        peering_status: String,
-        description: String,
-    }
-}
-
-object! {
-    /// `ec2:DescribeNetworkAcls`
-    NetworkAcl {
-        network_acl_id: String,
-        vpc_id: String,
-        #[serde(deserialize_with = "lenient::flag")]
-        is_default: bool,
-        #[serde(deserialize_with = "lenient::list")]
-        entries: Vec<AclEntry>,
-        #[serde(deserialize_with = "lenient::list")]
-        associations: Vec<AclAssociation>,
-        #[serde(with = "tags")]
-        tags: Tags,
-    }
-}
-
-object! {
-    /// One entry; lower numbers are read first, the first match decides.
-    AclEntry {
-        #[serde(deserialize_with = "lenient::number")]
-        rule_number: Option<i64>,
-        protocol: String,
-        /// `allow` or `deny`.
-        rule_action: String,
-        #[serde(deserialize_with = "lenient::flag")]
-        egress: bool,
-        cidr_block: String,
-        ipv6_cidr_block: String,
-        #[serde(deserialize_with = "lenient::maybe")]
-        port_range: Option<PortRange>,
-        #[serde(deserialize_with = "lenient::maybe")]
-        icmp_type_code: Option<IcmpTypeCode>,
-    }
-}
-
-object! {
-    PortRange {
-        #[serde(deserialize_with = "lenient::number")]
-        from: Option<i64>,
-        #[serde(deserialize_with = "lenient::number")]
-        to: Option<i64>,
-    }
-}
-object! {
-    IcmpTypeCode {
-        #[serde(rename = "Type", deserialize_with = "lenient::number")]
-        kind: Option<i64>,
-        #[serde(deserialize_with = "lenient::number")]
-        code: Option<i64>,
-    }
-}
-object! { AclAssociation { subnet_id: String, network_acl_association_id: String } }
-
-object! {
     /// `ec2:DescribeNetworkInterfaces`
     Interface {
         network_interface_id: String,
@@ -413,7 +322,17 @@ object! {
     /// A public address behind a private one.
     Association { public_ip: String, public_dns_name: String, allocation_id: String, ip_owner_id: String }
 }
-object! { Attachment { attachment_id: String, instance_id: String, instance_owner_id: String, status: String } }
+object! {
+    Attachment {
+        attachment_id: String,
+        instance_id: String,
+        instance_owner_id: String,
+        /// 0 for the instance's first interface.
+        #[serde(deserialize_with = "lenient::number", skip_serializing_if = "Option::is_none")]
+        device_index: Option<i64>,
+        status: String,
+    }
+}
 object! { GroupRef { group_id: String, group_name: String } }
 
 object! {
@@ -490,181 +409,6 @@ object! {
 object! { NatAddress { allocation_id: String, network_interface_id: String, private_ip: String, public_ip: String } }
 
 object! {
-    /// `ec2:DescribeVpcPeeringConnections`
-    Peering {
-        vpc_peering_connection_id: String,
-        #[serde(deserialize_with = "lenient::maybe")]
-        requester_vpc_info: Option<PeerVpc>,
-        #[serde(deserialize_with = "lenient::maybe")]
-        accepter_vpc_info: Option<PeerVpc>,
-        #[serde(deserialize_with = "lenient::maybe")]
-        status: Option<State>,
-        #[serde(with = "tags")]
-        tags: Tags,
-    }
-}
-object! {
-    PeerVpc {
-        vpc_id: String,
-        owner_id: String,
-        region: String,
-        cidr_block: String,
-        #[serde(deserialize_with = "lenient::list")]
-        cidr_block_set: Vec<CidrAssociation>,
-        #[serde(deserialize_with = "lenient::list")]
-        ipv6_cidr_block_set: Vec<CidrAssociation>,
-    }
-}
-
-object! {
-    /// `ec2:DescribeTransitGatewayAttachments`
-    TransitGatewayAttachment {
-        transit_gateway_attachment_id: String,
-        transit_gateway_id: String,
-        transit_gateway_owner_id: String,
-        resource_owner_id: String,
-        /// `vpc`, `vpn`, `direct-connect-gateway`, `peering`, …
-        resource_type: String,
-        resource_id: String,
-        state: String,
-        /// The route table that reads what comes in here.
-        #[serde(deserialize_with = "lenient::maybe")]
-        association: Option<TransitGatewayAssociation>,
-        /// `ec2:DescribeTransitGatewayVpcAttachments`; empty where not read.
-        #[serde(deserialize_with = "lenient::list")]
-        subnet_ids: Vec<String>,
-        #[serde(with = "tags")]
-        tags: Tags,
-    }
-}
-object! { TransitGatewayAssociation { transit_gateway_route_table_id: String, transit_gateway_attachment_id: String, state: String } }
-
-object! {
-    /// `ec2:DescribeTransitGateways`
-    TransitGateway {
-        transit_gateway_id: String,
-        transit_gateway_arn: String,
-        owner_id: String,
-        state: String,
-        #[serde(deserialize_with = "lenient::maybe")]
-        options: Option<TransitGatewayOptions>,
-        #[serde(with = "tags")]
-        tags: Tags,
-    }
-}
-object! {
-    /// `security_group_referencing_support` is `enable` where groups of other VPCs may be named in rules.
-    TransitGatewayOptions { security_group_referencing_support: String, association_default_route_table_id: String }
-}
-
-object! {
-    /// `ec2:DescribeTransitGatewayRouteTables`, with what belongs to it; none where that was not read.
-    TransitGatewayRouteTable {
-        transit_gateway_route_table_id: String,
-        transit_gateway_id: String,
-        state: String,
-        /// `ec2:SearchTransitGatewayRoutes`: static routes, and propagated ones where the answer has them.
-        #[serde(deserialize_with = "lenient::maybe", skip_serializing_if = "Option::is_none")]
-        routes: Option<Vec<TransitGatewayRoute>>,
-        /// `ec2:GetTransitGatewayRouteTablePropagations`
-        #[serde(deserialize_with = "lenient::maybe", skip_serializing_if = "Option::is_none")]
-        propagations: Option<Vec<TransitGatewayPropagation>>,
-        /// `ec2:GetTransitGatewayRouteTableAssociations`
-        #[serde(deserialize_with = "lenient::maybe", skip_serializing_if = "Option::is_none")]
-        associations: Option<Vec<TransitGatewayAssociation>>,
-        #[serde(with = "tags")]
-        tags: Tags,
-    }
-}
-object! {
-    TransitGatewayRoute {
-        destination_cidr_block: String,
-        prefix_list_id: String,
-        /// `static` or `propagated`.
-        #[serde(rename = "Type")]
-        kind: String,
-        /// `active` or `blackhole`.
-        state: String,
-        #[serde(deserialize_with = "lenient::list")]
-        transit_gateway_attachments: Vec<TransitGatewayPropagation>,
-    }
-}
-object! {
-    TransitGatewayPropagation { transit_gateway_attachment_id: String, resource_id: String, resource_type: String, state: String }
-}
-
-object! {
-    /// `ec2:DescribeVpnGateways`: a virtual private gateway.
-    VpnGateway {
-        vpn_gateway_id: String,
-        state: String,
-        #[serde(deserialize_with = "lenient::list")]
-        vpc_attachments: Vec<GatewayAttachment>,
-        #[serde(with = "tags")]
-        tags: Tags,
-    }
-}
-
-object! {
-    /// `ec2:DescribeVpnConnections`: a VPN between a gateway of AWS and a customer gateway. Its keys are not kept.
-    VpnConnection {
-        vpn_connection_id: String,
-        customer_gateway_id: String,
-        /// Empty where it ends at a transit gateway.
-        vpn_gateway_id: String,
-        transit_gateway_id: String,
-        state: String,
-        #[serde(deserialize_with = "lenient::maybe")]
-        options: Option<VpnOptions>,
-        /// Static routes; those that BGP told stand in route tables.
-        #[serde(deserialize_with = "lenient::list")]
-        routes: Vec<VpnStaticRoute>,
-        /// Its tunnels as they are now.
-        #[serde(deserialize_with = "lenient::list")]
-        vgw_telemetry: Vec<VpnTunnel>,
-        /// The router's configuration holds the tunnels' pre-shared keys.
-        #[serde(rename = "CustomerGatewayConfiguration", deserialize_with = "lenient::dropped", skip_serializing)]
-        configuration: (),
-        #[serde(with = "tags")]
-        tags: Tags,
-    }
-}
-object! {
-    VpnOptions {
-        #[serde(deserialize_with = "lenient::flag")]
-        static_routes_only: bool,
-        #[serde(deserialize_with = "lenient::list")]
-        tunnel_options: Vec<VpnTunnelOption>,
-    }
-}
-object! {
-    VpnTunnelOption {
-        outside_ip_address: String,
-        tunnel_inside_cidr: String,
-        #[serde(rename = "PreSharedKey", deserialize_with = "lenient::dropped", skip_serializing)]
-        key: (),
-    }
-}
-object! { VpnStaticRoute { destination_cidr_block: String, state: String } }
-object! {
-    /// `status` is `UP` or `DOWN`.
-    VpnTunnel { outside_ip_address: String, status: String, status_message: String }
-}
-object! {
-    /// `ec2:DescribeCustomerGateways`: the far end of VPN connections.
-    CustomerGateway {
-        customer_gateway_id: String,
-        state: String,
-        /// Its public address; empty for one that signs in by certificate.
-        ip_address: String,
-        bgp_asn: String,
-        device_name: String,
-        #[serde(with = "tags")]
-        tags: Tags,
-    }
-}
-
-object! {
     /// `ec2:DescribeVpcEndpoints`
     Endpoint {
         vpc_endpoint_id: String,
@@ -686,95 +430,6 @@ object! {
         network_interface_ids: Vec<String>,
         #[serde(with = "tags")]
         tags: Tags,
-    }
-}
-
-object! {
-    /// `elasticloadbalancing:DescribeLoadBalancers` (version 2), with what belongs to it.
-    LoadBalancer {
-        load_balancer_arn: String,
-        load_balancer_name: String,
-        #[serde(rename = "DNSName")]
-        dns_name: String,
-        /// `internet-facing` or `internal`.
-        scheme: String,
-        /// `application`, `network`, `gateway`.
-        #[serde(rename = "Type")]
-        kind: String,
-        vpc_id: String,
-        #[serde(deserialize_with = "lenient::maybe")]
-        state: Option<State>,
-        #[serde(deserialize_with = "lenient::list")]
-        security_groups: Vec<String>,
-        #[serde(deserialize_with = "lenient::list")]
-        availability_zones: Vec<LoadBalancerZone>,
-        /// `elasticloadbalancing:DescribeListeners`
-        #[serde(deserialize_with = "lenient::list")]
-        listeners: Vec<Extra>,
-        /// `elasticloadbalancing:DescribeRules` of all its listeners; none where they were not read.
-        #[serde(deserialize_with = "lenient::maybe", skip_serializing_if = "Option::is_none")]
-        rules: Option<Vec<ListenerRule>>,
-    }
-}
-object! {
-    /// One rule of a listener: what matches its conditions is handled by its actions.
-    ListenerRule {
-        rule_arn: String,
-        /// A number, the lowest first; `default` comes last.
-        priority: String,
-        #[serde(deserialize_with = "lenient::list")]
-        conditions: Vec<Extra>,
-        #[serde(deserialize_with = "lenient::list")]
-        actions: Vec<Extra>,
-        #[serde(deserialize_with = "lenient::flag")]
-        is_default: bool,
-    }
-}
-
-impl ListenerRule {
-    /// The ARN of its listener: `…:listener-rule/app/NAME/ID/LISTENER/RULE` is a rule of `…:listener/app/NAME/ID/LISTENER`.
-    pub fn listener(&self) -> Option<String> {
-        let (front, path) = self.rule_arn.split_once(":listener-rule/")?;
-        Some(format!("{front}:listener/{}", path.rsplit_once('/')?.0))
-    }
-    /// The ARN of its load balancer.
-    pub fn load_balancer(&self) -> Option<String> {
-        let (front, path) = self.rule_arn.split_once(":listener-rule/")?;
-        let (path, _) = path.rsplit_once('/')?;
-        Some(format!("{front}:loadbalancer/{}", path.rsplit_once('/')?.0))
-    }
-}
-
-object! { LoadBalancerZone { zone_name: String, subnet_id: String } }
-
-object! {
-    /// `elasticloadbalancing:DescribeTargetGroups`, with what belongs to it; none where that was not read.
-    TargetGroup {
-        target_group_arn: String,
-        target_group_name: String,
-        protocol: String,
-        #[serde(deserialize_with = "lenient::number")]
-        port: Option<i64>,
-        vpc_id: String,
-        /// `instance`, `ip`, `lambda`, `alb`.
-        target_type: String,
-        #[serde(deserialize_with = "lenient::list")]
-        load_balancer_arns: Vec<String>,
-        /// The `Target` of each row of `elasticloadbalancing:DescribeTargetHealth`.
-        #[serde(deserialize_with = "lenient::maybe", skip_serializing_if = "Option::is_none")]
-        targets: Option<Vec<Target>>,
-        /// `preserve_client_ip.enabled` of `elasticloadbalancing:DescribeTargetGroupAttributes`.
-        #[serde(deserialize_with = "lenient::maybe_flag", skip_serializing_if = "Option::is_none")]
-        preserve_client_ip: Option<bool>,
-    }
-}
-object! {
-    /// An instance id, an address, a function or a load balancer, and the port there.
-    Target {
-        id: String,
-        #[serde(deserialize_with = "lenient::number")]
-        port: Option<i64>,
-        availability_zone: String,
     }
 }
 
@@ -813,39 +468,6 @@ mod tests {
     use super::*;
 
     #[test]
-    fn text_scalars_and_json_scalars_read_alike() {
-        let xml_like =
-            r#"{"IpProtocol":"tcp","FromPort":"22","ToPort":"22","IpRanges":[{"CidrIp":"0.0.0.0/0"}],"Ipv6Ranges":""}"#;
-        let json = r#"{"IpProtocol":"tcp","FromPort":22,"ToPort":22,"IpRanges":[{"CidrIp":"0.0.0.0/0"}]}"#;
-        let a: IpPermission = serde_json::from_str(xml_like).unwrap();
-        let b: IpPermission = serde_json::from_str(json).unwrap();
-        assert_eq!(a, b);
-        assert!(a.is_open());
-        assert_eq!(a.ports(), "tcp 22");
-    }
-
-    #[test]
-    fn the_keys_of_a_vpn_are_not_kept() {
-        let text = r#"{"VpnConnectionId":"vpn-1","CustomerGatewayConfiguration":"<key>s3cret</key>","Category":"VPN",
-            "Options":{"StaticRoutesOnly":"true","TunnelOptions":[{"OutsideIpAddress":"203.0.113.1","PreSharedKey":"s3cret"}]}}"#;
-        let vpn: VpnConnection = serde_json::from_str(text).unwrap();
-        assert!(vpn.options.as_ref().is_some_and(|o| o.static_routes_only && o.tunnel_options.len() == 1));
-        assert_eq!(vpn.extra["Category"], "VPN");
-        assert!(!serde_json::to_string(&vpn).unwrap().contains("s3cret") && !format!("{vpn:?}").contains("s3cret"));
-    }
-
-    #[test]
-    fn a_rule_knows_its_listener() {
-        let rule = ListenerRule {
-            rule_arn: "arn:aws:elasticloadbalancing:eu-west-1:1:listener-rule/app/front/0a/1b/2c".into(),
-            ..Default::default()
-        };
-        assert_eq!(rule.listener().unwrap(), "arn:aws:elasticloadbalancing:eu-west-1:1:listener/app/front/0a/1b");
-        assert_eq!(rule.load_balancer().unwrap(), "arn:aws:elasticloadbalancing:eu-west-1:1:loadbalancer/app/front/0a");
-        assert_eq!(ListenerRule::default().listener(), None);
-    }
-
-    #[test]
     fn an_instance_state_has_a_name_and_a_number() {
         let text = r#"{"InstanceId":"i-1","State":{"Code":16,"Name":"running"}}"#;
         let instance: Instance = serde_json::from_str(text).unwrap();
@@ -853,19 +475,5 @@ mod tests {
         assert_eq!(instance.state.as_ref().unwrap().extra["Code"], 16);
         let peering: Peering = serde_json::from_str(r#"{"Status":{"Code":"active","Message":"Active"}}"#).unwrap();
         assert_eq!(peering.status.unwrap().state, "active");
-    }
-
-    #[test]
-    fn ports_read_as_people_write_them() {
-        let permission = |protocol: &str, from, to| IpPermission {
-            ip_protocol: protocol.into(),
-            from_port: from,
-            to_port: to,
-            ..Default::default()
-        };
-        assert_eq!(permission("-1", None, None).ports(), "all");
-        assert_eq!(permission("tcp", Some(0), Some(65_535)).ports(), "tcp");
-        assert_eq!(permission("6", Some(1024), Some(2048)).ports(), "tcp 1024-2048");
-        assert_eq!(permission("icmp", Some(-1), Some(-1)).ports(), "icmp");
     }
 }
