@@ -346,7 +346,8 @@ fn estate(global: &Global, with_findings: bool) -> Result<Looked> {
         let (other, notes): (Vec<_>, Vec<_>) = notes.iter().partition(|note| note.ends_with("nothing in it is about networks"));
         notes.iter().for_each(|note| eprintln!("{}", text::line(note)));
         if !other.is_empty() {
-            eprintln!("{} files hold nothing about networks", other.len());
+            let files = if other.len() == 1 { "file holds" } else { "files hold" };
+            eprintln!("{} {files} nothing about networks", other.len());
         }
         if estate.regions.is_empty() {
             bail!("{} holds no answers about networks: aws ec2 describe-vpcs and its like, one or many a file", folder.display());
@@ -382,6 +383,11 @@ fn read_folder(root: &Path, folder: &Path, files: &mut Vec<(String, Vec<u8>)>, d
     Ok(())
 }
 
+/// An id, and what people call it where that is something else.
+fn named(id: &str, name: &str) -> String {
+    if id == name || name.is_empty() { id.to_owned() } else { format!("{id} {name}") }
+}
+
 /// One way, hop by hop.
 fn tell(path: &Way, whole: bool, out: &mut String) {
     out.push_str(&format!(
@@ -394,12 +400,13 @@ fn tell(path: &Way, whole: bool, out: &mut String) {
         for hop in &path.hops {
             let way = if hop.request { " " } else { "back" };
             let rules: Vec<&str> = hop.rules.iter().map(|r| r.text.as_str()).collect();
-            out.push_str(&format!("    {way:<4} {} {} {}  {}\n", hop.kind, hop.object, hop.name, rules.join("; ")));
+            let line = format!("    {way:<4} {} {}  {}", hop.kind, named(&hop.object, &hop.name), rules.join("; "));
+            out.push_str(&format!("{}\n", line.trim_end()));
         }
     }
     for stop in &path.stops {
         let way = if stop.request { "" } else { "on the way back, " };
-        out.push_str(&format!("    stopped {way}at {} {} {}: {}\n", stop.kind, stop.object, stop.name, stop.why));
+        out.push_str(&format!("    stopped {way}at {} {}: {}\n", stop.kind, named(&stop.object, &stop.name), stop.why));
     }
     for why in &path.unknown {
         out.push_str(&format!("    not known: {why}\n"));

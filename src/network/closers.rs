@@ -44,6 +44,19 @@ pub fn closers(net: &Net, all: &[Exposure], exposure: &Exposure) -> Vec<Change> 
     out
 }
 
+/// `1 subnet`, `3 subnets`.
+fn many(n: usize, one: &str) -> String {
+    format!("{n} {one}{}", if n == 1 { "" } else { "s" })
+}
+
+/// `1 more interface`, `no more interfaces`.
+fn more(n: usize, one: &str) -> String {
+    match n {
+        0 => format!("no more {one}s"),
+        n => many(n, &format!("more {one}")),
+    }
+}
+
 /// Rules of an interface's groups that let something in, and what else would go with them.
 struct Letting {
     rules: Vec<RuleRef>,
@@ -69,7 +82,7 @@ fn letting(
             let others = group.members.len().saturating_sub(1);
             if others > 0 {
                 all.weight += others;
-                all.also.push(format!("the same rule on {others} more interfaces of {} ({})", group.id, group.name));
+                all.also.push(format!("the same rule on {} of {} ({})", more(others, "interface"), group.id, group.name));
             }
             let rest = rule.service.minus(service);
             let rest = (!rest.is_empty()).then(|| format!("{rest} from {}", rule.peer_text));
@@ -118,12 +131,16 @@ fn at_address(net: &Net, all: &[Exposure], exposure: &Exposure, own: usize) -> O
     if public.is_empty() || i.load_balancer.is_some() {
         return None;
     }
+    let mut also_cuts = vec!["its own way to the internet, unless by NAT".to_owned()];
+    if of_interface > 0 {
+        also_cuts.insert(0, format!("{} of it", more(of_interface, "exposure")));
+    }
     Some(Change {
         object: i.id.clone(),
         what: format!("take away its public address {}", public.join(", ")),
         rules: Vec::new(),
         owner: net.owner_of(Object::Interface(own)).to_owned(),
-        also_cuts: vec![format!("{of_interface} more exposures of it"), "its own way to the internet, unless by NAT".to_owned()],
+        also_cuts,
         weight: of_interface + 1,
     })
 }
@@ -146,7 +163,7 @@ fn at_acl(net: &Net, own: usize, service: &Service, peers: &Addresses) -> Option
         rules: vec![RuleRef { object: acl.id.clone(), text: entry_text(acl, entry) }],
         owner: net.owner_of(Object::Acl(a)).to_owned(),
         also_cuts: vec![
-            format!("{service} from there to {others} more interfaces in {} subnets", acl.subnets.len().max(1)),
+            format!("{service} from there to {} in {}", more(others, "interface"), many(acl.subnets.len().max(1), "subnet")),
             "answers to connections from inside, where their ports overlap".to_owned(),
         ],
         weight: others + 2,
@@ -171,7 +188,10 @@ fn at_routes(net: &Net, own: usize) -> Option<Change> {
         what: "remove the route to the internet gateway".to_owned(),
         rules: routes,
         owner: net.owner_of(Object::Table(t)).to_owned(),
-        also_cuts: vec![format!("the internet, in and out, for {others} more interfaces of {}", subnet.id)],
+        also_cuts: vec![match others {
+            0 => "the internet, in and out".to_owned(),
+            n => format!("the internet, in and out, for {} of {}", more(n, "interface"), subnet.id),
+        }],
         weight: others + 3,
     })
 }
@@ -185,11 +205,11 @@ fn at_load_balancer(net: &Net, all: &[Exposure], exposure: &Exposure) -> Option<
     let mut also = Vec::new();
     if !others.is_empty() {
         let what = if l.is_classic() { "listener" } else { "rule" };
-        also.push(format!("the same {what} for {} more targets of {}", others.len(), backend.group));
+        also.push(format!("the same {what} for {} of {}", more(others.len(), "target"), backend.group));
     }
     let twins = all.iter().filter(|e| e.via == Some(lb) && e.interface == exposure.interface && e.id != exposure.id).count();
     if twins > 0 && others.is_empty() {
-        also.push(format!("{twins} more exposures of it through {} would stay", l.name));
+        also.push(format!("{} of it through {} would stay", more(twins, "exposure"), l.name));
     }
     // A classic load balancer has no rules: a listener is there or not, an instance is registered or not.
     let what = if l.is_classic() {

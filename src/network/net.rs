@@ -24,6 +24,8 @@ pub struct Home {
     pub environment: Option<Environment>,
     /// The account's owning team; empty where nobody is.
     pub owner: String,
+    /// Whether all interfaces here were read: else of nothing can be said that no interface has it.
+    pub interfaces_known: bool,
 }
 
 /// What an id names.

@@ -161,7 +161,11 @@ impl fmt::Display for Addresses {
             Self { v4: if has4 { missing.v4 } else { Ranges::default() }, v6: if has6 { missing.v6 } else { Ranges::default() } };
         let holes = missing.cidrs();
         if cidrs.len() > 6 && holes.len() < cidrs.len() {
-            f.write_str("internet without ")?;
+            f.write_str(match (has4, has6) {
+                (true, false) => "internet (IPv4) without ",
+                (false, true) => "internet (IPv6) without ",
+                _ => "internet without ",
+            })?;
             return list(f, &holes);
         }
         list(f, &cidrs)

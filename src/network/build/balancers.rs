@@ -9,7 +9,7 @@ use crate::network::packets::Service;
 
 impl Builder<'_> {
     pub(super) fn load_balancers(&mut self, home: usize, part: &RegionEstate) {
-        let listeners_read = self.covered(part, "elasticloadbalancing:DescribeListeners");
+        let listeners_read = self.whole(part, "elasticloadbalancing:DescribeListeners", true);
         for lb in &part.network.load_balancers {
             let ix = self.net.load_balancers.len();
             if !self.enter(&lb.load_balancer_arn, Object::LoadBalancer(ix)) {
@@ -51,9 +51,7 @@ impl Builder<'_> {
                     None => readable = false,
                 }
             }
-            let known = readable
-                && lb.kind != "gateway"
-                && (!lb.listeners.is_empty() || lb.is_classic() || listeners_read && self.asked(part));
+            let known = readable && lb.kind != "gateway" && (!lb.listeners.is_empty() || lb.is_classic() || listeners_read);
             self.net.load_balancers.push(LoadBalancer {
                 arn: lb.load_balancer_arn.clone(),
                 name: lb.load_balancer_name.clone(),
@@ -69,11 +67,6 @@ impl Builder<'_> {
         }
         let unknown = backends::attach(&mut self.net, part);
         self.gaps.extend(unknown);
-    }
-    /// Whether listeners were surely asked for (files of plain answers may simply lack them).
-    pub(super) fn asked(&self, part: &RegionEstate) -> bool {
-        let api = "elasticloadbalancing:DescribeListeners";
-        self.coverage.contains_key(&(part.account.as_str(), part.region.as_str(), api))
     }
     pub(super) fn assumed(&mut self, home: usize, vpc: usize, lb: &aws::LoadBalancer, subnets: &[usize]) -> Vec<usize> {
         let mut groups = Vec::new();

@@ -53,6 +53,9 @@ pub fn build(estate: &Estate) -> Net {
         b.groups(part);
         b.interfaces(home, part);
     }
+    for &(home, part) in &parts {
+        b.embedded(home, part);
+    }
     b.addresses();
     for &(home, part) in &parts {
         b.nats(home, part);
@@ -90,6 +93,7 @@ impl Builder<'_> {
             region: part.region.clone(),
             environment: account.and_then(|a| a.environment.value),
             owner: account.and_then(|a| a.owner.value.clone()).unwrap_or_default(),
+            interfaces_known: self.whole(part, "ec2:DescribeNetworkInterfaces", part.network.interfaces.is_empty()),
         });
         self.net.homes.len() - 1
     }
@@ -97,6 +101,11 @@ impl Builder<'_> {
     fn covered(&self, part: &RegionEstate, api: &str) -> bool {
         let row = self.coverage.get(&(part.account.as_str(), part.region.as_str(), api));
         row.is_none_or(|outcome| *outcome == Outcome::Ok)
+    }
+    /// Whether an answer is there and whole; files of plain answers may lack what nobody asked for, and then it is `empty`.
+    fn whole(&self, part: &RegionEstate, api: &str, empty: bool) -> bool {
+        let asked = self.coverage.contains_key(&(part.account.as_str(), part.region.as_str(), api));
+        self.covered(part, api) && (asked || !empty)
     }
     /// What AWS did not answer is a gap of its own.
     fn uncovered(&mut self) {
