@@ -105,6 +105,8 @@ fn groups(net: &Net, out: &mut Vec<Unused>) {
                 Peer::Group(None) => {
                     Some(format!("the group {} is not in the estate; if it was deleted, the rule is stale", rule.peer_text))
                 }
+                // The default group has this rule from AWS, and may stand on nothing.
+                Peer::Group(Some(other)) if *other == ix && group.name == "default" => None,
                 Peer::Group(Some(other)) if lonely(net, *other) => Some(format!("no interface has the group {}", rule.peer_text)),
                 Peer::List(Some(set)) if set.is_empty() => Some(format!("the prefix list {} is empty", rule.peer_text)),
                 _ => None,
