@@ -200,6 +200,9 @@ fn balancers_lack(n: &Network) -> Option<&'static str> {
     if n.load_balancers.iter().flat_map(|l| l.rules.iter().flatten()).flat_map(|r| &r.actions).any(signs) {
         return Some("the cloud signs nobody in");
     }
+    if n.load_balancers.iter().any(|l| l.is_classic() && l.listeners.is_empty()) {
+        return Some("AWS makes no classic load balancer without a listener");
+    }
     if n.load_balancers.iter().any(|l| l.kind == "application" && !l.listeners.is_empty() && l.rules.is_none()) {
         return Some("it is about rules that were not read");
     }

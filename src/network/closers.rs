@@ -208,15 +208,15 @@ fn at_load_balancer(net: &Net, all: &[Exposure], exposure: &Exposure) -> Option<
         also.push(format!("the same {what} for {} of {}", more(others.len(), "target"), backend.group));
     }
     let twins = all.iter().filter(|e| e.via == Some(lb) && e.interface == exposure.interface && e.id != exposure.id).count();
-    if twins > 0 && others.is_empty() {
-        also.push(format!("{} of it through {} would stay", more(twins, "exposure"), l.name));
-    }
     // A classic load balancer has no rules: a listener is there or not, an instance is registered or not.
+    let through = || format!("{} of it through {}", more(twins, "exposure"), l.name);
     let what = if l.is_classic() {
+        also.extend((twins > 0).then(through));
         format!("deregister the instance, or delete listener {}", backend.listens)
     } else {
+        let stays = if twins > 0 && others.is_empty() { format!("; {} would stay", through()) } else { String::new() };
         format!(
-            "have listener {} not forward to {} any more, or narrow its rule to known source addresses",
+            "have listener {} not forward to {} any more, or narrow its rule to known source addresses{stays}",
             backend.listens, backend.group
         )
     };

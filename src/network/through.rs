@@ -1,6 +1,8 @@
 //! Behind a load balancer: which clients a target answers through it, and the way there. What stands behind which listener
 //! is [`backends`](crate::network::backends)'s; what of it is exposed is [`exposure`](crate::network::exposure)'s.
 
+use std::borrow::Cow;
+
 use crate::network::lift::{Seen, View, Way, Who, lift};
 use crate::network::net::{Backend, Both, Net};
 use crate::network::packets::{Addresses, Allow, PacketSet, Ranges};
@@ -46,20 +48,24 @@ pub fn passed_on(net: &Net, lb: usize, backend: &Backend, clients: &Addresses) -
 fn preserved(net: &Net, own: usize, backend: &Backend, clients: &Addresses) -> (PacketSet, PacketSet) {
     let (node, target) = (&net.interfaces[own], &net.interfaces[backend.interface]);
     let ports = Ranges::range(CLIENT_PORTS.0, CLIENT_PORTS.1);
-    let there = Addresses::of(target.addresses().map(ipnet::IpNet::from));
+    // One that is assumed has some address of its subnet.
+    let there = match target.assumed {
+        true => net.subnets[target.subnet].cidrs.clone(),
+        false => Addresses::of(target.addresses().map(ipnet::IpNet::from)),
+    };
     let all = PacketSet::of(&backend.service, &ports, clients, &there);
-    let nothing_known = || Both::new(Allow::default(), Allow::everything());
+    let nothing_known = || Cow::Owned(Both::new(Allow::default(), Allow::everything()));
     let groups = |ix: usize, egress: bool, remote: usize| {
         let i = &net.interfaces[ix];
         match (i.groups.is_empty() && i.lost_groups.is_empty(), i.is_ungrouped_kind()) {
             (true, true) => None,
             (true, false) => Some(nothing_known()),
-            _ => Some(group_filter(net, ix, egress, Some(remote))),
+            _ => Some(Cow::Owned(group_filter(net, ix, egress, Some(remote)))),
         }
     };
     let acl = |subnet: usize, egress: bool| {
         let known = net.subnets[subnet].acl.map(|a| &net.acls[a]);
-        Some(known.map_or_else(nothing_known, |a| if egress { a.egress.clone() } else { a.ingress.clone() }))
+        Some(known.map_or_else(nothing_known, |a| Cow::Borrowed(if egress { &a.egress } else { &a.ingress })))
     };
     let mut filters = vec![
         (groups(own, true, backend.interface), Way::Request, Who::Server),

@@ -298,26 +298,30 @@ fn balancer(ground: &mut Ground, yard: &mut Yard) {
     ground.network(yard).load_balancers.push(made);
 }
 
-/// A classic load balancer from before the VPC's other one, which still lets everybody at the machines of its zone.
+/// A classic load balancer from before the VPC's other one, which still lets everybody at its machines.
 pub(super) fn classic(ground: &mut Ground, yard: &mut Yard) {
     let name = yard.name("legacy");
-    let mut place = take(yard, "public");
-    let mut eni = ground.interface(yard, &mut place, "legacy", "interface", format!("ELB {name}"));
-    eni.requester_id = "amazon-elb".to_owned();
-    eni.groups = yard.group_refs(&["edge"]);
-    eni.attachment = Some(Attachment {
-        attachment_id: yard.id("ela-attach", "legacy"),
-        instance_owner_id: "amazon-elb".to_owned(),
-        status: "attached".to_owned(),
-        ..Attachment::default()
-    });
-    let public = ground.public_address();
-    associate(yard, &mut eni, &public, "");
-    let (subnet, zone) = (place.subnet.clone(), place.zone.clone());
-    give(yard, "public", place);
-    let in_zone = |i: &&Instance| yard.private.iter().any(|p| p.subnet == i.subnet_id && p.zone == zone);
+    let mut subnets = Vec::new();
+    for (n, mut place) in yard.public.clone().into_iter().enumerate() {
+        let part = format!("legacy{n}");
+        let mut eni = ground.interface(yard, &mut place, &part, "interface", format!("ELB {name}"));
+        eni.requester_id = "amazon-elb".to_owned();
+        eni.groups = yard.group_refs(&["edge"]);
+        eni.attachment = Some(Attachment {
+            attachment_id: yard.id("ela-attach", &part),
+            instance_owner_id: "amazon-elb".to_owned(),
+            status: "attached".to_owned(),
+            ..Attachment::default()
+        });
+        let public = ground.public_address();
+        associate(yard, &mut eni, &public, "");
+        subnets.push(place.subnet.clone());
+        give(yard, "public", place);
+        ground.network(yard).interfaces.push(eni);
+    }
+    let runs = |i: &&Instance| i.state() == "running" && yard.private.iter().any(|p| p.subnet == i.subnet_id);
     let behind: Vec<_> =
-        ground.network(yard).instances.iter().filter(in_zone).map(|i| json!({"InstanceId": i.instance_id})).collect();
+        ground.network(yard).instances.iter().filter(runs).map(|i| json!({"InstanceId": i.instance_id})).collect();
     let listener = |port: u16, protocol: &str| {
         json!({"Listener": {"Protocol": protocol, "LoadBalancerPort": port, "InstanceProtocol": "HTTP", "InstancePort": 8080},
             "PolicyNames": []})
@@ -329,7 +333,7 @@ pub(super) fn classic(ground: &mut Ground, yard: &mut Yard) {
         "DNSName": format!("{name}-{number:010}.{region}.elb.amazonaws.com"),
         "Scheme": "internet-facing",
         "VPCId": yard.vpc,
-        "Subnets": [subnet],
+        "Subnets": subnets,
         "SecurityGroups": yard.group_refs(&["edge"]).iter().map(|g| g.group_id.as_str()).collect::<Vec<_>>(),
         "ListenerDescriptions": [listener(80, "HTTP"), listener(443, "HTTPS")],
         "Instances": behind,
@@ -339,9 +343,7 @@ pub(super) fn classic(ground: &mut Ground, yard: &mut Yard) {
     let told = told.as_object().into_iter().flatten().map(|(k, v)| (k.clone(), v.clone())).collect::<Extra>();
     let mut made = LoadBalancer::classic(told);
     made.load_balancer_arn = LoadBalancer::classic_arn(region, SEATS[yard.account].id, &made.load_balancer_name);
-    let network = ground.network(yard);
-    network.interfaces.push(eni);
-    network.load_balancers.push(made);
+    ground.network(yard).load_balancers.push(made);
 }
 
 /// The listeners of a VPC's load balancer and their rules, with the target groups they forward to. Plain HTTP is

@@ -51,6 +51,9 @@ impl Builder<'_> {
                     self.net.interfaces[i].endpoint = Some(ix);
                 }
             }
+            if endpoint.service_name.contains(".vpce-svc-") {
+                self.gap(&endpoint.vpc_endpoint_id, "it leads into the VPC of a provider (PrivateLink), which is not followed");
+            }
             self.net.vpcs[vpc].endpoints.push(ix);
             self.net.endpoints.push(Endpoint {
                 id: endpoint.vpc_endpoint_id.clone(),

@@ -107,6 +107,14 @@ impl Builder<'_> {
         if !self.enter(id, Object::Interface(ix)) {
             return;
         }
+        let lets_in = match interface.interface_type.as_str() {
+            "global_accelerator_managed" => Some("an accelerator (Global Accelerator)"),
+            "api_gateway_managed" => Some("an API (API Gateway)"),
+            _ => None,
+        };
+        if let Some(who) = lets_in {
+            self.gap(id, format!("by it {who} lets others in; whom, and to what, is not in the estate"));
+        }
         let vpc = self.vpc_ix(home, &interface.vpc_id);
         let subnet = self.subnet_ix(home, vpc, &interface.subnet_id);
         let mut v4: Vec<(IpAddr, Option<IpAddr>)> = Vec::new();
