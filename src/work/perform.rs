@@ -68,18 +68,8 @@ pub fn perform(effect: Effect, library: &Library, now: Timestamp, cancel: &Cance
         }
         Effect::Network { ticket, world, ask } => (ticket, Answer::Network(network::answer(&world, &ask))),
         Effect::Draw { ticket, diagram, path } => (ticket, Answer::Written(network::draw(&diagram, &path).map(|()| path))),
-        Effect::Stage { .. }
-        | Effect::Decide { .. }
-        | Effect::Handover { .. }
-        | Effect::Stopped { .. }
-        | Effect::Resolve { .. }
-        | Effect::AskUse { .. }
-        | Effect::Refresh
-        | Effect::CancelSweep
-        | Effect::Session(_)
-        | Effect::Remember(_) => {
-            return None;
-        }
+        // Those that `slot` has none for.
+        _ => return None,
     };
     Some(Outcome::Answer { ticket, answer })
 }

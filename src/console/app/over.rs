@@ -11,7 +11,7 @@ use crate::console::decide::{Came, Decide, Kind};
 use crate::console::keymap::{Key, Press};
 use crate::console::opener::Opener;
 use crate::console::theme::{BUILT_IN, Theme};
-use crate::console::views::{Location, VIEWS, View};
+use crate::console::views::{Location, VIEWS};
 use crate::console::widgets::chooser::{Chooser, Chosen, Item};
 use crate::console::widgets::input::Input;
 use crate::console::widgets::scroller::Offset;
