@@ -13,6 +13,7 @@ use serde_json::Value;
 use crate::aws::ask::{Patience, ask};
 use crate::aws::call::{Call, Reach, Request, Wire};
 use crate::aws::error::{Failure, Kind};
+use crate::aws::form::{self, Form};
 use crate::aws::json::{Action, Json};
 use crate::aws::keys::Keys;
 use crate::aws::limit::Limiter;
@@ -102,6 +103,14 @@ impl Scope {
     pub(super) fn rest<R: rest::Read>(&self, query: &[(&str, Option<String>)]) -> Rest<R> {
         Rest::new(self.0.sdk.clone(), Arc::clone(&self.0.keys), query)
     }
+    /// As [`Self::rest`], of something below the service's own path.
+    pub(super) fn rest_at<R: rest::Read>(&self, path: &str, query: &[(&str, Option<String>)]) -> Rest<R> {
+        Rest::at(self.0.sdk.clone(), Arc::clone(&self.0.keys), path, query)
+    }
+    /// As [`Self::json`], where the service speaks the query protocol.
+    pub(super) fn form<A: form::Action>(&self, fields: &[(&str, Option<String>)]) -> Form<A> {
+        Form::new(self.0.sdk.clone(), Arc::clone(&self.0.keys), fields)
+    }
     /// The host of the endpoint that stands in for AWS's own; none where AWS is asked.
     pub fn endpoint_host(&self) -> Option<String> {
         let url: http::Uri = self.0.sdk.endpoint_url()?.parse().ok()?;
@@ -147,6 +156,7 @@ impl Scope {
         let read = match R::CALL.wire {
             Wire::Ec2 => xml::read(&body, Dialect::Ec2),
             Wire::Query => xml::read(&body, Dialect::Query),
+            Wire::Xml => xml::read(&body, Dialect::Plain),
             Wire::Json => serde_json::from_slice(&body).map_err(|e| format!("the answer is not JSON: {e}")),
         };
         let value = read.map_err(|why| Failure::unreadable(format!("{}: {why}", R::CALL.action)))?;

@@ -19,6 +19,7 @@ use crate::cli::{Done, Global, setup};
 use crate::iam::account::Account;
 use crate::iam::facts::Level;
 use crate::iam::read::{ReadError, authorization_details};
+use crate::iam::resources::Resources;
 use crate::iam::write::Intent;
 use crate::model::principal::Identity;
 use crate::text;
@@ -138,7 +139,7 @@ impl Iam {
                 ask::can(self.json, &format!("{principal} {action} on {resource}"), &answer)
             }
             Command::WhoCan { action, resource, context } => {
-                ask::who_can(self.json, &accounts, action, resource, &ask::read_context(context)?)
+                ask::who_can(self.json, &accounts, &known, (action, resource), &ask::read_context(context)?)
             }
             Command::Paths(asked) => asked.run(self.json, &accounts),
             Command::Blast { principal } => {
@@ -168,7 +169,7 @@ impl Iam {
                 }
             }
         }
-        let kinds = [Asked::Accounts, Asked::Iam, Asked::Network, Asked::Workloads];
+        let kinds = [Asked::Accounts, Asked::Iam, Asked::Network, Asked::Workloads, Asked::Resources];
         let looked = match used {
             Used::Nobody => setup::look(global, &kinds),
             used => setup::look_with_used(global, &kinds, used),
@@ -185,7 +186,8 @@ impl Iam {
             self.account.as_deref().is_none_or(|asked| asked == id || estate.account(id).is_some_and(|a| a.name == asked))
         };
         let ids = estate.identities.iter().map(|i| i.account.as_str()).filter(|id| wanted(id));
-        let accounts: Vec<Account> = ids.filter_map(|id| Account::of_estate(estate, id)).collect();
+        let resources = Arc::new(Resources::of(estate));
+        let accounts: Vec<Account> = ids.filter_map(|id| Account::among(estate, id, &resources)).collect();
         match (&self.account, accounts.is_empty()) {
             (Some(asked), true) => bail!("no IAM of account {asked:?} is known; `bartizan list accounts` shows what there is"),
             (None, true) => bail!("no IAM is known: `bartizan list coverage` shows what AWS refused"),

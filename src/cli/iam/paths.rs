@@ -11,6 +11,7 @@ use crate::cli::iam::{holder, safe};
 use crate::cli::list::unless_closed;
 use crate::iam::account::Account;
 use crate::iam::graph::{Cut, Graph, Path, Prize, StatementId, Target, To};
+use crate::iam::resources::Held;
 
 /// Paths that are listed at most.
 const MOST_PATHS: usize = 100;
@@ -49,17 +50,19 @@ impl Paths {
         let named = self.who.as_deref().or(self.to.as_deref().filter(|_| prize.is_none()));
         let looked: Vec<&Account> = match (named, &prize) {
             (Some(principal), _) => vec![holder(accounts, principal)?],
-            // An ARN that names an account is reached from within it; whom its own policy lets in is not read.
+            // Whom it lets in from other accounts is known where its policy is; else it is reached from within its own.
             (None, Some(prize)) => {
+                let known = accounts.first().and_then(|a| a.resources().find(&prize.resource)).is_some_and(Held::is_known);
                 let id = prize.resource.split(':').nth(4).unwrap_or_default();
-                match accounts.iter().find(|a| a.id == id) {
+                match accounts.iter().find(|a| a.id == id && !known) {
                     Some(own) => vec![own],
                     None => accounts.iter().collect(),
                 }
             }
             (None, None) => accounts.iter().collect(),
         };
-        if prize.is_some() && looked.len() > 1 {
+        let owner = prize.as_ref().and_then(|p| accounts.first().and_then(|a| a.owner(&p.resource)));
+        if prize.is_some() && owner.is_none() && looked.len() > 1 {
             eprintln!("The ARN names no account that is known: each account answers as if the resource stood in it.");
         }
         let (mut all, mut cuts) = (Vec::new(), Vec::new());

@@ -3,6 +3,7 @@
 //! Facts come from `facts`, containment from `sets`; nothing is said of a document that needs an account to judge.
 
 mod elements;
+mod values;
 
 use std::collections::HashSet;
 
@@ -140,6 +141,9 @@ impl Linter<'_> {
             self.statement(s, policy.version == Some(Version::V2012));
         }
         self.shadowed(policy);
+        if !matches!(self.kind, Kind::Trust | Kind::Resource) {
+            self.widens_itself(policy);
+        }
     }
 
     fn statement(&mut self, s: &Statement, variables: bool) {
@@ -194,6 +198,7 @@ impl Linter<'_> {
             };
             self.say("useless", Weight::Error, s.span, message);
         }
+        self.principals(s);
         let actions = self.actions(&s.action);
         self.resources(s, &actions, variables);
         self.conditions(s, &actions, variables);

@@ -12,6 +12,8 @@ use crate::iam::facts::Level;
 use crate::iam::grants;
 use crate::iam::graph::{Blast, Cut, Edge, Graph, Path, Power, Prize, Target, To, Way, trusts};
 use crate::iam::nature::natures;
+use crate::iam::openings::guests as guests_of;
+use crate::iam::resources::Resources;
 use crate::iam::unused::{Use, unused};
 use crate::listing::filter::quote;
 use crate::model::arn::{principal as named, short};
@@ -328,7 +330,12 @@ fn lost(graph: &Graph<'_>, blast: &Blast) -> Vec<Section> {
 }
 
 /// The answer to `who can ACTION on RESOURCE`.
-pub(super) fn who_can(estate: &Estate, resource: &str, rows: &[(String, Answer)]) -> Detail {
+pub(super) fn who_can(
+    estate: &Estate,
+    (action, resource): (&str, &str),
+    resources: &Resources,
+    rows: &[(String, Answer)],
+) -> Detail {
     let of = |decision: Decision| rows.iter().filter(|(_, a)| a.decision == decision).count();
     let (allowed, depends) = (of(Decision::Allowed), of(Decision::Depends));
     let words = match (allowed, depends) {
@@ -349,14 +356,28 @@ pub(super) fn who_can(estate: &Estate, resource: &str, rows: &[(String, Answer)]
     };
     let table = table(&["principal", "account", "answer", "by"], sorted.iter().map(line).collect());
     let links = sorted.iter().take(MOST_LINKS * 2).map(|(arn, _)| link(arn)).collect();
-    let nowhere = resource.starts_with("arn:") && resource.split(':').nth(4) == Some("") && estate.identities.len() > 1;
+    let nowhere = resource.starts_with("arn:")
+        && resource.split(':').nth(4) == Some("")
+        && estate.identities.len() > 1
+        && resources.find(resource).is_none();
     let words = if nowhere {
         format!("{words} The ARN names no account: each account answers as if the resource stood in it.")
     } else {
         words
     };
-    let sections = [section("", Body::Prose(words)), section("Who", table)];
+    let sections = [section("", Body::Prose(words)), guests(estate, resources, resource, Some(action)), section("Who", table)];
     Detail { title: String::new(), sections: sections.into_iter().flatten().collect(), links }
+}
+
+/// Whom a resource's own policy lets in beside the users and roles that are known.
+fn guests(estate: &Estate, resources: &Resources, resource: &str, action: Option<&str>) -> Option<Section> {
+    let known: BTreeSet<String> = estate.accounts.iter().map(|a| a.id.clone()).collect();
+    let rows = guests_of(resources, resource, action, &known).into_iter().map(|g| {
+        let more = if g.actions.len() > 3 { format!(" and {} more", g.actions.len() - 3) } else { String::new() };
+        let actions = format!("{}{more}", g.actions.iter().take(3).map(String::as_str).collect::<Vec<_>>().join(", "));
+        vec![g.who, actions, g.statements.join(", ")]
+    });
+    section("Let in by its own policy", table(&["who", "may", "statement"], rows.collect()))
 }
 
 /// The answer to `can PRINCIPAL ACTION on RESOURCE`.
@@ -456,7 +477,7 @@ fn cut_table(cuts: Vec<(String, Cut)>) -> Body {
 
 /// The answer to `who can reach RESOURCE`: for each account its graph, whom the resource is reached by, and everyone's
 /// shortest way there.
-pub(super) fn who_reaches(estate: &Estate, accounts: &[std::sync::Arc<Ready>], prize: &Prize) -> Detail {
+pub(super) fn who_reaches(estate: &Estate, accounts: &[std::sync::Arc<Ready>], prize: &Prize, resources: &Resources) -> Detail {
     let mut rows: Vec<(bool, usize, String, Vec<String>)> = Vec::new();
     let mut links = Vec::new();
     let mut drawings = Vec::new();
@@ -465,6 +486,9 @@ pub(super) fn who_reaches(estate: &Estate, accounts: &[std::sync::Arc<Ready>], p
         let graph = ready.graph();
         let target = graph.reach(prize);
         let Target::Resource(reached) = &target else { continue };
+        if reached.holders.is_empty() && reached.administrator.is_none() {
+            continue;
+        }
         let mut chains: Vec<Path> = Vec::new();
         for path in graph.routes(&target).into_iter().flatten() {
             let arn = &ready.account.principals[path.from].arn;
@@ -506,7 +530,7 @@ pub(super) fn who_reaches(estate: &Estate, accounts: &[std::sync::Arc<Ready>], p
         ),
     };
     links.extend(rows.iter().take(MOST_LINKS * 2).map(|r| link(&r.2)));
-    let mut sections = vec![section("", Body::Prose(words))];
+    let mut sections = vec![section("", Body::Prose(words)), guests(estate, resources, &prize.resource, None)];
     sections.extend(drawings.into_iter().map(Some));
     sections.push(section("Statements that cut most", cut_table(cuts)));
     let rows = rows.into_iter().map(|r| r.3).collect();
