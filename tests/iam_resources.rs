@@ -47,19 +47,17 @@ fn with(arn: &str, statements: &Value) -> Resource {
 /// An account with a user `jo` and a role `app` who may do everything with S3, SQS and KMS, and a role `poor` who may nothing.
 fn identity(id: &str) -> bartizan::model::principal::Identity {
     let may = json!({"Version": "2012-10-17", "Statement": [{"Sid": "May", "Effect": "Allow", "Action": ["s3:*", "sqs:*", "kms:*", "sts:*"], "Resource": "*"}]});
-    let trust = |who: &str| {
-        json!({"Version": "2012-10-17", "Statement": [{"Sid": "Trust", "Effect": "Allow", "Principal": {"AWS": who}, "Action": "sts:AssumeRole"}]})
-    };
+    let trust = |who: &str| json!({"Version": "2012-10-17", "Statement": [{"Sid": "Trust", "Effect": "Allow", "Principal": {"AWS": who}, "Action": "sts:AssumeRole"}]});
     let role = |name: &str, trust: Value, policies: Value| {
         json!({"RoleName": name, "Path": "/", "Arn": format!("arn:aws:iam::{id}:role/{name}"), "RoleId": format!("AROA{}", name.to_uppercase()),
             "AssumeRolePolicyDocument": trust, "RolePolicyList": policies})
     };
     let text = json!({"UserDetailList": [{"UserName": "jo", "UserId": "AIDAJO", "Path": "/", "Arn": format!("arn:aws:iam::{id}:user/jo"),
-            "UserPolicyList": [{"PolicyName": "may", "PolicyDocument": may}]}],
-        "RoleDetailList": [
-            role("app", trust(SISTER), json!([{"PolicyName": "may", "PolicyDocument": may}])),
-            role("poor", trust(id), json!([])),
-        ]});
+        "UserPolicyList": [{"PolicyName": "may", "PolicyDocument": may}]}],
+    "RoleDetailList": [
+        role("app", trust(SISTER), json!([{"PolicyName": "may", "PolicyDocument": may}])),
+        role("poor", trust(id), json!([])),
+    ]});
     let mut identity = authorization_details(&text.to_string()).unwrap();
     identity.account = id.to_owned();
     identity
@@ -206,15 +204,35 @@ fn openings_are_what_a_stranger_can_do_and_nothing_else() {
         ("everyone", get(everyone.clone(), none.clone()), &["everyone"]),
         ("everyone by AWS", get(json!({"AWS": "*"}), none.clone()), &["everyone"]),
         ("our organisation", get(everyone.clone(), json!({"StringEquals": {"aws:PrincipalOrgID": "o-1"}})), &[]),
-        ("any organisation", get(everyone.clone(), json!({"StringLike": {"aws:PrincipalOrgID": "o-*"}})), &["everyone with an AWS account"]),
+        (
+            "any organisation",
+            get(everyone.clone(), json!({"StringLike": {"aws:PrincipalOrgID": "o-*"}})),
+            &["everyone with an AWS account"],
+        ),
         ("an address", get(everyone.clone(), json!({"IpAddress": {"aws:SourceIp": "203.0.113.0/24"}})), &[]),
         ("an endpoint", get(everyone.clone(), json!({"StringEquals": {"aws:SourceVpce": "vpce-1"}})), &[]),
-        ("a referer anyone can send", get(everyone.clone(), json!({"StringLike": {"aws:Referer": "https://acme.example/*"}})), &["everyone"]),
+        (
+            "a referer anyone can send",
+            get(everyone.clone(), json!({"StringLike": {"aws:Referer": "https://acme.example/*"}})),
+            &["everyone"],
+        ),
         ("TLS", get(everyone.clone(), json!({"Bool": {"aws:SecureTransport": "true"}})), &["everyone"]),
         ("a service's source", get(everyone.clone(), json!({"StringEquals": {"aws:SourceAccount": OWN}})), &[]),
-        ("a source that may be absent", get(everyone.clone(), json!({"StringEqualsIfExists": {"aws:SourceAccount": OWN}})), &["everyone"]),
-        ("a role's name anywhere", get(everyone.clone(), json!({"ArnLike": {"aws:PrincipalArn": "arn:aws:iam::*:role/reader"}})), &["everyone with an AWS account"]),
-        ("a role of ours", get(everyone.clone(), json!({"ArnLike": {"aws:PrincipalArn": format!("arn:aws:iam::{OWN}:role/*")}})), &[]),
+        (
+            "a source that may be absent",
+            get(everyone.clone(), json!({"StringEqualsIfExists": {"aws:SourceAccount": OWN}})),
+            &["everyone"],
+        ),
+        (
+            "a role's name anywhere",
+            get(everyone.clone(), json!({"ArnLike": {"aws:PrincipalArn": "arn:aws:iam::*:role/reader"}})),
+            &["everyone with an AWS account"],
+        ),
+        (
+            "a role of ours",
+            get(everyone.clone(), json!({"ArnLike": {"aws:PrincipalArn": format!("arn:aws:iam::{OWN}:role/*")}})),
+            &[],
+        ),
         ("denied but for our organisation", deny(json!({"StringNotEquals": {"aws:PrincipalOrgID": "o-1"}})), &[]),
         ("denied but for an address", deny(json!({"NotIpAddress": {"aws:SourceIp": "203.0.113.0/24"}})), &[]),
         ("denied without TLS", deny(json!({"Bool": {"aws:SecureTransport": "false"}})), &["everyone"]),
@@ -226,7 +244,11 @@ fn openings_are_what_a_stranger_can_do_and_nothing_else() {
             get(json!({"AWS": format!("arn:aws:iam::{FOREIGN}:role/r")}), none.clone()),
             &["role/r of 999988887777"],
         ),
-        ("a foreign account of our organisation only", get(json!({"AWS": FOREIGN}), json!({"StringEquals": {"aws:PrincipalOrgID": "o-1"}})), &[]),
+        (
+            "a foreign account of our organisation only",
+            get(json!({"AWS": FOREIGN}), json!({"StringEquals": {"aws:PrincipalOrgID": "o-1"}})),
+            &[],
+        ),
         ("a service", get(json!({"Service": "cloudfront.amazonaws.com"}), none.clone()), &[]),
         ("load balancers' account", get(json!({"AWS": "arn:aws:iam::156460612806:root"}), none.clone()), &[]),
         (
@@ -323,7 +345,11 @@ fn seeded(cloud: &Cloud) -> Vec<(String, &'static str)> {
     let key = json_call("kms", "TrentService.CreateKey", json!({"Policy": policy(&json!([root, partner])).0}));
     let (key_id, key) = (key["KeyMetadata"]["KeyId"].clone(), key["KeyMetadata"]["Arn"].as_str().unwrap().to_owned());
     let grantee = format!("arn:aws:iam::{id}:role/poor");
-    json_call("kms", "TrentService.CreateGrant", json!({"KeyId": key_id, "GranteePrincipal": grantee, "Operations": ["Decrypt"], "Name": "export"}));
+    json_call(
+        "kms",
+        "TrentService.CreateGrant",
+        json!({"KeyId": key_id, "GranteePrincipal": grantee, "Operations": ["Decrypt"], "Name": "export"}),
+    );
 
     let queue = format!("arn:aws:sqs:{HERE}:{id}:inbox");
     let send_all = policy(&json!([allow(&json!("*"), &json!("sqs:SendMessage"), &queue)])).0;
@@ -334,7 +360,12 @@ fn seeded(cloud: &Cloud) -> Vec<(String, &'static str)> {
 
     let secret = json_call("secretsmanager", "secretsmanager.CreateSecret", json!({"Name": "db", "SecretString": "hunter2"}));
     let secret = secret["ARN"].as_str().unwrap().to_owned();
-    let read = policy(&json!([allow(&json!({"AWS": format!("arn:aws:iam::{id}:role/poor")}), &json!("secretsmanager:GetSecretValue"), "*")])).0;
+    let read = policy(&json!([allow(
+        &json!({"AWS": format!("arn:aws:iam::{id}:role/poor")}),
+        &json!("secretsmanager:GetSecretValue"),
+        "*"
+    )]))
+    .0;
     json_call("secretsmanager", "secretsmanager.PutResourcePolicy", json!({"SecretId": secret, "ResourcePolicy": read}));
 
     let registry = "AmazonEC2ContainerRegistry_V20150921";
@@ -377,7 +408,8 @@ fn policies_are_read_from_every_service_and_judged() {
         assert_eq!(code, 0, "{said}");
         let here = estate.region(id, HERE).unwrap();
         for (arn, holds) in &seeded {
-            let resource = here.resources.iter().find(|r| r.arn == *arn).unwrap_or_else(|| panic!("{arn}: {:#?}", here.resources));
+            let resource =
+                here.resources.iter().find(|r| r.arn == *arn).unwrap_or_else(|| panic!("{arn}: {:#?}", here.resources));
             let text = resource.policy.as_ref().map_or("", |p| p.0.as_str());
             assert!(!resource.unread && text.contains(holds), "{arn}: {resource:?}");
         }
@@ -387,7 +419,10 @@ fn policies_are_read_from_every_service_and_judged() {
         assert_eq!(of("arn:aws:s3:::kept.papers").restricted, Some(true));
         assert_eq!(of(&format!("arn:aws:ecr:{HERE}:{id}:repository/bare")).policy, None);
         let key = here.resources.iter().find(|r| !r.grants.is_empty()).unwrap();
-        assert_eq!((key.grants[0].name.as_deref(), key.grants[0].operations.as_slice()), (Some("export"), &["Decrypt".to_owned()][..]));
+        assert_eq!(
+            (key.grants[0].name.as_deref(), key.grants[0].operations.as_slice()),
+            (Some("export"), &["Decrypt".to_owned()][..])
+        );
         assert!(!serde_json::to_string(&estate).unwrap().contains("hunter2"), "no secret is read");
         for (api, count) in [
             ("s3:ListAllMyBuckets", 3),

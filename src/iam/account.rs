@@ -202,6 +202,31 @@ pub enum AskError {
     NoAction(String),
 }
 
+/// Services whose resources carry policies (AWS: "AWS services that work with IAM", resource-based policies), of those
+/// that people ask about most.
+const CARRY_POLICIES: &[&str] = &[
+    "s3",
+    "kms",
+    "sqs",
+    "sns",
+    "lambda",
+    "secretsmanager",
+    "ecr",
+    "dynamodb",
+    "elasticfilesystem",
+    "es",
+    "glue",
+    "backup",
+    "events",
+    "kinesis",
+    "execute-api",
+    "codeartifact",
+    "glacier",
+    "logs",
+    "ses",
+    "s3express",
+];
+
 const ADMINISTRATOR: &str = "arn:aws:iam::aws:policy/AdministratorAccess";
 
 /// No service takes a policy of more than 32 KB; white space and escapes add to that.
@@ -409,6 +434,11 @@ impl Account {
     /// What carries a policy of its own, over all accounts of the estate.
     pub fn resources(&self) -> &Resources {
         &self.resources
+    }
+    /// Whether a resource may have a policy of its own that was not read.
+    pub fn is_blind(&self, arn: &str) -> bool {
+        let service = arn.split(':').nth(2).unwrap_or_default();
+        CARRY_POLICIES.contains(&service) && !self.resources.find(arn).is_some_and(Held::is_known)
     }
     /// Whose a resource is, where that is known: a bucket's ARN does not tell.
     pub fn owner<'a>(&'a self, arn: &'a str) -> Option<&'a str> {

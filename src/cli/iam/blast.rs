@@ -39,6 +39,9 @@ pub(super) fn blast(json: bool, account: &Account, principal: usize) -> Result<D
         "classes": blast.classes.iter().map(|c| json!({
             "class": c.class, "entered": c.read, "destroyed": c.destroy, "resources": c.resources,
         })).collect::<Vec<_>>(),
+        "resources": blast.things.iter().map(|t| json!({
+            "what": t.what, "known": t.known, "read": t.read, "written": t.write, "destroyed": t.destroy, "resources": t.resources,
+        })).collect::<Vec<_>>(),
         "data": blast.data.iter().map(|d| json!({
             "service": d.service, "read": d.read, "write": d.write, "destroy": d.destroy, "resources": d.resources,
         })).collect::<Vec<_>>(),
@@ -73,6 +76,17 @@ pub(super) fn blast(json: bool, account: &Account, principal: usize) -> Result<D
             class.resources.len(),
             class.class,
             class.resources.join(" ")
+        ));
+    }
+    for things in &blast.things {
+        lines.push(format!(
+            "  {} {}: {} read, {} written, {} destroyed: {}",
+            things.resources.len(),
+            things.what,
+            things.read,
+            things.write,
+            things.destroy,
+            things.resources.join(" ")
         ));
     }
     if !blast.data.is_empty() {

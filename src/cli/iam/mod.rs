@@ -85,7 +85,7 @@ enum Command {
         tagging: Vec<String>,
         #[arg(long, value_name = "ARN")]
         permissions: Vec<String>,
-        /// Actions that take no resource
+        /// Actions that take no resource; with wildcards, like s3:List*, all of those that take none
         #[arg(long, value_name = "ACTION")]
         action: Vec<String>,
         /// Actions to leave out
@@ -136,6 +136,9 @@ impl Iam {
             Command::Can { principal, action, resource, context } => {
                 let account = holder(&accounts, principal)?;
                 let answer = account.can(principal, action, resource, &ask::read_context(context)?)?;
+                if account.is_blind(resource) {
+                    eprintln!("The policy of {} was not read: it may allow or deny more.", text::line(resource));
+                }
                 ask::can(self.json, &format!("{principal} {action} on {resource}"), &answer)
             }
             Command::WhoCan { action, resource, context } => {

@@ -315,8 +315,8 @@ pub enum Decision {
 
 /// What a walk over the policies leaves behind.
 trait Trace {
-    /// A statement that speaks of the request: yes, or maybe.
-    fn hit(&mut self, layer: Layer, policy: &Compiled, statement: usize, truth: Truth);
+    /// A statement that speaks of the request: yes, or maybe. `delegates`: it only leaves it to the caller's own policies.
+    fn hit(&mut self, layer: Layer, policy: &Compiled, statement: usize, truth: Truth, delegates: bool);
     /// A layer that must allow, and whether it does.
     fn needs(&mut self, layer: Layer, allows: Truth);
     /// Whether all must be looked at, even when the outcome is settled.
@@ -324,7 +324,7 @@ trait Trace {
 }
 
 impl Trace for () {
-    fn hit(&mut self, _: Layer, _: &Compiled, _: usize, _: Truth) {}
+    fn hit(&mut self, _: Layer, _: &Compiled, _: usize, _: Truth, _: bool) {}
     fn needs(&mut self, _: Layer, _: Truth) {}
     const THOROUGH: bool = false;
 }
@@ -461,7 +461,7 @@ fn scan<T: Trace>(layer: Layer, policies: &[&Compiled], request: &Request<'_>, t
             if truth == Truth::No {
                 continue;
             }
-            trace.hit(layer, policy, i, truth);
+            trace.hit(layer, policy, i, truth, false);
             match s.effect {
                 Effect::Deny => found.deny = found.deny.or(truth),
                 Effect::Allow => found.allow = found.allow.or(truth),
@@ -509,7 +509,7 @@ impl Grants {
             if truth == Truth::No {
                 continue;
             }
-            trace.hit(Layer::Resource, policy, i, truth);
+            trace.hit(Layer::Resource, policy, i, truth, reach == Reach::Account);
             match (s.effect, reach) {
                 (Effect::Deny, _) => deny = deny.or(truth),
                 (Effect::Allow, Reach::Direct) => self.direct = self.direct.or(truth),

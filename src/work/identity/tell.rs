@@ -318,8 +318,15 @@ fn lost(graph: &Graph<'_>, blast: &Blast) -> Vec<Section> {
         let more = if c.resources.len() > 4 { format!(" and {} more", c.resources.len() - 4) } else { String::new() };
         vec![c.class.clone(), c.read.to_string(), c.destroy.to_string(), format!("{}{more}", shown.join(" "))]
     });
+    let things = blast.things.iter().map(|t| {
+        let shown: Vec<&str> = t.resources.iter().take(4).map(|r| short(r)).collect();
+        let more = if t.resources.len() > 4 { format!(" and {} more", t.resources.len() - 4) } else { String::new() };
+        let [read, write, destroy] = [t.read, t.write, t.destroy].map(|n| if n == 0 { String::new() } else { n.to_string() });
+        vec![t.what.to_owned(), read, write, destroy, format!("{}{more}", shown.join(" "))]
+    });
     let sections = [
         section("If it leaks", Body::Prose(words.join("\n"))),
+        section("Resources in reach", table(&["of", "read", "written", "destroyed", "which"], things.collect())),
         section("Data in reach, by class", table(&["class", "entered", "destroyed", "machines"], classes.collect())),
         section(
             "Data in reach, actions by service",
@@ -381,7 +388,7 @@ fn guests(estate: &Estate, resources: &Resources, resource: &str, action: Option
 }
 
 /// The answer to `can PRINCIPAL ACTION on RESOURCE`.
-pub(super) fn can(arn: &str, resource: &str, answer: &Answer) -> Detail {
+pub(super) fn can(arn: &str, resource: &str, answer: &Answer, blind: bool) -> Detail {
     let words = match answer.decision {
         Decision::Allowed => "Yes: allowed.",
         Decision::Denied { explicit: true } => "No: denied by a statement that says so.",
@@ -389,6 +396,7 @@ pub(super) fn can(arn: &str, resource: &str, answer: &Answer) -> Detail {
         Decision::Denied { explicit: false } => "No: not every layer that has to allow it does.",
         Decision::Depends => "That depends on what is not known here.",
     };
+    let unread = if blind { "\nThe resource's own policy was not read: it may allow or deny more." } else { "" };
     let because = answer.because.iter().map(|b| {
         let effect = format!("{:?}", b.effect);
         vec![effect, b.layer.word(), b.policy.clone(), b.statement.clone()]
@@ -397,7 +405,7 @@ pub(super) fn can(arn: &str, resource: &str, answer: &Answer) -> Detail {
     let depends =
         answer.depends.iter().map(|d| vec![d.effect.to_owned(), d.condition.clone(), d.policy.clone(), d.statement.clone()]);
     let sections = [
-        section("", Body::Prose(words.to_owned())),
+        section("", Body::Prose(format!("{words}{unread}"))),
         section("", facts(vec![("principal", arn.to_owned()), ("resource", resource.to_owned())])),
         section("Because of", table(&["effect", "layer", "policy", "statement"], because.collect())),
         section("Missing", Body::Prose(missing.join("\n"))),
