@@ -13,6 +13,7 @@ use std::sync::Arc;
 use aws_credential_types::Credentials;
 use bartizan::iam::account::Account;
 use bartizan::iam::evaluate::{Context, Decision};
+use bartizan::iam::graph::{Abroad, Graph, Prize};
 use bartizan::iam::openings::{guests, of_account, of_resource};
 use bartizan::iam::read::authorization_details;
 use bartizan::iam::resources::Resources;
@@ -272,6 +273,76 @@ fn openings_are_what_a_stranger_can_do_and_nothing_else() {
     assert!(of_account(&resources, OWN, &known).is_empty());
     resources.put(OWN, HERE, Resource { unread: true, ..public });
     assert!(of_account(&resources, OWN, &known).is_empty(), "half of a policy lets nobody in");
+}
+
+#[test]
+fn a_role_is_become_from_another_account_directly_and_by_a_chain() {
+    let estate = estate(Vec::new(), None);
+    let sister = Account::of_estate(&estate, SISTER).unwrap();
+    let graph = Graph::new(&sister);
+    let role = format!("arn:aws:iam::{OWN}:role/app");
+    // The trust names the other account, and of that jo and app may assume roles; poor may nothing.
+    let blast = graph.blast(sister.principal("user/jo").unwrap(), true);
+    let abroad: Vec<(&str, bool)> = blast.abroad.iter().map(|a| (a.role.as_str(), a.certain)).collect();
+    assert_eq!(abroad, [(role.as_str(), true)]);
+    assert!(graph.blast(sister.principal("role/poor").unwrap(), true).abroad.is_empty());
+    let target = graph.reach(&Prize::role(&role));
+    let routes = graph.routes(&target);
+    let steps = |name: &str| routes[sister.principal(name).unwrap()].as_ref().map(|p| (p.steps.len(), p.certain));
+    assert_eq!((steps("user/jo"), steps("role/app"), steps("role/poor")), (Some((0, true)), Some((0, true)), None));
+    // The account's own do not become it: its trust names the other one alone.
+    let own = Account::of_estate(&estate, OWN).unwrap();
+    assert_eq!(Graph::new(&own).blast(own.principal("user/jo").unwrap(), true).abroad, [] as [Abroad; 0]);
+    assert!(
+        own.resources().trusts(&role, SISTER) && !own.resources().trusts(&role, OWN) && !own.resources().trusts(&role, FOREIGN)
+    );
+    // From the command line, by name, from whichever account.
+    let home = tempfile::tempdir().unwrap();
+    let file = home.path().join("estate.json.zst");
+    estate::write(std::fs::File::create(&file).unwrap(), &estate, std::iter::empty()).unwrap();
+    let mut command = Command::new(env!("CARGO_BIN_EXE_bartizan"));
+    let done = command.env_clear().env("HOME", home.path()).args([
+        "--from",
+        file.to_str().unwrap(),
+        "iam",
+        "--json",
+        "paths",
+        "--to",
+        &role,
+    ]);
+    let paths: Vec<Value> = serde_json::from_slice(&done.output().unwrap().stdout).unwrap();
+    let from: Vec<&str> = paths.iter().map(|p| p["from"].as_str().unwrap()).collect();
+    assert_eq!(from, [format!("arn:aws:iam::{SISTER}:user/jo"), format!("arn:aws:iam::{SISTER}:role/app")]);
+    assert_eq!(paths[0]["steps"][0]["sentence"], format!("user/jo can sts:AssumeRole on {role}"));
+}
+
+#[test]
+fn what_is_lost_counts_the_resources_that_are_known() {
+    let queue = format!("arn:aws:sqs:{HERE}:{OWN}:q");
+    let key = format!("arn:aws:kms:{HERE}:{OWN}:key/1");
+    let poor = format!("arn:aws:iam::{OWN}:role/poor");
+    let estate = estate(
+        vec![
+            with(&key, &json!([allow(&json!({"AWS": poor}), &json!("kms:Decrypt"), "*")])),
+            Resource { arn: "arn:aws:s3:::data".into(), ..Resource::default() },
+            with(
+                &queue,
+                &json!([allow(&json!({"AWS": format!("arn:aws:iam::{SISTER}:role/app")}), &json!("sqs:SendMessage"), &queue)]),
+            ),
+        ],
+        None,
+    );
+    let of = |account: &str, who: &str| -> Vec<(&'static str, usize, [usize; 3], usize)> {
+        let account = Account::of_estate(&estate, account).unwrap();
+        let blast = Graph::new(&account).blast(account.principal(who).unwrap(), false);
+        blast.things.iter().map(|t| (t.what, t.known, [t.read, t.write, t.destroy], t.resources.len())).collect()
+    };
+    // The key names poor alone; jo's own policies give it the bucket and the queue.
+    assert_eq!(of(OWN, "role/poor"), [("keys", 1, [1, 0, 0], 1)]);
+    assert_eq!(of(OWN, "user/jo"), [("buckets", 1, [1, 1, 1], 1), ("queues", 1, [1, 1, 1], 1)]);
+    // From the other account: what the queue's policy lets in.
+    assert_eq!(of(SISTER, "role/app"), [("queues", 0, [0, 1, 0], 1)]);
+    assert_eq!(of(SISTER, "role/poor"), []);
 }
 
 #[test]

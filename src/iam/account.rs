@@ -227,6 +227,9 @@ const CARRY_POLICIES: &[&str] = &[
     "s3express",
 ];
 
+/// The tag of what an Auto Scaling group started.
+const GROUP: &str = "aws:autoscaling:groupName";
+
 const ADMINISTRATOR: &str = "arn:aws:iam::aws:policy/AdministratorAccess";
 
 /// No service takes a policy of more than 32 KB; white space and escapes add to that.
@@ -381,6 +384,13 @@ impl Account {
                     arn: format!("arn:{partition}:ec2:{}:{id}:instance/{}", region.region, instance.instance_id),
                     role_arn: (*role).to_owned(),
                 }));
+                // A group started it from a template, and will start the next one from it (AWS tags both).
+                let template = instance.tags.get("aws:ec2launchtemplate:id").filter(|_| instance.tags.contains_key(GROUP));
+                workloads.extend(role.zip(template).map(|(role, template)| Workload {
+                    kind: WorkloadKind::LaunchTemplate,
+                    arn: format!("arn:{partition}:ec2:{}:{id}:launch-template/{template}", region.region),
+                    role_arn: (*role).to_owned(),
+                }));
             }
         }
         for region in estate.regions.iter().filter(|r| r.account == id) {
@@ -397,6 +407,8 @@ impl Account {
             }));
         }
         workloads.sort();
+        // Many machines come of one template.
+        workloads.dedup();
         account.workloads = workloads;
         account.workloads_known.extend(known_workloads(estate, id));
         if let (Some(organization), Some(known)) = (&estate.organization, estate.account(id)) {

@@ -191,6 +191,21 @@ impl Resources {
         Some(Compiled::new(format!("trust of role/{}", role.role_name), "", policy))
     }
 
+    /// Whether a role's trust may let somebody of an account in.
+    pub fn trusts(&self, role: &str, account: &str) -> bool {
+        self.roles_trusting(account).contains(&role)
+    }
+
+    /// Roles of other accounts that may trust somebody of this one, by ARN: their trust names the account, or everyone.
+    pub fn roles_trusting(&self, account: &str) -> Vec<&str> {
+        let others = self.accounts.iter().filter(|(id, _)| *id != account).filter_map(|(_, over)| over.identity.as_ref());
+        let names = |trust: &str| trust.contains(account) || trust.contains("\"*\"") || trust.contains("NotPrincipal");
+        let roles = others.flat_map(|i| &i.roles).filter(|r| names(&r.assume_role_policy_document.0));
+        let mut roles: Vec<&str> = roles.map(|r| r.arn.as_str()).collect();
+        roles.sort_unstable();
+        roles
+    }
+
     /// The resource control policies over an account's resources, by level from the root down.
     pub fn rcps(&self, account: &str) -> Vec<Vec<&Compiled>> {
         let Some(over) = self.accounts.get(account) else { return Vec::new() };

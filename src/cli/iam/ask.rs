@@ -107,7 +107,8 @@ fn reasons(answer: &Answer) -> Vec<String> {
         lines.push(format!("  not allowed by {}", layer.word()));
     }
     for d in &answer.depends {
-        lines.push(format!("  {} if {} ({}, {})", d.effect, d.condition, d.policy, d.statement));
+        let by = if d.policy.is_empty() { String::new() } else { format!(" ({}, {})", d.policy, d.statement) };
+        lines.push(format!("  {} if {}{by}", d.effect, d.condition));
     }
     lines
 }

@@ -39,6 +39,9 @@ pub(super) fn blast(json: bool, account: &Account, principal: usize) -> Result<D
         "classes": blast.classes.iter().map(|c| json!({
             "class": c.class, "entered": c.read, "destroyed": c.destroy, "resources": c.resources,
         })).collect::<Vec<_>>(),
+        "other_accounts": blast.abroad.iter().map(|a| json!({
+            "role": a.role, "by": account.principals[a.by].arn, "certain": a.certain,
+        })).collect::<Vec<_>>(),
         "resources": blast.things.iter().map(|t| json!({
             "what": t.what, "known": t.known, "read": t.read, "written": t.write, "destroyed": t.destroy, "resources": t.resources,
         })).collect::<Vec<_>>(),
@@ -77,6 +80,13 @@ pub(super) fn blast(json: bool, account: &Account, principal: usize) -> Result<D
             class.class,
             class.resources.join(" ")
         ));
+    }
+    if !blast.abroad.is_empty() {
+        lines.push(format!("In other accounts it becomes {}:", text::count(blast.abroad.len() as u64)));
+    }
+    for abroad in blast.abroad.iter().take(30) {
+        let sure = if abroad.certain { "" } else { ", under conditions" };
+        lines.push(format!("  {} by {}{sure}", abroad.role, short(&account.principals[abroad.by].arn)));
     }
     for things in &blast.things {
         lines.push(format!(

@@ -152,7 +152,7 @@ pub fn explain(request: &Request<'_>, layers: &Layers<'_>) -> Answer {
             if matches!(layers.resource, super::ResourcePolicy::Unknown) && needs.contains(&(Layer::Resource, Truth::Maybe)) {
                 depends.push(Dependence {
                     key: "the resource's policy".to_owned(),
-                    condition: "it was not read, and must allow this".to_owned(),
+                    condition: "the resource's policy, which was not read, does".to_owned(),
                     effect: "Allow",
                     policy: String::new(),
                     statement: String::new(),

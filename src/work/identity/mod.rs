@@ -219,7 +219,12 @@ impl Engine {
                     Some(principal) => self.holder(estate, principal).map(|(ready, at)| (vec![ready], Some(at)))?,
                     None => (self.accounts(estate).collect(), None),
                 };
-                tell::who_becomes(estate, &ready, to)
+                // A role may trust other accounts than its own.
+                let role = to.and_then(|at| Some(ready.first()?.account.principals[at].arn.clone()));
+                let resources = self.resources(estate);
+                let named = estate.identities.iter().filter(|i| role.as_ref().is_some_and(|r| resources.trusts(r, &i.account)));
+                let others: Vec<Arc<Ready>> = named.filter_map(|i| self.account(estate, &i.account)).collect();
+                tell::who_becomes(estate, &ready, to, &others)
             }
             Question::WhoReaches { resource } => {
                 let prize = Prize::new(resource, &[]).map_err(|e| e.to_string())?;

@@ -318,6 +318,11 @@ fn lost(graph: &Graph<'_>, blast: &Blast) -> Vec<Section> {
         let more = if c.resources.len() > 4 { format!(" and {} more", c.resources.len() - 4) } else { String::new() };
         vec![c.class.clone(), c.read.to_string(), c.destroy.to_string(), format!("{}{more}", shown.join(" "))]
     });
+    let abroad = blast.abroad.iter().take(MOST_LINES).map(|a| {
+        let account = a.role.split(':').nth(4).unwrap_or_default().to_owned();
+        let by = named(&graph.account.principals[a.by].arn);
+        vec![named(&a.role), account, by, if a.certain { String::new() } else { "under conditions".to_owned() }]
+    });
     let things = blast.things.iter().map(|t| {
         let shown: Vec<&str> = t.resources.iter().take(4).map(|r| short(r)).collect();
         let more = if t.resources.len() > 4 { format!(" and {} more", t.resources.len() - 4) } else { String::new() };
@@ -326,6 +331,7 @@ fn lost(graph: &Graph<'_>, blast: &Blast) -> Vec<Section> {
     });
     let sections = [
         section("If it leaks", Body::Prose(words.join("\n"))),
+        section("Roles of other accounts it becomes", table(&["role", "account", "by", ""], abroad.collect())),
         section("Resources in reach", table(&["of", "read", "written", "destroyed", "which"], things.collect())),
         section("Data in reach, by class", table(&["class", "entered", "destroyed", "machines"], classes.collect())),
         section(
@@ -417,7 +423,12 @@ pub(super) fn can(arn: &str, resource: &str, answer: &Answer, blind: bool) -> De
 }
 
 /// The answer to `who can become PRINCIPAL`, or an administrator.
-pub(super) fn who_becomes(estate: &Estate, ready: &[std::sync::Arc<Ready>], to: Option<usize>) -> Detail {
+pub(super) fn who_becomes(
+    estate: &Estate,
+    ready: &[std::sync::Arc<Ready>],
+    to: Option<usize>,
+    others: &[std::sync::Arc<Ready>],
+) -> Detail {
     let mut links = Vec::new();
     let mut sections = Vec::new();
     if let (Some(at), [only]) = (to, ready) {
@@ -425,9 +436,14 @@ pub(super) fn who_becomes(estate: &Estate, ready: &[std::sync::Arc<Ready>], to: 
         let tree = tree(&graph, at, true);
         links.push(link(&graph.account.principals[at].arn));
         links.extend(tree.reached.iter().take(MOST_LINKS * 2).map(|i| link(&graph.account.principals[*i].arn)));
-        let words = if tree.reached.is_empty() { "Nobody but administrators, as far as was read." } else { "" };
+        let rows = from_abroad(estate, others, &graph.account.principals[at].arn);
+        let nobody = tree.reached.is_empty() && rows.is_empty();
+        let words = if nobody { "Nobody but administrators, as far as was read." } else { "" };
         sections.push(section("", Body::Prose(words.to_owned())));
         sections.push(section("Who", Body::Code(tree.lines)));
+        links.extend(rows.iter().take(MOST_LINKS).map(|(arn, _)| link(arn)));
+        let rows = rows.into_iter().map(|(_, row)| row).collect();
+        sections.push(section("From other accounts", table(&["principal", "account", "answer", "steps", "by"], rows)));
     } else {
         let mut rows = Vec::new();
         let mut cuts: Vec<(String, Cut)> = Vec::new();
@@ -475,6 +491,33 @@ pub(super) fn who_becomes(estate: &Estate, ready: &[std::sync::Arc<Ready>], to: 
         sections.push(section("Who", table(&["principal", "account", "administrator", "steps", "first step"], rows)));
     }
     Detail { title: String::new(), sections: sections.into_iter().flatten().collect(), links }
+}
+
+/// Who of other accounts becomes a role, each by its shortest way.
+fn from_abroad(estate: &Estate, others: &[std::sync::Arc<Ready>], role: &str) -> Vec<(String, Vec<String>)> {
+    let prize = Prize::role(role);
+    let mut rows: Vec<(bool, usize, String, Vec<String>)> = Vec::new();
+    for ready in others {
+        let graph = ready.graph();
+        let target = graph.reach(&prize);
+        let Target::Resource(reached) = &target else { continue };
+        for path in graph.routes(&target).into_iter().flatten() {
+            let arn = &ready.account.principals[path.from].arn;
+            let by = match path.steps.last().map_or(To::Principal(path.from), |s| s.to) {
+                To::Principal(at) if at == path.from => reached.holder(at).map_or_else(String::new, |h| {
+                    let by = h.may.first().and_then(|(_, by)| by.first()).map(|id| graph.statement(*id));
+                    by.map_or_else(|| "its trust".to_owned(), |(policy, statement)| format!("{policy}, {statement}"))
+                }),
+                To::Principal(at) => format!("as {}", named(&ready.account.principals[at].arn)),
+                To::Administrator => "as an administrator that it makes itself".to_owned(),
+            };
+            let (word, account) = (if path.certain { "yes" } else { "may" }, estate.account_label(&ready.account.id).to_owned());
+            let row = vec![named(arn), account, word.to_owned(), (path.steps.len() + 1).to_string(), by];
+            rows.push((path.certain, path.steps.len(), arn.clone(), row));
+        }
+    }
+    rows.sort_by(|a, b| (!a.0, a.1, &a.2).cmp(&(!b.0, b.1, &b.2)));
+    rows.into_iter().map(|(_, _, arn, row)| (arn, row)).collect()
 }
 
 /// Statements by how many they cut off, with their accounts.
