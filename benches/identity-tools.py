@@ -62,12 +62,16 @@ print(json.dumps({"admins": admins, "edges": [[e.source.arn, e.destination.arn, 
 
 LINT = '''
 import json, sys, parliament
-count = 0
+refused = []
 for policy in json.load(open(sys.argv[1]))["Policies"]:
     for version in policy["PolicyVersionList"]:
         if version["IsDefaultVersion"]:
-            count += len(parliament.analyze_policy_string(json.dumps(version["Document"])).findings)
-print(count)
+            # It gives up on some kinds of condition keys.
+            try:
+                parliament.analyze_policy_string(json.dumps(version["Document"]))
+            except Exception as why:
+                refused.append(f"{policy['PolicyName']} ({why})")
+print(json.dumps(refused))
 '''
 
 # What is written for: objects to read, a queue to send to, a table to read and write.
@@ -182,11 +186,13 @@ def main():
         sentry = [str(pathlib.Path(python).parent / "policy_sentry"), "write-policy", "--input-file", str(template)]
         sentry, sentry_time = timed("policy_sentry 0.15.2: a policy from four ARNs", sentry)
         if written is not None and sentry is not None:
-            ours, theirs = granted(written), granted(sentry)
-            print(f"policy: {sentry_time / write_time:.0f} times ahead of policy_sentry; of {len(ours | theirs)} actions both grant "
-                  f"{len(ours & theirs)}; only bartizan: {', '.join(sorted(ours - theirs)) or 'none'}; only policy_sentry: "
-                  f"{', '.join(sorted(theirs - ours)) or 'none'}")
-        _, their_lint = timed(f"parliament 1.6.4: lint of {len(documents)} policies", [python, "-c", LINT, str(asked.file)])
+            mine, its = granted(written), granted(sentry)
+            print(f"policy: {sentry_time / write_time:.0f} times ahead of policy_sentry; of {len(mine | its)} actions both grant "
+                  f"{len(mine & its)}; only bartizan: {', '.join(sorted(mine - its)) or 'none'}; only policy_sentry: "
+                  f"{', '.join(sorted(its - mine)) or 'none'}")
+        refused, their_lint = timed(f"parliament 1.6.4: lint of {len(documents)} policies", [python, "-c", LINT, str(asked.file)])
+        if refused is not None and (refused := json.loads(refused)):
+            print(f"lint: parliament gave up on {len(refused)} policies, as {', '.join(refused[:3])}")
         scan = [str(pathlib.Path(python).parent / "cloudsplaining"), "scan", "--input-file", str(asked.file), "--output", str(scratch), "--skip-open-report"]
         _, scan_time = timed("cloudsplaining 0.9.1: scan", scan)
         theirs, their_graph = timed("principalmapper-0ca 1.1.5: graph alone", [python, "-c", GRAPH, str(asked.file)], asked.graph_limit)

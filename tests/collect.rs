@@ -29,7 +29,7 @@ use bartizan::model::estate::{self, Estate};
 use bartizan::model::finding::{Finding, Status};
 use bartizan::work::change::Change;
 use bartizan::work::keeper::Keeper;
-use bartizan::work::perform::Library;
+use bartizan::work::library::Library;
 use bartizan::work::source::{self, Source};
 use bartizan::work::sweep::{Door, Kind, Marks, Sweep};
 use bartizan::world::World;

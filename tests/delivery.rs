@@ -39,7 +39,7 @@ use bartizan::work::delivery::fields;
 use bartizan::work::delivery::hubs::Hubs;
 use bartizan::work::delivery::{Delivery, Pass};
 use bartizan::work::desk::{self, Desk};
-use bartizan::work::perform::Library;
+use bartizan::work::library::Library;
 use bartizan::work::source::{self, Source};
 use bartizan::work::store::{Origin, Store};
 use bartizan::work::{Keeping, start};

@@ -20,7 +20,7 @@ use bartizan::work::change::Change;
 use bartizan::work::identity::Engine;
 use bartizan::work::judge::{Judged, Settings, judge, settle};
 use bartizan::work::keeper::Keeper;
-use bartizan::work::perform::Library;
+use bartizan::work::library::Library;
 use bartizan::work::source::{Source, open};
 use bartizan::work::store::{Origin, Put, Store};
 use bartizan::world::{Origin as From, World};

@@ -21,6 +21,7 @@ use aws_sdk_iam::types::AccessAdvisorUsageGranularityType;
 use futures_util::StreamExt;
 use jiff::Timestamp;
 use serde::Deserialize;
+use serde::de::DeserializeOwned;
 use serde_json::Value;
 
 use crate::aws::call::{Rate, calls};
@@ -275,11 +276,7 @@ async fn saml_providers(scope: &Scope) -> Answer<Vec<SamlProvider>> {
     let mut tally = Tally::new(SAML_PROVIDER);
     for provider in &mut value {
         let answer = scope.value(&iam.get_saml_provider().saml_provider_arn(&provider.arn)).await;
-        let read = answer.and_then(|mut answer| {
-            answer["Arn"] = Value::from(provider.arn.clone());
-            serde_json::from_value(answer).map_err(|e| Failure::unreadable(format!("{}: {e}", provider.arn)))
-        });
-        if let Some(whole) = tally.add(read) {
+        if let Some(whole) = tally.add(answer.and_then(|answer| of_arn(answer, &provider.arn))) {
             *provider = whole;
         }
     }
@@ -295,16 +292,18 @@ async fn oidc_providers(scope: &Scope) -> Answer<Vec<OidcProvider>> {
     let mut tally = Tally::new(OIDC_PROVIDER);
     for provider in &mut value {
         let answer = scope.value(&iam.get_open_id_connect_provider().open_id_connect_provider_arn(&provider.arn)).await;
-        let read = answer.and_then(|mut answer| {
-            answer["Arn"] = Value::from(provider.arn.clone());
-            serde_json::from_value(answer).map_err(|e| Failure::unreadable(format!("{}: {e}", provider.arn)))
-        });
-        if let Some(whole) = tally.add(read) {
+        if let Some(whole) = tally.add(answer.and_then(|answer| of_arn(answer, &provider.arn))) {
             *provider = whole;
         }
     }
     coverage.push(scope.covered(&tally));
     Answer { value, coverage }
+}
+
+/// An answer that does not repeat the ARN it was asked by.
+fn of_arn<T: DeserializeOwned>(mut answer: Value, arn: &str) -> Result<T, Failure> {
+    answer["Arn"] = Value::from(arn);
+    serde_json::from_value(answer).map_err(|e| Failure::unreadable(format!("{arn}: {e}")))
 }
 
 /// Every user's access keys with their last use, in the users' order.

@@ -30,7 +30,7 @@ use crate::triage::policy::{Role, Team};
 use crate::work::change::Change;
 use crate::work::desk::Desk;
 use crate::work::keeper::Keeper;
-use crate::work::perform::Library;
+use crate::work::library::Library;
 use crate::work::sessions::shelf;
 use crate::work::source::{self, Opened, Source};
 use crate::work::sweep::{Door, Kind, Marks, Supply, Sweep, Used};

@@ -44,6 +44,24 @@ pub enum Scope {
     Global,
 }
 
+impl Action {
+    /// How many lines this moves by where `height` of them are seen; none where it moves nowhere.
+    pub fn lines(self, height: usize) -> Option<isize> {
+        let page = isize::try_from(height.max(2) - 1).unwrap_or(1);
+        Some(match self {
+            Self::Down => 1,
+            Self::Up => -1,
+            Self::PageDown => page,
+            Self::PageUp => -page,
+            Self::HalfDown => page / 2,
+            Self::HalfUp => -(page / 2),
+            Self::Top => isize::MIN / 2,
+            Self::Bottom => isize::MAX / 2,
+            _ => return None,
+        })
+    }
+}
+
 impl Scope {
     pub const ALL: [Self; 20] = [
         Self::List,

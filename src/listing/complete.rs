@@ -47,35 +47,31 @@ pub fn complete(
 
 /// Where the word that ends the text starts: after the last blank, `(` or leading `!` outside quotes.
 fn word_start(text: &str) -> usize {
-    let (mut start, mut quoted, mut escaped) = (0, false, false);
-    for (at, c) in text.char_indices() {
-        match c {
-            _ if escaped => escaped = false,
-            '\\' if quoted => escaped = true,
-            '"' => quoted = !quoted,
-            _ if quoted => {}
-            '(' | ')' => start = at + 1,
-            '!' if at == start => start = at + 1,
-            c if c.is_whitespace() => start = at + c.len_utf8(),
-            _ => {}
-        }
-    }
-    start
+    unquoted(text).fold(0, |start, (at, c)| match c {
+        '(' | ')' => at + 1,
+        '!' if at == start => at + 1,
+        c if c.is_whitespace() => at + c.len_utf8(),
+        _ => start,
+    })
 }
 
 /// Where the last of several values starts.
 fn last_value(text: &str) -> usize {
-    let (mut start, mut quoted, mut escaped) = (0, false, false);
-    for (at, c) in text.char_indices() {
+    unquoted(text).fold(0, |start, (at, c)| if c == ',' { at + 1 } else { start })
+}
+
+/// The characters outside quotes, with their places.
+fn unquoted(text: &str) -> impl Iterator<Item = (usize, char)> {
+    let (mut quoted, mut escaped) = (false, false);
+    text.char_indices().filter(move |(_, c)| {
         match c {
             _ if escaped => escaped = false,
             '\\' if quoted => escaped = true,
             '"' => quoted = !quoted,
-            ',' if !quoted => start = at + 1,
-            _ => {}
+            _ => return !quoted,
         }
-    }
-    start
+        false
+    })
 }
 
 fn names(word: &str, range: Range<usize>, schema: &Schema) -> Vec<Completion> {

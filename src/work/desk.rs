@@ -32,7 +32,8 @@ use crate::triage::rules::{Asked, expired, judge};
 use crate::triage::state::State;
 use crate::work::change::Change;
 use crate::work::delivery::fields::{self, Place};
-use crate::work::perform::{self, Library};
+use crate::work::library::Library;
+use crate::work::perform;
 use crate::work::store::Documents;
 use crate::world::World;
 

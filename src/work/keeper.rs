@@ -23,7 +23,7 @@ use crate::model::resource::Resource;
 use crate::work::behind::Seen;
 use crate::work::change::Change;
 use crate::work::judge::{self, Judged};
-use crate::work::perform::Library;
+use crate::work::library::Library;
 use crate::work::picture;
 use crate::work::source;
 use crate::work::store::{Documents, Origin};

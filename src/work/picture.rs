@@ -15,7 +15,7 @@ use crate::model::estate::Estate;
 use crate::network::picture::Picture;
 use crate::work::behind::{Machines, Seen, machines};
 use crate::work::change::Change;
-use crate::work::perform::Library;
+use crate::work::library::Library;
 
 /// The least time between two pictures; a long one is followed by a longer rest.
 const REST: Duration = Duration::from_secs(1);

@@ -19,7 +19,7 @@ use crate::model::estate::Estate;
 use crate::model::finding::Finding;
 use crate::triage::policy::Policy;
 use crate::work::judge::{self, Settings};
-use crate::work::perform::Library;
+use crate::work::library::Library;
 use crate::work::picture;
 use crate::work::store::{Origin, Store};
 use crate::work::sweep::Supply;

@@ -2,7 +2,7 @@
 //! Session Manager.
 
 use crate::catalog::ListingId;
-use crate::catalog::detail::{Body, Detail, Link, Rung, Section};
+use crate::catalog::detail::parts::{Body, Detail, Link, Rung, Section};
 use crate::catalog::gateways::way_out;
 use crate::listing::filter::{exactly, quote};
 use crate::model::arn::short;

@@ -4,7 +4,7 @@ use jiff::Timestamp;
 use serde_json::Value;
 
 use crate::catalog::ListingId;
-use crate::catalog::detail::{Body, Detail, Link, Section, Writer, tags};
+use crate::catalog::detail::parts::{Body, Detail, Link, Section, Writer, tags};
 use crate::catalog::gateways::{connections, entry_ports, gateways, service, tunnels, way_by_id, way_out};
 use crate::listing::filter::{exactly, quote};
 use crate::model::estate::{Estate, RegionEstate};

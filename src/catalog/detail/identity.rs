@@ -3,7 +3,7 @@
 use jiff::Timestamp;
 
 use crate::catalog::ListingId;
-use crate::catalog::detail::{Body, Detail, Writer, tags};
+use crate::catalog::detail::parts::{Body, Detail, Writer, tags};
 use crate::catalog::identity::{self, Principal, Provider};
 use crate::listing::filter::{exactly, quote};
 use crate::model::arn;

@@ -3,7 +3,7 @@
 use jiff::Timestamp;
 
 use crate::catalog::detail::gateways::entries;
-use crate::catalog::detail::{Body, Detail, Writer, tags};
+use crate::catalog::detail::parts::{Body, Detail, Writer, tags};
 use crate::catalog::{ListingId, network};
 use crate::listing::filter::{exactly, quote};
 use crate::model::account::Tags;

@@ -4,7 +4,8 @@ use jiff::Timestamp;
 use serde_json::json;
 
 use crate::catalog::ListingId;
-use crate::catalog::detail::{Body, Detail, Object, Writer, document, object};
+use crate::catalog::detail::object::{Object, document, object};
+use crate::catalog::detail::parts::{Body, Detail, Writer};
 use crate::listing::filter::exactly;
 use crate::model::decision::person;
 use crate::model::estate::{Estate, RegionEstate};
@@ -104,4 +105,12 @@ fn recording(writer: &mut Writer, history: &History, told: &Told, seal: Option<S
     writer.section("Recording", Body::Prose(words.into()));
     let file = history.kept(id).map_or_else(String::new, |kept| kept.path.display().to_string());
     writer.facts("", &[("file", file), ("digest in the ledger", sealed.unwrap_or_default())]);
+}
+
+/// A session of AWS's list.
+pub fn session(region: &RegionEstate, o: &Session, estate: &Estate, now: Timestamp) -> Detail {
+    let mut w = Writer::new(format!("session {}", o.session_id), now);
+    remembered(&mut w, region, o, estate);
+    w.link(format!("node {}", o.target), ListingId::Nodes, exactly("id", &o.target));
+    w.finish()
 }

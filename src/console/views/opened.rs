@@ -56,26 +56,15 @@ impl Open {
     /// Scrolls, or chooses a link; false where the action is another.
     pub fn act(&mut self, action: Action) -> bool {
         let (total, height) = self.seen;
-        let page = isize::try_from(height.max(2) - 1).unwrap_or(1);
-        let by = match action {
-            Action::Down => 1,
-            Action::Up => -1,
-            Action::PageDown => page,
-            Action::PageUp => -page,
-            Action::HalfDown => page / 2,
-            Action::HalfUp => -(page / 2),
-            Action::Top => isize::MIN / 2,
-            Action::Bottom => isize::MAX / 2,
-            Action::NextLink | Action::PreviousLink => {
-                let many = self.opened().map_or(0, |o| o.detail.links.len());
-                if many > 0 && self.layer == Layer::Detail {
-                    let step = if action == Action::NextLink { 1 } else { many - 1 };
-                    self.link = (self.link + step) % many;
-                }
-                return true;
+        if matches!(action, Action::NextLink | Action::PreviousLink) {
+            let many = self.opened().map_or(0, |o| o.detail.links.len());
+            if many > 0 && self.layer == Layer::Detail {
+                let step = if action == Action::NextLink { 1 } else { many - 1 };
+                self.link = (self.link + step) % many;
             }
-            _ => return false,
-        };
+            return true;
+        }
+        let Some(by) = action.lines(height) else { return false };
         let offset = if self.layer == Layer::Detail { &mut self.detail_at } else { &mut self.document_at };
         offset.by(by, total, height);
         true

@@ -15,7 +15,7 @@ use crate::catalog::decided::Changed;
 use crate::model::decision::Hash;
 use crate::triage::sessions::{History, Kept, Seal};
 use crate::work::change::Change;
-use crate::work::perform::Library;
+use crate::work::library::Library;
 
 /// Bytes of recordings that are looked at unasked.
 const UNASKED: u64 = 256 << 20;

@@ -154,25 +154,15 @@ impl WayPane {
 
     pub(super) fn act(&mut self, action: Action, cx: &mut Context<'_>) -> Option<Came> {
         let (total, height) = self.seen;
-        let page = isize::try_from(height.max(2) - 1).unwrap_or(1);
-        let by = match action {
-            Action::Down => 1,
-            Action::Up => -1,
-            Action::PageDown => page,
-            Action::PageUp => -page,
-            Action::HalfDown => page / 2,
-            Action::HalfUp => -(page / 2),
-            Action::Top => isize::MIN / 2,
-            Action::Bottom => isize::MAX / 2,
+        match action {
             Action::Open => {
                 self.typing = Some(1);
                 return Some(Came::default());
             }
             Action::Diagram => return Some(self.diagram(cx)),
             Action::Back => return Some(Came { closed: true, ..Came::default() }),
-            _ => return None,
-        };
-        self.offset.by(by, total, height);
+            _ => self.offset.by(action.lines(height)?, total, height),
+        }
         Some(Came::default())
     }
 

@@ -102,21 +102,16 @@ impl Table {
     pub fn act(&mut self, action: Action, live: &Live) -> Option<Vec<Request>> {
         let rows = rows(live);
         let last = rows.len().saturating_sub(1);
-        let page = usize::from(self.rows.height.max(2) - 1);
-        self.cursor = match action {
-            Action::Down => (self.cursor + 1).min(last),
-            Action::Up => self.cursor.saturating_sub(1),
-            Action::PageDown | Action::HalfDown => (self.cursor + page).min(last),
-            Action::PageUp | Action::HalfUp => self.cursor.saturating_sub(page),
-            Action::Top => 0,
-            Action::Bottom => last,
+        match action {
             Action::EndSession | Action::Restart | Action::Forget => {
-                let Some(row) = rows.get(self.cursor) else { return Some(Vec::new()) };
-                return Some(self.change(action, row));
+                Some(rows.get(self.cursor).map_or_else(Vec::new, |row| self.change(action, row)))
             }
-            _ => return None,
-        };
-        Some(Vec::new())
+            _ => {
+                let by = action.lines(self.rows.height.into())?;
+                self.cursor = self.cursor.saturating_add_signed(by).min(last);
+                Some(Vec::new())
+            }
+        }
     }
 
     fn change(&self, action: Action, row: &Row<'_>) -> Vec<Request> {

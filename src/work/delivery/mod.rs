@@ -30,7 +30,7 @@ use crate::text;
 use crate::work::change::Change;
 use crate::work::delivery::fields::{Known, Latest, Place};
 use crate::work::delivery::hubs::{Hubs, Way};
-use crate::work::perform::Library;
+use crate::work::library::Library;
 
 /// For how long a delivery in hand is nobody else's.
 const LEASE: SignedDuration = SignedDuration::from_secs(60);

@@ -6,22 +6,25 @@
 //! `account/region+`, that takes what is new: adding a page to a long list copies the short one only. A row's payload is
 //! where its document is (the place in the log, or in memory), with the row's [`Origin`]s above it.
 
+mod ask;
+mod rows;
+mod save;
+
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::fmt;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use crate::cache::{Cache, CacheError, Codec, DocumentReader, Place, Problem, Record, Recovery, with_payloads};
+use crate::cache::{Cache, CacheError, Codec, Place, Problem, Record};
 use crate::catalog::ListingId;
-use crate::catalog::findings::{Builder, Row};
+use crate::catalog::findings::Builder;
 use crate::formats::merge;
 use crate::listing::index::Index;
 use crate::listing::schema::FieldId;
 use crate::listing::segment::{Cell, Segment, SegmentBuilder};
 use crate::model::account::Account;
-use crate::model::finding::{Finding, Severity};
-
-/// Looks accounts up by id.
-pub type Accounts<'a> = &'a (dyn Fn(&str) -> Option<Arc<Account>> + Sync);
+use crate::model::finding::Finding;
+pub use crate::work::store::rows::{Accounts, Origin};
+use crate::work::store::rows::{IN_MEMORY, Rows, base_name, copy, flags, fresh_name, keys, payload, place_of, rebuild};
 
 /// Makes the n-th finding, document included.
 pub type Generate = Arc<dyn Fn(u64) -> Finding + Send + Sync>;
@@ -44,27 +47,6 @@ impl fmt::Debug for Documents {
             Self::Cached(_) => "Cached",
             Self::Generated(_) => "Generated",
         })
-    }
-}
-
-/// How a finding came here. A row may have come both ways.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Origin {
-    /// From Security Hub: it goes when Security Hub no longer has it.
-    Live,
-    /// From a file: it stays.
-    File,
-    /// Judged here from what was collected: it goes when the judge says so.
-    Judged,
-}
-
-impl Origin {
-    const fn flag(self) -> u8 {
-        match self {
-            Self::Live => 1,
-            Self::File => 2,
-            Self::Judged => 4,
-        }
     }
 }
 
@@ -103,24 +85,8 @@ impl std::ops::AddAssign for Put {
     }
 }
 
-/// The place bits of a payload; the origins are above them.
-const PLACE: u64 = (1 << 56) - 1;
-/// The place of a document that is in memory, by its key.
-const IN_MEMORY: u64 = PLACE;
 /// The segment of new rows grows to this many, or an eighth of the segment beside it.
 const FRESH: usize = 512;
-
-fn payload(place: u64, flags: u8) -> u64 {
-    place & PLACE | u64::from(flags) << 56
-}
-
-fn flags(payload: u64) -> u8 {
-    (payload >> 56) as u8
-}
-
-fn in_memory(payload: u64) -> bool {
-    payload & PLACE == IN_MEMORY
-}
 
 /// The findings.
 #[derive(Debug)]
@@ -411,24 +377,6 @@ impl Store {
         self.remove(&place, &gone)
     }
 
-    /// The findings that were judged here, with their documents.
-    ///
-    /// # Errors
-    /// When a document cannot be read.
-    pub fn judged(&self) -> Result<Vec<Finding>, StoreError> {
-        let mut reader = self.reader();
-        let mut all = Vec::new();
-        for (name, segment) in self.index.segments() {
-            for (row, key) in keys(segment) {
-                let payload = segment.payload(row).unwrap_or_default();
-                if flags(payload) & Origin::Judged.flag() != 0 {
-                    all.push(self.read(&mut reader, &place_of(name), key, payload)?.0);
-                }
-            }
-        }
-        Ok(all)
-    }
-
     /// Takes rows that were judged here away; what a file brought too stays. Gives how many went.
     pub fn forget(&mut self, wanted: &[u64]) -> usize {
         if wanted.is_empty() {
@@ -519,121 +467,6 @@ impl Store {
         count
     }
 
-    /// The finding of a row, with its document; none when there is no such row.
-    ///
-    /// # Errors
-    /// When its document cannot be read.
-    pub fn finding(&self, key: u64) -> Result<Option<Finding>, StoreError> {
-        for (name, segment) in self.index.segments() {
-            // A scan of a million keys takes less than sorting them once.
-            if let Some(row) = segment.keys.iter().position(|known| *known == key) {
-                let payload = segment.payload(row).unwrap_or_default();
-                return self.read(&mut self.reader(), &place_of(name), key, payload).map(|(finding, _)| Some(finding));
-            }
-        }
-        Ok(None)
-    }
-
-    /// The findings of these rows with their documents, in the keys' order, and whether Security Hub itself told of them.
-    /// Those that are gone are left out.
-    ///
-    /// # Errors
-    /// When a document cannot be read.
-    pub fn some(&self, keys: &[u64]) -> Result<Vec<(Finding, bool)>, StoreError> {
-        let all = self.flagged(keys)?;
-        Ok(all.into_iter().map(|(finding, flags)| (finding, flags & Origin::Live.flag() != 0)).collect())
-    }
-
-    /// Of these rows those that came from a file, with their documents, in the keys' order.
-    ///
-    /// # Errors
-    /// When a document cannot be read.
-    pub fn imported(&self, keys: &[u64]) -> Result<Vec<Finding>, StoreError> {
-        let all = self.flagged(keys)?;
-        Ok(all.into_iter().filter(|(_, flags)| flags & Origin::File.flag() != 0).map(|(finding, _)| finding).collect())
-    }
-
-    fn flagged(&self, keys: &[u64]) -> Result<Vec<(Finding, u8)>, StoreError> {
-        let wanted: HashMap<u64, usize> = keys.iter().copied().zip(0..).collect();
-        let mut found: Vec<Option<(Finding, u8)>> = keys.iter().map(|_| None).collect();
-        let mut reader = self.reader();
-        for (name, segment) in self.index.segments() {
-            let place = place_of(name);
-            for (row, key) in self::keys(segment) {
-                if let Some(n) = wanted.get(&key) {
-                    let payload = segment.payload(row).unwrap_or_default();
-                    let (finding, _) = self.read(&mut reader, &place, key, payload)?;
-                    found[*n] = Some((finding, flags(payload)));
-                }
-            }
-        }
-        Ok(found.into_iter().flatten().collect())
-    }
-
-    /// Every finding with its document, one at a time, by segment.
-    pub fn findings(&self) -> impl Iterator<Item = Result<Finding, StoreError>> {
-        let mut reader = self.reader();
-        let rows = self.index.segments().flat_map(|(name, segment)| {
-            let place = Arc::new(place_of(name));
-            keys(segment).map(move |(row, key)| (Arc::clone(&place), key, segment.payload(row).unwrap_or_default()))
-        });
-        rows.map(move |(place, key, payload)| self.read(&mut reader, &place, key, payload).map(|(finding, _)| finding))
-    }
-
-    /// Saves every segment that changed: when this returns without an error, all that was put is on the disk. What a full
-    /// disk had kept in memory is tried again. Without a writable cache there is nothing to do.
-    ///
-    /// # Errors
-    /// Those of the file system; what was saved before is whole, and the next call tries again.
-    pub fn save(&mut self) -> Result<(), StoreError> {
-        let Some(cache) = self.writable() else { return Ok(()) };
-        while let Some(place) = self.behind.first().cloned() {
-            let (base, fresh) = self.segments(&place);
-            let mut segment = base;
-            if fresh.rows() > 0 {
-                let mut builder = Builder::default();
-                copy(&mut builder, &segment, &|_| true);
-                copy(&mut builder, &fresh, &|_| true);
-                segment = Arc::new(builder.finish());
-            }
-            let segment = self.spill(&cache, &place, segment)?;
-            let saved = cache.save(&place, &segment, urgent(&segment))?;
-            self.index = self.index.with(&base_name(&place), saved);
-            if fresh.rows() > 0 {
-                self.index = self.index.without(&fresh_name(&place));
-            }
-            self.behind.remove(&place);
-        }
-        cache.flush()?;
-        self.problem = None;
-        Ok(())
-    }
-
-    /// Brings documents of a segment that are only in memory into the cache.
-    fn spill(&mut self, cache: &Cache, place: &Place, segment: Arc<Segment>) -> Result<Arc<Segment>, StoreError> {
-        let mut payloads: Vec<u64> = (0..segment.rows()).filter_map(|row| segment.payload(row)).collect();
-        let (mut rows, mut records) = (Vec::new(), Vec::new());
-        for (row, key) in keys(&segment) {
-            if in_memory(payloads[row])
-                && let Some(record) = self.kept.get(&key)
-            {
-                rows.push((row, key));
-                records.push(record.clone());
-            }
-        }
-        if rows.is_empty() {
-            return Ok(segment);
-        }
-        for ((row, key), payload) in rows.into_iter().zip(cache.add(place, &records, 0)?) {
-            payloads[row] = payload;
-            self.kept.remove(&key);
-        }
-        let segment = Arc::new(with_payloads(&segment, payloads));
-        // From here on its rows are in the cache, whether or not the columns can be saved.
-        self.index = self.index.with(&base_name(place), Arc::clone(&segment)).without(&fresh_name(place));
-        Ok(segment)
-    }
-
     /// The segment's rows and its new rows; empty ones where there are none.
     fn segments(&self, place: &Place) -> (Arc<Segment>, Arc<Segment>) {
         let get = |name: String| self.index.segment(&name).cloned();
@@ -656,40 +489,6 @@ impl Store {
         match &self.documents {
             Documents::Cached(cache) if cache.read_only().is_none() => Some(Arc::clone(cache)),
             _ => None,
-        }
-    }
-
-    fn reader(&self) -> Option<DocumentReader<'_>> {
-        match &self.documents {
-            Documents::Cached(cache) => Some(cache.documents()),
-            Documents::Memory | Documents::Generated(_) => None,
-        }
-    }
-
-    /// The finding of a row, and the bytes its record takes.
-    fn read(
-        &self,
-        reader: &mut Option<DocumentReader<'_>>,
-        place: &Place,
-        key: u64,
-        payload: u64,
-    ) -> Result<(Finding, u64), StoreError> {
-        let failed = |why: String| StoreError::Document { key, why };
-        if in_memory(payload) {
-            let record = self.kept.get(&key).ok_or_else(|| failed("it is not in memory".into()))?;
-            let finding = match &self.documents {
-                Documents::Cached(cache) => cache.unpack(record)?,
-                Documents::Memory | Documents::Generated(_) => self.codec.open(record).map_err(failed)?,
-            };
-            return Ok((finding, 0));
-        }
-        match (&self.documents, reader) {
-            (Documents::Generated(make), _) => Ok((make(payload & PLACE), 0)),
-            (Documents::Cached(cache), Some(reader)) => {
-                let record = reader.record(place, key, payload)?;
-                Ok((cache.unpack(&record)?, record.size()))
-            }
-            _ => Err(failed("there is no cache".into())),
         }
     }
 }
@@ -719,78 +518,4 @@ fn combine(now: &mut Finding, report: Finding, live_stands: bool) {
     } else {
         merge(now, report);
     }
-}
-
-/// Rows in the making, with the accounts they stand in.
-struct Rows<'a> {
-    builder: Builder,
-    accounts: Accounts<'a>,
-    /// The account asked for last: rows of one place mostly share it.
-    last: Option<(String, Option<Arc<Account>>)>,
-}
-
-impl<'a> Rows<'a> {
-    fn new(accounts: Accounts<'a>) -> Self {
-        Self { builder: Builder::default(), accounts, last: None }
-    }
-    fn copy(&mut self, segment: &Segment, stays: &dyn Fn(u64) -> bool) {
-        copy(&mut self.builder, segment, stays);
-    }
-    fn push(&mut self, finding: Finding, payload: u64) {
-        if self.last.as_ref().is_none_or(|(id, _)| *id != finding.account) {
-            self.last = Some((finding.account.clone(), (self.accounts)(&finding.account)));
-        }
-        let account = self.last.as_ref().and_then(|(_, account)| account.clone());
-        self.builder.push(&Row { finding, account }, payload);
-    }
-    fn finish(self) -> Segment {
-        self.builder.finish()
-    }
-}
-
-fn copy(builder: &mut Builder, segment: &Segment, stays: &dyn Fn(u64) -> bool) {
-    builder.copy_rows(segment, |row| segment.key(row).is_some_and(stays));
-}
-
-/// Makes a segment's rows from what the cache found of it; also gives how many findings did not read.
-fn rebuild(recovery: Recovery<'_>, accounts: Accounts<'_>) -> (Segment, usize) {
-    let Recovery { place, base, changes, mut documents } = recovery;
-    let mut rows = Rows::new(accounts);
-    if let Some(base) = &base {
-        let changed: HashMap<u64, ()> = changes.iter().map(|change| (change.key, ())).collect();
-        rows.copy(base, &|key| !changed.contains_key(&key));
-    }
-    let mut unread = 0;
-    for change in changes {
-        let Some(payload) = change.payload else { continue };
-        match documents.read(place, change.key, payload) {
-            Ok(finding) => rows.push(finding, payload),
-            Err(_) => unread += 1,
-        }
-    }
-    (rows.finish(), unread)
-}
-
-fn keys(segment: &Segment) -> impl Iterator<Item = (usize, u64)> {
-    (0..segment.rows()).filter_map(|row| Some((row, segment.key(row)?)))
-}
-
-/// How many rows are of the highest severity: segments with many of them are read first.
-fn urgent(segment: &Segment) -> u64 {
-    let Some(field) = segment.schema().field("severity") else { return 0 };
-    let critical = |row: &usize| matches!(segment.cell(*row, field), Cell::Rank(rank, _) if rank == Severity::Critical.rank());
-    (0..segment.rows()).filter(critical).count() as u64
-}
-
-fn base_name(place: &Place) -> String {
-    place.to_string()
-}
-
-fn fresh_name(place: &Place) -> String {
-    format!("{place}+")
-}
-
-/// The place of a segment by its name in the index.
-fn place_of(name: &str) -> Place {
-    name.trim_end_matches('+').parse().unwrap_or_default()
 }

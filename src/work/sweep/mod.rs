@@ -25,7 +25,7 @@ use crate::model::coverage::{Coverage, Outcome};
 use crate::model::principal::Identity;
 use crate::model::workload::Workloads;
 use crate::work::change::Change;
-use crate::work::perform::Library;
+use crate::work::library::Library;
 use crate::work::store::{Origin, Store};
 use crate::world::{Loading, Progress};
 

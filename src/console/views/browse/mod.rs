@@ -447,20 +447,10 @@ impl Browse {
     fn step(&mut self, action: Action) {
         let Some(answered) = &self.answered else { return };
         let lines = answered.line_count();
-        let page = self.drawn.height.max(2) - 1;
-        let cursor = self.place.cursor;
-        let (to, down) = match action {
-            Action::Down => (cursor + 1, true),
-            Action::Up => (cursor.saturating_sub(1), false),
-            Action::PageDown => (cursor + page, true),
-            Action::PageUp => (cursor.saturating_sub(page), false),
-            Action::HalfDown => (cursor + page / 2, true),
-            Action::HalfUp => (cursor.saturating_sub(page / 2), false),
-            Action::Top => (0, true),
-            Action::Bottom => (lines, false),
-            _ => return,
-        };
-        self.place.cursor = to.min(lines.saturating_sub(1));
+        let Some(by) = action.lines(self.drawn.height) else { return };
+        self.place.cursor = self.place.cursor.saturating_add_signed(by).min(lines.saturating_sub(1));
+        // At an end there is no further heading to skip in the direction that led there.
+        let down = if matches!(action, Action::Top | Action::Bottom) { by < 0 } else { by > 0 };
         answered.skip_headings(&mut self.place, down);
     }
 
