@@ -212,7 +212,7 @@ impl Engine {
                 // Of a session its role is asked: what it was given by whom is not known.
                 let asked = if principal.contains(":assumed-role/") { principal } else { &arn };
                 let answer = ready.account.can(asked, action, &named, &context_of(context)).map_err(|e| e.to_string())?;
-                tell::can(&arn, &named, &answer, ready.account.is_blind(&named))
+                tell::can(&arn, (action, &named), &answer, ready.account.is_blind(&named))
             }
             Question::WhoBecomes { target } => {
                 let (ready, to) = match target {

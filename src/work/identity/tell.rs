@@ -7,6 +7,7 @@ use super::{Ready, link, word};
 use crate::catalog::ListingId;
 use crate::catalog::detail::{Body, Detail, Link, Section};
 use crate::iam::account::{Workload, WorkloadKind};
+use crate::iam::doubts::doubts;
 use crate::iam::evaluate::{Answer, Decision, Layer};
 use crate::iam::facts::Level;
 use crate::iam::grants;
@@ -378,6 +379,7 @@ pub(super) fn who_can(
     } else {
         words
     };
+    let words = std::iter::once(words).chain(doubts(action, resource)).collect::<Vec<_>>().join("\n");
     let sections = [section("", Body::Prose(words)), guests(estate, resources, resource, Some(action)), section("Who", table)];
     Detail { title: String::new(), sections: sections.into_iter().flatten().collect(), links }
 }
@@ -394,7 +396,7 @@ fn guests(estate: &Estate, resources: &Resources, resource: &str, action: Option
 }
 
 /// The answer to `can PRINCIPAL ACTION on RESOURCE`.
-pub(super) fn can(arn: &str, resource: &str, answer: &Answer, blind: bool) -> Detail {
+pub(super) fn can(arn: &str, (action, resource): (&str, &str), answer: &Answer, blind: bool) -> Detail {
     let words = match answer.decision {
         Decision::Allowed => "Yes: allowed.",
         Decision::Denied { explicit: true } => "No: denied by a statement that says so.",
@@ -411,7 +413,12 @@ pub(super) fn can(arn: &str, resource: &str, answer: &Answer, blind: bool) -> De
     let depends =
         answer.depends.iter().map(|d| vec![d.effect.to_owned(), d.condition.clone(), d.policy.clone(), d.statement.clone()]);
     let sections = [
-        section("", Body::Prose(format!("{words}{unread}"))),
+        section(
+            "",
+            Body::Prose(
+                std::iter::once(format!("{words}{unread}")).chain(doubts(action, resource)).collect::<Vec<_>>().join("\n"),
+            ),
+        ),
         section("", facts(vec![("principal", arn.to_owned()), ("resource", resource.to_owned())])),
         section("Because of", table(&["effect", "layer", "policy", "statement"], because.collect())),
         section("Missing", Body::Prose(missing.join("\n"))),
