@@ -16,6 +16,7 @@ use crate::aws::error::{Failure, Kind};
 use crate::aws::json::{Action, Json};
 use crate::aws::keys::Keys;
 use crate::aws::limit::Limiter;
+use crate::aws::query::{self, Query};
 use crate::aws::rest::{self, Rest};
 use crate::aws::signed;
 use crate::aws::xml::{self, Dialect};
@@ -98,9 +99,17 @@ impl Scope {
     pub fn endpoint(&self, service: &str) -> String {
         signed::endpoint(&self.0.sdk, service)
     }
+    /// As [`Self::json`], where the service speaks the query protocol.
+    pub(super) fn query<A: query::Ask>(&self, parameters: &[(&str, Option<String>)]) -> Query<A> {
+        Query::new(self.0.sdk.clone(), Arc::clone(&self.0.keys), parameters)
+    }
     /// As [`Self::json`], where the service speaks REST.
     pub(super) fn rest<R: rest::Read>(&self, query: &[(&str, Option<String>)]) -> Rest<R> {
         Rest::new(self.0.sdk.clone(), Arc::clone(&self.0.keys), query)
+    }
+    /// As [`Self::rest`], of something below the service's own path.
+    pub(super) fn rest_at<R: rest::Read>(&self, path: &str, query: &[(&str, Option<String>)]) -> Rest<R> {
+        Rest::at(self.0.sdk.clone(), Arc::clone(&self.0.keys), path, query)
     }
     /// The host of the endpoint that stands in for AWS's own; none where AWS is asked.
     pub fn endpoint_host(&self) -> Option<String> {
@@ -147,6 +156,7 @@ impl Scope {
         let read = match R::CALL.wire {
             Wire::Ec2 => xml::read(&body, Dialect::Ec2),
             Wire::Query => xml::read(&body, Dialect::Query),
+            Wire::Xml => xml::read(&body, Dialect::Plain),
             Wire::Json => serde_json::from_slice(&body).map_err(|e| format!("the answer is not JSON: {e}")),
         };
         let value = read.map_err(|why| Failure::unreadable(format!("{}: {why}", R::CALL.action)))?;

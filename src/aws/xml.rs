@@ -1,4 +1,4 @@
-//! XML answers (EC2, and the query protocol of IAM, STS and ELB) as JSON in the shape that `aws … --output json` prints.
+//! XML answers (EC2, the query protocol of IAM, STS, ELB and SNS, and S3) as JSON in the shape that `aws … --output json` prints.
 //!
 //! What XML does not tell stays as it is: scalars are text, and `model/` reads them leniently. No entity is expanded but
 //! the five of XML itself, a document type is refused, depth and size are bounded.
@@ -19,6 +19,8 @@ pub(super) enum Dialect {
     Ec2,
     /// `<GetUserResponse><GetUserResult><User>…`, lists of `member`, maps of `entry`.
     Query,
+    /// S3, and refusals of all: names as they are, the root is the answer.
+    Plain,
 }
 
 struct Frame {
@@ -129,7 +131,7 @@ impl Frame {
             Children::Object(map) => {
                 let key = match dialect {
                     Dialect::Ec2 => ec2_name(&self.name, &name).into_owned(),
-                    Dialect::Query => name,
+                    Dialect::Query | Dialect::Plain => name,
                 };
                 match map.get_mut(&key) {
                     None => {
@@ -163,7 +165,7 @@ impl Dialect {
     const fn item(self) -> &'static str {
         match self {
             Self::Ec2 => "item",
-            Self::Query => "member",
+            Self::Query | Self::Plain => "member",
         }
     }
 }
@@ -241,6 +243,7 @@ fn ec2_name<'a>(parent: &str, wire: &'a str) -> Cow<'a, str> {
         (_, "subnetSet") => "Subnets",
         (_, "tagSet") => "Tags",
         (_, "transitGatewaySet") => "TransitGateways",
+        (_, "vpcBlockPublicAccessExclusionSet") => "VpcBlockPublicAccessExclusions",
         (_, "vpcEndpointSet") => "VpcEndpoints",
         (_, "vpcPeeringConnectionSet") => "VpcPeeringConnections",
         (_, "vpcSet") => "Vpcs",
