@@ -159,7 +159,8 @@ async fn the_crate_aws_ssm_bridge_is_a_client_of_our_gateway() {
 
     let request = StartRequest::command("i-1", "echo out; exit 7");
     let text = by_bridge(test, &gateway, &request, &["command"]).await.unwrap();
-    assert!(text.contains("out\n") && text.contains("EXIT Some(7)"), "{text}");
+    // It knows no exit code: it reads a bare number where agents write `EXIT_CODE: 7`.
+    assert!(text.contains("out\n") && text.contains("CLOSED Some(AgentClosed"), "{text}");
 
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let port = listener.local_addr().unwrap().port();
