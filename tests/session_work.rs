@@ -472,7 +472,7 @@ fn a_session_that_was_left_is_taken_up_by_another_program_and_stays_one_on_the_r
     });
     stage.close();
     assert_eq!(stage.ended().0, "left");
-    assert_eq!(left::ids(&recordings).into_iter().collect::<Vec<_>>(), [id.clone()]);
+    assert_eq!(left::ids(&recordings).into_iter().collect::<Vec<_>>(), std::slice::from_ref(&id));
 
     stage.another(Rules::default());
     let asked = opening(&stage);
@@ -522,7 +522,7 @@ fn a_session_that_is_taken_up_is_guarded_and_one_whose_recording_was_changed_get
     }];
     let mut stage = Stage::new(Set { rules: leaving(), rails, ..Set::default() });
     let machine = stage.machine(Environment::Production);
-    let said = Said::Name(machine.account_name.clone());
+    let said = Said::Name(machine.account_name);
     let opening = stage.opening(Environment::Production, said.clone(), false);
     stage.ask(Ask::Open(LiveId(600), Box::new(opening)));
     stage.until("a prompt", |stage| screen(stage, 600).trim_end().ends_with(['#', '$']));

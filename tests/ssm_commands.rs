@@ -417,7 +417,7 @@ fn a_shell_whose_program_was_killed_is_taken_up_again_and_one_that_was_left_is_e
     let process = third.child.process_id().unwrap().to_string();
     assert!(Command::new("kill").args(["-s", "HUP", &process]).status().unwrap().success());
     third.end();
-    assert_eq!(place.cloud.gateway(|g| g.open_sessions()), [id.clone()]);
+    assert_eq!(place.cloud.gateway(|g| g.open_sessions()), std::slice::from_ref(&id));
     assert_eq!(list()[0]["status"], "Left");
     let (code, out, err) = place.run(&["ssm", "end", &id[id.len() - 8..]]);
     assert!(code == 0 && out.contains("was ended"), "{err}");

@@ -275,7 +275,7 @@ mod tests {
         }
         let mut found = String::new();
         each_row(&estate, &history, &mut |_, row| {
-            found = format!("{}{}", row.status(), if row.is_left() { " here" } else { "" })
+            found = format!("{}{}", row.status(), if row.is_left() { " here" } else { "" });
         });
         found
     }

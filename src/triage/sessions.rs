@@ -94,7 +94,7 @@ impl Seal {
 /// What an entry tells of a session.
 #[derive(Debug, Clone)]
 enum Event {
-    Start(Told),
+    Start(Box<Told>),
     End(Ended),
 }
 
@@ -118,7 +118,7 @@ impl History {
     pub fn take(&mut self, entry: &Entry) -> bool {
         let Subject::Session(id) = &entry.subject else { return false };
         let event = match &entry.decision {
-            Decision::SessionStart { node, account, region, mode, detail, document, finding } => Event::Start(Told {
+            Decision::SessionStart { node, account, region, mode, detail, document, finding } => Event::Start(Box::new(Told {
                 node: node.clone(),
                 account: account.clone(),
                 region: region.clone(),
@@ -132,7 +132,7 @@ impl History {
                 began: entry.at,
                 again: Vec::new(),
                 end: None,
-            }),
+            })),
             Decision::SessionEnd { outcome, recording, seconds, received, sent, said } => Event::End(Ended {
                 at: entry.at,
                 outcome: outcome.clone(),
@@ -207,12 +207,12 @@ fn fold<'a>(events: impl Iterator<Item = &'a Event>) -> Option<Told> {
     let (mut before, mut sealed): ([u64; 3], Option<String>) = ([0; 3], None);
     for event in events {
         match (event, &mut told) {
-            (Event::Start(start), None) => told = Some(start.clone()),
+            (Event::Start(start), None) => told = Some((**start).clone()),
             (Event::Start(start), Some(told)) => {
                 if let Some(end) = told.end.take() {
                     (before, sealed) = ([end.seconds, end.received, end.sent], end.recording);
                 }
-                let Told { actor, host, reason, began, .. } = start.clone();
+                let Told { actor, host, reason, began, .. } = (**start).clone();
                 told.again.push(Again { at: began, actor, host, reason });
             }
             (Event::End(_), None) => {}
