@@ -131,5 +131,10 @@ fn an_accounts_iam_from_a_file_stands_beside_an_estate() {
     assert_eq!(known.code, 0, "{}", known.err);
     // The rest of the estate is there as well.
     assert_eq!(with(&["can", "user/jenkins", "s3:GetObject", "arn:aws:s3:::payroll/x"]).code, 0);
-    assert_eq!(run(&["--from", "demo", "iam", "can", "user/ann", "s3:GetObject"]).code, 1);
+    // Nobody of that name is trouble and no answer: a pipeline must not take it for a no.
+    assert_eq!(run(&["--from", "demo", "iam", "can", "user/ann", "s3:GetObject"]).code, 2);
+    let slip = with(&["can", "user/ann", "s3:GetObjct", "arn:aws:s3:::payroll/x"]);
+    assert!(slip.code == 1 && slip.err.contains("did you mean s3:GetObject?"), "{}", slip.err);
+    let bucket = with(&["who-can", "s3:GetObject", "arn:aws:s3:::payroll"]);
+    assert!(bucket.err.contains("takes no such resource"), "{}", bucket.err);
 }

@@ -132,7 +132,7 @@ fn boundaries_end_with_one_where_something_crosses() {
     let home = tempfile::tempdir().unwrap();
     let config = |text: &str| file(home.path(), "c.toml", text).to_str().unwrap().to_owned();
     let none = run(home.path(), &["net", "boundaries", "--from", "demo", "--config", &config("")]);
-    assert_eq!(none.code, 1);
+    assert_eq!(none.code, 2);
     assert!(none.err.contains("[[network.boundary]]"), "{}", none.err);
     let rule = "[[network.boundary]]\nname = \"b\"\nfrom = [\"non-production\"]\nto = [\"production\"]\n";
     let crossed = run(home.path(), &["net", "boundaries", "--json", "--from", "demo", "--config", &config(rule)]);
@@ -237,6 +237,9 @@ fn what_a_folder_lacks_is_named_and_the_rest_is_judged() {
     assert!(!rows.is_empty() && rows.iter().all(|r| r["verdict"] == "unknown"), "{rows:#?}");
     let can = run(home.path(), &["net", "can", "internet", "eni-1", "443", "--from", folder]);
     assert!(can.code == 1 && can.out.starts_with("unknown"), "{}", can.out);
+    // Trouble is no answer.
+    let nobody = run(home.path(), &["net", "can", "internet", "nosuch", "22", "--from", "demo"]);
+    assert!(nobody.code == 2 && nobody.err.contains("\"nosuch\""), "{}", nobody.err);
     // With the ACL the rest is judged: what is open is open, what only a lost group would decide stays unknown.
     put(
         "describe-network-acls.json",

@@ -95,6 +95,11 @@ enum Format {
 }
 
 impl NetCommand {
+    /// Whether the exit code is the answer.
+    pub(super) fn answers(&self) -> bool {
+        matches!(self.command, Command::Can { .. } | Command::Path { .. } | Command::Boundaries)
+    }
+
     pub(super) fn run(&self, global: &Global) -> Result<Done> {
         let looked = estate(global, matches!(self.command, Command::Exposures { .. }))?;
         let net = Arc::new(build(&looked.estate));
