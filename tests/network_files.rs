@@ -83,6 +83,42 @@ fn a_cloudmapper_folder_is_one_account_and_region() {
     assert!(!found.is_empty());
     assert!(found.iter().all(|e| e.verdict == Verdict::Unknown));
     assert!(notes.iter().all(|n| n.contains("nothing in it") || n.contains("could not read")), "{notes:#?}");
+    // The answer about interfaces has one of them; the others are known from their instances.
+    let bastion = resolve(&net, "Bastion").unwrap();
+    assert_eq!(can(&net, &resolve(&net, "1.1.1.1").unwrap(), &bastion, &service("22").unwrap()).verdict, Verdict::Unknown);
+    assert!(found.iter().any(|e| net.name_of(e.resource(&net)) == "Bastion" && e.opening.ports == (22, 22)));
+    assert_eq!(net.instances.iter().map(|i| i.interfaces.len()).collect::<Vec<_>>(), [1, 1, 1]);
+    // Its classic load balancer listens on a port that its group does not open, and has an instance that is not there.
+    let weblb = net.load_balancers.iter().find(|l| l.name == "weblb").unwrap();
+    assert_eq!(
+        (weblb.arn.as_str(), weblb.kind.as_str()),
+        ("arn:aws:elasticloadbalancing:us-east-1:653711331788:loadbalancer/weblb", "classic")
+    );
+    assert_eq!(weblb.backends.iter().map(|b| (b.listener, b.port)).collect::<Vec<_>>(), [(8000, 8000)]);
+    assert_eq!(ask(&net, "internet", "weblb", "8000"), Verdict::No);
+    assert!(net.gaps.iter().any(|g| g.object == weblb.arn && g.what.contains("not all that its listeners pass on")));
+}
+
+/// Answers of different days, and an API that nobody asked.
+#[test]
+fn what_two_files_tell_of_one_thing_is_said_where_they_differ() {
+    let vpc = |cidr: &str| format!(r#"{{"Vpcs":[{{"VpcId":"vpc-1","OwnerId":"111122223333","CidrBlock":"{cidr}"}}]}}"#);
+    let (monday, friday) = (vpc("10.0.0.0/16"), vpc("10.9.0.0/16"));
+    let groups = br#"{"SecurityGroups":[{"GroupId":"sg-1","GroupName":"web","VpcId":"vpc-1","OwnerId":"111122223333"}]}"#;
+    let (both, notes) = folder([
+        ("1.json", monday.as_bytes()),
+        ("2.json", monday.as_bytes()),
+        ("3.json", friday.as_bytes()),
+        ("4.json", &groups[..]),
+    ]);
+    assert_eq!(both.regions[0].network.vpcs.len(), 1);
+    assert_eq!(both.regions[0].network.vpcs[0].cidr_block, "10.0.0.0/16");
+    assert_eq!(notes, ["vpc-1: two files describe it, and not alike; what came first counts"]);
+    // Nobody told of interfaces: that a group is on none can not be said.
+    assert!(bartizan::network::unused::unused(&build(&both)).is_empty());
+    let interfaces = br#"{"NetworkInterfaces":[{"NetworkInterfaceId":"eni-1","VpcId":"vpc-1","SubnetId":"subnet-1"}]}"#;
+    let (told, _) = folder([("1.json", monday.as_bytes()), ("4.json", &groups[..]), ("5.json", &interfaces[..])]);
+    assert_eq!(bartizan::network::unused::unused(&build(&told)).len(), 1);
 }
 
 #[test]

@@ -36,6 +36,7 @@ const FILES: &[&str] = &[
     "04-gateways.txt",
     "05-between-vpcs.txt",
     "06-load-balancers.txt",
+    "07-public-access.txt",
 ];
 
 fn cases() -> Vec<(String, Case)> {
@@ -72,8 +73,15 @@ fn lacks(case: &Case) -> Option<&'static str> {
 
 fn gateways_lack(n: &Network) -> Option<&'static str> {
     let acls = n.network_acls.iter().any(|a| !a.is_default);
-    if n.nat_gateways.iter().any(|g| g.state != "available" || g.connectivity_type != "public") {
-        return Some("the cloud's NAT gateways are public and always work");
+    let blocked = n.public_access_exclusions.is_some() || n.blocks_public_access();
+    if blocked {
+        return Some("the cloud has no Block Public Access");
+    }
+    if n.nat_gateways
+        .iter()
+        .any(|g| g.state != "available" || g.connectivity_type != "public" || g.nat_gateway_addresses.len() > 1)
+    {
+        return Some("the cloud's NAT gateways are public, have one address and always work");
     }
     if !n.nat_gateways.is_empty() && acls {
         return Some("the cloud's NAT gateways have addresses outside of their subnets, which ACLs see");
@@ -87,6 +95,9 @@ fn gateways_lack(n: &Network) -> Option<&'static str> {
     };
     if !n.transit_gateway_attachments.iter().all(joined) {
         return Some("the cloud's transit gateway attachments are VPCs, available and always served");
+    }
+    if n.transit_gateway_attachments.iter().any(|a| a.options.is_some()) {
+        return Some("the cloud forgets the options of a transit gateway attachment");
     }
     if n.transit_gateway_attachments.iter().any(|a| a.subnet_ids.is_empty())
         || n.transit_gateways.iter().any(|t| t.options.is_none())
@@ -171,6 +182,10 @@ fn routes_lack(n: &Network) -> Option<&'static str> {
             }
         }
     }
+    let second = |i: &model::Interface| i.attachment.as_ref().is_some_and(|a| a.device_index.is_some_and(|n| n > 0));
+    if n.interfaces.iter().any(second) {
+        return Some("an instance is run with one interface");
+    }
     let odd = |i: &model::Interface| !matches!(i.interface_type.as_str(), "" | "interface" | "nat_gateway") && !is_of_balancer(i);
     n.interfaces.iter().any(odd).then_some("the cloud makes interfaces of one kind")
 }
@@ -184,6 +199,9 @@ fn balancers_lack(n: &Network) -> Option<&'static str> {
         |a: &bartizan::model::Extra| a.get("Type").is_some_and(|t| t.as_str().is_some_and(|t| t.starts_with("authenticate")));
     if n.load_balancers.iter().flat_map(|l| l.rules.iter().flatten()).flat_map(|r| &r.actions).any(signs) {
         return Some("the cloud signs nobody in");
+    }
+    if n.load_balancers.iter().any(|l| l.is_classic() && l.listeners.is_empty()) {
+        return Some("AWS makes no classic load balancer without a listener");
     }
     if n.load_balancers.iter().any(|l| l.kind == "application" && !l.listeners.is_empty() && l.rules.is_none()) {
         return Some("it is about rules that were not read");
@@ -349,7 +367,7 @@ async fn joins(ec2: &Client, n: &Network, ids: &mut BTreeMap<String, String>) {
 
 /// Load balancers with target groups, listeners and rules; `n` tells networks' names apart.
 async fn balancers(elb: &elb::Client, n: &Network, nth: usize, ids: &mut BTreeMap<String, String>) {
-    for lb in &n.load_balancers {
+    for lb in n.load_balancers.iter().filter(|lb| !lb.is_classic()) {
         let call = elb.create_load_balancer().name(format!("{}-{nth}", lb.load_balancer_name));
         let call = call.scheme(lb.scheme.as_str().into()).r#type(lb.kind.as_str().into());
         let subnets = lb.availability_zones.iter().map(|z| ids[&z.subnet_id].clone()).collect();
@@ -375,7 +393,7 @@ async fn balancers(elb: &elb::Client, n: &Network, nth: usize, ids: &mut BTreeMa
         }
         ids.insert(group.target_group_arn.clone(), arn);
     }
-    for lb in &n.load_balancers {
+    for lb in n.load_balancers.iter().filter(|lb| !lb.is_classic()) {
         for extra in &lb.listeners {
             let listener = bartizan::network::backends::listener(extra).unwrap();
             let rules: Vec<&model::ListenerRule> =
@@ -396,6 +414,67 @@ async fn balancers(elb: &elb::Client, n: &Network, nth: usize, ids: &mut BTreeMa
             }
         }
     }
+}
+
+/// Classic load balancers, by the API of 2012-06-01, for which there is no client here.
+fn classic(cloud: &Cloud, n: &Network, nth: usize, ids: &mut BTreeMap<String, String>) {
+    for lb in n.load_balancers.iter().filter(|lb| lb.is_classic()) {
+        let name = format!("{}-{nth}", lb.load_balancer_name);
+        let mut form = vec![
+            ("Action".to_owned(), "CreateLoadBalancer".to_owned()),
+            ("LoadBalancerName".to_owned(), name.clone()),
+            ("Scheme".to_owned(), lb.scheme.clone()),
+        ];
+        let subnets = lb.availability_zones.iter().map(|z| &z.subnet_id).enumerate();
+        form.extend(subnets.map(|(i, s)| (format!("Subnets.member.{}", i + 1), ids[s].clone())));
+        let groups = lb.security_groups.iter().enumerate();
+        form.extend(groups.map(|(i, g)| (format!("SecurityGroups.member.{}", i + 1), ids[g].clone())));
+        for (i, listener) in lb.listeners.iter().enumerate() {
+            for key in ["Protocol", "LoadBalancerPort", "InstanceProtocol", "InstancePort"] {
+                let value = listener[key].as_str().map_or_else(|| listener[key].to_string(), str::to_owned);
+                // A certificate is nothing to a network.
+                let value = match value.as_str() {
+                    "HTTPS" => "HTTP",
+                    "SSL" => "TCP",
+                    other => other,
+                };
+                form.push((format!("Listeners.member.{}.{key}", i + 1), value.to_owned()));
+            }
+        }
+        ask_elb(cloud, &form);
+        let mut form = vec![
+            ("Action".to_owned(), "RegisterInstancesWithLoadBalancer".to_owned()),
+            ("LoadBalancerName".to_owned(), name.clone()),
+        ];
+        for (i, one) in lb.instances.iter().flatten().enumerate() {
+            form.push((format!("Instances.member.{}.InstanceId", i + 1), ids[&one.instance_id].clone()));
+        }
+        ask_elb(cloud, &form);
+        let arn = model::LoadBalancer::classic_arn(REGION, support::front::MANAGEMENT, &name);
+        ids.insert(lb.load_balancer_name.clone(), arn.clone());
+        ids.insert(lb.load_balancer_arn.clone(), arn);
+    }
+}
+
+/// One question in the query protocol; the cloud looks at no signature.
+fn ask_elb(cloud: &Cloud, form: &[(String, String)]) {
+    use std::io::{Read as _, Write as _};
+    let host = cloud.url().trim_start_matches("http://").to_owned();
+    let mut body = "Version=2012-06-01".to_owned();
+    for (name, value) in form {
+        body += &format!("&{name}={value}");
+    }
+    let mut socket = std::net::TcpStream::connect(&host).unwrap();
+    let request = format!(
+        "POST / HTTP/1.1\r\nHost: {host}\r\nConnection: close\r\nContent-Type: application/x-www-form-urlencoded\r\n\
+         Authorization: AWS4-HMAC-SHA256 Credential=test/20260101/{REGION}/elasticloadbalancing/aws4_request, \
+         SignedHeaders=host, Signature=0\r\nContent-Length: {}\r\n\r\n{body}",
+        body.len()
+    );
+    socket.write_all(request.as_bytes()).unwrap();
+    let mut answer = String::new();
+    socket.read_to_string(&mut answer).unwrap();
+    assert!(answer.starts_with("HTTP/1.1 200"), "{body}: {answer}");
 }
 
 fn actions(list: &[bartizan::model::Extra], ids: &BTreeMap<String, String>) -> Vec<elb::types::Action> {
@@ -543,6 +622,7 @@ fn what_is_built_by_api_and_collected_is_judged_as_its_file_is() {
             let n = &case.estate.regions[0].network;
             let mut ids = Box::pin(make(&ec2, n)).await;
             Box::pin(balancers(&elb, n, nth, &mut ids)).await;
+            tokio::task::block_in_place(|| classic(&cloud, n, nth, &mut ids));
             made.push((file, case, ids));
         }
         (cloud, made)

@@ -12,6 +12,7 @@ use aws_sdk_ec2::operation::{
     describe_regions::builders::DescribeRegionsFluentBuilder, describe_route_tables::builders::DescribeRouteTablesFluentBuilder,
     describe_security_groups::builders::DescribeSecurityGroupsFluentBuilder,
     describe_subnets::builders::DescribeSubnetsFluentBuilder,
+    describe_vpc_block_public_access_exclusions::builders::DescribeVpcBlockPublicAccessExclusionsFluentBuilder,
     describe_vpc_endpoints::builders::DescribeVpcEndpointsFluentBuilder,
     describe_vpc_peering_connections::builders::DescribeVpcPeeringConnectionsFluentBuilder,
     describe_vpcs::builders::DescribeVpcsFluentBuilder,
@@ -25,7 +26,7 @@ use crate::aws::call::{Rate, calls};
 use crate::aws::scope::{Answer, Read, Scope, Tally, objects};
 use crate::aws::{elbv2, transit};
 use crate::model::coverage::Coverage;
-use crate::model::network::{Instance, Network, PrefixList, PrefixListEntry};
+use crate::model::network::{BlockPublicAccessExclusion, Instance, Network, PrefixList, PrefixListEntry};
 
 // "Non-mutating actions", paginated: a bucket of 100, refilled with 20 a second, for each action
 // (https://docs.aws.amazon.com/ec2/latest/devguide/ec2-api-throttling.html).
@@ -49,6 +50,7 @@ calls! {
     ENDPOINTS = "ec2:DescribeVpcEndpoints", PerRegion, Ec2, DESCRIBE, NEXT, "VPC endpoints", DescribeVpcEndpointsFluentBuilder;
     PREFIX_LISTS = "ec2:DescribeManagedPrefixLists", PerRegion, Ec2, DESCRIBE, NEXT, "prefix lists", DescribeManagedPrefixListsFluentBuilder;
     PREFIX_LIST_ENTRIES = "ec2:GetManagedPrefixListEntries", PerRegion, Ec2, DESCRIBE, NEXT, "prefix list entries", GetManagedPrefixListEntriesFluentBuilder;
+    EXCLUSIONS = "ec2:DescribeVpcBlockPublicAccessExclusions", PerRegion, Ec2, DESCRIBE, NEXT, "exclusions from Block Public Access, where it is on", DescribeVpcBlockPublicAccessExclusionsFluentBuilder;
     ADDRESSES = "ec2:DescribeAddresses", PerRegion, Ec2, UNPAGED, None, "elastic addresses", DescribeAddressesFluentBuilder;
     REGIONS = "ec2:DescribeRegions", Global, Ec2, UNPAGED, None, "regions", DescribeRegionsFluentBuilder;
 }
@@ -118,7 +120,7 @@ pub async fn network(scope: &Scope) -> Answer<Network> {
     let mut coverage = Vec::new();
     let all = &mut coverage;
     let joins = b.4.into(all);
-    let value = Network {
+    let mut value = Network {
         vpcs: a.0.into(all),
         subnets: a.1.into(all),
         route_tables: a.2.into(all),
@@ -141,8 +143,21 @@ pub async fn network(scope: &Scope) -> Answer<Network> {
         prefix_lists: b.6.into(all),
         load_balancers: b.7.into(all),
         target_groups: b.8.into(all),
+        public_access_exclusions: None,
     };
+    if value.blocks_public_access() {
+        value.public_access_exclusions = exclusions(scope, all).await;
+    }
     Answer { value, coverage }
+}
+
+/// What Block Public Access leaves alone; none where that did not arrive whole. Most regions have it off: then nobody asks.
+async fn exclusions(scope: &Scope, coverage: &mut Vec<Coverage>) -> Option<Vec<BlockPublicAccessExclusion>> {
+    let next = |t| scope.ec2().describe_vpc_block_public_access_exclusions().max_results(1000).set_next_token(t);
+    let answer = scope.list("VpcBlockPublicAccessExclusions", next).await;
+    let whole = answer.is_whole();
+    let exclusions = answer.into(coverage);
+    whole.then_some(exclusions)
 }
 
 /// Instances, taken out of their reservations.

@@ -1,4 +1,4 @@
-//! Elastic Load Balancing version 2: load balancers with their listeners and rules, target groups with their targets.
+//! Elastic Load Balancing version 2 (version 1 is `elb`): load balancers with their listeners and rules, target groups with their targets.
 
 use aws_sdk_elasticloadbalancingv2::operation::{
     describe_listeners::builders::DescribeListenersFluentBuilder,
@@ -12,6 +12,7 @@ use serde::Deserialize;
 use serde_json::Value;
 
 use crate::aws::call::{Rate, calls};
+use crate::aws::elb;
 use crate::aws::scope::{Answer, Scope, Tally, objects};
 use crate::model::Extra;
 use crate::model::coverage::Coverage;
@@ -23,7 +24,7 @@ const DESCRIBE: Rate = Rate { per_second: 10.0, burst: 40.0 };
 const NEXT: Option<&str> = Some("NextMarker");
 
 calls! {
-    LOAD_BALANCERS = "elasticloadbalancing:DescribeLoadBalancers", PerRegion, Query, DESCRIBE, NEXT, "load balancers", DescribeLoadBalancersFluentBuilder;
+    LOAD_BALANCERS = "elasticloadbalancing:DescribeLoadBalancers", PerRegion, Query, DESCRIBE, NEXT, "load balancers, classic ones too", DescribeLoadBalancersFluentBuilder;
     LISTENERS = "elasticloadbalancing:DescribeListeners", PerRegion, Query, DESCRIBE, NEXT, "listeners", DescribeListenersFluentBuilder;
     RULES = "elasticloadbalancing:DescribeRules", PerRegion, Query, DESCRIBE, NEXT, "rules of listeners", DescribeRulesFluentBuilder;
     TARGET_GROUPS = "elasticloadbalancing:DescribeTargetGroups", PerRegion, Query, DESCRIBE, NEXT, "target groups", DescribeTargetGroupsFluentBuilder;
@@ -31,13 +32,14 @@ calls! {
     ATTRIBUTES = "elasticloadbalancing:DescribeTargetGroupAttributes", PerRegion, Query, DESCRIBE, None, "attributes of target groups", DescribeTargetGroupAttributesFluentBuilder;
 }
 
-/// Load balancers of an account and region, each with its listeners and their rules. Only an Application Load Balancer's
+/// Load balancers of an account and region, classic ones too, each with its listeners and their rules. Only an Application Load Balancer's
 /// listeners have rules beside the default action; rules of which one could not be read are none.
 pub async fn load_balancers(scope: &Scope) -> Answer<Vec<LoadBalancer>> {
     let elb = scope.elbv2();
     let mut coverage: Vec<Coverage> = Vec::new();
     let next = |t| elb.describe_load_balancers().page_size(400).set_marker(t);
-    let mut value: Vec<LoadBalancer> = scope.list("LoadBalancers", next).await.into(&mut coverage);
+    let mut value: Vec<LoadBalancer> = Vec::new();
+    let mut all = scope.pages(next, |mut page| objects(&mut page, "LoadBalancers", &mut value)).await;
     let asked: Vec<(String, bool)> = value.iter().map(|lb| (lb.load_balancer_arn.clone(), lb.kind == "application")).collect();
     let mut each = futures_util::stream::iter(asked)
         .map(|(arn, has_rules)| async move {
@@ -66,7 +68,13 @@ pub async fn load_balancers(scope: &Scope) -> Answer<Vec<LoadBalancer>> {
         at += 1;
     }
     drop(each);
-    coverage.extend([scope.covered(&of_listeners), scope.covered(&of_rules)]);
+    // Classic ones need the same permission: who was refused these is not asked for those.
+    if all.failure.is_none() {
+        let (classic, tally) = elb::classic(scope).await;
+        value.extend(classic);
+        all.join(tally);
+    }
+    coverage.extend([scope.covered(&all), scope.covered(&of_listeners), scope.covered(&of_rules)]);
     Answer { value, coverage }
 }
 

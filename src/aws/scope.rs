@@ -13,10 +13,10 @@ use serde_json::Value;
 use crate::aws::ask::{Patience, ask};
 use crate::aws::call::{Call, Reach, Request, Wire};
 use crate::aws::error::{Failure, Kind};
-use crate::aws::form::{self, Form};
 use crate::aws::json::{Action, Json};
 use crate::aws::keys::Keys;
 use crate::aws::limit::Limiter;
+use crate::aws::query::{self, Query};
 use crate::aws::rest::{self, Rest};
 use crate::aws::signed;
 use crate::aws::xml::{self, Dialect};
@@ -99,6 +99,10 @@ impl Scope {
     pub fn endpoint(&self, service: &str) -> String {
         signed::endpoint(&self.0.sdk, service)
     }
+    /// As [`Self::json`], where the service speaks the query protocol.
+    pub(super) fn query<A: query::Ask>(&self, parameters: &[(&str, Option<String>)]) -> Query<A> {
+        Query::new(self.0.sdk.clone(), Arc::clone(&self.0.keys), parameters)
+    }
     /// As [`Self::json`], where the service speaks REST.
     pub(super) fn rest<R: rest::Read>(&self, query: &[(&str, Option<String>)]) -> Rest<R> {
         Rest::new(self.0.sdk.clone(), Arc::clone(&self.0.keys), query)
@@ -106,10 +110,6 @@ impl Scope {
     /// As [`Self::rest`], of something below the service's own path.
     pub(super) fn rest_at<R: rest::Read>(&self, path: &str, query: &[(&str, Option<String>)]) -> Rest<R> {
         Rest::at(self.0.sdk.clone(), Arc::clone(&self.0.keys), path, query)
-    }
-    /// As [`Self::json`], where the service speaks the query protocol.
-    pub(super) fn form<A: form::Action>(&self, fields: &[(&str, Option<String>)]) -> Form<A> {
-        Form::new(self.0.sdk.clone(), Arc::clone(&self.0.keys), fields)
     }
     /// The host of the endpoint that stands in for AWS's own; none where AWS is asked.
     pub fn endpoint_host(&self) -> Option<String> {

@@ -1,5 +1,5 @@
 //! One request of our own to a service for which this build carries no SDK crate: signed, sent, its answer read or its
-//! refusal named. What is asked and how it is declared is `json`'s and `rest`'s matter.
+//! refusal named. What is asked and how it is declared is `json`'s, `query`'s and `rest`'s matter.
 
 use std::time::{Duration, SystemTime};
 
@@ -145,5 +145,23 @@ fn dns_suffix(region: &str) -> &'static str {
         r if r.starts_with("us-iso-") => "c2s.ic.gov",
         r if r.starts_with("us-isob-") => "sc2s.sgov.gov",
         _ => "amazonaws.com",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_refusal_is_read_in_every_protocol() {
+        let query = b"<ErrorResponse xmlns=\"http://sns.amazonaws.com/doc/2010-03-31/\"><Error><Type>Sender</Type>\
+            <Code>AuthorizationError</Code><Message>not &lt;you&gt;</Message></Error><RequestId>r</RequestId></ErrorResponse>";
+        assert_eq!((&refusal(query)["Code"], &refusal(query)["Message"]), (&"AuthorizationError".into(), &"not <you>".into()));
+        let s3 = b"<?xml version=\"1.0\"?><Error><Code>NoSuchBucketPolicy</Code><Message>none</Message></Error>";
+        assert_eq!(refusal(s3)["Code"], "NoSuchBucketPolicy");
+        assert_eq!(refusal(b"{\"__type\":\"AccessDeniedException\"}")["__type"], "AccessDeniedException");
+        for other in [&b"<html><body>503</body></html>"[..], b"", b"no", b"<a>"] {
+            assert_eq!(refusal(other)["Code"].as_str(), None);
+        }
     }
 }

@@ -3,8 +3,8 @@
 use serde::Deserialize;
 
 use crate::aws::call::{Call, Rate, Reach, Wire};
-use crate::aws::form::Action;
 use crate::aws::policies::{Codes, each};
+use crate::aws::query::Ask;
 use crate::aws::scope::{Answer, Scope, objects};
 use crate::model::resource::Resource;
 
@@ -33,13 +33,13 @@ const ATTRIBUTES: Call = Call {
 pub const CALLS: &[Call] = &[LIST, ATTRIBUTES];
 
 struct ListTopics;
-impl Action for ListTopics {
+impl Ask for ListTopics {
     const CALL: Call = LIST;
     const VERSION: &'static str = "2010-03-31";
 }
 
 struct GetTopicAttributes;
-impl Action for GetTopicAttributes {
+impl Ask for GetTopicAttributes {
     const CALL: Call = ATTRIBUTES;
     const VERSION: &'static str = "2010-03-31";
 }
@@ -55,11 +55,11 @@ struct Topic {
 /// The topics of an account and region.
 pub(super) async fn topics(scope: &Scope) -> Answer<Vec<Resource>> {
     let mut topics: Vec<Topic> = Vec::new();
-    let next = |token| scope.form::<ListTopics>(&[("NextToken", token)]);
+    let next = |token| scope.query::<ListTopics>(&[("NextToken", token)]);
     let listed = scope.pages(next, |mut page| objects(&mut page, "Topics", &mut topics)).await;
     let asked = topics.into_iter().map(|topic| (topic.topic_arn.clone(), topic.topic_arn)).collect();
     let ask = |arn: String| async move {
-        let answer = scope.value(&scope.form::<GetTopicAttributes>(&[("TopicArn", Some(arn))])).await?;
+        let answer = scope.value(&scope.query::<GetTopicAttributes>(&[("TopicArn", Some(arn))])).await?;
         Ok(answer["Attributes"]["Policy"].as_str().map(str::to_owned))
     };
     let (value, policies) = each(ATTRIBUTES, CODES, asked, ask).await;

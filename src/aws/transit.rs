@@ -23,8 +23,8 @@ use crate::aws::error::Failure;
 use crate::aws::scope::{Answer, Scope, Tally, objects};
 use crate::model::coverage::Coverage;
 use crate::model::network::{
-    CustomerGateway, TransitGateway, TransitGatewayAssociation, TransitGatewayAttachment, TransitGatewayPropagation,
-    TransitGatewayRoute, TransitGatewayRouteTable, VpnConnection, VpnGateway,
+    CustomerGateway, TransitGateway, TransitGatewayAssociation, TransitGatewayAttachment, TransitGatewayAttachmentOptions,
+    TransitGatewayPropagation, TransitGatewayRoute, TransitGatewayRouteTable, VpnConnection, VpnGateway,
 };
 
 // As the other reads of EC2: see `ec2`.
@@ -88,6 +88,7 @@ pub(super) async fn transit(scope: &Scope) -> Answer<Transit> {
         let id = &attachment.transit_gateway_attachment_id;
         if let Some(known) = subnets.iter().find(|s| s.transit_gateway_attachment_id == *id) {
             attachment.subnet_ids.clone_from(&known.subnet_ids);
+            attachment.options.clone_from(&known.options);
         }
     }
     Answer { value, coverage }
@@ -100,6 +101,8 @@ struct VpcAttachment {
     transit_gateway_attachment_id: String,
     #[serde(deserialize_with = "crate::model::lenient::list")]
     subnet_ids: Vec<String>,
+    #[serde(deserialize_with = "crate::model::lenient::maybe")]
+    options: Option<TransitGatewayAttachmentOptions>,
 }
 
 /// Route tables, each with its associations, propagations and routes; what could not be read of one stays unknown.

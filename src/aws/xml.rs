@@ -243,6 +243,7 @@ fn ec2_name<'a>(parent: &str, wire: &'a str) -> Cow<'a, str> {
         (_, "subnetSet") => "Subnets",
         (_, "tagSet") => "Tags",
         (_, "transitGatewaySet") => "TransitGateways",
+        (_, "vpcBlockPublicAccessExclusionSet") => "VpcBlockPublicAccessExclusions",
         (_, "vpcEndpointSet") => "VpcEndpoints",
         (_, "vpcPeeringConnectionSet") => "VpcPeeringConnections",
         (_, "vpcSet") => "Vpcs",

@@ -566,6 +566,20 @@ pub fn way_out(net: &Net, e: &Egress) -> Vec<String> {
     ]
 }
 
+/// One way out as JSON: what the command line and the raw document show.
+pub fn way_document(net: &Net, e: &Egress) -> serde_json::Value {
+    serde_json::json!({
+        "interfaces": e.interfaces.iter().map(|i| net.interfaces[*i].id.as_str()).collect::<Vec<_>>(),
+        "by": e.by.iter().map(|o| net.id_of(*o)).collect::<Vec<_>>(),
+        "service": e.service.to_string(),
+        "to": e.destinations.to_string(),
+        "wholeInternet": e.whole,
+        "verdict": e.verdict,
+        "unknown": e.unknown,
+        "inspected": e.inspected.iter().map(|o| net.id_of(*o)).collect::<Vec<_>>(),
+    })
+}
+
 /// Every object on a way out.
 pub fn objects<'n>(net: &'n Net, e: &Egress) -> BTreeSet<&'n str> {
     let mut all = BTreeSet::new();

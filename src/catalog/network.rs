@@ -317,7 +317,7 @@ impl Subject for LoadBalancers {
                 .hidden(),
             spec("name", "NAME", Kind::Text, 24, "Its name", |r| Value::text(&*r.item.load_balancer_name)).grow(),
             spec("scheme", "SCHEME", Kind::Keyword, 15, "internet-facing or internal", |r| Value::text(&*r.item.scheme)),
-            spec("kind", "KIND", Kind::Keyword, 11, "application, network or gateway", |r| Value::text(&*r.item.kind)),
+            spec("kind", "KIND", Kind::Keyword, 11, "application, network, gateway or classic", |r| Value::text(&*r.item.kind)),
             spec("listens", "LISTENS", Kind::Set, 18, "Protocols and ports of its listeners", |r| {
                 let word = |l: &crate::model::Extra| {
                     let part = |key: &str| {

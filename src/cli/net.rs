@@ -12,7 +12,7 @@ use jiff::Timestamp;
 use serde_json::json;
 
 use crate::catalog::ListingId;
-use crate::catalog::gateways::way_out;
+use crate::catalog::gateways::{way_document, way_out};
 use crate::cli::list::{table_width, unless_closed};
 use crate::cli::{Done, Global, setup};
 use crate::formats::aws_cli;
@@ -231,20 +231,7 @@ impl NetCommand {
                 let net = &*picture.net;
                 let services = service_access(net, &picture.egress);
                 if self.json {
-                    let ways: Vec<_> = (picture.egress.iter())
-                        .map(|e| {
-                            json!({
-                                "interfaces": e.interfaces.iter().map(|i| net.interfaces[*i].id.as_str()).collect::<Vec<_>>(),
-                                "by": e.by.iter().map(|o| net.id_of(*o)).collect::<Vec<_>>(),
-                                "service": e.service.to_string(),
-                                "to": e.destinations.to_string(),
-                                "wholeInternet": e.whole,
-                                "verdict": e.verdict,
-                                "unknown": e.unknown,
-                                "inspected": e.inspected.iter().map(|o| net.id_of(*o)).collect::<Vec<_>>(),
-                            })
-                        })
-                        .collect();
+                    let ways: Vec<_> = picture.egress.iter().map(|e| way_document(net, e)).collect();
                     out = serde_json::to_string_pretty(&json!({"ways": ways, "services": services}))?;
                 } else {
                     for e in picture.egress.iter() {
@@ -359,7 +346,8 @@ fn estate(global: &Global, with_findings: bool) -> Result<Looked> {
         let (other, notes): (Vec<_>, Vec<_>) = notes.iter().partition(|note| note.ends_with("nothing in it is about networks"));
         notes.iter().for_each(|note| eprintln!("{}", text::line(note)));
         if !other.is_empty() {
-            eprintln!("{} files hold nothing about networks", other.len());
+            let files = if other.len() == 1 { "file holds" } else { "files hold" };
+            eprintln!("{} {files} nothing about networks", other.len());
         }
         if estate.regions.is_empty() {
             bail!("{} holds no answers about networks: aws ec2 describe-vpcs and its like, one or many a file", folder.display());
@@ -395,6 +383,11 @@ fn read_folder(root: &Path, folder: &Path, files: &mut Vec<(String, Vec<u8>)>, d
     Ok(())
 }
 
+/// An id, and what people call it where that is something else.
+fn named(id: &str, name: &str) -> String {
+    if id == name || name.is_empty() { id.to_owned() } else { format!("{id} {name}") }
+}
+
 /// One way, hop by hop.
 fn tell(path: &Way, whole: bool, out: &mut String) {
     out.push_str(&format!(
@@ -407,12 +400,13 @@ fn tell(path: &Way, whole: bool, out: &mut String) {
         for hop in &path.hops {
             let way = if hop.request { " " } else { "back" };
             let rules: Vec<&str> = hop.rules.iter().map(|r| r.text.as_str()).collect();
-            out.push_str(&format!("    {way:<4} {} {} {}  {}\n", hop.kind, hop.object, hop.name, rules.join("; ")));
+            let line = format!("    {way:<4} {} {}  {}", hop.kind, named(&hop.object, &hop.name), rules.join("; "));
+            out.push_str(&format!("{}\n", line.trim_end()));
         }
     }
     for stop in &path.stops {
         let way = if stop.request { "" } else { "on the way back, " };
-        out.push_str(&format!("    stopped {way}at {} {} {}: {}\n", stop.kind, stop.object, stop.name, stop.why));
+        out.push_str(&format!("    stopped {way}at {} {}: {}\n", stop.kind, named(&stop.object, &stop.name), stop.why));
     }
     for why in &path.unknown {
         out.push_str(&format!("    not known: {why}\n"));

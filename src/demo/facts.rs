@@ -167,7 +167,7 @@ fn network(clerk: &mut Clerk<'_>, account: usize, region: usize, part: &RegionEs
         let target = clerk.target(account, region, Class::Address, arn(Class::Address, account, region, &address.allocation_id));
         clerk.fails("EC2.12", target);
     }
-    for balancer in &network.load_balancers {
+    for balancer in network.load_balancers.iter().filter(|b| !b.is_classic()) {
         let target = clerk.target(account, region, Class::Balancer, balancer.load_balancer_arn.clone());
         // Plain HTTP that is forwarded, by default or by a rule of its own.
         let plain = balancer.listeners.iter().filter(|l| l.get("Protocol") == Some(&json!("HTTP"))).any(|l| {

@@ -1,7 +1,7 @@
 //! Folders of plain AWS CLI answers: `aws ec2 describe-*` and their like, one or many a file, known by their content;
 //! CloudMapper's folders too. Pure: names and bytes in, an estate out; opening files is done elsewhere.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 
 use serde::de::DeserializeOwned;
 use serde_json::{Map, Value};
@@ -10,8 +10,7 @@ use crate::model::Extra;
 use crate::model::account::Account;
 use crate::model::estate::Estate;
 use crate::model::network::{
-    Gateway, ListenerRule, LoadBalancer, LoadBalancerZone, Network, TransitGatewayPropagation, TransitGatewayRoute,
-    TransitGatewayRouteTable,
+    Gateway, ListenerRule, LoadBalancer, Network, TransitGatewayPropagation, TransitGatewayRoute, TransitGatewayRouteTable,
 };
 
 /// What one file had to give.
@@ -140,13 +139,16 @@ fn lists(name: &str, map: &mut Map<String, Value>, piece: &mut Piece) {
             "CustomerGateways" => take(name, &key, value, &mut net.customer_gateways, notes),
             "VpcEndpoints" => take(name, &key, value, &mut net.endpoints, notes),
             "LoadBalancers" => take(name, &key, value, &mut net.load_balancers, notes),
-            "LoadBalancerDescriptions" => classic(value, net),
+            "LoadBalancerDescriptions" => classic(name, value, net, notes),
             "TargetGroups" => take(name, &key, value, &mut net.target_groups, notes),
             "Listeners" => listeners(name, value, net, notes),
             // Other services have rules, too.
             "Rules" if is_listener_rules(&value) => rules(name, value, net, notes),
             "PrefixLists" => take(name, &key, value, &mut net.prefix_lists, notes),
             "Addresses" => take(name, &key, value, &mut net.addresses, notes),
+            "VpcBlockPublicAccessExclusions" => {
+                take(name, &key, value, net.public_access_exclusions.get_or_insert_default(), notes);
+            }
             _ => continue,
         }
         piece.known = true;
@@ -234,38 +236,11 @@ fn rules(name: &str, value: Value, net: &mut Network, notes: &mut Vec<String>) {
     }
 }
 
-/// Classic load balancers, as the load balancers they are: their listeners forward TCP to instances.
-fn classic(value: Value, net: &mut Network) {
-    let Value::Array(all) = value else { return };
-    for one in all {
-        let name = text(&one, "LoadBalancerName");
-        let words = |key: &str| -> Vec<String> {
-            let list = one.get(key).and_then(Value::as_array).into_iter().flatten();
-            list.filter_map(Value::as_str).map(str::to_owned).collect()
-        };
-        let zones = words("Subnets").into_iter().map(|subnet_id| LoadBalancerZone { subnet_id, ..LoadBalancerZone::default() });
-        let mut listeners = Vec::new();
-        for row in one.get("ListenerDescriptions").and_then(Value::as_array).into_iter().flatten() {
-            let Some(listener) = row.get("Listener") else { continue };
-            let mut extra = Extra::new();
-            extra.insert("Port".into(), listener.get("LoadBalancerPort").cloned().unwrap_or_default());
-            extra.insert("Protocol".into(), listener.get("Protocol").cloned().unwrap_or_default());
-            listeners.push(extra);
-        }
-        net.load_balancers.push(LoadBalancer {
-            // A classic load balancer's ARN has neither kind nor number: `loadbalancer/NAME`.
-            load_balancer_arn: format!("loadbalancer/{name}"),
-            load_balancer_name: name,
-            dns_name: text(&one, "DNSName"),
-            scheme: text(&one, "Scheme"),
-            kind: "classic".to_owned(),
-            vpc_id: text(&one, "VPCId"),
-            security_groups: words("SecurityGroups"),
-            availability_zones: zones.collect(),
-            listeners,
-            ..LoadBalancer::default()
-        });
-    }
+/// Classic load balancers, as the load balancers they are.
+fn classic(name: &str, value: Value, net: &mut Network, notes: &mut Vec<String>) {
+    let mut all: Vec<Extra> = Vec::new();
+    take(name, "LoadBalancerDescriptions", value, &mut all, notes);
+    net.load_balancers.extend(all.into_iter().map(LoadBalancer::classic));
 }
 
 /// Reads many files into one estate; each file that is not understood is named, the rest is kept.
@@ -306,31 +281,51 @@ pub fn folder<'a>(files: impl IntoIterator<Item = (&'a str, &'a [u8])>) -> (Esta
         if estate.account(&account).is_none() {
             estate.put_account(Account::bare(account.clone()));
         }
-        merge(&mut estate.region_mut(&account, &region).network, piece.network);
+        let mut network = piece.network;
+        for lb in network.load_balancers.iter_mut().filter(|lb| lb.is_classic()) {
+            lb.load_balancer_arn = LoadBalancer::classic_arn(&region, &account, &lb.load_balancer_name);
+        }
+        merge(&mut estate.region_mut(&account, &region).network, network, &mut notes);
     }
     (estate, notes)
 }
 
-fn merge(to: &mut Network, from: Network) {
-    to.vpcs.extend(from.vpcs);
-    to.subnets.extend(from.subnets);
-    to.route_tables.extend(from.route_tables);
-    to.security_groups.extend(from.security_groups);
-    to.network_acls.extend(from.network_acls);
-    to.interfaces.extend(from.interfaces);
-    to.instances.extend(from.instances);
-    to.internet_gateways.extend(from.internet_gateways);
-    to.egress_only_gateways.extend(from.egress_only_gateways);
-    to.nat_gateways.extend(from.nat_gateways);
-    to.peerings.extend(from.peerings);
-    to.transit_gateways.extend(from.transit_gateways);
-    to.vpn_gateways.extend(from.vpn_gateways);
-    to.vpn_connections.extend(from.vpn_connections);
-    to.customer_gateways.extend(from.customer_gateways);
-    to.endpoints.extend(from.endpoints);
-    to.target_groups.extend(from.target_groups);
-    to.prefix_lists.extend(from.prefix_lists);
-    to.addresses.extend(from.addresses);
+/// Joins what two files tell. An object that both describe is one; where they differ what came first counts, and that is
+/// said: the files may be of different days.
+fn join<T: PartialEq>(to: &mut Vec<T>, from: Vec<T>, id: impl Fn(&T) -> &str, notes: &mut Vec<String>) {
+    let known: HashMap<String, usize> = to.iter().enumerate().map(|(n, one)| (id(one).to_owned(), n)).collect();
+    for one in from {
+        match known.get(id(&one)).filter(|_| !id(&one).is_empty()) {
+            None => to.push(one),
+            Some(held) if to[*held] == one => {}
+            Some(_) => notes.push(format!("{}: two files describe it, and not alike; what came first counts", id(&one))),
+        }
+    }
+}
+
+fn merge(to: &mut Network, from: Network, notes: &mut Vec<String>) {
+    join(&mut to.vpcs, from.vpcs, |o| &o.vpc_id, notes);
+    join(&mut to.subnets, from.subnets, |o| &o.subnet_id, notes);
+    join(&mut to.route_tables, from.route_tables, |o| &o.route_table_id, notes);
+    join(&mut to.security_groups, from.security_groups, |o| &o.group_id, notes);
+    join(&mut to.network_acls, from.network_acls, |o| &o.network_acl_id, notes);
+    join(&mut to.interfaces, from.interfaces, |o| &o.network_interface_id, notes);
+    join(&mut to.instances, from.instances, |o| &o.instance_id, notes);
+    join(&mut to.internet_gateways, from.internet_gateways, |o| &o.internet_gateway_id, notes);
+    join(&mut to.egress_only_gateways, from.egress_only_gateways, |o| &o.internet_gateway_id, notes);
+    join(&mut to.nat_gateways, from.nat_gateways, |o| &o.nat_gateway_id, notes);
+    join(&mut to.peerings, from.peerings, |o| &o.vpc_peering_connection_id, notes);
+    join(&mut to.transit_gateways, from.transit_gateways, |o| &o.transit_gateway_id, notes);
+    join(&mut to.vpn_gateways, from.vpn_gateways, |o| &o.vpn_gateway_id, notes);
+    join(&mut to.vpn_connections, from.vpn_connections, |o| &o.vpn_connection_id, notes);
+    join(&mut to.customer_gateways, from.customer_gateways, |o| &o.customer_gateway_id, notes);
+    join(&mut to.endpoints, from.endpoints, |o| &o.vpc_endpoint_id, notes);
+    join(&mut to.target_groups, from.target_groups, |o| &o.target_group_arn, notes);
+    join(&mut to.prefix_lists, from.prefix_lists, |o| &o.prefix_list_id, notes);
+    join(&mut to.addresses, from.addresses, |o| &o.public_ip, notes);
+    if let Some(more) = from.public_access_exclusions {
+        join(to.public_access_exclusions.get_or_insert_default(), more, |o| &o.exclusion_id, notes);
+    }
     for a in from.transit_gateway_attachments {
         let same = to.transit_gateway_attachments.iter_mut().find(|b| {
             b.transit_gateway_attachment_id == a.transit_gateway_attachment_id && b.transit_gateway_id == a.transit_gateway_id
@@ -341,6 +336,7 @@ fn merge(to: &mut Network, from: Network) {
                     b.subnet_ids = a.subnet_ids;
                 }
                 b.association = b.association.take().or(a.association);
+                b.options = b.options.take().or(a.options);
                 if b.transit_gateway_owner_id.is_empty() {
                     b.transit_gateway_owner_id = a.transit_gateway_owner_id;
                 }

@@ -14,6 +14,18 @@ pub struct Arn {
     colons: [u16; 5],
 }
 
+/// The partition a region is in, by the region's name.
+pub fn partition_of(region: &str) -> &'static str {
+    match region {
+        r if r.starts_with("cn-") => "aws-cn",
+        r if r.starts_with("us-gov-") => "aws-us-gov",
+        r if r.starts_with("eusc-") => "aws-eusc",
+        r if r.starts_with("us-iso-") => "aws-iso",
+        r if r.starts_with("us-isob-") => "aws-iso-b",
+        _ => "aws",
+    }
+}
+
 /// Why a text is no ARN.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{text:?} is not an ARN: it needs arn:partition:service:region:account:resource")]

@@ -185,10 +185,78 @@ fn preserves_client(kind: &str, group: &aws::TargetGroup) -> bool {
     if kind != "network" {
         return false;
     }
-    if matches!(group.protocol.as_str(), "UDP" | "TCP_UDP") {
+    if matches!(group.protocol.as_str(), "UDP" | "TCP_UDP" | "QUIC" | "TCP_QUIC") {
         return true;
     }
     group.preserve_client_ip.unwrap_or(group.target_type != "ip")
+}
+
+/// A listener of a classic load balancer: what it listens on, and where on the instances it forwards to.
+struct ClassicListener {
+    listens: Service,
+    port: u16,
+    /// `HTTPS to HTTP`.
+    rule: String,
+    /// None where that could not be read.
+    instance_port: Option<u16>,
+}
+
+fn classic_listener(extra: &Extra) -> Option<ClassicListener> {
+    let one = listener(extra)?;
+    let text = |key: &str| extra.get(key).and_then(Value::as_str).unwrap_or_default().to_ascii_uppercase();
+    let (front, back) = (text("Protocol"), text("InstanceProtocol"));
+    let port = extra.get("InstancePort").and_then(|p| p.as_u64().or_else(|| p.as_str()?.parse().ok()));
+    Some(ClassicListener {
+        listens: one.service,
+        port: one.port,
+        rule: if back.is_empty() { front } else { format!("{front} to {back}") },
+        instance_port: port.and_then(|p| u16::try_from(p).ok()),
+    })
+}
+
+/// What a classic load balancer passes on: each of its listeners to one port of each registered instance, from its own
+/// address ("Classic Load Balancers: Listeners"). The second answer is whether all of it is known.
+fn classic(net: &Net, ix: usize, lb: &aws::LoadBalancer) -> (Vec<Backend>, bool) {
+    let mut known = net.load_balancers[ix].listens.is_some() && lb.instances.is_some();
+    let mut out = Vec::new();
+    for listener in lb.listeners.iter().filter_map(classic_listener) {
+        let Some(port) = listener.instance_port else {
+            known = false;
+            continue;
+        };
+        for instance in lb.instances.iter().flatten() {
+            let Some(interface) = interfaces_of(net, net.load_balancers[ix].vpc, &instance.instance_id).first().copied() else {
+                known = false;
+                continue;
+            };
+            if serves(net, ix, interface) {
+                out.push(Backend {
+                    listener: listener.port,
+                    listens: listener.listens.clone(),
+                    group: "its instances".to_owned(),
+                    interface,
+                    port,
+                    service: Service::ports(TCP, port, port),
+                    preserves_client: false,
+                    clients: None,
+                    rule: listener.rule.clone(),
+                    signs_in: false,
+                    sure: true,
+                });
+            }
+        }
+    }
+    (out, known)
+}
+
+/// Whether a load balancer has a node in the zone of a target: without one a registered target gets nothing ("How Elastic
+/// Load Balancing works: Availability Zones"). Where zones are not known, and for targets in other VPCs, it does.
+fn serves(net: &Net, lb: usize, interface: usize) -> bool {
+    let (l, target) = (&net.load_balancers[lb], &net.interfaces[interface]);
+    let zone = |s: usize| net.subnets[s].zone_id.as_str();
+    let of_target = zone(target.subnet);
+    let unknown = of_target.is_empty() || l.subnets.is_empty() || l.subnets.iter().any(|s| zone(*s).is_empty());
+    unknown || target.vpc != l.vpc || target.load_balancer.is_some() || l.subnets.iter().any(|s| zone(*s) == of_target)
 }
 
 /// Ties every load balancer of a region to the interfaces behind it; says what is not known of them.
@@ -196,6 +264,16 @@ pub fn attach(net: &mut Net, part: &RegionEstate) -> Vec<Gap> {
     let mut gaps = Vec::new();
     for lb in &part.network.load_balancers {
         let Some(Object::LoadBalancer(ix)) = net.object(&lb.load_balancer_arn) else { continue };
+        let lost = |known: bool| {
+            let what = "not all that its listeners pass on to is known: target groups, or targets in them, are not in the estate";
+            (!known).then(|| Gap { object: lb.load_balancer_arn.clone(), what: what.to_owned() })
+        };
+        if lb.is_classic() {
+            let (backends, known) = classic(net, ix, lb);
+            gaps.extend(lost(known));
+            net.load_balancers[ix].backends = in_order(backends);
+            continue;
+        }
         let read: Vec<Listener> = lb.listeners.iter().filter_map(listener).collect();
         let all: Vec<(usize, Pass)> =
             read.iter().enumerate().flat_map(|(n, l)| passes(l, lb).into_iter().map(move |p| (n, p))).collect();
@@ -228,7 +306,7 @@ pub fn attach(net: &mut Net, part: &RegionEstate) -> Vec<Gap> {
                     continue;
                 };
                 for (n, pass) in &ways {
-                    backends.extend(interfaces.iter().map(|interface| Backend {
+                    backends.extend(interfaces.iter().filter(|i| serves(net, ix, **i)).map(|interface| Backend {
                         listener: read[*n].port,
                         listens: read[*n].service.clone(),
                         group: group.target_group_name.clone(),
@@ -244,28 +322,35 @@ pub fn attach(net: &mut Net, part: &RegionEstate) -> Vec<Gap> {
                 }
             }
         }
-        backends.sort_by(|a, b| {
-            (a.interface, a.listener, a.port, !a.sure, &a.rule).cmp(&(b.interface, b.listener, b.port, !b.sure, &b.rule))
-        });
-        backends.dedup();
-        if !known || !asked.is_empty() {
-            let what = "not all that its listeners pass on to is known: target groups, or targets in them, are not in the estate";
-            gaps.push(Gap { object: lb.load_balancer_arn.clone(), what: what.to_owned() });
-        }
-        net.load_balancers[ix].backends = backends;
+        gaps.extend(lost(known && asked.is_empty()));
+        net.load_balancers[ix].backends = in_order(backends);
     }
     gaps
 }
 
-/// The interfaces of a target: an instance's first, one that has the address, or a load balancer's.
+fn in_order(mut backends: Vec<Backend>) -> Vec<Backend> {
+    backends.sort_by(|a, b| {
+        (a.interface, a.listener, a.port, !a.sure, &a.rule).cmp(&(b.interface, b.listener, b.port, !b.sure, &b.rule))
+    });
+    backends.dedup();
+    backends
+}
+
+/// The interfaces of a target: an instance's first, one that has the address, or a load balancer's. An address inside of
+/// the load balancer's VPC is that VPC's; another may be in any that is joined to it.
 fn interfaces_of(net: &Net, vpc: usize, id: &str) -> Vec<usize> {
     match net.object(id) {
         Some(Object::Instance(i)) => return net.instances[i].interfaces.first().copied().into_iter().collect(),
         Some(Object::LoadBalancer(lb)) => return net.load_balancers[lb].interfaces.clone(),
         _ => {}
     }
-    let Some(all) = id.parse::<IpAddr>().ok().and_then(|address| net.by_address.get(&address)) else { return Vec::new() };
-    all.iter().copied().find(|i| net.interfaces[*i].vpc == vpc).or_else(|| all.first().copied()).into_iter().collect()
+    let Ok(address) = id.parse::<IpAddr>() else { return Vec::new() };
+    let all = net.by_address.get(&address).map_or(&[][..], Vec::as_slice);
+    match all.iter().copied().find(|i| net.interfaces[*i].vpc == vpc) {
+        Some(own) => vec![own],
+        None if net.vpcs[vpc].cidrs.has(address) => Vec::new(),
+        None => all.to_vec(),
+    }
 }
 
 #[cfg(test)]

@@ -6,7 +6,7 @@ use serde::Serialize;
 
 use crate::network::exposure::{Exposure, backend_of};
 use crate::network::lift::{Seen, View, Way, Who};
-use crate::network::net::{Backend, Net, Object, Peer, Target};
+use crate::network::net::{Backend, Net, Object, Peer, Rule, Target};
 use crate::network::packets::{Addresses, PacketSet, Ranges, Service};
 use crate::network::reach::CLIENT_PORTS;
 use crate::network::walk::names;
@@ -44,48 +44,83 @@ pub fn closers(net: &Net, all: &[Exposure], exposure: &Exposure) -> Vec<Change> 
     out
 }
 
-/// The rules of its groups that let the clients in.
-fn at_groups(net: &Net, own: usize, service: &Service, peers: &Addresses) -> Option<Change> {
-    let i = &net.interfaces[own];
-    let mut rules = Vec::new();
-    let mut also = Vec::new();
-    let mut weight = 0;
-    let mut owner = String::new();
-    for g in &i.groups {
+/// `1 subnet`, `3 subnets`.
+fn many(n: usize, one: &str) -> String {
+    format!("{n} {one}{}", if n == 1 { "" } else { "s" })
+}
+
+/// `1 more interface`, `no more interfaces`.
+fn more(n: usize, one: &str) -> String {
+    match n {
+        0 => format!("no more {one}s"),
+        n => many(n, &format!("more {one}")),
+    }
+}
+
+/// Rules of an interface's groups that let something in, and what else would go with them.
+struct Letting {
+    rules: Vec<RuleRef>,
+    owner: String,
+    also: Vec<String>,
+    weight: usize,
+}
+
+/// The rules for a service of which `lets` says yes; `beside` tells what else such a rule lets in.
+fn letting(
+    net: &Net,
+    interface: usize,
+    service: &Service,
+    lets: impl Fn(&Rule) -> bool,
+    beside: impl Fn(&Rule) -> Option<String>,
+) -> Letting {
+    let mut all = Letting { rules: Vec::new(), owner: String::new(), also: Vec::new(), weight: 0 };
+    for g in &net.interfaces[interface].groups {
         let group = &net.groups[*g];
-        for rule in group.rules.iter().filter(|r| !r.egress && r.service.meets(service)) {
-            let wide = match &rule.peer {
-                Peer::Cidr(set) | Peer::List(Some(set)) => set.clone(),
-                Peer::List(None) | Peer::Unreadable => Addresses::everything(),
-                Peer::Group(_) => continue,
-            };
-            if !wide.meets(peers) {
-                continue;
-            }
-            net.owner_of(Object::Group(*g)).clone_into(&mut owner);
-            rules.push(RuleRef { object: group.id.clone(), text: rule_text(rule) });
+        for rule in group.rules.iter().filter(|r| !r.egress && r.service.meets(service) && lets(r)) {
+            net.owner_of(Object::Group(*g)).clone_into(&mut all.owner);
+            all.rules.push(RuleRef { object: group.id.clone(), text: rule_text(rule) });
             let others = group.members.len().saturating_sub(1);
             if others > 0 {
-                weight += others;
-                also.push(format!("the same rule on {others} more interfaces of {} ({})", group.id, group.name));
+                all.weight += others;
+                all.also.push(format!("the same rule on {} of {} ({})", more(others, "interface"), group.id, group.name));
             }
             let rest = rule.service.minus(service);
-            if !rest.is_empty() {
-                weight += 1;
-                also.push(format!("{rest} from {}", rule.peer_text));
-            }
-            let inside = wide.and(&net.vpcs[i.vpc].cidrs);
-            if !inside.is_empty() {
-                weight += 1;
-                also.push(format!("{} from inside the VPC ({inside}), unless another rule allows it", rule.service.and(service)));
+            let rest = (!rest.is_empty()).then(|| format!("{rest} from {}", rule.peer_text));
+            for cut in rest.into_iter().chain(beside(rule)) {
+                all.weight += 1;
+                all.also.push(cut);
             }
         }
     }
-    rules.sort();
-    rules.dedup();
-    let object = rules.first()?.object.clone();
-    let what = if rules.len() == 1 { "remove or narrow the rule" } else { "remove or narrow these rules, all of them" };
-    Some(Change { object, what: what.to_owned(), rules, owner, also_cuts: also, weight })
+    all.rules.sort();
+    all.rules.dedup();
+    let mut told = BTreeSet::new();
+    all.also.retain(|cut| told.insert(cut.clone()));
+    all
+}
+
+/// Whom a rule by addresses names; none for one that names a group.
+fn named(rule: &Rule) -> Option<Addresses> {
+    match &rule.peer {
+        Peer::Cidr(set) | Peer::List(Some(set)) => Some(set.clone()),
+        Peer::List(None) | Peer::Unreadable => Some(Addresses::everything()),
+        Peer::Group(_) => None,
+    }
+}
+
+/// The rules of its groups that let the clients in.
+fn at_groups(net: &Net, own: usize, service: &Service, peers: &Addresses) -> Option<Change> {
+    let home = &net.vpcs[net.interfaces[own].vpc].cidrs;
+    let inside = |rule: &Rule| {
+        let inside = named(rule)?.and(home);
+        let what = rule.service.and(service);
+        (!inside.is_empty()).then(|| format!("{what} from inside the VPC ({inside}), unless another rule allows it"))
+    };
+    let all = letting(net, own, service, |rule| named(rule).is_some_and(|wide| wide.meets(peers)), inside);
+    let object = all.rules.first()?.object.clone();
+    let what = if all.rules.len() == 1 { "remove or narrow the rule" } else { "remove or narrow these rules, all of them" };
+    let (owner, rules) = (all.owner, all.rules);
+    Some(Change { object, what: what.to_owned(), rules, owner, also_cuts: all.also, weight: all.weight })
 }
 
 /// Its public address.
@@ -96,12 +131,16 @@ fn at_address(net: &Net, all: &[Exposure], exposure: &Exposure, own: usize) -> O
     if public.is_empty() || i.load_balancer.is_some() {
         return None;
     }
+    let mut also_cuts = vec!["its own way to the internet, unless by NAT".to_owned()];
+    if of_interface > 0 {
+        also_cuts.insert(0, format!("{} of it", more(of_interface, "exposure")));
+    }
     Some(Change {
         object: i.id.clone(),
         what: format!("take away its public address {}", public.join(", ")),
         rules: Vec::new(),
         owner: net.owner_of(Object::Interface(own)).to_owned(),
-        also_cuts: vec![format!("{of_interface} more exposures of it"), "its own way to the internet, unless by NAT".to_owned()],
+        also_cuts,
         weight: of_interface + 1,
     })
 }
@@ -124,7 +163,7 @@ fn at_acl(net: &Net, own: usize, service: &Service, peers: &Addresses) -> Option
         rules: vec![RuleRef { object: acl.id.clone(), text: entry_text(acl, entry) }],
         owner: net.owner_of(Object::Acl(a)).to_owned(),
         also_cuts: vec![
-            format!("{service} from there to {others} more interfaces in {} subnets", acl.subnets.len().max(1)),
+            format!("{service} from there to {} in {}", more(others, "interface"), many(acl.subnets.len().max(1), "subnet")),
             "answers to connections from inside, where their ports overlap".to_owned(),
         ],
         weight: others + 2,
@@ -149,7 +188,10 @@ fn at_routes(net: &Net, own: usize) -> Option<Change> {
         what: "remove the route to the internet gateway".to_owned(),
         rules: routes,
         owner: net.owner_of(Object::Table(t)).to_owned(),
-        also_cuts: vec![format!("the internet, in and out, for {others} more interfaces of {}", subnet.id)],
+        also_cuts: vec![match others {
+            0 => "the internet, in and out".to_owned(),
+            n => format!("the internet, in and out, for {} of {}", more(n, "interface"), subnet.id),
+        }],
         weight: others + 3,
     })
 }
@@ -162,18 +204,25 @@ fn at_load_balancer(net: &Net, all: &[Exposure], exposure: &Exposure) -> Option<
     let others: BTreeSet<usize> = l.backends.iter().filter(same).map(|b| b.interface).collect();
     let mut also = Vec::new();
     if !others.is_empty() {
-        also.push(format!("the same rule for {} more targets of {}", others.len(), backend.group));
+        let what = if l.is_classic() { "listener" } else { "rule" };
+        also.push(format!("the same {what} for {} of {}", more(others.len(), "target"), backend.group));
     }
     let twins = all.iter().filter(|e| e.via == Some(lb) && e.interface == exposure.interface && e.id != exposure.id).count();
-    if twins > 0 && others.is_empty() {
-        also.push(format!("{twins} more exposures of it through {} would stay", l.name));
-    }
+    // A classic load balancer has no rules: a listener is there or not, an instance is registered or not.
+    let through = || format!("{} of it through {}", more(twins, "exposure"), l.name);
+    let what = if l.is_classic() {
+        also.extend((twins > 0).then(through));
+        format!("deregister the instance, or delete listener {}", backend.listens)
+    } else {
+        let stays = if twins > 0 && others.is_empty() { format!("; {} would stay", through()) } else { String::new() };
+        format!(
+            "have listener {} not forward to {} any more, or narrow its rule to known source addresses{stays}",
+            backend.listens, backend.group
+        )
+    };
     Some(Change {
         object: l.arn.clone(),
-        what: format!(
-            "have listener {} not forward to {} any more, or narrow its rule to known source addresses",
-            backend.listens, backend.group
-        ),
+        what,
         rules: vec![RuleRef { object: l.arn.clone(), text: format!("{} forwards to {}", backend.rule, backend.group) }],
         owner: net.owner_of(Object::LoadBalancer(lb)).to_owned(),
         also_cuts: also,
@@ -184,50 +233,21 @@ fn at_load_balancer(net: &Net, all: &[Exposure], exposure: &Exposure) -> Option<
 /// To have the target not take it: the rules of its groups that let the load balancer, or the clients it shows, in.
 fn at_target(net: &Net, exposure: &Exposure) -> Option<Change> {
     let (lb, backend) = (exposure.via?, backend_of(net, exposure)?);
-    let target = &net.interfaces[exposure.interface];
     let own = &net.load_balancers[lb].interfaces;
     let from = if backend.preserves_client {
         exposure.opening.peers.clone()
     } else {
         Addresses::of(own.iter().flat_map(|i| net.interfaces[*i].addresses()).map(ipnet::IpNet::from))
     };
-    let mut rules = Vec::new();
-    let mut also = BTreeSet::new();
-    let mut owner = String::new();
-    let mut weight = 0;
-    for g in &target.groups {
-        let group = &net.groups[*g];
-        for rule in group.rules.iter().filter(|r| !r.egress && r.service.meets(&backend.service)) {
-            let lets = match &rule.peer {
-                Peer::Cidr(set) | Peer::List(Some(set)) => set.meets(&from),
-                Peer::List(None) | Peer::Unreadable => true,
-                Peer::Group(_) => own.iter().any(|i| names(net, rule, *i)),
-            };
-            if !lets {
-                continue;
-            }
-            net.owner_of(Object::Group(*g)).clone_into(&mut owner);
-            rules.push(RuleRef { object: group.id.clone(), text: rule_text(rule) });
-            let others = group.members.len().saturating_sub(1);
-            if others > 0 {
-                weight += others;
-                also.insert(format!("the same rule on {others} more interfaces of {} ({})", group.id, group.name));
-            }
-            let rest = rule.service.minus(&backend.service);
-            if !rest.is_empty() {
-                weight += 1;
-                also.insert(format!("{rest} from {}", rule.peer_text));
-            }
-        }
-    }
-    rules.sort();
-    rules.dedup();
-    let object = rules.first()?.object.clone();
-    let what = if rules.len() == 1 {
+    let lets = |rule: &Rule| named(rule).map_or_else(|| own.iter().any(|i| names(net, rule, *i)), |set| set.meets(&from));
+    let mut all = letting(net, exposure.interface, &backend.service, lets, |_| None);
+    let object = all.rules.first()?.object.clone();
+    let what = if all.rules.len() == 1 {
         "remove the rule that lets the load balancer in"
     } else {
         "remove the rules that let the load balancer in, all of them"
     };
-    also.insert(format!("all that {} passes on to it", net.load_balancers[lb].name));
-    Some(Change { object, what: what.to_owned(), rules, owner, also_cuts: also.into_iter().collect(), weight: weight + 1 })
+    all.also.push(format!("all that {} passes on to it", net.load_balancers[lb].name));
+    let (owner, rules) = (all.owner, all.rules);
+    Some(Change { object, what: what.to_owned(), rules, owner, also_cuts: all.also, weight: all.weight + 1 })
 }

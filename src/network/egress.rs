@@ -8,7 +8,7 @@ use serde::Serialize;
 
 use crate::network::exposure::in_parallel;
 use crate::network::net::{Net, Object, Peer};
-use crate::network::packets::{Addresses, PacketSet, Ranges, Service, TCP};
+use crate::network::packets::{Addresses, PacketSet, Ranges, Service, TCP, nat64};
 use crate::network::reach::{CLIENT_PORTS, Path, Verdict, path};
 use crate::network::walk::{Deed, End, Leg, packets_between, walk};
 
@@ -35,7 +35,7 @@ type Alike<'n> = (usize, &'n [usize], &'n [String], bool, bool, bool);
 pub fn egress(net: &Net) -> Vec<Egress> {
     let apart: Vec<bool> = (0..net.subnets.len()).map(|s| policies_tell_apart(net, s)).collect();
     let mut classes: BTreeMap<(Alike<'_>, Option<usize>), Vec<usize>> = BTreeMap::new();
-    for (ix, i) in net.interfaces.iter().enumerate().filter(|(_, i)| !i.takes_no_connections() && !i.assumed) {
+    for (ix, i) in net.interfaces.iter().enumerate().filter(|(_, i)| !i.only_carries() && !i.assumed) {
         let key =
             (i.subnet, i.groups.as_slice(), i.lost_groups.as_slice(), i.is_public(), !i.v6.is_empty(), i.is_ungrouped_kind());
         classes.entry((key, apart[i.subnet].then_some(ix))).or_default().push(ix);
@@ -55,11 +55,18 @@ fn of_class(net: &Net, members: &[usize]) -> Vec<Egress> {
     let mut out = Vec::new();
     for address in v4.into_iter().chain(i.v6.first().copied()) {
         let client = End::Interface { ix: *first, address: Some(address), public: None };
-        let server = End::Internet(internet.clone());
-        let packets = packets_between(net, &client, &server, &Service::everything(), &ports);
-        for leg in walk(net, &client, &server, packets, false).arrived {
-            let (set, verdict) = if leg.sure().is_empty() { (&leg.may, Verdict::Unknown) } else { (leg.sure(), Verdict::Yes) };
-            out.push(row(members, &leg, set, verdict, matches!(address, IpAddr::V6(_)), &internet));
+        let mut outside = vec![internet.clone()];
+        if address.is_ipv6() && net.translates(i.subnet) {
+            outside.push(nat64(&internet));
+        }
+        for set in outside {
+            let server = End::Internet(set);
+            let packets = packets_between(net, &client, &server, &Service::everything(), &ports);
+            for leg in walk(net, &client, &server, packets, false).arrived {
+                let sure = leg.sure();
+                let (set, verdict) = if sure.is_empty() { (&leg.may, Verdict::Unknown) } else { (sure, Verdict::Yes) };
+                out.push(row(members, &leg, set, verdict, matches!(address, IpAddr::V6(_)), &internet));
+            }
         }
     }
     out

@@ -13,8 +13,8 @@ use crate::model::finding::{FindingKey, Severity};
 use crate::network::net::{Backend, Net, Object};
 use crate::network::packets::{Addresses, Allow, Opening, PacketSet, Ranges, Region as _, Service, TCP, UDP};
 use crate::network::reach::{CLIENT_PORTS, Path, Verdict, path};
+use crate::network::through::{passed_on, passed_path};
 use crate::network::walk::{End, group_filter, packets_between, walk};
-use crate::network::words::{Hop, RuleRef};
 
 /// Where packets may come from: the internet, or addresses with a name (an office, a partner).
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -390,46 +390,6 @@ pub fn backend_of<'n>(net: &'n Net, e: &Exposure) -> Option<&'n Backend> {
     net.load_balancers[e.via?].backends.iter().find(|b| fits(b) && (e.front.is_some() || e.service().meets(&b.listens)))
 }
 
-/// Which of the clients a target answers through a load balancer.
-fn passed_on(net: &Net, lb: usize, backend: &Backend, clients: &Addresses) -> (Addresses, Verdict) {
-    let service = backend.service.clone();
-    let mut best = (Addresses::default(), Verdict::No);
-    for own in &net.load_balancers[lb].interfaces {
-        if backend.preserves_client {
-            // The target sees the client's address; its answer goes back by the load balancer all the same.
-            let filter = group_filter(net, backend.interface, false, Some(*own));
-            let wanted = Allow::rule(&service, clients);
-            let target = &net.interfaces[backend.interface];
-            let mut may = filter.may.and(&wanted);
-            let mut sure = filter.sure.and(&wanted);
-            if net.interfaces[*own].subnet != target.subnet
-                && let Some(acl) = net.subnets[target.subnet].acl
-            {
-                may = may.and(&net.acls[acl].ingress.may);
-                sure = sure.and(&net.acls[acl].ingress.sure);
-            }
-            let peers = |allow: &Allow| allow.openings().into_iter().fold(Addresses::default(), |all, o| all.or(&o.peers));
-            for (allow, verdict) in [(&may, Verdict::Unknown), (&sure, Verdict::Yes)] {
-                if !allow.is_empty() && verdict >= best.1 {
-                    best = (best.0.or(&peers(allow)), verdict);
-                }
-            }
-            continue;
-        }
-        let address = |ix: usize| net.interfaces[ix].v4.first().map(|(a, _)| *a);
-        let client = End::Interface { ix: *own, address: address(*own), public: None };
-        let server = End::Interface { ix: backend.interface, address: address(backend.interface), public: None };
-        if *own == backend.interface {
-            continue;
-        }
-        let verdict = path(net, &client, &server, &service).verdict;
-        if verdict > best.1 {
-            best = (clients.clone(), verdict);
-        }
-    }
-    best
-}
-
 /// The walk of an exposure, hop by hop, with the rule at each: to where it comes in, and from each load balancer on.
 pub fn ladder(net: &Net, exposure: &Exposure) -> Vec<Path> {
     let service = exposure.service();
@@ -453,21 +413,6 @@ pub fn ladder(net: &Net, exposure: &Exposure) -> Vec<Path> {
         out.extend(passed_path(net, via, backend));
     }
     out
-}
-
-/// From a load balancer to a target, with the rule that passes it on.
-fn passed_path(net: &Net, lb: usize, backend: &Backend) -> Option<Path> {
-    let address = |ix: usize| net.interfaces[ix].v4.first().map(|(a, _)| *a);
-    let own = *net.load_balancers[lb].interfaces.iter().find(|i| **i != backend.interface)?;
-    let client = End::Interface { ix: own, address: address(own), public: None };
-    let server = End::Interface { ix: backend.interface, address: address(backend.interface), public: None };
-    let mut path = path(net, &client, &server, &backend.service);
-    let l = &net.load_balancers[lb];
-    let signs = if backend.signs_in { " after users sign in" } else { "" };
-    let text = format!("listener {}: {} forwards to {}{signs}", backend.listens, backend.rule, backend.group);
-    let rules = vec![RuleRef { object: l.arn.clone(), text }];
-    path.hops.insert(0, Hop { request: true, object: l.arn.clone(), name: l.name.clone(), kind: "load balancer", rules });
-    Some(path)
 }
 
 // ---- score ----

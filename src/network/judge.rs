@@ -84,7 +84,7 @@ fn row(net: &Net, control: &'static str, object: Object, part: &str, title: Stri
         severity,
         account: home.account.clone(),
         region: home.region.clone(),
-        resource: ResourceRef::new(arn, resource_kind(object)),
+        resource: ResourceRef::new(arn, resource_kind(net, object)),
         others: Vec::new(),
         evidence: Value::Null,
         remediation: String::new(),
@@ -92,11 +92,12 @@ fn row(net: &Net, control: &'static str, object: Object, part: &str, title: Stri
 }
 
 /// ASFF's word for the type of an object.
-fn resource_kind(object: Object) -> &'static str {
+fn resource_kind(net: &Net, object: Object) -> &'static str {
     match object {
         Object::Group(_) => "AwsEc2SecurityGroup",
         Object::Interface(_) => "AwsEc2NetworkInterface",
         Object::Instance(_) => "AwsEc2Instance",
+        Object::LoadBalancer(lb) if net.load_balancers[lb].is_classic() => "AwsElbLoadBalancer",
         Object::LoadBalancer(_) => "AwsElbv2LoadBalancer",
         Object::Acl(_) => "AwsEc2NetworkAcl",
         Object::Subnet(_) => "AwsEc2Subnet",

@@ -68,8 +68,16 @@ const MOST_DOUBTFUL: usize = 8;
 /// Flows between VPCs, enough of them that every service that gets from one to the other is among them, and between accounts inside a shared VPC.
 pub fn flows(net: &Net) -> Vec<Flow> {
     let mut by_vpc: Vec<BTreeMap<Alike<'_>, Vec<usize>>> = vec![BTreeMap::new(); net.vpcs.len()];
-    for (ix, i) in net.interfaces.iter().enumerate().filter(|(_, i)| !i.takes_no_connections() && !i.assumed) {
-        let key = (i.subnet, i.groups.as_slice(), i.lost_groups.as_slice(), i.home, i.load_balancer, i.endpoint);
+    for (ix, i) in net.interfaces.iter().enumerate().filter(|(_, i)| !i.only_carries() && !i.assumed) {
+        let key = (
+            i.subnet,
+            i.groups.as_slice(),
+            i.lost_groups.as_slice(),
+            i.home,
+            i.load_balancer,
+            i.endpoint,
+            i.takes_no_connections(),
+        );
         by_vpc[i.vpc].entry(key).or_default().push(ix);
     }
     let sides: Vec<Side> = in_parallel(&by_vpc, |classes| side(net, classes));
@@ -78,7 +86,7 @@ pub fn flows(net: &Net) -> Vec<Flow> {
     found.into_iter().flatten().collect()
 }
 
-type Alike<'n> = (usize, &'n [usize], &'n [String], usize, Option<usize>, Option<usize>);
+type Alike<'n> = (usize, &'n [usize], &'n [String], usize, Option<usize>, Option<usize>, bool);
 
 fn side(net: &Net, classes: &BTreeMap<Alike<'_>, Vec<usize>>) -> Side {
     let mut out = Side { classes: classes.values().map(|members| class(net, members.clone())).collect(), ..Side::default() };
@@ -110,10 +118,12 @@ fn class(net: &Net, members: Vec<usize>) -> Class {
         }
         group_filter(net, first, egress, None)
     };
-    let (admits, emits) = (guards(false), guards(true));
+    let shut = i.takes_no_connections();
+    let admits = if shut { Both::new(Allow::default(), Allow::default()) } else { guards(false) };
+    let emits = guards(true);
     let named = |egress: bool| {
         let rules = i.groups.iter().flat_map(|g| net.groups[*g].by_group.iter().map(|r| &net.groups[*g].rules[*r]));
-        rules.filter(move |r| r.egress == egress)
+        rules.filter(move |r| r.egress == egress && !(shut && !egress))
     };
     let most = named(false).fold(admits.may.service(), |all, r| all.or(&r.service));
     let of = |r: &crate::network::net::Rule| if let Peer::Group(Some(group)) = r.peer { Some(group) } else { None };

@@ -5,7 +5,7 @@
 //! sets → packets → lift        packets as canonical sets, filters laid onto them
 //! net ← build (+ backends, policy)     an estate, compiled; what is missing is named as a gap
 //! walk → words → reach         packets there and back, in words, between any two ends
-//! exposure (→ closers), egress, matrix, unused → judge → findings
+//! exposure (→ through, closers), egress, matrix, unused → judge → findings
 //! diagram (zoom)               text, SVG, Graphviz, Mermaid
 //! picture                      all answers about one estate, kept
 //! ```
@@ -25,6 +25,7 @@ pub mod picture;
 pub mod policy;
 pub mod reach;
 pub mod sets;
+pub mod through;
 pub mod unused;
 pub mod walk;
 pub mod words;

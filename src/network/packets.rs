@@ -161,7 +161,11 @@ impl fmt::Display for Addresses {
             Self { v4: if has4 { missing.v4 } else { Ranges::default() }, v6: if has6 { missing.v6 } else { Ranges::default() } };
         let holes = missing.cidrs();
         if cidrs.len() > 6 && holes.len() < cidrs.len() {
-            f.write_str("internet without ")?;
+            f.write_str(match (has4, has6) {
+                (true, false) => "internet (IPv4) without ",
+                (false, true) => "internet (IPv6) without ",
+                _ => "internet without ",
+            })?;
             return list(f, &holes);
         }
         list(f, &cidrs)
@@ -492,6 +496,13 @@ impl Allow {
     }
 }
 
+/// The IPv6 addresses that stand for IPv4 ones where a gateway translates: `64:ff9b::/96` (RFC 6052).
+pub fn nat64(addresses: &Addresses) -> Addresses {
+    let base = 0x0064_ff9b_u128 << 96;
+    let inner = addresses.v4.parts().iter().map(|(first, last, _)| (base | u128::from(*first), base | u128::from(*last)));
+    Addresses { v4: Ranges::default(), v6: Ranges::of(inner.collect()) }
+}
+
 /// One protocol span and port range, and the addresses at the other end.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Opening {
@@ -614,6 +625,12 @@ mod tests {
         assert_eq!(said, ["tcp 22-79 from 198.51.100.7", "tcp 80-443 from internet (IPv4)"]);
         assert_eq!(web.or(&ssh).sources(), nets(&["0.0.0.0/0"]));
         assert_eq!(web.or(&ssh).destinations(), to);
+    }
+
+    #[test]
+    fn ipv4_addresses_have_ipv6_ones_for_translation() {
+        assert_eq!(nat64(&nets(&["192.0.2.0/24", "2001:db8::/32"])), nets(&["64:ff9b::c000:200/120"]));
+        assert_eq!(nat64(&Addresses::everything()), nets(&["64:ff9b::/96"]));
     }
 
     #[test]

@@ -7,7 +7,7 @@ use serde::Serialize;
 
 use crate::model::arn::Arn;
 use crate::network::net::{Net, Object, Target};
-use crate::network::packets::{Addresses, PacketSet, Ranges, Region as _, Service, TCP, UDP, cidr};
+use crate::network::packets::{Addresses, PacketSet, Ranges, Region as _, Service, TCP, UDP, cidr, nat64};
 use crate::network::walk::{End, Leg, packets_between, walk};
 use crate::network::words::{Hop, Stop, hops, stop};
 
@@ -199,6 +199,9 @@ fn addresses(net: &Net, mut named: Named, set: &Addresses, one: Option<IpAddr>) 
     }
     let outer = set.minus(&inner);
     named.internet = outer.and(&Addresses::internet());
+    if nat64(&Addresses::everything()).covers(set) {
+        named.internet = set.clone();
+    }
     let private = ["10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", "100.64.0.0/10", "fc00::/7"];
     let private = Addresses::of(private.iter().filter_map(|t| cidr(t).ok()));
     named.premises = outer.and(&private);
@@ -332,6 +335,9 @@ pub fn pairs(net: &Net, client: &Named, server: &Named) -> Vec<(End, End)> {
         for (from, _) in one(client, *c) {
             let client = End::Interface { ix: *c, address: from, public: None };
             if !server.internet.is_empty() {
+                if matches!(from, Some(IpAddr::V6(_))) && net.translates(net.interfaces[*c].subnet) {
+                    out.push((client.clone(), End::Internet(nat64(&server.internet))));
+                }
                 out.push((client.clone(), End::Internet(server.internet.clone())));
             }
             if !server.premises.is_empty() {

@@ -67,6 +67,12 @@ fn made(net: &Net, waste: Waste, object: Object, rule: String, why: String) -> U
     Unused { waste, object, id: net.id_of(object).to_owned(), name: net.name_of(object).to_owned(), rule, why }
 }
 
+/// Whether no interface has a group, as far as all are known.
+fn lonely(net: &Net, group: usize) -> bool {
+    let group = &net.groups[group];
+    group.members.is_empty() && net.homes[group.home].interfaces_known
+}
+
 fn groups(net: &Net, out: &mut Vec<Unused>) {
     let mut named: BTreeSet<usize> = BTreeSet::new();
     for (ix, group) in net.groups.iter().enumerate() {
@@ -78,7 +84,7 @@ fn groups(net: &Net, out: &mut Vec<Unused>) {
     for (ix, group) in net.groups.iter().enumerate() {
         let object = Object::Group(ix);
         // The default group can not be deleted, so that it stands on nothing is as it should be.
-        if group.members.is_empty() && group.name != "default" {
+        if lonely(net, ix) && group.name != "default" {
             let (waste, why) = if named.contains(&ix) {
                 (Waste::GroupOnlyNamed, "no interface has it; rules of other groups name it")
             } else {
@@ -99,9 +105,9 @@ fn groups(net: &Net, out: &mut Vec<Unused>) {
                 Peer::Group(None) => {
                     Some(format!("the group {} is not in the estate; if it was deleted, the rule is stale", rule.peer_text))
                 }
-                Peer::Group(Some(other)) if net.groups[*other].members.is_empty() => {
-                    Some(format!("no interface has the group {}", rule.peer_text))
-                }
+                // The default group has this rule from AWS, and may stand on nothing.
+                Peer::Group(Some(other)) if *other == ix && group.name == "default" => None,
+                Peer::Group(Some(other)) if lonely(net, *other) => Some(format!("no interface has the group {}", rule.peer_text)),
                 Peer::List(Some(set)) if set.is_empty() => Some(format!("the prefix list {} is empty", rule.peer_text)),
                 _ => None,
             };

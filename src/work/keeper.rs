@@ -510,6 +510,7 @@ fn keep_network(new: &mut Network, known: &mut Network) {
         prefix_lists,
         addresses
     );
+    new.public_access_exclusions = new.public_access_exclusions.take().or_else(|| known.public_access_exclusions.take());
 }
 
 fn keep_identity(new: &mut Identity, known: &Identity) {

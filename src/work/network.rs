@@ -6,7 +6,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use crate::catalog::detail;
-use crate::catalog::gateways::way_by_id;
+use crate::catalog::gateways::{way_by_id, way_document};
 use crate::message::{Matrix, NetworkAsk, NetworkSays, Opened};
 use crate::model::account::Environment;
 use crate::network::diagram::{Diagram, dot, mermaid, svg, text};
@@ -103,16 +103,7 @@ pub fn way_out(world: &World, id: &str) -> Result<Opened, String> {
     let gone = || "This way out is gone: it went away with the last refresh.".to_owned();
     let detail = detail::of_way_out(picture, id).ok_or_else(gone)?;
     let (e, net) = (way_by_id(picture, id).ok_or_else(gone)?, &picture.net);
-    let document = serde_json::json!({
-        "interfaces": e.interfaces.iter().map(|i| net.interfaces[*i].id.as_str()).collect::<Vec<_>>(),
-        "by": e.by.iter().map(|o| net.id_of(*o)).collect::<Vec<_>>(),
-        "service": e.service.to_string(),
-        "to": e.destinations.to_string(),
-        "wholeInternet": e.whole,
-        "verdict": e.verdict,
-        "unknown": e.unknown,
-        "inspected": e.inspected.iter().map(|o| net.id_of(*o)).collect::<Vec<_>>(),
-    });
+    let document = way_document(net, e);
     Ok(Opened { id: id.to_owned(), detail, document: serde_json::to_string_pretty(&document).unwrap_or_default() })
 }
 

@@ -300,7 +300,7 @@ fn exposures_have_ranks_ids_ways_in_and_what_closes_them() {
     let closing = closers(&net, &found, jump);
     let rule = closing.iter().find(|c| c.object == "sg-ssh").unwrap();
     assert_eq!(rule.rules.len(), 2, "both rules let the internet in on port 22");
-    assert!(rule.also_cuts.iter().any(|c| c.contains("1 more interfaces")));
+    assert!(rule.also_cuts.iter().any(|c| c.contains("1 more interface of ")));
     assert!(closing.iter().any(|c| c.what.contains("public address 203.0.113.10")));
     // Narrowing what the closer names does close it.
     let closed = SHOP.replace("allow ssh in tcp 22 0.0.0.0/0", "").replace("allow ssh in tcp 22 198.51.100.0/24", "");

@@ -310,7 +310,14 @@ fn one(estate: &mut Estate, bare: &mut Vec<String>, homes: &mut Homes, word: &st
             let v4: Vec<&&str> = w.plain[1..].iter().filter(|c| !is_v6(c)).collect();
             let set = |cidr: &str, v6: bool| {
                 let (a, b) = if v6 { (String::new(), cidr.to_owned()) } else { (cidr.to_owned(), String::new()) };
-                CidrAssociation { cidr_block: a, ipv6_cidr_block: b, ..CidrAssociation::default() }
+                let private = v6 && w.keys.contains_key("six");
+                let attribute = if private { key("six") } else { String::new() };
+                CidrAssociation {
+                    cidr_block: a,
+                    ipv6_cidr_block: b,
+                    ipv6_address_attribute: attribute,
+                    ..CidrAssociation::default()
+                }
             };
             net.vpcs.push(Vpc {
                 vpc_id: format!("vpc-{id}"),
@@ -346,10 +353,23 @@ fn one(estate: &mut Estate, bare: &mut Vec<String>, homes: &mut Homes, word: &st
                     .into_iter()
                     .collect(),
                 availability_zone: w.keys.get("zone").map_or_else(|| format!("{region}a"), |z| format!("{region}{z}")),
+                block_public_access_states: w.keys.get("bpa").map(|mode| BlockPublicAccess {
+                    internet_gateway_block_mode: (*mode).to_owned(),
+                    ..BlockPublicAccess::default()
+                }),
                 tags: named(&id),
                 ..Subnet::default()
             });
         }
+        // exclusions NAME VPC ; exclude NAME VPC subnet/ID|vpc/ID MODE
+        "exclusions" => drop(net.public_access_exclusions.get_or_insert_default()),
+        "exclude" => net.public_access_exclusions.get_or_insert_default().push(BlockPublicAccessExclusion {
+            exclusion_id: format!("vpcbpa-exclude-{id}"),
+            resource_arn: format!("arn:aws:ec2:{region}:{account}:{}", p(2)?),
+            internet_gateway_exclusion_mode: p(3)?.into(),
+            state: w.keys.get("state").copied().unwrap_or("create-complete").to_owned(),
+            ..BlockPublicAccessExclusion::default()
+        }),
         "igw" | "eigw" => {
             let gateway = Gateway {
                 internet_gateway_id: format!("{word}-{id}"),
@@ -482,7 +502,11 @@ fn one(estate: &mut Estate, bare: &mut Vec<String>, homes: &mut Homes, word: &st
                     .collect(),
                 groups: groups.into_iter().map(|group_id| GroupRef { group_id, ..GroupRef::default() }).collect(),
                 source_dest_check: Some(key("check") != "off"),
-                attachment: (word == "instance").then(|| Attachment { instance_id: format!("i-{id}"), ..Attachment::default() }),
+                attachment: (word == "instance" || w.keys.contains_key("of")).then(|| Attachment {
+                    instance_id: w.keys.get("of").map_or_else(|| format!("i-{id}"), |of| format!("i-{of}")),
+                    device_index: w.keys.get("index").and_then(|n| n.parse().ok()),
+                    ..Attachment::default()
+                }),
                 status: "in-use".into(),
                 tags: named(&id),
                 ..Interface::default()
@@ -502,7 +526,7 @@ fn one(estate: &mut Estate, bare: &mut Vec<String>, homes: &mut Homes, word: &st
                 });
             }
         }
-        // nat NAME SUBNET PRIVATE[/PUBLIC] [private] [state=]
+        // nat NAME SUBNET PRIVATE[/PUBLIC] [more=PRIVATE/PUBLIC] [private] [state=]
         "nat" => {
             let vpc = subnet_vpc(net, p(1)?)?;
             let (private, public) = p(2)?.split_once('/').unwrap_or((p(2)?, ""));
@@ -512,12 +536,15 @@ fn one(estate: &mut Estate, bare: &mut Vec<String>, homes: &mut Homes, word: &st
                 subnet_id: format!("subnet-{}", p(1)?),
                 state: w.keys.get("state").copied().unwrap_or("available").to_owned(),
                 connectivity_type: if w.plain.contains(&"private") { "private" } else { "public" }.into(),
-                nat_gateway_addresses: vec![NatAddress {
-                    private_ip: private.to_owned(),
-                    public_ip: public.to_owned(),
-                    network_interface_id: format!("eni-nat-{id}"),
-                    ..NatAddress::default()
-                }],
+                nat_gateway_addresses: std::iter::once((private, public))
+                    .chain(w.keys.get("more").and_then(|m| m.split_once('/')))
+                    .map(|(private, public)| NatAddress {
+                        private_ip: private.to_owned(),
+                        public_ip: public.to_owned(),
+                        network_interface_id: format!("eni-nat-{id}"),
+                        ..NatAddress::default()
+                    })
+                    .collect(),
                 ..NatGateway::default()
             });
             net.interfaces.push(Interface {
@@ -580,7 +607,7 @@ fn one(estate: &mut Estate, bare: &mut Vec<String>, homes: &mut Homes, word: &st
             }),
             ..TransitGateway::default()
         }),
-        // attach NAME TGW vpc:NAME|vpn:ID|peering:TGW [subnets=] [table=] [state=]
+        // attach NAME TGW vpc:NAME|vpn:ID|peering:TGW [subnets=] [table=] [state=] [sgref=]
         "attach" => {
             let (kind, resource) = p(2)?.split_once(':').ok_or("kind:resource")?;
             net.transit_gateway_attachments.push(TransitGatewayAttachment {
@@ -599,6 +626,10 @@ fn one(estate: &mut Estate, bare: &mut Vec<String>, homes: &mut Homes, word: &st
                     ..TransitGatewayAssociation::default()
                 }),
                 subnet_ids: list(w.keys.get("subnets")).iter().map(|s| format!("subnet-{s}")).collect(),
+                options: w.keys.get("sgref").map(|word| TransitGatewayAttachmentOptions {
+                    security_group_referencing_support: (*word).to_owned(),
+                    ..TransitGatewayAttachmentOptions::default()
+                }),
                 ..TransitGatewayAttachment::default()
             });
         }
@@ -691,6 +722,29 @@ fn one(estate: &mut Estate, bare: &mut Vec<String>, homes: &mut Homes, word: &st
                 .collect(),
             ..LoadBalancer::default()
         }),
+        // classic NAME VPC SCHEME subnets= [groups=] [instances=a,b] ; listener NAME PORT/PROTOCOL to=PORT/PROTOCOL
+        "classic" => {
+            let ids = |key: &str, kind: &str| -> Vec<String> {
+                list(w.keys.get(key)).iter().map(|one| format!("{kind}-{one}")).collect()
+            };
+            let instances: Vec<_> = ids("instances", "i").into_iter().map(|i| json!({"InstanceId": i})).collect();
+            let told = json!({"LoadBalancerName": id, "VPCId": format!("vpc-{}", p(1)?), "Scheme": p(2)?, "Instances": instances,
+                "Subnets": ids("subnets", "subnet"), "SecurityGroups": ids("groups", "sg")});
+            let mut lb = LoadBalancer::classic(serde_json::from_value(told).map_err(|e| e.to_string())?);
+            lb.load_balancer_arn = LoadBalancer::classic_arn(&region, &account, &id);
+            net.load_balancers.push(lb);
+        }
+        "listener" if w.keys.contains_key("to") => {
+            let (port, protocol) = p(1)?.split_once('/').ok_or("port/protocol")?;
+            let to = key("to");
+            let (behind, spoken) = to.split_once('/').unwrap_or((&to, protocol));
+            let number = |text: &str| text.parse::<u16>().map_err(|_| "port");
+            let told = json!({"ListenerDescriptions": [{"Listener": {"Protocol": protocol, "LoadBalancerPort": number(port)?,
+                "InstanceProtocol": spoken, "InstancePort": number(behind)?}, "PolicyNames": []}]});
+            let made = LoadBalancer::classic(serde_json::from_value(told).map_err(|e| e.to_string())?);
+            let lb = net.load_balancers.iter_mut().find(|l| l.load_balancer_name == id).ok_or("no such lb")?;
+            lb.listeners.extend(made.listeners);
+        }
         "listener" => {
             let (port, protocol) = p(1)?.split_once('/').ok_or("port/protocol")?;
             let port: u16 = port.parse().map_err(|_| "port")?;

@@ -4,6 +4,7 @@ use std::net::IpAddr;
 
 use bartizan::model::network::Network;
 use bartizan::network::build::build;
+use bartizan::network::exposure::{NothingKnown, Source, exposures};
 use bartizan::network::matrix::flows;
 use bartizan::network::net::{Net, Object};
 use bartizan::network::packets::{Addresses, Packet, PacketSet, Ranges, Region as _, Service};
@@ -86,7 +87,17 @@ fn network(dice: &mut Dice) -> Vec<String> {
         for s in 0..2 {
             let six = if v6 { format!(" 2600:{v:x}:0:{s}::/64") } else { String::new() };
             let zone = if dice.chance(70) { "a" } else { "b" };
-            put(format!("subnet v{v}s{s} v{v} 10.{b}.{}.0/24{six} zone={zone}", s + 1));
+            let bpa = match dice.roll(12) {
+                0 => " bpa=block-ingress",
+                1 => " bpa=block-bidirectional",
+                _ => "",
+            };
+            put(format!("subnet v{v}s{s} v{v} 10.{b}.{}.0/24{six} zone={zone}{bpa}", s + 1));
+        }
+        put(format!("exclusions v{v} v{v}"));
+        if dice.chance(20) {
+            let what = if dice.chance(50) { format!("vpc/vpc-v{v}") } else { format!("subnet/subnet-v{v}s{}", dice.roll(2)) };
+            put(format!("exclude v{v} v{v} {what} allow-bidirectional"));
         }
         let mut here = Vec::new();
         if dice.chance(80) {
@@ -240,6 +251,20 @@ fn network(dice: &mut Dice) -> Vec<String> {
                 put(format!("eni v{v}s{s}e{e} v{v}s{s} 10.{b}.{}.{n}{public}{second}{six} groups={groups}", s + 1));
             }
         }
+        if dice.chance(50) {
+            let group = |dice: &mut Dice| if dice.chance(40) { format!("any-v{v}") } else { format!("v{v}g{}", dice.roll(3)) };
+            let own = group(dice);
+            put(format!("eni v{v}elb v{v}s0 10.{b}.1.90/198.51.100.{} groups={own} description=ELB+lb{v}", 150 + v));
+            for s in 0..2 {
+                let theirs = group(dice);
+                put(format!("instance v{v}i{s} v{v}s{s} 10.{b}.{}.70 groups={theirs}", s + 1));
+            }
+            put(format!("classic lb{v} v{v} internet-facing subnets=v{v}s0 groups={own} instances=v{v}i0,v{v}i1"));
+            put(format!("listener lb{v} 443/HTTPS to={}/HTTP", dice.pick(&["80", "443", "1024"])));
+            if dice.chance(50) {
+                put(format!("listener lb{v} 22/TCP to=22/TCP"));
+            }
+        }
     }
     out
 }
@@ -338,14 +363,14 @@ fn a_quarter_million_packets_agree_with_the_simulator() {
                     _ => (0, 0),
                 };
                 let pkt = Pkt { src, dst, proto, sport, dport };
-                let (first, nat) = sim.passes(&from, pkt, to.as_deref(), 1024);
-                let (mut any, mut every) = (first, first);
-                if nat {
+                let first = sim.passes(&from, pkt, to.as_deref(), 1024);
+                let (mut any, mut every) = (first.passes, first.passes && !first.unsaid);
+                if first.by_nat {
                     natted += 1;
                     for port in &choices {
-                        let (one, _) = sim.passes(&from, pkt, to.as_deref(), *port);
-                        any |= one;
-                        every &= one;
+                        let one = sim.passes(&from, pkt, to.as_deref(), *port);
+                        any |= one.passes;
+                        every &= one.passes && !one.unsaid;
                     }
                 }
                 let asked = Packet { from: src, to: dst, protocol: proto, from_port: sport, to_port: dport };
@@ -367,6 +392,54 @@ fn a_quarter_million_packets_agree_with_the_simulator() {
     // A comparison that never sees a packet pass, or never sees one stopped, would prove little.
     assert!(passed > compared / 20 && passed < compared * 19 / 20, "{passed} of {compared} passed");
     assert!(natted > 1000 && networks > 1000);
+}
+
+/// What classic load balancers pass on, by exposures and by packets that are walked to them and on.
+#[test]
+fn what_classic_load_balancers_pass_on_agrees_with_the_simulator() {
+    let mut dice = Dice(0x0e1b_7777);
+    let (mut asked, mut reached, mut shut) = (0u32, 0u32, 0u32);
+    for n in 0..1500 {
+        let lines = network(&mut dice);
+        let estate = estate(&lines.iter().map(String::as_str).collect::<Vec<_>>());
+        let raw = &estate.regions[0].network;
+        if raw.load_balancers.is_empty() {
+            continue;
+        }
+        let net = build(&estate);
+        let found = exposures(&net, &[Source::internet()], &NothingKnown);
+        let sim = Sim { net: raw };
+        let choices = nat_ports(raw);
+        for lb in &raw.load_balancers {
+            for target in raw.interfaces.iter().filter(|i| !i.instance().is_empty()) {
+                for port in [22u16, 80, 443] {
+                    for client in OUTSIDE.iter().map(|a| a.parse::<IpAddr>().unwrap()).filter(IpAddr::is_ipv4) {
+                        let told = found.iter().any(|e| {
+                            e.via.is_some_and(|via| net.load_balancers[via].name == lb.load_balancer_name)
+                                && net.id_of(e.target) == target.network_interface_id
+                                && e.verdict == Verdict::Yes
+                                && e.service().meets(&Service::ports(6, port, port))
+                                && e.opening.peers.has(client)
+                        });
+                        let truth = sim.through(client, lb, port, target, &choices);
+                        assert_eq!(
+                            told,
+                            truth,
+                            "network {n}: {client} by {} on {port} to {}: the engine says {told}, the simulator {truth}\n{}",
+                            lb.load_balancer_name,
+                            target.network_interface_id,
+                            lines.join("\n")
+                        );
+                        asked += 1;
+                        reached += u32::from(truth);
+                        shut += u32::from(!truth && port == 443);
+                    }
+                }
+            }
+        }
+    }
+    eprintln!("{asked} asked through classic load balancers, {reached} reached, {shut} shut on a port that is listened on");
+    assert!(reached > 500 && shut > 500, "too few of one kind prove little");
 }
 
 /// What may flow between VPCs, by every pair of interfaces, against what the matrix's classes and roads say.

@@ -1,6 +1,7 @@
 //! One packet through one network, rule by rule, and its answer back. Written from AWS's pages on the shapes AWS
 //! answers with; it shares no code with the engine. It knows what `random.rs` builds: security groups, network ACLs,
-//! routes, internet and egress-only gateways, NAT gateways, peerings and transit gateways.
+//! routes, internet and egress-only gateways, NAT gateways, peerings, transit gateways, Block Public Access and classic
+//! load balancers.
 
 use std::net::IpAddr;
 
@@ -50,6 +51,18 @@ struct Run<'a> {
     server_public: Option<IpAddr>,
     hops: usize,
     unfiltered: bool,
+    /// AWS does not say whether this would pass.
+    unsaid: bool,
+}
+
+/// What became of a packet.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Fate {
+    pub passes: bool,
+    /// Whether a NAT gateway was on the way, so that its own port mattered.
+    pub by_nat: bool,
+    /// Whether it passes only if a rule that AWS does not write down is so.
+    pub unsaid: bool,
 }
 
 fn inside(cidr: &str, a: IpAddr) -> bool {
@@ -83,9 +96,8 @@ fn public_of(i: &Interface, private: IpAddr) -> Option<IpAddr> {
 }
 
 impl<'a> Sim<'a> {
-    /// Whether a packet gets to the interface (none: the internet) and its answer back. The second answer: whether a
-    /// NAT gateway was on the way, so that its own port mattered.
-    pub fn passes(&self, from: &From, pkt: Pkt, to: Option<&str>, nat_port: u16) -> (bool, bool) {
+    /// Whether a packet gets to the interface (none: the internet) and its answer back.
+    pub fn passes(&self, from: &From, pkt: Pkt, to: Option<&str>, nat_port: u16) -> Fate {
         let net = self.net;
         let find = |id: &str| net.interfaces.iter().find(|i| i.network_interface_id == id);
         let client = match from {
@@ -105,15 +117,49 @@ impl<'a> Sim<'a> {
             server_public: None,
             hops: 0,
             unfiltered: false,
+            unsaid: false,
         };
         let there = match client {
             Some(c) => run.group(c, true) && run.route(&c.vpc_id, &c.subnet_id, false, target),
             None => target.is_some_and(|t| run.internet_in(t)),
         };
-        if !there {
-            return (false, run.used_nat);
+        let passes = there && run.answer(target);
+        Fate { passes, by_nat: run.used_nat, unsaid: run.unsaid }
+    }
+
+    /// Whether somebody on the internet who asks a classic load balancer on a port has the instance behind an interface
+    /// answer: by the node of the load balancer, from its own address, to the listener's port of the instance.
+    pub fn through(&self, client: IpAddr, lb: &LoadBalancer, port: u16, to: &Interface, ports: &[u16]) -> bool {
+        let net = self.net;
+        let number = |l: &bartizan::model::Extra, key: &str| l[key].as_u64().and_then(|p| u16::try_from(p).ok());
+        let Some(behind) =
+            lb.listeners.iter().find(|l| number(l, "LoadBalancerPort") == Some(port)).and_then(|l| number(l, "InstancePort"))
+        else {
+            return false;
+        };
+        let registered = lb.instances.iter().flatten().any(|i| i.instance_id == to.instance());
+        let zone = |subnet: &str| net.subnets.iter().find(|s| s.subnet_id == subnet).map(|s| s.availability_zone.clone());
+        let nodes = net.interfaces.iter().filter(|i| i.description == format!("ELB {}", lb.load_balancer_name));
+        let nodes: Vec<&Interface> = nodes.collect();
+        if !registered || !nodes.iter().any(|n| zone(&n.subnet_id) == zone(&to.subnet_id)) {
+            return false;
         }
-        (run.answer(target), run.used_nat)
+        let first = |i: &Interface| i.private_ip_address.parse::<IpAddr>();
+        // Any of the client's ports, and any of the node's, is enough.
+        let one = |from: &From, src: IpAddr, dst: IpAddr, dport: u16, to: &str| {
+            let passes = |sport: &u16| self.passes(from, Pkt { src, dst, proto: 6, sport: *sport, dport }, Some(to), 1024).passes;
+            ports.iter().any(passes)
+        };
+        let outer = nodes.iter().any(|n| {
+            let public = first(n).ok().and_then(|private| public_of(n, private));
+            public.is_some_and(|public| one(&From::Internet, client, public, port, &n.network_interface_id))
+        });
+        outer
+            && nodes.iter().any(|n| {
+                let (Ok(own), Ok(there)) = (first(n), first(to)) else { return false };
+                let from = From::Interface(n.network_interface_id.clone());
+                one(&from, own, there, behind, &to.network_interface_id)
+            })
     }
 }
 
@@ -169,6 +215,27 @@ impl<'a> Run<'a> {
     fn is_the_other_end(&self, member: &Interface, egress: bool) -> bool {
         // A connection to an IPv6 address is to that interface; to a private address likewise, within the VPC's reach.
         egress || self.client.is_some_and(|c| c.network_interface_id == member.network_interface_id)
+    }
+    /// A load balancer answers on the ports of its listeners alone.
+    fn answers(&self, i: &Interface) -> bool {
+        let Some(name) = i.description.strip_prefix("ELB ") else { return true };
+        let Some(lb) = self.net.load_balancers.iter().find(|l| l.load_balancer_name == name) else { return true };
+        let listens = |l: &bartizan::model::Extra| l["LoadBalancerPort"].as_u64() == Some(u64::from(self.pkt.dport));
+        self.pkt.proto == 6 && lb.listeners.iter().any(listens)
+    }
+    /// What Block Public Access blocks of a subnet: what comes in, what goes out.
+    fn blocked(&self, subnet: &str) -> (bool, bool) {
+        let Some(s) = self.net.subnets.iter().find(|s| s.subnet_id == subnet) else { return (false, false) };
+        let excluded = self.net.public_access_exclusions.iter().flatten().any(|e| {
+            let of = e.resource_arn.rsplit(':').next().unwrap_or_default();
+            e.internet_gateway_exclusion_mode == "allow-bidirectional"
+                && (of == format!("subnet/{}", s.subnet_id) || of == format!("vpc/{}", s.vpc_id))
+        });
+        match s.block_public_access_states.as_ref().map(|b| b.internet_gateway_block_mode.as_str()) {
+            Some("block-bidirectional") if !excluded => (true, true),
+            Some("block-ingress") if !excluded => (true, false),
+            _ => (false, false),
+        }
     }
     fn may_reference(&self, here: &str, other: &str, egress: bool) -> bool {
         if here == other {
@@ -273,10 +340,10 @@ impl<'a> Run<'a> {
             return false;
         }
         if target.starts_with("igw-") {
-            return self.internet_out(vpc, transit, &target, goal);
+            return self.internet_out(vpc, subnet, transit, &target, goal);
         }
         if target.starts_with("eigw-") {
-            if !self.request || transit || self.pkt.dst.is_ipv4() {
+            if !self.request || transit || self.pkt.dst.is_ipv4() || self.blocked(subnet).1 {
                 return false;
             }
             self.undo.push(Undo::Public { private: self.pkt.src });
@@ -308,10 +375,10 @@ impl<'a> Run<'a> {
         if crosses && (from.is_some_and(|f| !self.acl(f, true)) || !self.acl(&g.subnet_id, false)) {
             return false;
         }
-        !self.request || (g.interface_type != "nat_gateway" && self.group(g, false))
+        !self.request || (g.interface_type != "nat_gateway" && self.group(g, false) && self.answers(g))
     }
 
-    fn internet_out(&mut self, vpc: &str, transit: bool, gateway: &str, goal: Option<&'a Interface>) -> bool {
+    fn internet_out(&mut self, vpc: &str, subnet: &str, transit: bool, gateway: &str, goal: Option<&'a Interface>) -> bool {
         let attached = self
             .net
             .internet_gateways
@@ -337,6 +404,13 @@ impl<'a> Run<'a> {
                 _ => self.client.and_then(|c| public_of(c, before)),
             };
             let Some(public) = public else { return false };
+            let natted = matches!(self.undo.last(), Some(Undo::Nat { .. }));
+            match self.blocked(subnet) {
+                (_, true) => return false,
+                // Inbound traffic alone is blocked: a NAT gateway lets none in.
+                (true, false) if !natted => return false,
+                _ => self.unsaid |= natted && self.client.is_some_and(|c| self.blocked(&c.subnet_id).1),
+            }
             self.undo.push(Undo::Public { private: before });
             self.pkt.src = public;
             return self.on_internet(goal);
@@ -359,7 +433,7 @@ impl<'a> Run<'a> {
     /// From the internet to an interface by its public address.
     fn internet_in(&mut self, g: &'a Interface) -> bool {
         let has = self.net.internet_gateways.iter().any(|x| x.attachments.iter().any(|a| a.vpc_id == g.vpc_id));
-        if !has {
+        if !has || self.blocked(&g.subnet_id).0 {
             return false;
         }
         self.by_internet = true;
@@ -447,7 +521,7 @@ impl<'a> Run<'a> {
         if g.vpc_id != v.vpc_id || !self.acl(&g.subnet_id, false) {
             return false;
         }
-        !self.request || (g.interface_type != "nat_gateway" && self.group(g, false))
+        !self.request || (g.interface_type != "nat_gateway" && self.group(g, false) && self.answers(g))
     }
 
     fn transit(&mut self, tgw: &str, vpc: &str, subnet: &str, goal: Option<&'a Interface>) -> bool {

@@ -288,6 +288,20 @@ pub(super) fn load_balancer(region: &RegionEstate, o: &LoadBalancer, estate: &Es
         })
         .collect();
     w.table("Passes on", &["port", "by", "clients", "target group", ""], passed);
+    if let Some(instances) = &o.instances {
+        let ports = o.listeners.iter().map(|l| {
+            let by = format!("{} to {}", word(l, "Protocol"), word(l, "InstanceProtocol"));
+            vec![word(l, "Port"), by, word(l, "InstancePort")]
+        });
+        w.table("Passes on", &["port", "by", "port of each instance"], ports.collect());
+        let rows = instances.iter().map(|one| {
+            let known = region.network.instances.iter().find(|i| i.instance_id == one.instance_id);
+            let state = known.map_or("not among the instances", Instance::state);
+            let name = known.map_or("", Instance::name);
+            vec![one.instance_id.clone(), name.to_owned(), state.to_owned()]
+        });
+        w.table("Registered instances", &["instance", "name", "state"], rows.collect());
+    }
     if o.kind == "application" && o.rules.is_none() && !o.listeners.is_empty() {
         w.section("", Body::Prose("The rules of its listeners were not read: they may pass on to more target groups.".into()));
     }

@@ -298,6 +298,54 @@ fn balancer(ground: &mut Ground, yard: &mut Yard) {
     ground.network(yard).load_balancers.push(made);
 }
 
+/// A classic load balancer from before the VPC's other one, which still lets everybody at its machines.
+pub(super) fn classic(ground: &mut Ground, yard: &mut Yard) {
+    let name = yard.name("legacy");
+    let mut subnets = Vec::new();
+    for (n, mut place) in yard.public.clone().into_iter().enumerate() {
+        let part = format!("legacy{n}");
+        let mut eni = ground.interface(yard, &mut place, &part, "interface", format!("ELB {name}"));
+        eni.requester_id = "amazon-elb".to_owned();
+        eni.groups = yard.group_refs(&["edge"]);
+        eni.attachment = Some(Attachment {
+            attachment_id: yard.id("ela-attach", &part),
+            instance_owner_id: "amazon-elb".to_owned(),
+            status: "attached".to_owned(),
+            ..Attachment::default()
+        });
+        let public = ground.public_address();
+        associate(yard, &mut eni, &public, "");
+        subnets.push(place.subnet.clone());
+        give(yard, "public", place);
+        ground.network(yard).interfaces.push(eni);
+    }
+    let runs = |i: &&Instance| i.state() == "running" && yard.private.iter().any(|p| p.subnet == i.subnet_id);
+    let behind: Vec<_> =
+        ground.network(yard).instances.iter().filter(runs).map(|i| json!({"InstanceId": i.instance_id})).collect();
+    let listener = |port: u16, protocol: &str| {
+        json!({"Listener": {"Protocol": protocol, "LoadBalancerPort": port, "InstanceProtocol": "HTTP", "InstancePort": 8080},
+            "PolicyNames": []})
+    };
+    let region = REGIONS[yard.site.region];
+    let number = label(&yard.label("legacy")) % 10_000_000_000;
+    let told = json!({
+        "LoadBalancerName": name,
+        "DNSName": format!("{name}-{number:010}.{region}.elb.amazonaws.com"),
+        "Scheme": "internet-facing",
+        "VPCId": yard.vpc,
+        "Subnets": subnets,
+        "SecurityGroups": yard.group_refs(&["edge"]).iter().map(|g| g.group_id.as_str()).collect::<Vec<_>>(),
+        "ListenerDescriptions": [listener(80, "HTTP"), listener(443, "HTTPS")],
+        "Instances": behind,
+        "HealthCheck": {"Target": "TCP:8080", "Interval": 30, "Timeout": 5, "UnhealthyThreshold": 2, "HealthyThreshold": 10},
+        "SourceSecurityGroup": {"OwnerAlias": yard.owner(), "GroupName": yard.name("edge")},
+    });
+    let told = told.as_object().into_iter().flatten().map(|(k, v)| (k.clone(), v.clone())).collect::<Extra>();
+    let mut made = LoadBalancer::classic(told);
+    made.load_balancer_arn = LoadBalancer::classic_arn(region, SEATS[yard.account].id, &made.load_balancer_name);
+    ground.network(yard).load_balancers.push(made);
+}
+
 /// The listeners of a VPC's load balancer and their rules, with the target groups they forward to. Plain HTTP is
 /// redirected, but for a path that somebody still needs where other mistakes were made, too.
 fn listeners(ground: &mut Ground, yard: &Yard, arn: &str, network_kind: bool) -> (Vec<Extra>, Vec<ListenerRule>) {

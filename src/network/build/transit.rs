@@ -1,13 +1,14 @@
-//! Transit gateways, their attachments, route tables and associations.
+//! What joins VPCs: peerings, transit gateways, their attachments, route tables and associations.
 
 use std::collections::HashMap;
 
 use ipnet::IpNet;
 
 use crate::model::estate::RegionEstate;
+use crate::model::network as aws;
 use crate::network::build::rules::lay;
 use crate::network::build::{Builder, name};
-use crate::network::net::{Attachment, Line, Object, Served, TransitGateway, TransitRoute, TransitTable};
+use crate::network::net::{Attachment, Line, Object, Peering, Served, Side, TransitGateway, TransitRoute, TransitTable};
 use crate::network::packets::{Addresses, cidr};
 
 impl Builder<'_> {
@@ -72,6 +73,9 @@ impl Builder<'_> {
                     ..Attachment::default()
                 });
             }
+            let referencing = attachment.options.as_ref().map(|o| o.security_group_referencing_support != "disable");
+            let own = &mut self.net.attachments[ix].group_references;
+            *own = own.or(referencing);
             if self.net.attachments[ix].subnets.is_empty()
                 && let Some(vpc) = self.net.attachments[ix].vpc
             {
@@ -223,6 +227,40 @@ impl Builder<'_> {
         }
         for (object, what) in gaps {
             self.gap(&object, what);
+        }
+    }
+    pub(super) fn peerings(&mut self, home: usize, part: &RegionEstate) {
+        for peering in &part.network.peerings {
+            let id = &peering.vpc_peering_connection_id;
+            let ix = self.net.peerings.len();
+            if !self.enter(id, Object::Peering(ix)) {
+                continue;
+            }
+            let mut side = |info: Option<&aws::PeerVpc>| {
+                let Some(info) = info else { return Side::default() };
+                let sets = info.cidr_block_set.iter().chain(&info.ipv6_cidr_block_set).map(aws::CidrAssociation::cidr);
+                let texts: Vec<&str> = std::iter::once(info.cidr_block.as_str()).chain(sets).filter(|t| !t.is_empty()).collect();
+                let vpc = match self.net.object(&info.vpc_id) {
+                    Some(Object::Vpc(ix)) => Some(ix),
+                    _ => None,
+                };
+                let mut cidrs = Addresses::of(self.nets(id, texts.into_iter()));
+                if let Some(vpc) = vpc {
+                    cidrs = cidrs.or(&self.net.vpcs[vpc].cidrs);
+                }
+                Side { vpc_id: info.vpc_id.clone(), vpc, cidrs, region: info.region.clone(), account: info.owner_id.clone() }
+            };
+            let sides = [side(peering.requester_vpc_info.as_ref()), side(peering.accepter_vpc_info.as_ref())];
+            let status = peering.status.as_ref().map_or("", |s| s.state.as_str()).to_owned();
+            for side in &sides {
+                if let Some(vpc) = side.vpc {
+                    self.net.vpcs[vpc].peerings.push(ix);
+                } else if status == "active" {
+                    self.gap(id, format!("the peered VPC {} is not in the estate", side.vpc_id));
+                }
+            }
+            let active = status == "active";
+            self.net.peerings.push(Peering { id: id.clone(), name: name(&peering.tags), home, sides, active, status });
         }
     }
 }

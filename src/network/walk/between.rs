@@ -2,7 +2,8 @@
 
 use crate::network::lift::only;
 use crate::network::net::{Object, Served};
-use crate::network::walk::{Deed, End, FARTHEST, Leg, Place, Translation, Walk, cut};
+use crate::network::walk::routes::cut;
+use crate::network::walk::{Deed, End, FARTHEST, Leg, Place, Translation, Walk};
 
 impl Walk<'_> {
     // ---- between VPCs ----
@@ -81,11 +82,15 @@ impl Walk<'_> {
             self.halt(leg, deed, "the transit gateway attachment is not available");
             return;
         }
-        let zone = &net.subnets[place.subnet].zone;
+        let zone = &net.subnets[place.subnet].zone_id;
         if !a.subnets.is_empty() {
             // "How transit gateways work": packets get in only where the attachment has a subnet in the same zone.
-            let Some(own) = a.subnets.iter().copied().find(|s| net.subnets[*s].zone == *zone) else {
-                self.halt(leg, deed, format!("the transit gateway attachment has no subnet in {zone}"));
+            let Some(own) = a.subnets.iter().copied().find(|s| net.subnets[*s].zone_id == *zone) else {
+                self.halt(
+                    leg,
+                    deed,
+                    format!("the transit gateway attachment has no subnet in {}", net.subnets[place.subnet].zone),
+                );
                 return;
             };
             let Some(next) = self.acl(leg, own, false) else { return };
@@ -182,7 +187,7 @@ impl Walk<'_> {
     pub(super) fn out_into_vpc(&mut self, mut leg: Leg, attachment: usize, vpc: usize, zone: &str) {
         let net = self.net;
         let a = &net.attachments[attachment];
-        let here = a.subnets.iter().copied().find(|s| net.subnets[*s].zone == *zone).or_else(|| a.subnets.first().copied());
+        let here = a.subnets.iter().copied().find(|s| net.subnets[*s].zone_id == *zone).or_else(|| a.subnets.first().copied());
         match here {
             Some(subnet) => self.route(leg, Place { vpc, subnet, transit: true }),
             None => {

@@ -4,8 +4,8 @@ use std::net::IpAddr;
 
 use crate::network::lift::{Seen, Way, Who, only};
 use crate::network::net::{Object, Target};
-use crate::network::packets::{Addresses, ICMP, Layer, PacketSet, Region as _, TCP, UDP};
-use crate::network::walk::{Deed, End, Halt, Leg, Place, Step, Translation, Walk};
+use crate::network::packets::{Addresses, ICMP, Layer, PacketSet, Region as _, TCP, UDP, nat64};
+use crate::network::walk::{Deed, End, Leg, Place, Translation, Walk};
 
 impl Walk<'_> {
     // ---- the internet ----
@@ -13,18 +13,18 @@ impl Walk<'_> {
     /// The public address that goes with how the outgoing side looks now.
     pub(super) fn public_of_sender(&self, leg: &Leg) -> Result<Option<IpAddr>, &'static str> {
         if self.is_request() {
-            if let Some(Translation::Nat { nat, .. }) = leg.translations.last() {
+            if let Some(Translation::Nat { nat, address, .. }) = leg.translations.last() {
                 let nat = &self.net.nats[*nat];
-                return match (nat.is_public, nat.public.first()) {
-                    (true, public) => Ok(public.copied()),
-                    (false, _) => Err("a private NAT gateway has no public address"),
+                return match nat.is_public {
+                    true => Ok(nat.addresses.get(*address).and_then(|(_, public)| *public)),
+                    false => Err("a private NAT gateway has no public address"),
                 };
             }
             if let Some(appliance) = leg.middlebox {
                 return Ok(self.net.interfaces[appliance].v4.iter().find_map(|(_, public)| *public));
             }
             return match self.client {
-                End::Interface { address: Some(IpAddr::V6(_)), .. } => Ok(None),
+                End::Interface { address: Some(IpAddr::V6(_)), .. } => self.leaves_in_public(leg).map(|()| None),
                 End::Interface { ix, address, .. } => {
                     let here = &self.net.interfaces[*ix];
                     let public = here.v4.iter().find(|(private, _)| Some(*private) == *address).and_then(|(_, public)| *public);
@@ -38,6 +38,41 @@ impl Walk<'_> {
             _ => Ok(None),
         }
     }
+    /// Whether the internet knows the addresses at both ends: of a VPC's IPv6 ranges some are private, and those for NAT64
+    /// only a NAT gateway understands.
+    pub(super) fn leaves_in_public(&self, leg: &Leg) -> Result<(), &'static str> {
+        if !leg.may.v6.is_empty() && nat64(&Addresses::everything()).meets(&self.destinations(leg)) {
+            return Err("addresses of 64:ff9b::/96 are for NAT64: only a NAT gateway carries them");
+        }
+        match (self.is_request(), self.client) {
+            (true, End::Interface { ix, address: Some(address), .. }) if !self.net.knows_internet(*ix, *address) => {
+                Err("its IPv6 address is private")
+            }
+            _ => Ok(()),
+        }
+    }
+    /// Asks VPC Block Public Access of a subnet, for a request that goes out there or (`out` false) comes in.
+    pub(super) fn public_access(&mut self, mut leg: Leg, subnet: usize, out: bool, deed: &Deed) -> Option<Leg> {
+        let here = &self.net.subnets[subnet];
+        let translated = matches!(leg.translations.last(), Some(Translation::Nat { .. }));
+        let gateway = translated || matches!(deed, Deed::Through(Object::EgressOnlyGateway(_)));
+        let shut = if out { here.blocked.egress || here.blocked.ingress && !gateway } else { here.blocked.ingress };
+        if shut && out && here.blocked.let_out {
+            // "Outbound internet traffic is allowed": whether without a NAT gateway, AWS does not say.
+            leg.doubt(format!("VPC Block Public Access lets {} out; whether without a NAT gateway is not known", here.id));
+        } else if shut && here.blocked.sure {
+            let way = if out { "keeps it from the internet" } else { "keeps the internet out" };
+            return self.refuse(leg, deed.clone(), format!("VPC Block Public Access of {} {way}", here.id));
+        } else if shut {
+            leg.doubt(format!("VPC Block Public Access is on for {}; whether it leaves that alone is not known", here.id));
+        } else if let (true, End::Interface { ix, .. }) = (out, self.client) {
+            let own = &self.net.subnets[self.net.interfaces[*ix].subnet];
+            if own.blocked.egress {
+                leg.doubt(format!("VPC Block Public Access is on for {}, and off for the gateway's subnet", own.id));
+            }
+        }
+        Some(leg)
+    }
     pub(super) fn out_by_internet_gateway(&mut self, mut leg: Leg, place: Place, gateway: usize) {
         let deed = Deed::Through(Object::InternetGateway(gateway));
         if self.net.internet_gateways[gateway].vpc != Some(place.vpc) {
@@ -50,7 +85,7 @@ impl Walk<'_> {
         }
         if self.is_request() {
             let before = leg.client;
-            match self.public_of_sender(&leg) {
+            match self.leaves_in_public(&leg).and_then(|()| self.public_of_sender(&leg)) {
                 Ok(Some(public)) => leg.client = Seen::As(public),
                 Ok(None) => {}
                 Err(why) => {
@@ -58,6 +93,8 @@ impl Walk<'_> {
                     return;
                 }
             }
+            let Some(next) = self.public_access(leg, place.subnet, true, &deed) else { return };
+            leg = next;
             leg.changed = true;
             leg.translations.push(Translation::InternetGateway { before });
         } else {
@@ -107,12 +144,20 @@ impl Walk<'_> {
         let net = self.net;
         let vpc = net.interfaces[interface].vpc;
         leg.by_internet = true;
+        if let End::Interface { address: Some(address), .. } = self.server
+            && !net.knows_internet(interface, *address)
+        {
+            self.halt(leg, Deed::At(Some(Object::Interface(interface))), "its IPv6 address is private");
+            return;
+        }
         if let End::Interface { address: Some(private), public: Some(_), .. } = self.server {
             leg.server = Seen::As(*private);
         }
         match net.vpcs[vpc].internet_gateway {
             Some(gateway) => {
-                leg.step(self.way, Deed::Through(Object::InternetGateway(gateway)));
+                let deed = Deed::Through(Object::InternetGateway(gateway));
+                leg.step(self.way, deed.clone());
+                let Some(leg) = self.public_access(leg, net.interfaces[interface].subnet, false, &deed) else { return };
                 self.enter(leg, vpc, interface, Some(gateway));
             }
             None if net.vpcs[vpc].gateways_unknown => {
@@ -181,6 +226,16 @@ impl Walk<'_> {
             self.halt(leg, deed, "a NAT gateway carries only answers to what was asked from inside");
             return;
         }
+        if !leg.may.v6.is_empty() && nat64(&Addresses::everything()).covers(&self.destinations(&leg)) {
+            // "DNS64 and NAT64": the gateway asks in IPv4 what was asked in IPv6.
+            leg.step(self.way, deed);
+            leg.doubt(format!("what {} makes of IPv6 packets (NAT64) is not evaluated", gateway.id));
+            match self.goal() {
+                End::Internet(_) if gateway.is_public => self.done.push(leg),
+                _ => self.halt(leg, Deed::Through(Object::Nat(nat)), "NAT64 leads to IPv4 addresses, where the other end is not"),
+            }
+            return;
+        }
         // "NAT gateway basics": TCP, UDP and ICMP.
         let carried = |p: u8| Layer::span(p, p, Layer::everything());
         let v4 = carried(TCP).or(&carried(UDP)).or(&carried(ICMP));
@@ -201,13 +256,28 @@ impl Walk<'_> {
         }
         leg.step(self.way, deed);
         leg.changed = true;
-        leg.translations.push(Translation::Nat { nat, before: leg.client, port: leg.nat_port });
+        let (before, port) = (leg.client, leg.nat_port);
         leg.nat_port = true;
-        match gateway.private.first() {
-            Some(private) => leg.client = Seen::As(*private),
-            None => leg.doubt(format!("the private address of {} is not known", gateway.id)),
+        let mut rest = leg.may.clone();
+        for address in 0..gateway.addresses.len().max(1) {
+            let mut leg = leg.clone();
+            leg.translations.push(Translation::Nat { nat, address, before, port });
+            match gateway.addresses.get(address).and_then(|(private, _)| *private) {
+                Some(private) => leg.client = Seen::As(private),
+                None => leg.doubt(format!("the private address of {} is not known", gateway.id)),
+            }
+            if address > 0 {
+                leg.may = rest.clone();
+                leg.doubt(format!("{} asks from any of its addresses, of which not all get there", gateway.id));
+            }
+            let asked = self.done.len();
+            self.route(leg, Place { vpc: gateway.vpc, subnet, transit: false });
+            // The other addresses matter only for what the first did not carry.
+            rest = self.done.iter().skip(asked).fold(rest, |rest, done| rest.minus(&done.may));
+            if rest.is_empty() || self.explain {
+                break;
+            }
         }
-        self.route(leg, Place { vpc: gateway.vpc, subnet, transit: false });
     }
     /// An answer arrives at the NAT gateway that asked, and goes on to who really did.
     pub(super) fn back_at_nat(&mut self, leg: Leg, nat: usize, from: Option<usize>) {
@@ -273,13 +343,8 @@ impl Walk<'_> {
         };
         let (may, sure) = (narrow(&leg.may, &passes.may), narrow(leg.sure(), &passes.sure));
         if may.is_empty() {
-            let step = Step { way: self.way, deed: Deed::Through(Object::Endpoint(endpoint)) };
-            leg.halts.push(Halt { step, why: format!("the policy of {} lets nothing through from there", e.id), filter: true });
-            if self.explain {
-                return Some(leg);
-            }
-            self.stopped.push(leg);
-            return None;
+            let why = format!("the policy of {} lets nothing through from there", e.id);
+            return self.refuse(leg, Deed::Through(Object::Endpoint(endpoint)), why);
         }
         if sure != may && leg.sure.is_none() {
             leg.doubts.push(format!("the policy of {} could not be read whole", e.id));
@@ -294,9 +359,9 @@ impl Walk<'_> {
         let net = self.net;
         let Object::Endpoint(endpoint) = firewall else { return };
         let e = &net.endpoints[endpoint];
-        let zone = from.map(|f| net.subnets[f].zone.as_str());
+        let zone = from.map(|f| net.subnets[f].zone_id.as_str());
         let subnet =
-            e.subnets.iter().copied().find(|s| Some(net.subnets[*s].zone.as_str()) == zone).or(e.subnets.first().copied());
+            e.subnets.iter().copied().find(|s| Some(net.subnets[*s].zone_id.as_str()) == zone).or(e.subnets.first().copied());
         let mut leg = leg;
         if from != subnet {
             if let Some(from) = from {

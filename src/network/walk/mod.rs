@@ -8,11 +8,15 @@
 
 mod between;
 mod gateways;
+mod groups;
+mod routes;
+
+pub use groups::{Related, group_filter, names, related};
 
 use std::net::IpAddr;
 
-use crate::network::lift::{Seen, View, Way, Who, lift, only};
-use crate::network::net::{Both, Net, Object, Peer, Target};
+use crate::network::lift::{Seen, View, Way, Who, lift};
+use crate::network::net::{Both, Net, Object};
 use crate::network::packets::{Addresses, Allow, PacketSet, Ranges, Region as _, Service};
 
 /// One end of a connection.
@@ -82,8 +86,16 @@ pub struct Halt {
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Translation {
-    InternetGateway { before: Seen },
-    Nat { nat: usize, before: Seen, port: bool },
+    InternetGateway {
+        before: Seen,
+    },
+    /// `address` is which of the gateway's it asks from.
+    Nat {
+        nat: usize,
+        address: usize,
+        before: Seen,
+        port: bool,
+    },
 }
 
 /// A set of packets under way.
@@ -253,6 +265,15 @@ impl Walk<'_> {
             End::Internet(_) | End::OnPremises(_) => self.done.push(leg),
         }
     }
+    /// Something that is no rule stops it; none where the walk is not an explaining one, which goes on behind it.
+    fn refuse(&mut self, mut leg: Leg, deed: Deed, why: String) -> Option<Leg> {
+        leg.halts.push(Halt { step: Step { way: self.way, deed }, why, filter: true });
+        if self.explain {
+            return Some(leg);
+        }
+        self.stopped.push(leg);
+        None
+    }
     /// Asks a filter; none where nothing gets through and the walk is not an explaining one.
     fn gate(&mut self, mut leg: Leg, both: &Both, view: View, deed: Deed) -> Option<Leg> {
         let no_v4 = leg.may.v4.is_empty();
@@ -356,7 +377,12 @@ impl Walk<'_> {
             let both = if egress { &net.groups[*one].egress } else { &net.groups[*one].ingress };
             return self.gate(leg, both, view, deed);
         }
-        let both = group_filter(net, interface, egress, remote.filter(|_| private));
+        let remote = remote.filter(|_| private);
+        let mut both = group_filter(net, interface, egress, remote);
+        if !leg.inspected.is_empty() && remote.is_some_and(|r| net.interfaces[r].vpc != here.vpc) {
+            // Behind a firewall it is not said whether a group of another VPC is still known by its name.
+            both = Both::new(group_filter(net, interface, egress, None).sure, both.may);
+        }
         self.gate(leg, &both, view, deed)
     }
 
@@ -423,131 +449,6 @@ impl Walk<'_> {
         }
     }
 
-    // ---- the router of a VPC ----
-
-    /// Asks the route table of a subnet, and follows each route that part of the packets take.
-    fn route(&mut self, mut leg: Leg, place: Place) {
-        leg.through += 1;
-        let Some(table_ix) = self.net.subnets[place.subnet].table else {
-            leg.doubt(format!("no route table is known for {}", self.net.subnets[place.subnet].id));
-            leg.step(self.way, Deed::Route { table: None, subnet: Some(place.subnet), route: None });
-            // The subnet's own filter still counts where it is known.
-            let Some(leg) = self.leave(leg, place) else { return };
-            self.assume(leg);
-            return;
-        };
-        if leg.through > FARTHEST {
-            let deed = Deed::Route { table: Some(table_ix), subnet: Some(place.subnet), route: None };
-            self.halt(leg, deed, "the routes lead in a circle");
-            return;
-        }
-        let table = &self.net.tables[table_ix];
-        if let Some(what) = &table.unsure {
-            leg.doubt(format!("the route destination {what} of {} is not known", table.id));
-        }
-        let to = self.destinations(&leg);
-        for (route, part) in cut(&to, &table.v4.0, &table.v6.0) {
-            let mut leg = leg.clone();
-            if part != to {
-                // Translated addresses are single, so only untranslated ones are ever cut.
-                leg.may = only(&leg.may, &part, self.to());
-                leg.sure = leg.sure.map(|s| only(&s, &part, self.to()));
-            }
-            let deed = Deed::Route { table: Some(table_ix), subnet: Some(place.subnet), route };
-            match route {
-                Some(route) => {
-                    leg.step(self.way, deed);
-                    self.follow(leg, place, &table.routes[route].target);
-                }
-                None => self.halt(leg, deed, "no route leads there"),
-            }
-        }
-    }
-    /// The subnet's ACL on the way out of it; to the goal's own subnet packets do not leave.
-    fn leave(&mut self, leg: Leg, place: Place) -> Option<Leg> {
-        let same = match self.goal() {
-            End::Interface { ix, .. } => self.net.interfaces[*ix].subnet == place.subnet,
-            _ => false,
-        };
-        if same { Some(leg) } else { self.acl(leg, place.subnet, true) }
-    }
-    fn follow(&mut self, mut leg: Leg, place: Place, target: &Target) {
-        match target {
-            Target::Local => self.local(leg, place),
-            Target::Blackhole(why) => self.halt(leg, Deed::At(None), why.clone()),
-            Target::Unknown(why) => {
-                leg.doubt(why.clone());
-                let Some(leg) = self.acl(leg, place.subnet, true) else { return };
-                self.assume(leg);
-            }
-            Target::InternetGateway(gateway) => {
-                let Some(leg) = self.acl(leg, place.subnet, true) else { return };
-                self.out_by_internet_gateway(leg, place, *gateway);
-            }
-            Target::EgressOnly(gateway) => {
-                let Some(mut leg) = self.acl(leg, place.subnet, true) else { return };
-                let deed = Deed::Through(Object::EgressOnlyGateway(*gateway));
-                let v6 = self.destinations(&leg).v4.is_empty();
-                if !v6 {
-                    self.halt(leg, deed, "an egress-only internet gateway carries IPv6 only");
-                } else if place.transit {
-                    self.halt(leg, deed, "the gateway serves only the VPC's own addresses");
-                } else if !self.is_request() {
-                    self.halt(leg, deed, "an egress-only internet gateway only answers what was asked from inside");
-                } else {
-                    let before = leg.client;
-                    leg.step(self.way, deed);
-                    leg.changed = true;
-                    leg.translations.push(Translation::InternetGateway { before });
-                    leg.step(self.way, Deed::Internet);
-                    self.internet(leg);
-                }
-            }
-            Target::Nat(nat) => self.by_nat(leg, place, *nat),
-            Target::Peering(peering) => {
-                let Some(leg) = self.acl(leg, place.subnet, true) else { return };
-                self.by_peering(leg, place, *peering);
-            }
-            Target::TransitGateway(gateway) => {
-                let Some(leg) = self.acl(leg, place.subnet, true) else { return };
-                self.via_transit(leg, place, *gateway);
-            }
-            Target::VpnGateway(gateway) => {
-                let Some(mut leg) = self.acl(leg, place.subnet, true) else { return };
-                let deed = Deed::Through(Object::VpnGateway(*gateway));
-                if place.transit {
-                    self.halt(leg, deed, "the gateway serves only the VPC's own addresses");
-                    return;
-                }
-                leg.step(self.way, deed);
-                self.out_to_premises(leg, Object::VpnGateway(*gateway));
-            }
-            Target::Endpoint(endpoint) => self.by_endpoint(leg, place, *endpoint),
-            Target::Interface(appliance) => self.by_appliance(leg, place, *appliance),
-        }
-    }
-    fn local(&mut self, leg: Leg, place: Place) {
-        let net = self.net;
-        // A translated answer comes back to the NAT gateway first.
-        if let (false, Some(Translation::Nat { nat, .. })) = (self.is_request(), leg.translations.last().copied()) {
-            if net.nats[nat].vpc == place.vpc {
-                self.back_at_nat(leg, nat, Some(place.subnet));
-            } else {
-                self.halt(leg, Deed::At(None), "the answer is local to another VPC than the NAT gateway's");
-            }
-            return;
-        }
-        match self.goal() {
-            End::Interface { ix, .. } if net.interfaces[*ix].vpc == place.vpc => {
-                let ix = *ix;
-                self.arrive(leg, ix, Some(place.subnet));
-            }
-            _ => {
-                let why = format!("the address is local to {}, where the other end is not", net.vpcs[place.vpc].id);
-                self.halt(leg, Deed::At(Some(Object::Vpc(place.vpc))), why);
-            }
-        }
-    }
     /// At the subnet and interface where packets are to go. `from` is the subnet of the same VPC they left.
     fn arrive(&mut self, leg: Leg, interface: usize, from: Option<usize>) {
         let here = &self.net.interfaces[interface];
@@ -563,15 +464,9 @@ impl Walk<'_> {
         if self.is_request() {
             if here.takes_no_connections() {
                 let deed = Deed::At(Some(Object::Interface(interface)));
-                leg.halts.push(Halt {
-                    step: Step { way: self.way, deed },
-                    why: format!("an interface of kind {} takes no connections", here.kind),
-                    filter: true,
-                });
-                if !self.explain {
-                    self.stopped.push(leg);
-                    return;
-                }
+                let why = format!("an interface of kind {} takes no connections", here.kind);
+                let Some(next) = self.refuse(leg, deed, why) else { return };
+                leg = next;
             }
             let Some(next) = self.groups(leg, interface, false, Who::Client) else { return };
             leg = next;
@@ -591,136 +486,6 @@ impl Walk<'_> {
         }
         leg.step(self.way, Deed::Arrives(interface));
         self.done.push(leg);
-    }
-}
-
-/// A route, and what it decides for.
-type Piece = (Option<usize>, Vec<(u32, u32)>, Vec<(u128, u128)>);
-type Cut = Vec<(Option<usize>, Addresses)>;
-
-/// Cuts addresses by the routes that decide for them, in the order of routes; what none decides for comes last.
-fn cut(to: &Addresses, v4: &[(u32, u32, usize)], v6: &[(u128, u128, usize)]) -> Cut {
-    fn family<A: crate::network::packets::Number>(
-        to: &Ranges<A>,
-        line: &[(A, A, usize)],
-        put: &mut impl FnMut(Option<usize>, A, A),
-    ) {
-        for (first, last, _) in to.parts() {
-            let mut at = *first;
-            let start = line.partition_point(|(_, end, _)| end < first);
-            let mut whole = false;
-            for (a, b, route) in line.iter().skip(start).take_while(|(a, _, _)| a <= last) {
-                if *a > at {
-                    put(None, at, a.prev());
-                }
-                put(Some(*route), at.max(*a), (*b).min(*last));
-                if *b >= *last {
-                    whole = true;
-                    break;
-                }
-                at = b.next();
-            }
-            if !whole {
-                put(None, at, *last);
-            }
-        }
-    }
-    // Few routes decide, so a small list beats a map.
-    let mut pieces: Vec<Piece> = Vec::new();
-    fn slot(pieces: &mut Vec<Piece>, route: Option<usize>) -> usize {
-        pieces.iter().position(|p| p.0 == route).unwrap_or_else(|| {
-            pieces.push((route, Vec::new(), Vec::new()));
-            pieces.len() - 1
-        })
-    }
-    family(&to.v4, v4, &mut |route, a, b| {
-        let at = slot(&mut pieces, route);
-        pieces[at].1.push((a, b));
-    });
-    family(&to.v6, v6, &mut |route, a, b| {
-        let at = slot(&mut pieces, route);
-        pieces[at].2.push((a, b));
-    });
-    pieces.sort_by_key(|(route, _, _)| route.unwrap_or(usize::MAX));
-    pieces.into_iter().map(|(route, v4, v6)| (route, Addresses { v4: Ranges::of(v4), v6: Ranges::of(v6) })).collect()
-}
-
-/// Whether rules of one VPC may name groups of another.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Related {
-    Yes,
-    No,
-    Unknown,
-}
-
-/// Whether a group of VPC `other` counts in a rule of VPC `here`: in the same VPC, across an active peering in the same
-/// region ("Update your security groups to reference peer security groups"), and inbound across a transit gateway that
-/// has it switched on ("Security group referencing").
-pub fn related(net: &Net, here: usize, other: usize, egress: bool) -> Related {
-    if here == other {
-        return Related::Yes;
-    }
-    for p in &net.vpcs[here].peerings {
-        let p = &net.peerings[*p];
-        let both = (p.sides[0].vpc == Some(here) && p.sides[1].vpc == Some(other))
-            || (p.sides[1].vpc == Some(here) && p.sides[0].vpc == Some(other));
-        if both && p.active && p.sides[0].region == p.sides[1].region {
-            return Related::Yes;
-        }
-    }
-    let mut answer = Related::No;
-    if !egress {
-        for a in &net.vpcs[here].attachments {
-            let gateway = net.attachments[*a].gateway;
-            let shared = net.vpcs[other].attachments.iter().any(|b| net.attachments[*b].gateway == gateway);
-            match (shared, net.transit_gateways[gateway].group_references) {
-                (true, Some(true)) => return Related::Yes,
-                (true, None) => answer = Related::Unknown,
-                _ => {}
-            }
-        }
-    }
-    answer
-}
-
-/// Everything the groups of an interface let through, with rules that name groups resolved for one remote interface.
-pub fn group_filter(net: &Net, interface: usize, egress: bool, remote: Option<usize>) -> Both {
-    let here = &net.interfaces[interface];
-    let (mut sure, mut may) = (Allow::default(), Allow::default());
-    for group in here.groups.iter().map(|g| &net.groups[*g]) {
-        let plain = if egress { &group.egress } else { &group.ingress };
-        sure = sure.or(&plain.sure);
-        may = may.or(&plain.may);
-        let Some(remote) = remote else { continue };
-        for rule in group.by_group.iter().map(|r| &group.rules[*r]).filter(|r| r.egress == egress) {
-            if !names(net, rule, remote) {
-                continue;
-            }
-            let allow = || Allow::rule(&rule.service, &Addresses::everything());
-            match related(net, here.vpc, net.interfaces[remote].vpc, egress) {
-                Related::Yes => {
-                    let allow = allow();
-                    sure = sure.or(&allow);
-                    may = may.or(&allow);
-                }
-                Related::Unknown => may = may.or(&allow()),
-                Related::No => {}
-            }
-        }
-    }
-    if !here.lost_groups.is_empty() {
-        // A group that is not known may let anything through.
-        may = Allow::everything();
-    }
-    Both::new(sure, may)
-}
-
-/// Whether a rule names a group that an interface has.
-pub fn names(net: &Net, rule: &crate::network::net::Rule, interface: usize) -> bool {
-    match rule.peer {
-        Peer::Group(Some(group)) => net.interfaces[interface].groups.binary_search(&group).is_ok(),
-        Peer::Group(None) => net.interfaces[interface].lost_groups.contains(&rule.peer_text),
-        _ => false,
     }
 }
 

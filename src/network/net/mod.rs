@@ -1,11 +1,17 @@
 //! The compiled network: objects by number, rules as sets, routes as lines. [`build`](crate::network::build) makes it;
 //! nothing here reads an estate or judges.
 
+mod line;
+mod names;
+
+pub use line::Line;
+
 use std::collections::{BTreeMap, HashMap};
 use std::net::IpAddr;
 
 use crate::model::account::{Environment, Tags};
-use crate::network::packets::{Addresses, Allow, Number, Region, Service};
+use crate::model::network::CLASSIC;
+use crate::network::packets::{Addresses, Allow, Region, Service};
 use crate::network::policy::Passes;
 
 /// One account and region.
@@ -18,6 +24,8 @@ pub struct Home {
     pub environment: Option<Environment>,
     /// The account's owning team; empty where nobody is.
     pub owner: String,
+    /// Whether all interfaces here were read: else of nothing can be said that no interface has it.
+    pub interfaces_known: bool,
 }
 
 /// What an id names.
@@ -69,6 +77,8 @@ pub struct Vpc {
     /// The route table of its internet gateway or virtual private gateway (ingress routing).
     pub edge_tables: BTreeMap<String, usize>,
     pub is_default: bool,
+    /// IPv6 ranges that the internet does not know.
+    pub private_v6: Addresses,
     /// Whether gateways may be attached that the estate does not have.
     pub gateways_unknown: bool,
     /// Whether the estate has it, or only something that names it.
@@ -82,6 +92,8 @@ pub struct Subnet {
     pub home: usize,
     pub vpc: usize,
     pub zone: String,
+    /// The zone's id, which means the same in every account; its name where the id is not known.
+    pub zone_id: String,
     pub cidrs: Addresses,
     pub cidr_texts: Vec<String>,
     /// None where no table is known for it.
@@ -89,6 +101,25 @@ pub struct Subnet {
     /// None where no ACL is known for it.
     pub acl: Option<usize>,
     pub interfaces: Vec<usize>,
+    pub blocked: Blocked,
+}
+
+/// What VPC Block Public Access keeps from passing an internet gateway or egress-only internet gateway.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Blocked {
+    pub ingress: bool,
+    /// What goes out by itself; what goes out by a NAT gateway or an egress-only internet gateway may with `ingress` alone.
+    pub egress: bool,
+    /// Whether an exclusion lets out what else would be blocked both ways.
+    pub let_out: bool,
+    /// False where it is not known what is left alone.
+    pub sure: bool,
+}
+
+impl Default for Blocked {
+    fn default() -> Self {
+        Self { ingress: false, egress: false, let_out: false, sure: true }
+    }
 }
 
 /// Where a route leads.
@@ -116,56 +147,6 @@ pub struct Route {
     pub target: Target,
     /// As AWS writes it.
     pub target_text: String,
-}
-
-/// A line of addresses cut by longest prefix: first, last, index of what decides there; sorted and disjoint.
-#[derive(Debug, Clone, Default)]
-pub struct Line<A>(pub Vec<(A, A, usize)>);
-
-impl<A: Number> Line<A> {
-    /// Cuts the line by CIDRs: `(first, last, rank, index)`; the longest prefix decides, among equals the lowest rank.
-    pub fn longest(mut prefixes: Vec<(A, A, u8, usize)>) -> Self {
-        prefixes.sort_by(|a, b| a.0.cmp(&b.0).then(b.1.cmp(&a.1)).then(a.2.cmp(&b.2)).then(a.3.cmp(&b.3)));
-        prefixes.dedup_by(|later, kept| (later.0, later.1) == (kept.0, kept.1));
-        let mut out: Vec<(A, A, usize)> = Vec::with_capacity(prefixes.len());
-        // CIDRs nest or are disjoint: a stack of the open ones, the innermost on top.
-        let mut open: Vec<(A, usize)> = Vec::new();
-        let mut at = A::MIN;
-        let mut done = false;
-        let mut close = |open: &mut Vec<(A, usize)>, at: &mut A, done: &mut bool, before: Option<A>| {
-            while let Some(&(last, index)) = open.last() {
-                if before.is_some_and(|b| last >= b) {
-                    break;
-                }
-                if !*done && *at <= last {
-                    out.push((*at, last, index));
-                }
-                if last == A::MAX {
-                    *done = true;
-                } else if *at <= last {
-                    *at = last.next();
-                }
-                open.pop();
-            }
-            if let (Some(before), Some(&(_, index))) = (before, open.last())
-                && *at < before
-            {
-                out.push((*at, before.prev(), index));
-            }
-        };
-        for (first, last, _, index) in prefixes {
-            close(&mut open, &mut at, &mut done, Some(first));
-            at = first;
-            open.push((last, index));
-        }
-        close(&mut open, &mut at, &mut done, None);
-        Self(out)
-    }
-    pub fn at(&self, address: A) -> Option<usize> {
-        let after = self.0.partition_point(|(first, _, _)| *first <= address);
-        let (_, last, index) = self.0.get(after.checked_sub(1)?)?;
-        (*last >= address).then_some(*index)
-    }
 }
 
 #[derive(Debug, Clone, Default)]
@@ -312,9 +293,13 @@ impl Interface {
                 | "transit_gateway"
         )
     }
-    /// Kinds that only carry packets of others and answer none.
-    pub fn takes_no_connections(&self) -> bool {
+    /// Kinds that only carry packets of others: they neither ask nor answer.
+    pub fn only_carries(&self) -> bool {
         matches!(self.kind.as_str(), "nat_gateway" | "natGateway" | "gateway_load_balancer_endpoint" | "transit_gateway")
+    }
+    /// Those, and functions: Lambda lets nobody connect to one ("AWS Lambda FAQs": inbound connections are blocked).
+    pub fn takes_no_connections(&self) -> bool {
+        self.only_carries() || self.kind == "lambda"
     }
     pub fn is_public(&self) -> bool {
         self.assumed_public || self.v4.iter().any(|(_, public)| public.is_some())
@@ -380,8 +365,8 @@ pub struct Nat {
     pub vpc: usize,
     pub subnet: Option<usize>,
     pub is_public: bool,
-    pub private: Vec<IpAddr>,
-    pub public: Vec<IpAddr>,
+    /// Each private address with its public one; the first is the primary. Connections leave by any of them.
+    pub addresses: Vec<(Option<IpAddr>, Option<IpAddr>)>,
     pub works: bool,
 }
 
@@ -436,6 +421,8 @@ pub struct Attachment {
     /// Empty where not known.
     pub subnets: Vec<usize>,
     pub table: Served,
+    /// Whether rules may name groups across it; none where not known, which AWS's default is yes for.
+    pub group_references: Option<bool>,
     pub works: bool,
 }
 
@@ -510,9 +497,16 @@ pub struct LoadBalancer {
     pub vpc: usize,
     pub internet_facing: bool,
     pub interfaces: Vec<usize>,
+    pub subnets: Vec<usize>,
     /// None where its listeners are not known.
     pub listens: Option<Service>,
     pub backends: Vec<Backend>,
+}
+
+impl LoadBalancer {
+    pub fn is_classic(&self) -> bool {
+        self.kind == CLASSIC
+    }
 }
 
 #[derive(Debug, Clone, Default)]
@@ -554,157 +548,4 @@ pub struct Net {
     pub ids: HashMap<String, Object>,
     /// Interfaces by each of their addresses, private and public.
     pub by_address: HashMap<IpAddr, Vec<usize>>,
-}
-
-impl Net {
-    pub fn object(&self, id: &str) -> Option<Object> {
-        self.ids.get(id).copied()
-    }
-    /// Account and region an object stands in.
-    pub fn home_of(&self, object: Object) -> usize {
-        match object {
-            Object::Vpc(i) => self.vpcs[i].home,
-            Object::Subnet(i) => self.subnets[i].home,
-            Object::Table(i) => self.tables[i].home,
-            Object::Acl(i) => self.acls[i].home,
-            Object::Group(i) => self.groups[i].home,
-            Object::Interface(i) => self.interfaces[i].home,
-            Object::Instance(i) => self.instances[i].home,
-            Object::InternetGateway(i) => self.internet_gateways[i].home,
-            Object::EgressOnlyGateway(i) => self.egress_only_gateways[i].home,
-            Object::Nat(i) => self.nats[i].home,
-            Object::Peering(i) => self.peerings[i].home,
-            Object::TransitGateway(i) => self.transit_gateways[i].home,
-            Object::Attachment(i) => self.transit_gateways[self.attachments[i].gateway].home,
-            Object::VpnGateway(i) => self.vpn_gateways[i].home,
-            Object::VpnConnection(i) => self.vpn_connections[i].home,
-            Object::CustomerGateway(i) => self.customer_gateways[i].home,
-            Object::Endpoint(i) => self.endpoints[i].home,
-            Object::LoadBalancer(i) => self.load_balancers[i].home,
-            Object::PrefixList(i) => self.prefix_lists[i].home,
-        }
-    }
-    /// AWS's id, or the ARN of a load balancer.
-    pub fn id_of(&self, object: Object) -> &str {
-        match object {
-            Object::Vpc(i) => &self.vpcs[i].id,
-            Object::Subnet(i) => &self.subnets[i].id,
-            Object::Table(i) => &self.tables[i].id,
-            Object::Acl(i) => &self.acls[i].id,
-            Object::Group(i) => &self.groups[i].id,
-            Object::Interface(i) => &self.interfaces[i].id,
-            Object::Instance(i) => &self.instances[i].id,
-            Object::InternetGateway(i) => &self.internet_gateways[i].id,
-            Object::EgressOnlyGateway(i) => &self.egress_only_gateways[i].id,
-            Object::Nat(i) => &self.nats[i].id,
-            Object::Peering(i) => &self.peerings[i].id,
-            Object::TransitGateway(i) => &self.transit_gateways[i].id,
-            Object::Attachment(i) => &self.attachments[i].id,
-            Object::VpnGateway(i) => &self.vpn_gateways[i].id,
-            Object::VpnConnection(i) => &self.vpn_connections[i].id,
-            Object::CustomerGateway(i) => &self.customer_gateways[i].id,
-            Object::Endpoint(i) => &self.endpoints[i].id,
-            Object::LoadBalancer(i) => &self.load_balancers[i].arn,
-            Object::PrefixList(i) => &self.prefix_lists[i].id,
-        }
-    }
-    /// What people call it; the id where it has no name.
-    pub fn name_of(&self, object: Object) -> &str {
-        let name = match object {
-            Object::Vpc(i) => &self.vpcs[i].name,
-            Object::Subnet(i) => &self.subnets[i].name,
-            Object::Table(i) => &self.tables[i].name,
-            Object::Acl(i) => &self.acls[i].name,
-            Object::Group(i) => &self.groups[i].name,
-            Object::Interface(i) => &self.interfaces[i].name,
-            Object::Instance(i) => &self.instances[i].name,
-            Object::InternetGateway(i) => &self.internet_gateways[i].name,
-            Object::EgressOnlyGateway(i) => &self.egress_only_gateways[i].name,
-            Object::Nat(i) => &self.nats[i].name,
-            Object::Peering(i) => &self.peerings[i].name,
-            Object::TransitGateway(i) => &self.transit_gateways[i].name,
-            Object::Attachment(i) => &self.attachments[i].id,
-            Object::VpnGateway(i) => &self.vpn_gateways[i].name,
-            Object::VpnConnection(i) => &self.vpn_connections[i].name,
-            Object::CustomerGateway(i) => &self.customer_gateways[i].name,
-            Object::Endpoint(i) => &self.endpoints[i].name,
-            Object::LoadBalancer(i) => &self.load_balancers[i].name,
-            Object::PrefixList(i) => &self.prefix_lists[i].name,
-        };
-        if name.is_empty() { self.id_of(object) } else { name }
-    }
-    /// The ARN AWS gives it.
-    pub fn arn_of(&self, object: Object) -> String {
-        let kind = match object {
-            Object::LoadBalancer(i) => return self.load_balancers[i].arn.clone(),
-            Object::Instance(i) => return self.instances[i].arn.clone(),
-            Object::Vpc(_) => "vpc",
-            Object::Subnet(_) => "subnet",
-            Object::Table(_) => "route-table",
-            Object::Acl(_) => "network-acl",
-            Object::Group(_) => "security-group",
-            Object::Interface(_) => "network-interface",
-            Object::InternetGateway(_) => "internet-gateway",
-            Object::EgressOnlyGateway(_) => "egress-only-internet-gateway",
-            Object::Nat(_) => "natgateway",
-            Object::Peering(_) => "vpc-peering-connection",
-            Object::TransitGateway(_) => "transit-gateway",
-            Object::Attachment(_) => "transit-gateway-attachment",
-            Object::VpnGateway(_) => "vpn-gateway",
-            Object::VpnConnection(_) => "vpn-connection",
-            Object::CustomerGateway(_) => "customer-gateway",
-            Object::Endpoint(_) => "vpc-endpoint",
-            Object::PrefixList(_) => "prefix-list",
-        };
-        let home = &self.homes[self.home_of(object)];
-        let partition = partition(&home.region);
-        format!("arn:{partition}:ec2:{}:{}:{kind}/{}", home.region, home.account, self.id_of(object))
-    }
-    /// The team that answers for an object: its own tag, else its account's owner; empty where nobody does.
-    pub fn owner_of(&self, object: Object) -> &str {
-        let tags = match object {
-            Object::Group(i) => Some(&self.groups[i].tags),
-            Object::Acl(i) => Some(&self.acls[i].tags),
-            Object::Interface(i) => Some(&self.interfaces[i].tags),
-            Object::Instance(i) => Some(&self.instances[i].tags),
-            _ => None,
-        };
-        let keys = ["Owner", "owner", "Team", "team"];
-        let tagged = tags.and_then(|tags| keys.iter().find_map(|key| tags.get(*key)));
-        tagged.map_or(&self.homes[self.home_of(object)].owner, String::as_str)
-    }
-}
-
-/// `aws`, `aws-cn` or `aws-us-gov`, by the region's name.
-pub fn partition(region: &str) -> &'static str {
-    if region.starts_with("cn-") {
-        "aws-cn"
-    } else if region.starts_with("us-gov-") {
-        "aws-us-gov"
-    } else {
-        "aws"
-    }
-}
-
-#[cfg(test)]
-#[allow(clippy::unwrap_used, clippy::expect_used)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_longest_prefix_decides() {
-        let whole = (0u32, u32::MAX, 1, 0);
-        let ten = (0x0a00_0000, 0x0aff_ffff, 1, 1);
-        let inner = (0x0a01_0000, 0x0a01_ffff, 1, 2);
-        let host = (0x0a01_0005, 0x0a01_0005, 1, 3);
-        let worse = (0x0a01_0000, 0x0a01_ffff, 3, 9);
-        let line = Line::longest(vec![worse, host, whole, inner, ten]);
-        let at = |a| line.at(a).unwrap();
-        assert_eq!((at(0), at(0x0a00_0000), at(0x0a01_0004), at(0x0a01_0005), at(0x0a01_0006)), (0, 1, 2, 3, 2));
-        assert_eq!((at(0x0a02_0000), at(0x0b00_0000), at(u32::MAX)), (1, 0, 0));
-        assert!(line.0.windows(2).all(|w| w[0].1 < w[1].0));
-        let gaps = Line::longest(vec![ten, (u32::MAX, u32::MAX, 0, 4)]);
-        assert_eq!((gaps.at(1), gaps.at(0x0b00_0000), gaps.at(u32::MAX)), (None, None, Some(4)));
-        assert!(Line::<u32>::longest(Vec::new()).at(7).is_none());
-    }
 }
