@@ -23,6 +23,7 @@ use bartizan::model::document::Document;
 use bartizan::model::estate::{self, Estate};
 use bartizan::model::finding::Finding;
 use bartizan::model::resource::{Grant, Resource};
+use bartizan::work::identity::Engine;
 use serde_json::{Value, json};
 use support::cloud::config_at;
 use support::{Cloud, Fault, Options, Rule, run};
@@ -363,6 +364,34 @@ fn what_is_lost_is_told_by_the_class_of_its_data() {
     // Jo may do everything with buckets, and nothing with secrets.
     assert_eq!(of("user/jo"), [("restricted".to_owned(), 1, 1, vec!["arn:aws:s3:::cards".to_owned()])]);
     assert_eq!(of("role/poor"), []);
+}
+
+#[test]
+fn the_question_line_answers_across_accounts() {
+    let queue = format!("arn:aws:sqs:{HERE}:{OWN}:q");
+    let statements =
+        json!([allow(&json!({"AWS": [FOREIGN, format!("arn:aws:iam::{SISTER}:role/app")]}), &json!("sqs:SendMessage"), &queue)]);
+    let estate = estate(vec![with(&queue, &statements)], None);
+    let engine = Engine::default();
+    let ask = |question: &str| {
+        let answer = engine.ask(&estate, question).unwrap();
+        serde_json::to_value(&answer.detail).unwrap()["sections"].to_string()
+    };
+    let who = ask(&format!("who can sqs:SendMessage on {queue}"));
+    for says in ["account 999988887777", "user/jo", "role/app", OWN, SISTER] {
+        assert!(who.contains(says), "{says}: {who}");
+    }
+    assert!(ask(&format!("who can reach {queue}")).contains("account 999988887777"));
+    let role = format!("arn:aws:iam::{OWN}:role/app");
+    let becomes = ask(&format!("who can become {role}"));
+    assert!(becomes.contains("From other accounts") && becomes.contains("May") && becomes.contains(SISTER), "{becomes}");
+    let sister = format!("arn:aws:iam::{SISTER}:user/jo");
+    assert!(ask(&format!("can {sister} become {role}")).contains("Yes: allowed."));
+    assert!(ask(&format!("can arn:aws:iam::{SISTER}:role/poor become {role}")).contains("No: there is no way"));
+    assert!(ask(&format!("blast {sister}")).contains("Roles of other accounts it becomes"));
+    assert!(engine.ask(&estate, &format!("can {sister} become role/nobody")).unwrap_err().contains("no user or role"));
+    // A bucket that nobody knows has a policy that nobody read.
+    assert!(ask(&format!("can {sister} s3:GetObject on arn:aws:s3:::x/y")).contains("was not read"));
 }
 
 #[test]
