@@ -5,9 +5,11 @@
 //! what AWS's services have and [`fit`] what takes which resource; [`evaluate`] answers one request; [`resources`] are what
 //! carries a policy of its own, [`workloads`] what runs as a role, [`openings`] whom those let in from outside; [`account`] puts an account's layers around a
 //! request, read by [`read`] from a file or taken from an estate; [`grants`] is what policies grant as a set of actions;
-//! [`graph`] is who can become whom; on these stand [`question`], [`lint`], [`write`], [`unused`], [`nature`] and [`judge`].
+//! [`graph`] is who can become whom; on these stand [`question`] and
+//! [`doubts`] about one, [`lint`], [`write`], [`unused`], [`nature`] and [`judge`].
 
 pub mod account;
+pub mod doubts;
 pub mod evaluate;
 pub mod facts;
 pub mod fit;

@@ -10,6 +10,7 @@ use crate::cli::Done;
 use crate::cli::iam::safe;
 use crate::cli::list::unless_closed;
 use crate::iam::account::Account;
+use crate::iam::doubts::doubts;
 use crate::iam::evaluate::{Answer, Context, Decision, Layer};
 use crate::iam::openings::guests;
 use crate::text;
@@ -27,6 +28,13 @@ pub(super) fn can(json: bool, question: &str, answer: &Answer) -> Result<Done> {
     Ok(if answer.decision == Decision::Allowed { Done::Whole } else { Done::No })
 }
 
+/// Says what speaks against a question, beside its answer.
+pub(super) fn doubt(action: &str, resource: &str) {
+    for doubt in doubts(action, resource) {
+        eprintln!("{}", text::line(&doubt));
+    }
+}
+
 /// Answers who may do something, in every account.
 pub(super) fn who_can(
     json: bool,
@@ -41,6 +49,7 @@ pub(super) fn who_can(
             rows.push((account.principals[at].arn.clone(), answer));
         }
     }
+    doubt(action, resource);
     let owner = accounts.first().and_then(|a| a.owner(resource));
     if resource.starts_with("arn:") && owner.is_none() && accounts.len() > 1 {
         eprintln!("The ARN names no account: each account answers as if the resource stood in it.");

@@ -139,6 +139,7 @@ impl Iam {
                 if account.is_blind(resource) {
                     eprintln!("The policy of {} was not read: it may allow or deny more.", text::line(resource));
                 }
+                ask::doubt(action, resource);
                 ask::can(self.json, &format!("{principal} {action} on {resource}"), &answer)
             }
             Command::WhoCan { action, resource, context } => {

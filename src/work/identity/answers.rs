@@ -7,6 +7,7 @@ use super::tell::{MOST_DRAWN, MOST_LINKS, facts, lost, many, push, section, tabl
 use super::ways::{drawn, rests};
 use super::{Ready, link, word};
 use crate::catalog::detail::{Body, Detail, Section};
+use crate::iam::doubts::doubts;
 use crate::iam::evaluate::{Answer, Decision, Layer};
 use crate::iam::graph::{Cut, Graph, Path, Power, Prize, Target, To};
 use crate::iam::openings::guests as guests_of;
@@ -54,8 +55,14 @@ pub(super) fn who_can(
     } else {
         words
     };
+    let words = with_doubts(words, action, resource);
     let sections = [section("", Body::Prose(words)), guests(estate, resources, resource, Some(action)), section("Who", table)];
     Detail { title: String::new(), sections: sections.into_iter().flatten().collect(), links }
+}
+
+/// An answer with what is odd about its question.
+fn with_doubts(words: String, action: &str, resource: &str) -> String {
+    std::iter::once(words).chain(doubts(action, resource)).collect::<Vec<_>>().join("\n")
 }
 
 /// Whom a resource's own policy lets in beside the users and roles that are known.
@@ -70,7 +77,7 @@ fn guests(estate: &Estate, resources: &Resources, resource: &str, action: Option
 }
 
 /// The answer to `can PRINCIPAL ACTION on RESOURCE`.
-pub(super) fn can(arn: &str, resource: &str, answer: &Answer, blind: bool) -> Detail {
+pub(super) fn can(arn: &str, (action, resource): (&str, &str), answer: &Answer, blind: bool) -> Detail {
     let words = match answer.decision {
         Decision::Allowed => "Yes: allowed.",
         Decision::Denied { explicit: true } => "No: denied by a statement that says so.",
@@ -87,7 +94,7 @@ pub(super) fn can(arn: &str, resource: &str, answer: &Answer, blind: bool) -> De
     let depends =
         answer.depends.iter().map(|d| vec![d.effect.to_owned(), d.condition.clone(), d.policy.clone(), d.statement.clone()]);
     let sections = [
-        section("", Body::Prose(format!("{words}{unread}"))),
+        section("", Body::Prose(with_doubts(format!("{words}{unread}"), action, resource))),
         section("", facts(vec![("principal", arn.to_owned()), ("resource", resource.to_owned())])),
         section("Because of", table(&["effect", "layer", "policy", "statement"], because.collect())),
         section("Missing", Body::Prose(missing.join("\n"))),

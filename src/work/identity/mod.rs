@@ -214,7 +214,7 @@ impl Engine {
                 // Of a session its role is asked: what it was given by whom is not known.
                 let asked = if principal.contains(":assumed-role/") { principal } else { &arn };
                 let answer = ready.account.can(asked, action, &named, &context_of(context)).map_err(|e| e.to_string())?;
-                answers::can(&arn, &named, &answer, ready.account.is_blind(&named))
+                answers::can(&arn, (action, &named), &answer, ready.account.is_blind(&named))
             }
             Question::WhoBecomes { target } => {
                 let (ready, to) = match target {
@@ -260,7 +260,7 @@ impl Engine {
                 {
                     let (arn, role) = (&ready.account.principals[from].arn, &reached.prize.resource);
                     let answer = ready.account.can(arn, "sts:AssumeRole", role, &Context::new()).map_err(|e| e.to_string())?;
-                    let detail = answers::can(arn, role, &answer, false);
+                    let detail = answers::can(arn, ("sts:AssumeRole", role), &answer, false);
                     return opened(text, detail);
                 }
                 let (paths, more) = graph.paths(Some(from), &to, MOST_PATHS);
