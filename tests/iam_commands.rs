@@ -57,6 +57,18 @@ fn file(home: &Path, name: &str, value: &Value) -> PathBuf {
     path
 }
 
+#[test]
+fn what_was_not_read_of_a_resource_is_said() {
+    let home = tempfile::tempdir().unwrap();
+    let path = file(home.path(), "details.json", &details());
+    let can = |action: &str, on: &str| run(&["--from", path.to_str().unwrap(), "iam", "can", "user/ann", action, on]);
+    let bucket = can("s3:GetObject", "arn:aws:s3:::payroll/2026.csv");
+    assert_eq!((bucket.code, bucket.out.lines().next().unwrap().starts_with("allowed")), (0, true));
+    assert!(bucket.err.contains("The policy of arn:aws:s3:::payroll/2026.csv was not read"), "{}", bucket.err);
+    let user = can("iam:GetUser", &format!("arn:aws:iam::{ID}:user/jo"));
+    assert!(user.code == 1 && !user.err.contains("not read"), "{}", user.err);
+}
+
 fn asked(path: &Path, more: &[&str]) -> Value {
     let ran = run(&[&["--from", path.to_str().unwrap(), "iam", "--json", "paths"], more].concat());
     assert_eq!(ran.code, 0, "{}", ran.err);
