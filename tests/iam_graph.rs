@@ -388,6 +388,39 @@ fn functions_and_tasks_are_taken_over_where_they_run_as_a_role() {
 }
 
 #[test]
+fn the_launch_template_of_a_group_is_named_where_its_machines_run_as_a_role() {
+    let eve = user("eve", &[allow(&["ec2:CreateLaunchTemplateVersion", "ec2:ModifyLaunchTemplate"], "*")]);
+    let mut admin = role("admin", &trust(&json!({"Service": "ec2.amazonaws.com"})), &[allow(&["*"], "*")]);
+    let profile = format!("arn:aws:iam::{ID}:instance-profile/admin");
+    admin["InstanceProfileList"] = json!([{"InstanceProfileName": "admin", "Arn": profile}]);
+    let text = json!({"UserDetailList": [eve], "RoleDetailList": [admin]});
+    let mut estate = Estate::default();
+    estate.put_identity(authorization_details(&text.to_string()).unwrap());
+    let instance = |grouped: bool| {
+        let mut tags = vec![json!({"Key": "aws:ec2launchtemplate:id", "Value": "lt-1"})];
+        tags.extend(grouped.then(|| json!({"Key": "aws:autoscaling:groupName", "Value": "web"})));
+        serde_json::from_value(
+            json!({"InstanceId": "i-1", "IamInstanceProfile": {"Arn": profile}, "State": {"Name": "running"}, "Tags": tags}),
+        )
+        .unwrap()
+    };
+    let sentences = |estate: &Estate| {
+        let account = Account::of_estate(estate, ID).unwrap();
+        let graph = Graph::new(&account);
+        let eve = account.principal("user/eve").unwrap();
+        let edges: Vec<String> = graph.edges_from(eve).iter().map(|e| graph.sentence(e)).collect();
+        (graph.powers()[eve], edges)
+    };
+    estate.region_mut(ID, "eu-west-1").network.instances = vec![instance(true)];
+    let named = "user/eve can put user data into launch-template/lt-1, which runs as role/admin, under conditions";
+    assert_eq!(sentences(&estate), (Power::MayBecome, vec![named.to_owned()]));
+    // Started once by hand, nothing will be started from it again by itself.
+    estate.region_mut(ID, "eu-west-1").network.instances = vec![instance(false)];
+    let (power, edges) = sentences(&estate);
+    assert!(power == Power::MayBecome && edges[0].contains("a launch template, if one runs as role/admin"), "{edges:?}");
+}
+
+#[test]
 fn blast_radius() {
     let account = chain();
     let graph = Graph::new(&account);

@@ -109,26 +109,8 @@ fn service_control_policies_are_collected_and_decide() {
     });
 }
 
-/// One request to moto, without a client for its service: seeding only.
 fn post(cloud: &Cloud, service: &str, path: &str, target: &str, body: &Value) -> Value {
-    use std::io::{Read, Write};
-    let body = body.to_string();
-    let host = cloud.moto_url().trim_start_matches("http://").to_owned();
-    let mut stream = std::net::TcpStream::connect(&host).unwrap();
-    let authorization =
-        format!("AWS4-HMAC-SHA256 Credential=test/20260601/{HERE}/{service}/aws4_request, SignedHeaders=host, Signature=0000");
-    write!(
-        stream,
-        "POST {path} HTTP/1.1\r\nHost: {host}\r\nAuthorization: {authorization}\r\nX-Amz-Target: {target}\r\n\
-         Content-Type: application/x-amz-json-1.1\r\nContent-Length: {}\r\nConnection: close\r\n\r\n{body}",
-        body.len()
-    )
-    .unwrap();
-    let mut answer = String::new();
-    stream.read_to_string(&mut answer).unwrap();
-    let (head, body) = answer.split_once("\r\n\r\n").unwrap();
-    assert!(head.starts_with("HTTP/1.1 20"), "{service} {path} {target}: {answer}");
-    serde_json::from_str(body).unwrap_or_default()
+    serde_json::from_str(&cloud.seed(HERE, service, ("POST", path), target, &body.to_string())).unwrap_or_default()
 }
 
 /// An empty zip archive.

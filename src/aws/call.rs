@@ -45,6 +45,8 @@ pub struct Rate {
 pub(super) enum Wire {
     Ec2,
     Query,
+    /// S3.
+    Xml,
     Json,
 }
 

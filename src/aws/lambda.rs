@@ -1,8 +1,11 @@
-//! Lambda: the functions of a region and the roles they run as. Their code and their environment are not read.
+//! Lambda: the functions of a region, the roles they run as and who may invoke them. Their code and their environment are
+//! not read.
 
 use crate::aws::call::{Call, Rate, Reach, Wire};
-use crate::aws::rest::Read;
+use crate::aws::policies::{Codes, each};
+use crate::aws::rest::{Read, segment};
 use crate::aws::scope::{Answer, Scope, objects};
+use crate::model::resource::Resource;
 use crate::model::workload::Function;
 
 /// "Rate of control plane API requests": 15 a second over all of them
@@ -16,14 +19,45 @@ const LIST_FUNCTIONS: Call = Call {
     wire: Wire::Json,
 };
 
+/// The same page: it shares those 15 a second.
+const GET_POLICY: Call = Call {
+    action: "lambda:GetPolicy",
+    reach: Reach::PerRegion,
+    rate: Rate { per_second: 5.0, burst: 10.0 },
+    paginated: None,
+    what: "policies of functions",
+    wire: Wire::Json,
+};
+
 /// Every API action this file calls.
-pub const CALLS: &[Call] = &[LIST_FUNCTIONS];
+pub const CALLS: &[Call] = &[LIST_FUNCTIONS, GET_POLICY];
 
 struct ListFunctions;
 
 impl Read for ListFunctions {
     const CALL: Call = LIST_FUNCTIONS;
     const PATH: &'static str = "/2015-03-31/functions";
+}
+
+struct GetPolicy;
+
+impl Read for GetPolicy {
+    const CALL: Call = GET_POLICY;
+    const PATH: &'static str = "/2015-03-31/functions/";
+}
+
+// A function that is gone and one without a policy are told alike.
+const CODES: Codes = Codes { none: &["ResourceNotFoundException"], gone: &[] };
+
+/// The policies of these functions: who may invoke them.
+pub async fn policies(scope: &Scope, functions: &[Function]) -> Answer<Vec<Resource>> {
+    let asked = functions.iter().map(|f| (f.function_arn.clone(), f.function_name.clone())).collect();
+    let ask = |name: String| async move {
+        let answer = scope.value(&scope.rest_at::<GetPolicy>(&format!("{}/policy", segment(&name)), &[])).await?;
+        Ok(answer["Policy"].as_str().map(str::to_owned))
+    };
+    let (value, tally) = each(GET_POLICY, CODES, asked, ask).await;
+    Answer { value, coverage: vec![scope.covered(&tally)] }
 }
 
 /// All functions of an account and region.

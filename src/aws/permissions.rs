@@ -4,7 +4,10 @@
 use serde_json::{Value, json};
 
 use crate::aws::call::{Call, Reach};
-use crate::aws::{cloudtrail, ec2, ecs, elbv2, exec, iam, kms, lambda, organizations, securityhub, ssm, sts, transit};
+use crate::aws::{
+    cloudtrail, ec2, ecr, ecs, elbv2, exec, iam, kms, lambda, organizations, s3, secretsmanager, securityhub, sns, sqs, ssm, sts,
+    transit,
+};
 
 /// Every API action this build calls, by name.
 pub fn calls() -> Vec<Call> {
@@ -16,10 +19,15 @@ pub fn calls() -> Vec<Call> {
         transit::CALLS,
         elbv2::CALLS,
         cloudtrail::CALLS,
+        ecr::CALLS,
         ecs::CALLS,
         exec::CALLS,
         kms::CALLS,
         lambda::CALLS,
+        s3::CALLS,
+        secretsmanager::CALLS,
+        sns::CALLS,
+        sqs::CALLS,
         ssm::CALLS,
         ssm::CHANNELS,
         securityhub::CALLS,
@@ -237,13 +245,18 @@ mod tests {
             let services = [
                 "cloudtrail",
                 "ec2",
+                "ecr",
                 "ecs",
                 "elasticloadbalancing",
                 "iam",
                 "kms",
                 "lambda",
                 "organizations",
+                "s3",
+                "secretsmanager",
                 "securityhub",
+                "sns",
+                "sqs",
                 "ssm",
                 "ssmmessages",
                 "sts",

@@ -5,15 +5,12 @@ use std::marker::PhantomData;
 use std::sync::Arc;
 
 use aws_types::SdkConfig;
-use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 
 use crate::aws::call::{Call, Capture, Request};
 use crate::aws::error::Failure;
 use crate::aws::keys::Keys;
+use crate::aws::rest::segment;
 use crate::aws::signed::{Bare, exchange};
-
-/// What a form keeps as it is (RFC 3986, 2.3).
-const UNRESERVED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'_').remove(b'.').remove(b'~');
 
 const FORM: &[(&str, &str)] = &[("content-type", "application/x-www-form-urlencoded; charset=utf-8")];
 
@@ -45,7 +42,7 @@ impl<A: Ask> Query<A> {
         let mut form = format!("Action={action}&Version={}", A::VERSION);
         for (name, value) in parameters {
             if let Some(value) = value {
-                form += &format!("&{name}={}", utf8_percent_encode(value, UNRESERVED));
+                form += &format!("&{name}={}", segment(value));
             }
         }
         Self { sdk, keys, form: form.into(), ask: PhantomData }
@@ -56,7 +53,7 @@ impl<A: Ask> Request for Query<A> {
     const CALL: Call = A::CALL;
 
     async fn once(self, capture: Capture) -> Result<(), Failure> {
-        let bare = Bare { method: "POST", path: "/", headers: FORM, body: self.form.as_bytes() };
+        let bare = Bare { method: "POST", host: None, path: "/", headers: FORM, body: self.form.as_bytes() };
         exchange(&self.sdk, &self.keys, &A::CALL, bare, capture).await
     }
 }

@@ -9,6 +9,7 @@ use aws_sigv4::sign::v4;
 use aws_smithy_runtime_api::client::identity::Identity;
 
 use crate::aws::credentials::Connection;
+use crate::aws::rest::segment;
 
 /// How long a password is good for new connections.
 const LIFE: Duration = Duration::from_secs(900);
@@ -56,7 +57,7 @@ impl Login {
             .map_err(|e| why(&e))?
             .into();
         let authority = format!("{}:{}", self.host, self.port);
-        let user = percent_encoding::utf8_percent_encode(&self.user, UNRESERVED);
+        let user = segment(&self.user);
         let path = format!("{authority}/?Action=connect&DBUser={user}");
         let uri = format!("https://{path}");
         let request = SignableRequest::new("GET", &uri, [("host", authority.as_str())].into_iter(), SignableBody::empty())
@@ -64,15 +65,11 @@ impl Login {
         let (instructions, _) = sign(request, &params).map_err(|e| why(&e))?.into_parts();
         let mut signed = path;
         for (name, value) in instructions.params() {
-            signed += &format!("&{name}={}", percent_encoding::utf8_percent_encode(value, UNRESERVED));
+            signed += &format!("&{name}={}", segment(value));
         }
         Ok(signed)
     }
 }
-
-/// What a query keeps as it is (RFC 3986, 2.3).
-const UNRESERVED: &percent_encoding::AsciiSet =
-    &percent_encoding::NON_ALPHANUMERIC.remove(b'-').remove(b'_').remove(b'.').remove(b'~');
 
 #[cfg(test)]
 #[allow(clippy::unwrap_used, clippy::expect_used)]

@@ -107,6 +107,10 @@ impl Scope {
     pub(super) fn rest<R: rest::Read>(&self, query: &[(&str, Option<String>)]) -> Rest<R> {
         Rest::new(self.0.sdk.clone(), Arc::clone(&self.0.keys), query)
     }
+    /// As [`Self::rest`], of something below the service's own path.
+    pub(super) fn rest_at<R: rest::Read>(&self, path: &str, query: &[(&str, Option<String>)]) -> Rest<R> {
+        Rest::at(self.0.sdk.clone(), Arc::clone(&self.0.keys), path, query)
+    }
     /// The host of the endpoint that stands in for AWS's own; none where AWS is asked.
     pub fn endpoint_host(&self) -> Option<String> {
         let url: http::Uri = self.0.sdk.endpoint_url()?.parse().ok()?;
@@ -152,6 +156,7 @@ impl Scope {
         let read = match R::CALL.wire {
             Wire::Ec2 => xml::read(&body, Dialect::Ec2),
             Wire::Query => xml::read(&body, Dialect::Query),
+            Wire::Xml => xml::read(&body, Dialect::Plain),
             Wire::Json => serde_json::from_slice(&body).map_err(|e| format!("the answer is not JSON: {e}")),
         };
         let value = read.map_err(|why| Failure::unreadable(format!("{}: {why}", R::CALL.action)))?;

@@ -3,7 +3,9 @@
 
 use std::time::{Duration, SystemTime};
 
-use aws_sigv4::http_request::{SignableBody, SignableRequest, SigningSettings, sign};
+use aws_sigv4::http_request::{
+    PayloadChecksumKind, PercentEncodingMode, SignableBody, SignableRequest, SigningSettings, UriPathNormalizationMode, sign,
+};
 use aws_sigv4::sign::v4;
 use aws_smithy_http_client::Connector;
 use aws_smithy_http_client::proxy::ProxyConfig;
@@ -19,7 +21,7 @@ use serde_json::Value;
 use crate::aws::call::{Call, Capture};
 use crate::aws::error::{Failure, Kind};
 use crate::aws::keys::Keys;
-use crate::aws::xml;
+use crate::aws::xml::{self, Dialect};
 
 /// One try: connecting, sending, reading.
 const ATTEMPT: Duration = Duration::from_secs(30);
@@ -27,9 +29,11 @@ const ATTEMPT: Duration = Duration::from_secs(30);
 /// What is sent.
 pub(super) struct Bare<'a> {
     pub(super) method: &'static str,
+    /// What the endpoint's host begins with, where it is not the service's name in actions.
+    pub(super) host: Option<&'a str>,
     /// Path and query, percent-encoded, beginning with `/`.
     pub(super) path: &'a str,
-    pub(super) headers: &'a [(&'static str, &'static str)],
+    pub(super) headers: &'a [(&'static str, &'a str)],
     pub(super) body: &'a [u8],
 }
 
@@ -56,16 +60,36 @@ pub(super) async fn exchange(sdk: &SdkConfig, keys: &Keys, call: &Call, bare: Ba
         capture.put(body.to_vec());
         return Ok(());
     }
-    if let Some((code, message)) = xml::refusal(&body) {
-        return Err(Failure::answered(&code, status, Some(&message)));
-    }
-    let said: Value = serde_json::from_slice(&body).unwrap_or_default();
+    let said = refusal(&body);
     // `com.amazonaws.kms#AccessDeniedException` in some bodies, the bare code in others; REST services name it in a header,
     // some with a URL behind a colon.
-    let named = said["__type"].as_str().unwrap_or(&kind);
+    let named = said["__type"].as_str().or_else(|| said["Code"].as_str()).unwrap_or(&kind);
     let code = named.rsplit('#').next().and_then(|c| c.split(':').next()).unwrap_or_default();
     let message = said["message"].as_str().or_else(|| said["Message"].as_str());
     Err(Failure::answered(code, status, message))
+}
+
+/// A refusal as an object with a code and a message: JSON as it came, of XML the innermost `Error`.
+fn refusal(body: &[u8]) -> Value {
+    if body.first() != Some(&b'<') {
+        return serde_json::from_slice(body).unwrap_or_default();
+    }
+    let mut said = xml::read(body, Dialect::Plain).unwrap_or_default();
+    match said.get_mut("Error").map(Value::take) {
+        Some(inner) => inner,
+        None => said,
+    }
+}
+
+/// How a service wants its requests signed: S3 takes the body's digest in a header, and the path as it is.
+fn settings(service: &str) -> SigningSettings {
+    let mut settings = SigningSettings::default();
+    if service == "s3" {
+        settings.payload_checksum_kind = PayloadChecksumKind::XAmzSha256;
+        settings.percent_encoding_mode = PercentEncodingMode::Single;
+        settings.uri_path_normalization_mode = UriPathNormalizationMode::Disabled;
+    }
+    settings
 }
 
 async fn signed(sdk: &SdkConfig, keys: &Keys, call: &Call, bare: &Bare<'_>) -> Result<HttpRequest, Failure> {
@@ -73,7 +97,7 @@ async fn signed(sdk: &SdkConfig, keys: &Keys, call: &Call, bare: &Bare<'_>) -> R
         |why: &dyn std::fmt::Display| Failure::new(Kind::Failed, "", format!("{} could not be signed: {why}", call.action));
     let service = call.action.split(':').next().unwrap_or_default();
     let region = sdk.region().map_or("", |r| r.as_ref());
-    let url = format!("{}{}", endpoint(sdk, service), bare.path);
+    let url = format!("{}{}", endpoint(sdk, bare.host.unwrap_or(service)), bare.path);
     let uri: http::Uri = url.parse().map_err(|e| unsigned(&e))?;
     let host = uri.authority().map_or("", |a| a.as_str());
     let (keys, _) = keys.current().await?;
@@ -83,7 +107,7 @@ async fn signed(sdk: &SdkConfig, keys: &Keys, call: &Call, bare: &Bare<'_>) -> R
         .region(region)
         .name(service)
         .time(SystemTime::now())
-        .settings(SigningSettings::default())
+        .settings(settings(service))
         .build()
         .map_err(|e| unsigned(&e))?
         .into();
@@ -121,5 +145,23 @@ fn dns_suffix(region: &str) -> &'static str {
         r if r.starts_with("us-iso-") => "c2s.ic.gov",
         r if r.starts_with("us-isob-") => "sc2s.sgov.gov",
         _ => "amazonaws.com",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_refusal_is_read_in_every_protocol() {
+        let query = b"<ErrorResponse xmlns=\"http://sns.amazonaws.com/doc/2010-03-31/\"><Error><Type>Sender</Type>\
+            <Code>AuthorizationError</Code><Message>not &lt;you&gt;</Message></Error><RequestId>r</RequestId></ErrorResponse>";
+        assert_eq!((&refusal(query)["Code"], &refusal(query)["Message"]), (&"AuthorizationError".into(), &"not <you>".into()));
+        let s3 = b"<?xml version=\"1.0\"?><Error><Code>NoSuchBucketPolicy</Code><Message>none</Message></Error>";
+        assert_eq!(refusal(s3)["Code"], "NoSuchBucketPolicy");
+        assert_eq!(refusal(b"{\"__type\":\"AccessDeniedException\"}")["__type"], "AccessDeniedException");
+        for other in [&b"<html><body>503</body></html>"[..], b"", b"no", b"<a>"] {
+            assert_eq!(refusal(other)["Code"].as_str(), None);
+        }
     }
 }

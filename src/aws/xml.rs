@@ -1,4 +1,4 @@
-//! XML answers (EC2, and the query protocol of IAM, STS and ELB) as JSON in the shape that `aws … --output json` prints.
+//! XML answers (EC2, the query protocol of IAM, STS, ELB and SNS, and S3) as JSON in the shape that `aws … --output json` prints.
 //!
 //! What XML does not tell stays as it is: scalars are text, and `model/` reads them leniently. No entity is expanded but
 //! the five of XML itself, a document type is refused, depth and size are bounded.
@@ -19,6 +19,8 @@ pub(super) enum Dialect {
     Ec2,
     /// `<GetUserResponse><GetUserResult><User>…`, lists of `member`, maps of `entry`.
     Query,
+    /// S3, and refusals of all: names as they are, the root is the answer.
+    Plain,
 }
 
 struct Frame {
@@ -41,18 +43,6 @@ enum Children {
 /// # Errors
 /// Where it is not well-formed XML in UTF-8, or nests too deep; the text says what and where.
 pub(super) fn read(body: &[u8], dialect: Dialect) -> Result<Value, String> {
-    Ok(unwrap(parse(body, dialect)?, dialect))
-}
-
-/// Code and message of a refusal of the query protocol: `<ErrorResponse><Error><Code>…`; none where it is something else.
-pub(super) fn refusal(body: &[u8]) -> Option<(String, String)> {
-    let root = parse(body, Dialect::Query).ok()?.close(Dialect::Query);
-    let error = root.get("Error")?;
-    let text = |key: &str| error.get(key).and_then(Value::as_str).unwrap_or_default().to_owned();
-    Some((text("Code"), text("Message")))
-}
-
-fn parse(body: &[u8], dialect: Dialect) -> Result<Frame, String> {
     let text = std::str::from_utf8(body).map_err(|e| format!("the answer is not UTF-8 at byte {}", e.valid_up_to()))?;
     let mut reader = Reader::from_str(text);
     let mut stack: Vec<Frame> = Vec::new();
@@ -70,7 +60,7 @@ fn parse(body: &[u8], dialect: Dialect) -> Result<Frame, String> {
                 let frame = Frame::open(tag.local_name().as_ref(), stack.last(), dialect);
                 match stack.last_mut() {
                     Some(parent) => parent.add(frame, dialect),
-                    None => return Ok(frame),
+                    None => return Ok(unwrap(frame, dialect)),
                 }
             }
             Event::Text(part) => push(&mut stack, &part.xml10_content()),
@@ -93,7 +83,7 @@ fn parse(body: &[u8], dialect: Dialect) -> Result<Frame, String> {
                 let Some(frame) = stack.pop() else { return Err(format!("the answer closes what it never opened at byte {at}")) };
                 match stack.last_mut() {
                     Some(parent) => parent.add(frame, dialect),
-                    None => return Ok(frame),
+                    None => return Ok(unwrap(frame, dialect)),
                 }
             }
             Event::DocType(_) => return Err("the answer has a document type, AWS's never have".to_owned()),
@@ -141,7 +131,7 @@ impl Frame {
             Children::Object(map) => {
                 let key = match dialect {
                     Dialect::Ec2 => ec2_name(&self.name, &name).into_owned(),
-                    Dialect::Query => name,
+                    Dialect::Query | Dialect::Plain => name,
                 };
                 match map.get_mut(&key) {
                     None => {
@@ -175,7 +165,7 @@ impl Dialect {
     const fn item(self) -> &'static str {
         match self {
             Self::Ec2 => "item",
-            Self::Query => "member",
+            Self::Query | Self::Plain => "member",
         }
     }
 }
@@ -344,16 +334,6 @@ mod tests {
         let expected = json!({"SummaryMap": {"Users": "7", "MFADevices": "3"}, "Names": ["a", ""]});
         assert_eq!(read(body, Dialect::Query).unwrap(), expected);
         assert_eq!(read(b"<XResponse><XResult/></XResponse>", Dialect::Query).unwrap(), json!({}));
-    }
-
-    #[test]
-    fn refusals_have_a_code_and_words() {
-        let body =
-            b"<ErrorResponse xmlns=\"http://elasticloadbalancing.amazonaws.com/doc/2012-06-01/\"><Error><Type>Sender</Type>\
-            <Code>AccessDenied</Code><Message>not &lt;you&gt;</Message></Error><RequestId>r</RequestId></ErrorResponse>";
-        assert_eq!(refusal(body), Some(("AccessDenied".to_owned(), "not <you>".to_owned())));
-        assert_eq!(refusal(b"{\"__type\":\"AccessDenied\"}"), None);
-        assert_eq!(refusal(b"<html><body>503</body></html>"), None);
     }
 
     #[test]

@@ -186,7 +186,7 @@ fn trusted_name(kind: &str, who: &str) -> String {
 impl Subject for Principals {
     type Row<'a> = PrincipalRow<'a>;
     const NAMES: Names = Names { name: "principals", title: "Principals", one: "principal", many: "principals" };
-    const SORT: &'static str = "account_name,kind,name";
+    const SORT: &'static str = "administrator:desc,account_name,kind,name";
     const GROUPS: &'static [&'static str] = &["account_name", "kind", "nature", "administrator", "foreign", "trusts", "policy"];
     const EMPTY: &'static str = "No principals. IAM was not readable: press ! for what was refused; \
                                  `bartizan permissions` prints the policy that allows it.";

@@ -112,7 +112,9 @@ fn kinds(listing: ListingId) -> &'static [Kind] {
         // Accounts carry counts of findings and principals.
         ListingId::Accounts => &[Kind::Accounts, Kind::Findings, Kind::Iam],
         // Findings are judged here, too.
-        ListingId::Findings | ListingId::Queues => &[Kind::Accounts, Kind::Findings, Kind::Iam, Kind::Network, Kind::Workloads],
+        ListingId::Findings | ListingId::Queues => {
+            &[Kind::Accounts, Kind::Findings, Kind::Iam, Kind::Network, Kind::Workloads, Kind::Resources]
+        }
         ListingId::Decisions => &[],
         // Who runs on a machine can be taken over with it.
         ListingId::Principals | ListingId::Pipelines => &[Kind::Accounts, Kind::Iam, Kind::Network, Kind::Workloads],

@@ -19,7 +19,7 @@ const GLOBAL: [(&str, Count<Identity>); 7] = [
     ("iam:ListSAMLProviders", |i| i.saml_providers.len()),
 ];
 
-const REGIONAL: [(&str, Count<RegionEstate>); 38] = [
+const REGIONAL: [(&str, Count<RegionEstate>); 54] = [
     ("ec2:DescribeAddresses", |r| r.network.addresses.len()),
     ("ec2:DescribeCustomerGateways", |r| r.network.customer_gateways.len()),
     ("ec2:DescribeEgressOnlyInternetGateways", |r| r.network.egress_only_gateways.len()),
@@ -50,6 +50,8 @@ const REGIONAL: [(&str, Count<RegionEstate>); 38] = [
     ("ec2:SearchTransitGatewayRoutes", |r| {
         r.network.transit_gateway_route_tables.iter().flat_map(|t| &t.routes).map(Vec::len).sum()
     }),
+    ("ecr:DescribeRepositories", |r| of(r, "ecr")),
+    ("ecr:GetRepositoryPolicy", |r| of(r, "ecr")),
     ("ecs:DescribeTaskDefinition", |r| r.workloads.tasks.len()),
     ("ecs:DescribeTasks", |r| r.workloads.tasks.len()),
     ("ecs:ListClusters", |r| usize::from(!r.workloads.tasks.is_empty())),
@@ -62,11 +64,30 @@ const REGIONAL: [(&str, Count<RegionEstate>); 38] = [
     ("elasticloadbalancing:DescribeTargetHealth", |r| {
         r.network.target_groups.iter().flat_map(|g| &g.targets).map(Vec::len).sum()
     }),
+    ("kms:GetKeyPolicy", |r| of(r, "kms")),
+    ("kms:ListGrants", |r| r.resources.iter().map(|k| k.grants.len()).sum()),
+    ("kms:ListKeys", |r| of(r, "kms")),
+    ("lambda:GetPolicy", |r| of(r, "lambda")),
     ("lambda:ListFunctions", |r| r.workloads.functions.len()),
+    ("s3:GetAccountPublicAccessBlock", |r| usize::from(of(r, "s3") > 0)),
+    ("s3:GetBucketPolicy", |r| of(r, "s3")),
+    ("s3:GetBucketPublicAccessBlock", |r| of(r, "s3")),
+    ("s3:ListAllMyBuckets", |r| of(r, "s3")),
+    ("secretsmanager:GetResourcePolicy", |r| of(r, "secretsmanager")),
+    ("secretsmanager:ListSecrets", |r| of(r, "secretsmanager")),
     ("securityhub:DescribeHub", |_| 1),
+    ("sns:GetTopicAttributes", |r| of(r, "sns")),
+    ("sns:ListTopics", |r| of(r, "sns")),
+    ("sqs:GetQueueAttributes", |r| of(r, "sqs")),
+    ("sqs:ListQueues", |r| of(r, "sqs")),
     ("ssm:DescribeInstanceInformation", |r| r.nodes.len()),
     ("ssm:DescribeSessions", |r| r.sessions.len()),
 ];
+
+/// How many resources of a service carry a policy, or could.
+fn of(region: &RegionEstate, service: &str) -> usize {
+    region.resources.iter().filter(|r| r.service() == service).count()
+}
 
 /// What went wrong: account, region, API.
 fn trouble(account: &str, region: &str, api: &str) -> Option<(Outcome, &'static str)> {

@@ -2,7 +2,7 @@
 //! clock, no file and no network; everything is relative to the time its caller gives. Names, people and numbers are
 //! invented: addresses are of the documentation ranges, mail goes to example.com.
 //!
-//! `accounts`, `identity`, `network`, `nodes`, `workloads` and `coverage` build the estate; `facts` says what checks would find in
+//! `accounts`, `identity`, `network`, `nodes`, `workloads`, `resources` and `coverage` build the estate; `facts` says what checks would find in
 //! it, `kinds` holds the words, `findings` draws the `n`-th finding, `document` writes it out in full, `tick` changes
 //! things while somebody watches.
 
@@ -17,6 +17,7 @@ mod kinds;
 mod network;
 mod nodes;
 mod random;
+mod resources;
 #[cfg(test)]
 mod tests;
 mod tick;
@@ -96,6 +97,7 @@ impl Organization {
         }
         let posts = nodes::add(&mut estate, now);
         workloads::add(&mut estate);
+        resources::add(&mut estate);
         coverage::add(&mut estate, findings, collected);
         let kinds = kinds::all();
         let facts = facts::collect(&estate, &kinds, now);

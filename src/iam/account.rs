@@ -3,6 +3,7 @@
 //! What the answers mean together (who can become whom) is `graph`'s work.
 
 use std::collections::{BTreeSet, HashMap};
+use std::sync::Arc;
 
 use jiff::Timestamp;
 
@@ -10,10 +11,12 @@ use super::evaluate::{
     ActionName, Answer, Caller, Compiled, Context, Decision, Layers, Request, Resource, ResourcePolicy, decide, explain,
 };
 use super::policy::{Effect, Element, Policy, PolicyError, Statement};
+use super::resources::{Held, Resources};
 use crate::model::account::{ControlKind, Tags};
 use crate::model::coverage::Outcome;
 use crate::model::estate::Estate;
 use crate::model::principal::{AttachedPolicy, Boundary, Document, Identity, InlinePolicy};
+use crate::model::resource;
 
 /// An account's IAM, compiled.
 #[derive(Clone)]
@@ -43,7 +46,8 @@ pub struct Account {
     by_key: HashMap<String, usize>,
     scps: Vec<Vec<usize>>,
     rcps: Vec<Vec<usize>>,
-    resource_policies: HashMap<String, usize>,
+    /// What carries a policy of its own, in whichever account of the estate.
+    resources: Arc<Resources>,
     organization: Option<String>,
 }
 
@@ -198,6 +202,34 @@ pub enum AskError {
     NoAction(String),
 }
 
+/// Services whose resources carry policies (AWS: "AWS services that work with IAM", resource-based policies), of those
+/// that people ask about most.
+const CARRY_POLICIES: &[&str] = &[
+    "s3",
+    "kms",
+    "sqs",
+    "sns",
+    "lambda",
+    "secretsmanager",
+    "ecr",
+    "dynamodb",
+    "elasticfilesystem",
+    "es",
+    "glue",
+    "backup",
+    "events",
+    "kinesis",
+    "execute-api",
+    "codeartifact",
+    "glacier",
+    "logs",
+    "ses",
+    "s3express",
+];
+
+/// The tag of what an Auto Scaling group started.
+const GROUP: &str = "aws:autoscaling:groupName";
+
 const ADMINISTRATOR: &str = "arn:aws:iam::aws:policy/AdministratorAccess";
 
 /// No service takes a policy of more than 32 KB; white space and escapes add to that.
@@ -222,7 +254,7 @@ impl Account {
             by_key: HashMap::new(),
             scps: Vec::new(),
             rcps: Vec::new(),
-            resource_policies: HashMap::new(),
+            resources: Arc::default(),
             organization: None,
         };
         for p in &identity.policies {
@@ -259,6 +291,9 @@ impl Account {
             }
             let mut caller = Caller::new(&u.arn);
             caller.id.clone_from(&u.user_id);
+            if !u.user_id.is_empty() {
+                caller.keys.set("aws:userid", [u.user_id.as_str()]);
+            }
             Self::tag(&mut caller, &u.tags);
             // A role's session may bring more tags; a user has those it has.
             caller.keys.close("aws:PrincipalTag/");
@@ -315,10 +350,24 @@ impl Account {
 
     /// Compiles one account of an estate: with what runs in it where that was collected, and its organisation.
     pub fn of_estate(estate: &Estate, id: &str) -> Option<Self> {
+        Self::among(estate, id, &Arc::new(Resources::of(estate)))
+    }
+
+    /// As [`Self::of_estate`], with the resources of the estate as they are ready already.
+    pub fn among(estate: &Estate, id: &str, resources: &Arc<Resources>) -> Option<Self> {
         let identity = estate.identity(id)?;
         let mut account = Self::read(identity);
+        account.resources = Arc::clone(resources);
         if let Some(organization) = &estate.organization {
             account.set_organization(&organization.id);
+            if let Some(known) = estate.account(id) {
+                // `o-…/r-…/ou-…/`: the path ends with the unit that holds the account.
+                let above = organization.above(known);
+                let path = format!("{}/{}/", organization.id, above[..above.len().saturating_sub(1)].join("/"));
+                for p in &mut account.principals {
+                    p.caller.keys.set("aws:PrincipalOrgPaths", [path.as_str()]);
+                }
+            }
         }
         let mut profiles: HashMap<&str, &str> = HashMap::new();
         for role in &identity.roles {
@@ -333,6 +382,13 @@ impl Account {
                 workloads.extend(role.map(|role| Workload {
                     kind: WorkloadKind::Ec2Instance,
                     arn: format!("arn:{partition}:ec2:{}:{id}:instance/{}", region.region, instance.instance_id),
+                    role_arn: (*role).to_owned(),
+                }));
+                // A group started it from a template, and will start the next one from it (AWS tags both).
+                let template = instance.tags.get("aws:ec2launchtemplate:id").filter(|_| instance.tags.contains_key(GROUP));
+                workloads.extend(role.zip(template).map(|(role, template)| Workload {
+                    kind: WorkloadKind::LaunchTemplate,
+                    arn: format!("arn:{partition}:ec2:{}:{id}:launch-template/{template}", region.region),
                     role_arn: (*role).to_owned(),
                 }));
             }
@@ -351,6 +407,8 @@ impl Account {
             }));
         }
         workloads.sort();
+        // Many machines come of one template.
+        workloads.dedup();
         account.workloads = workloads;
         account.workloads_known.extend(known_workloads(estate, id));
         if let (Some(organization), Some(known)) = (&estate.organization, estate.account(id)) {
@@ -380,11 +438,24 @@ impl Account {
             p.caller.keys.set("aws:PrincipalOrgID", [id]);
         }
     }
-    /// Gives the policy of a resource: a bucket's, a key's, a queue's.
+    /// Gives the policy of a resource of this account: a bucket's, a key's, a queue's.
     pub fn set_resource_policy(&mut self, arn: &str, document: &Document) {
-        if let Some(at) = self.compile(&format!("policy of {}", crate::model::arn::short(arn)), arn, document) {
-            self.resource_policies.insert(arn.to_owned(), at);
-        }
+        let resource = resource::Resource { arn: arn.to_owned(), policy: Some(document.clone()), ..Default::default() };
+        Arc::make_mut(&mut self.resources).put(&self.id, "", resource);
+    }
+    /// What carries a policy of its own, over all accounts of the estate.
+    pub fn resources(&self) -> &Resources {
+        &self.resources
+    }
+    /// Whether a resource may have a policy of its own that was not read.
+    pub fn is_blind(&self, arn: &str) -> bool {
+        let service = arn.split(':').nth(2).unwrap_or_default();
+        CARRY_POLICIES.contains(&service) && !self.resources.find(arn).is_some_and(Held::is_known)
+    }
+    /// Whose a resource is, where that is known: a bucket's ARN does not tell.
+    pub fn owner<'a>(&'a self, arn: &'a str) -> Option<&'a str> {
+        let named = arn.split(':').nth(4).filter(|account| !account.is_empty());
+        named.or_else(|| self.resources.find(arn).map(|held| held.account.as_str()))
     }
 
     /// The user or role that a person means: its ARN, `role/name`, `user/name` or a name that only one has; the id of one
@@ -448,6 +519,10 @@ impl Account {
         let session = principal.contains(":assumed-role/").then(|| {
             let mut caller = self.principals[at].caller.clone();
             caller.session = Some(principal.to_owned());
+            let name = principal.rsplit('/').next().unwrap_or_default();
+            if !caller.id.is_empty() {
+                caller.keys.set("aws:userid", [format!("{}:{name}", caller.id)]);
+            }
             caller
         });
         let caller = session.as_ref().unwrap_or(&self.principals[at].caller);
@@ -505,7 +580,11 @@ impl Account {
     pub fn resource(&self, arn: &str) -> Resource {
         let resource = Resource::new(arn);
         let named = arn.split(':').nth(4).is_some_and(|a| !a.is_empty());
-        let mut resource = if named { resource } else { resource.in_account(&self.id) };
+        let owner = self.owner(arn).unwrap_or(&self.id);
+        let mut resource = if named { resource } else { resource.in_account(owner) };
+        if let Some(organization) = self.organization.as_ref().filter(|_| owner == self.id || self.resources.lists(owner)) {
+            resource.set_key("aws:ResourceOrgID", [organization.as_str()]);
+        }
         if let Some(at) = self.by_arn.get(arn) {
             resource.close_keys("aws:ResourceTag/");
             resource.close_keys("iam:ResourceTag/");
@@ -542,24 +621,20 @@ impl Account {
     ) -> T {
         let get = |i: &usize| &self.policies[*i];
         let scps: Vec<Vec<&Compiled>> = self.scps.iter().map(|l| l.iter().map(get).collect()).collect();
-        let rcps: Vec<Vec<&Compiled>> = self.rcps.iter().map(|l| l.iter().map(get).collect()).collect();
+        // What lies over the resource is its own account's.
+        let elsewhere = self.owner(resource.as_str()).filter(|owner| *owner != self.id);
+        let rcps: Vec<Vec<&Compiled>> = match elsewhere {
+            Some(owner) => self.resources.rcps(owner),
+            None => self.rcps.iter().map(|l| l.iter().map(get).collect()).collect(),
+        };
+        let trust = (action.service() == "sts" && elsewhere.is_some()).then(|| self.resources.trust(resource.as_str())).flatten();
         let own = if action.service() == "sts" {
-            self.by_arn.get(resource.as_str()).and_then(|r| self.principals[*r].trust)
+            let known = self.by_arn.get(resource.as_str()).and_then(|r| self.principals[*r].trust);
+            known.as_ref().map(get).or(trust.as_ref()).map_or(ResourcePolicy::Unknown, ResourcePolicy::Is)
         } else {
-            self.resource_policies.get(resource.as_str()).copied().or_else(|| {
-                // An object's policy is its bucket's.
-                let bucket = resource.as_str().strip_prefix("arn:aws:s3:::")?.split('/').next()?;
-                self.resource_policies.get(&format!("arn:aws:s3:::{bucket}")).copied()
-            })
+            self.resources.find(resource.as_str()).map_or(ResourcePolicy::Unknown, Held::layer)
         };
-        let layers = Layers {
-            identity,
-            boundary,
-            session: None,
-            scps: &scps,
-            rcps: &rcps,
-            resource: own.as_ref().map_or(ResourcePolicy::Unknown, |i| ResourcePolicy::Is(get(i))),
-        };
+        let layers = Layers { identity, boundary, session: None, scps: &scps, rcps: &rcps, resource: own };
         ask(&layers, resource)
     }
 

@@ -99,8 +99,13 @@ fn outright(s: &Statement) -> bool {
 
 /// What a list of policies grants together.
 pub fn of_policies<'a>(policies: impl Iterator<Item = &'a Compiled> + Clone) -> Actions {
+    of_statements(policies.flat_map(|p| p.policy.statements.iter()))
+}
+
+/// What a list of statements grants together.
+pub fn of_statements<'a>(statements: impl IntoIterator<Item = &'a Statement, IntoIter: Clone>) -> Actions {
+    let statements = statements.into_iter();
     let mut granted = Actions::none();
-    let statements = policies.flat_map(|p| p.policy.statements.iter());
     for s in statements.clone().filter(|s| s.effect == Effect::Allow) {
         granted.add(&Actions::named(&s.action));
     }

@@ -8,6 +8,7 @@ use serde_json::{Value, json};
 
 use super::account::Account;
 use super::graph::{Graph, Power, Source, Target, trusts};
+use super::openings::{Opening, of_account};
 use crate::model::arn::ResourceRef;
 use crate::model::finding::{Compliance, Finding, FindingKey, RecordState, Severity, SourceRef, Status};
 use crate::model::principal::{CredentialRow, Identity};
@@ -77,6 +78,10 @@ rules! {
         "Narrow the condition on the token's subject to one project and branch, and ask for the audience.";
     DELETED "iam-trust-deleted" Low "A role trusts a principal that was deleted" ["ISO A.5.18"]
         "Remove the deleted principal's id from the trust.";
+    RESOURCE_PUBLIC "iam-resource-public" Critical "Everyone can use a resource by its policy" ["ISO A.5.15", "ISO A.8.3", "NIS2 21(2)(i)", "CIS 2.1.4"]
+        "Name who may use it in its policy, or ask for aws:PrincipalOrgID; for buckets switch Block Public Access on.";
+    RESOURCE_FOREIGN "iam-resource-foreign" Medium "A resource's policy lets in an account that is not in the organisation" ["ISO A.5.15", "ISO A.5.16", "NIS2 21(2)(i)"]
+        "Confirm who owns the account and what it needs; remove the grant where nobody answers for it.";
     ROLE_UNUSED "iam-role-unused" Low "A role was not used for 90 days" ["ISO A.5.18"]
         "Delete the role, or note why it has to stay.";
     NO_BOUNDARY "iam-no-boundary" Low "A principal has no permissions boundary" ["ISO A.8.2"]
@@ -97,6 +102,8 @@ pub struct Judgement {
     pub resource: String,
     /// `user/jo`; for the root user `root`.
     pub principal: String,
+    /// Where the resource stands; empty for IAM's own.
+    pub region: String,
     /// What was seen, in one or two sentences.
     pub evidence: String,
 }
@@ -112,7 +119,7 @@ impl Judgement {
             source: SourceRef { name: "bartizan".to_owned(), id: key.to_string() },
             also: Vec::new(),
             account: account.to_owned(),
-            region: home_region(&self.resource).to_owned(),
+            region: if self.region.is_empty() { home_region(&self.resource).to_owned() } else { self.region.clone() },
             control: rule.id.to_owned(),
             title: rule.title.to_owned(),
             description: self.evidence.clone(),
@@ -143,6 +150,16 @@ impl Judgement {
 
 /// ASFF's word for what an ARN names.
 fn resource_kind(arn: &str) -> &'static str {
+    match arn.split(':').nth(2) {
+        Some("s3") => return "AwsS3Bucket",
+        Some("kms") => return "AwsKmsKey",
+        Some("sqs") => return "AwsSqsQueue",
+        Some("sns") => return "AwsSnsTopic",
+        Some("lambda") => return "AwsLambdaFunction",
+        Some("secretsmanager") => return "AwsSecretsManagerSecret",
+        Some("ecr") => return "AwsEcrRepository",
+        _ => {}
+    }
     match arn.rsplit(':').next().unwrap_or_default().split('/').next() {
         Some("user") => "AwsIamUser",
         Some("role") => "AwsIamRole",
@@ -195,6 +212,7 @@ pub fn judge(identity: &Identity, graph: &Graph<'_>, options: &Options) -> Vec<J
     judge.keys();
     judge.principals();
     judge.trust();
+    judge.openings();
     judge.settings();
     let place = |j: &Judgement| RULES.iter().position(|r| r.id == j.rule.id);
     judge.found.sort_by(|a, b| place(a).cmp(&place(b)).then_with(|| a.key.cmp(&b.key)));
@@ -226,7 +244,8 @@ impl Judge<'_> {
     fn add(&mut self, rule: Rule, resource: &str, detail: &str, evidence: String) {
         let principal = crate::model::arn::short(resource).to_owned();
         let key = if detail.is_empty() { format!("{}/{resource}", rule.id) } else { format!("{}/{resource}/{detail}", rule.id) };
-        self.found.push(Judgement { rule, key, resource: resource.to_owned(), principal, evidence });
+        let region = String::new();
+        self.found.push(Judgement { rule, key, resource: resource.to_owned(), principal, region, evidence });
     }
 
     /// Days since a time; negative where it lies ahead.
@@ -392,6 +411,24 @@ impl Judge<'_> {
         }
     }
 
+    fn openings(&mut self) {
+        for opening in of_account(self.account.resources(), &self.account.id, &self.options.known_accounts) {
+            let Opening { arn, region, who, actions, statements } = opening;
+            let rule = if who.is_public() { RESOURCE_PUBLIC } else { RESOURCE_FOREIGN };
+            let more = match actions.len().saturating_sub(3) {
+                0 => String::new(),
+                n => format!(" and {n} more"),
+            };
+            let may = format!("{}{more}", actions.iter().take(3).map(String::as_str).collect::<Vec<_>>().join(", "));
+            let words = who.words();
+            let detail = if who.is_public() { String::new() } else { words.clone() };
+            self.add(rule, &arn, &detail, format!("Its policy ({}) lets {words} do {may}.", statements.join(", ")));
+            if let Some(added) = self.found.last_mut() {
+                added.region = region;
+            }
+        }
+    }
+
     fn settings(&mut self) {
         let root = format!("arn:aws:iam::{}:root", self.account.id);
         match &self.identity.password_policy {
@@ -509,8 +546,14 @@ mod tests {
 
     fn judged(bad: bool) -> Vec<Judgement> {
         let identity = account(bad);
-        let account = Account::read(&identity);
+        let mut account = Account::read(&identity);
         assert_eq!(account.problems, []);
+        for (bucket, principal) in [("open", json!("*")), ("shared", json!({"AWS": "999988887777"}))] {
+            let condition = if bad { json!({}) } else { json!({"StringEquals": {"aws:PrincipalOrgID": "o-1"}}) };
+            let policy = json!({"Version":"2012-10-17","Statement":[{"Effect":"Allow","Principal":principal,"Action":"s3:GetObject",
+                "Resource":format!("arn:aws:s3:::{bucket}/*"),"Condition":condition}]});
+            account.set_resource_policy(&format!("arn:aws:s3:::{bucket}"), &crate::model::document::Document(policy.to_string()));
+        }
         let graph = Graph::new(&account);
         let mut options = Options::new("2026-11-01T00:00:00Z".parse().unwrap());
         options.boundary_required = true;

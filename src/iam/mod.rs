@@ -2,11 +2,14 @@
 //! same account gives the same answer.
 //!
 //! From the bottom: [`policy`] reads and prints documents with positions; [`sets`] compares patterns exactly; [`facts`] is
-//! what AWS's services have and [`fit`] what takes which resource; [`evaluate`] answers one request; [`account`] puts an account's layers around it, read by
-//! [`read`] from a file or taken from an estate; [`grants`] is what policies grant as a set of actions; [`graph`] is who can
-//! become whom; on these stand [`question`], [`lint`], [`write`], [`unused`], [`nature`] and [`judge`].
+//! what AWS's services have and [`fit`] what takes which resource; [`evaluate`] answers one request; [`resources`] are what
+//! carries a policy of its own, [`openings`] whom those let in from outside; [`account`] puts an account's layers around a
+//! request, read by [`read`] from a file or taken from an estate; [`grants`] is what policies grant as a set of actions;
+//! [`graph`] is who can become whom; on these stand [`question`] and
+//! [`doubts`] about one, [`lint`], [`write`], [`unused`], [`nature`] and [`judge`].
 
 pub mod account;
+pub mod doubts;
 pub mod evaluate;
 pub mod facts;
 pub mod fit;
@@ -15,9 +18,11 @@ pub mod graph;
 pub mod judge;
 pub mod lint;
 pub mod nature;
+pub mod openings;
 pub mod policy;
 pub mod question;
 pub mod read;
+pub mod resources;
 pub mod sets;
 pub mod unused;
 pub mod write;

@@ -14,7 +14,7 @@ use super::sets::Set;
 pub struct Intent {
     /// ARNs, with wildcards where many are meant, by what is to be done with them.
     pub on: Vec<(Level, String)>,
-    /// Actions that take no resource, `ec2:DescribeRegions`; they go on `*`.
+    /// Actions that take no resource, `ec2:DescribeRegions`; they go on `*`. With wildcards, all of those that take none.
     pub plain: Vec<String>,
     /// Actions to leave out, with wildcards where many are meant.
     pub without: Vec<String>,
@@ -31,6 +31,8 @@ pub enum WriteError {
     NoAction { arn: String, level: &'static str },
     #[error("there is no action {0:?}; write service:Action")]
     UnknownAction(String),
+    #[error("no action that takes no resource is like {0:?}; name the resource, as --read ARN or --write ARN")]
+    NonePlain(String),
     #[error("one statement alone is {size} characters, more than the {limit} that fit; ask for fewer ARNs at once")]
     TooLarge { size: usize, limit: usize },
     #[error("the policy written would {0}; this is a defect, please report it")]
@@ -95,6 +97,19 @@ fn meant(intent: &Intent) -> Result<(Meant, BTreeSet<&'static str>), WriteError>
         }
     }
     for name in &intent.plain {
+        if name.contains(['*', '?']) {
+            let all = facts().expand(name).into_iter().filter(|(_, s, a)| a.resources.is_empty() && !left_out(s, a));
+            let mut any = false;
+            for (_, service, action) in all {
+                any = true;
+                by_action.entry(format!("{}:{}", service.prefix, action.name)).or_default().insert("*".to_owned());
+                also.extend(action.dependent.iter().copied());
+            }
+            if !any {
+                return Err(WriteError::NonePlain(name.chars().take(100).collect()));
+            }
+            continue;
+        }
         let (service, action) =
             facts().action(name).ok_or_else(|| WriteError::UnknownAction(name.chars().take(100).collect()))?;
         by_action.entry(format!("{}:{}", service.prefix, action.name)).or_default().insert("*".to_owned());
@@ -306,5 +321,21 @@ mod tests {
             write_policy(&Intent { plain: vec!["s3:Nothing".into()], ..Intent::default() }, 6_144),
             Err(WriteError::UnknownAction(_))
         ));
+        assert!(matches!(
+            write_policy(&Intent { plain: vec!["sqs:Send*".into()], ..Intent::default() }, 6_144),
+            Err(WriteError::NonePlain(_))
+        ));
+    }
+
+    #[test]
+    fn a_pattern_names_the_actions_that_take_no_resource() {
+        let intent =
+            Intent { plain: vec!["ec2:Describe*".into()], without: vec!["ec2:DescribeVpc*".into()], ..Intent::default() };
+        let written = write_policy(&intent, 6_144).unwrap();
+        let actions = actions(&written);
+        assert!(actions.contains(&"ec2:DescribeRegions".to_owned()), "{actions:?}");
+        assert!(!actions.iter().any(|a| a.starts_with("ec2:DescribeVpc") || a.contains('*')), "{actions:?}");
+        let everywhere = |s: &Statement| s.resource.as_ref().is_some_and(|r| r.values.len() == 1 && r.values[0].text == "*");
+        assert!(written.policies.iter().flat_map(|p| &p.statements).all(everywhere));
     }
 }

@@ -18,6 +18,7 @@ use crate::model::finding::Finding;
 use crate::model::network::Network;
 use crate::model::node::{Node, Session};
 use crate::model::principal::Identity;
+use crate::model::resource::Resource;
 use crate::model::workload::Workloads;
 
 /// All that was collected from AWS at one time, without the findings. Parts are shared, so that a copy is cheap and a
@@ -53,6 +54,9 @@ pub struct RegionEstate {
     pub sessions: Vec<Session>,
     #[serde(skip_serializing_if = "Workloads::is_empty")]
     pub workloads: Workloads,
+    /// What carries a policy of its own, by ARN.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub resources: Vec<Resource>,
 }
 
 impl Estate {

@@ -16,6 +16,7 @@ pub mod lenient;
 pub mod network;
 pub mod node;
 pub mod principal;
+pub mod resource;
 pub mod standing;
 pub mod words;
 pub mod workload;

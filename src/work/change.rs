@@ -12,6 +12,7 @@ use crate::model::finding::Finding;
 use crate::model::network::Network;
 use crate::model::node::{Node, Session};
 use crate::model::principal::{Identity, LastAccessed};
+use crate::model::resource::Resource;
 use crate::model::workload::Workloads;
 use crate::network::picture::Picture;
 use crate::work::store::Origin;
@@ -43,6 +44,15 @@ pub enum Change {
         account: String,
         region: String,
         workloads: Box<Workloads>,
+        whole: bool,
+    },
+    /// What of one service carries a policy of its own. `whole`: these are all there are, each with its policy.
+    Resources {
+        account: String,
+        region: String,
+        /// As ARNs name it: `s3`.
+        service: &'static str,
+        resources: Vec<Resource>,
         whole: bool,
     },
     /// What one principal used, in place of what was known of it.

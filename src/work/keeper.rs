@@ -19,6 +19,7 @@ use crate::model::account::{Account, Caller, Organization};
 use crate::model::estate::Estate;
 use crate::model::network::Network;
 use crate::model::principal::Identity;
+use crate::model::resource::Resource;
 use crate::work::behind::Seen;
 use crate::work::change::Change;
 use crate::work::judge::{self, Judged};
@@ -248,6 +249,11 @@ impl Keeper {
                 part.workloads = *workloads;
                 self.unjudged = true;
             }
+            Change::Resources { account, region, service, resources, whole } => {
+                let part = self.estate.region_mut(&account, &region);
+                keep_resources(&mut part.resources, service, resources, whole);
+                self.unjudged = true;
+            }
             Change::Nodes { account, region, nodes, whole } => {
                 if whole || !nodes.is_empty() {
                     self.estate.region_mut(&account, &region).nodes = nodes;
@@ -457,6 +463,24 @@ impl Keeper {
         })
         .await
     }
+}
+
+/// Puts a service's resources in place of what was known of it; from a half-answered question what was not read anew stays.
+fn keep_resources(known: &mut Vec<Resource>, service: &str, mut new: Vec<Resource>, whole: bool) {
+    let (before, mut others): (Vec<Resource>, Vec<Resource>) =
+        std::mem::take(known).into_iter().partition(|r| r.service() == service);
+    if !whole {
+        for was in before {
+            match new.binary_search_by(|r| r.arn.cmp(&was.arn)) {
+                Ok(at) if new[at].unread => new[at] = was,
+                Ok(_) => {}
+                Err(_) => others.push(was),
+            }
+        }
+    }
+    others.extend(new);
+    others.sort_by(|a, b| a.arn.cmp(&b.arn));
+    *known = others;
 }
 
 fn keep_network(new: &mut Network, known: &mut Network) {

@@ -80,6 +80,36 @@ impl Cloud {
         format!("http://127.0.0.1:{}", self.moto.port())
     }
 
+    /// One request to moto by the management account, without a client for its service: seeding only. `target` is the
+    /// `X-Amz-Target` of JSON protocols, else empty.
+    ///
+    /// # Panics
+    /// When moto refuses it.
+    pub fn seed(&self, region: &str, service: &str, (method, path): (&str, &str), target: &str, body: &str) -> String {
+        use std::io::{Read, Write};
+        let host = self.moto_url().trim_start_matches("http://").to_owned();
+        let mut stream = std::net::TcpStream::connect(&host).expect("moto listens");
+        let scope = format!("Credential=test/20260601/{region}/{service}/aws4_request");
+        let kind = match (target, body.starts_with("Action=")) {
+            ("", true) => "application/x-www-form-urlencoded",
+            (t, _) if t.starts_with("AmazonSQS") => "application/x-amz-json-1.0",
+            _ => "application/x-amz-json-1.1",
+        };
+        let target = if target.is_empty() { String::new() } else { format!("X-Amz-Target: {target}\r\n") };
+        write!(
+            stream,
+            "{method} {path} HTTP/1.1\r\nHost: {host}\r\nAuthorization: AWS4-HMAC-SHA256 {scope}, SignedHeaders=host, \
+             Signature=0000\r\n{target}Content-Type: {kind}\r\nContent-Length: {}\r\nConnection: close\r\n\r\n{body}",
+            body.len()
+        )
+        .expect("moto reads");
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer).expect("moto answers");
+        let (head, body) = answer.split_once("\r\n\r\n").expect("an HTTP answer");
+        assert!(head.starts_with("HTTP/1.1 20"), "{service} {method} {path} {target}: {answer}");
+        body.to_owned()
+    }
+
     /// Moto's process id.
     pub fn moto_pid(&self) -> u32 {
         self.moto.pid()

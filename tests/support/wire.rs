@@ -65,13 +65,14 @@ impl Asked {
             Some((_, action)) => action.to_owned(),
             None => match form.iter().find(|(k, _)| k == "Action") {
                 Some((_, action)) => action.clone(),
+                None if signed == "s3" => s3_action(method, &path, &form),
                 None => rest_action(method, &path).map_or_else(|| format!("{method} {path}"), str::to_owned),
             },
         };
         let service = if signed.is_empty() && action.starts_with("AssumeRoleWith") { "sts".to_owned() } else { signed };
         let protocol = match service.as_str() {
             "ec2" => Protocol::Ec2,
-            "iam" | "sts" | "elasticloadbalancing" => Protocol::Query,
+            "iam" | "sts" | "elasticloadbalancing" | "sns" => Protocol::Query,
             _ if headers.contains_key("x-amz-target") => Protocol::Json,
             _ => Protocol::RestJson,
         };
@@ -187,6 +188,20 @@ fn xml(text: &str) -> String {
 }
 
 /// Security Hub's and Lambda's actions by method and path (their API references). A path ending in `/` stands for what follows it.
+/// S3's reads, by IAM's names for them: what is read of a bucket stands in the query.
+fn s3_action(method: &Method, path: &str, form: &[(String, String)]) -> String {
+    let asks = |name: &str| form.iter().any(|(k, _)| k == name);
+    let action = match path {
+        _ if *method != Method::GET => None,
+        "/v20180820/configuration/publicAccessBlock" => Some("GetAccountPublicAccessBlock"),
+        "/" => Some("ListAllMyBuckets"),
+        _ if asks("policy") => Some("GetBucketPolicy"),
+        _ if asks("publicAccessBlock") => Some("GetBucketPublicAccessBlock"),
+        _ => None,
+    };
+    action.map_or_else(|| format!("{method} {path}"), str::to_owned)
+}
+
 fn rest_action(method: &Method, path: &str) -> Option<&'static str> {
     const ROUTES: &[(&str, &str, &str)] = &[
         ("POST", "/findings", "GetFindings"),
@@ -220,6 +235,9 @@ fn rest_action(method: &Method, path: &str) -> Option<&'static str> {
         ("GET", "/2015-03-31/functions", "ListFunctions"),
         ("POST", "/2015-03-31/functions", "CreateFunction"),
     ];
+    if path.starts_with("/2015-03-31/functions/") && path.ends_with("/policy") {
+        return Some(if *method == Method::GET { "GetPolicy" } else { "AddPermission" });
+    }
     let fits = |route: &str| if route.ends_with('/') { path.starts_with(route) } else { path == route };
     ROUTES.iter().find(|(m, route, _)| *m == method.as_str() && fits(route)).map(|(_, _, action)| *action)
 }

@@ -1,5 +1,6 @@
 //! Who may do what: `iam can` and `iam who-can`.
 
+use std::collections::BTreeSet;
 use std::io::{self, Write as _};
 
 use color_eyre::eyre::{Result, eyre};
@@ -9,7 +10,9 @@ use crate::cli::Done;
 use crate::cli::iam::safe;
 use crate::cli::list::unless_closed;
 use crate::iam::account::Account;
+use crate::iam::doubts::doubts;
 use crate::iam::evaluate::{Answer, Context, Decision, Layer};
+use crate::iam::openings::guests;
 use crate::text;
 
 /// Prints an answer; the end of the program says no where it is no.
@@ -25,20 +28,37 @@ pub(super) fn can(json: bool, question: &str, answer: &Answer) -> Result<Done> {
     Ok(if answer.decision == Decision::Allowed { Done::Whole } else { Done::No })
 }
 
+/// Says what speaks against a question, beside its answer.
+pub(super) fn doubt(action: &str, resource: &str) {
+    for doubt in doubts(action, resource) {
+        eprintln!("{}", text::line(&doubt));
+    }
+}
+
 /// Answers who may do something, in every account.
-pub(super) fn who_can(json: bool, accounts: &[Account], action: &str, resource: &str, context: &Context) -> Result<Done> {
+pub(super) fn who_can(
+    json: bool,
+    accounts: &[Account],
+    known: &BTreeSet<String>,
+    (action, resource): (&str, &str),
+    context: &Context,
+) -> Result<Done> {
     let mut rows = Vec::new();
     for account in accounts {
         for (at, answer) in account.who_can(action, resource, context)? {
             rows.push((account.principals[at].arn.clone(), answer));
         }
     }
-    if resource.starts_with("arn:") && resource.split(':').nth(4) == Some("") && accounts.len() > 1 {
+    doubt(action, resource);
+    let owner = accounts.first().and_then(|a| a.owner(resource));
+    if resource.starts_with("arn:") && owner.is_none() && accounts.len() > 1 {
         eprintln!("The ARN names no account: each account answers as if the resource stood in it.");
     }
+    // Whom its own policy lets in beside those that are known.
+    let guests = accounts.first().map(|a| guests(a.resources(), resource, Some(action), known)).unwrap_or_default();
     let mut out = io::stdout().lock();
     if json {
-        let rows: Vec<Value> = rows
+        let mut rows: Vec<Value> = rows
             .iter()
             .map(|(arn, answer)| {
                 let mut row = as_json(answer);
@@ -46,6 +66,7 @@ pub(super) fn who_can(json: bool, accounts: &[Account], action: &str, resource: 
                 row
             })
             .collect();
+        rows.extend(guests.iter().map(|g| json!({"outsider": g.who, "actions": g.actions, "statements": g.statements})));
         unless_closed(writeln!(out, "{}", serde_json::to_string_pretty(&rows)?))?;
     } else {
         let width = rows.iter().map(|(arn, _)| text::width(arn)).max().unwrap_or(0);
@@ -55,7 +76,11 @@ pub(super) fn who_can(json: bool, accounts: &[Account], action: &str, resource: 
             let by = granted.map_or_else(String::new, |b| format!("{}, {}", b.policy, b.statement));
             format!("{}  {:<8}  {by}", text::pad(arn, width, false), word(answer.decision))
         };
-        let lines: Vec<String> = rows.iter().map(line).collect();
+        let mut lines: Vec<String> = rows.iter().map(line).collect();
+        if !guests.is_empty() {
+            lines.push("And by its own policy:".to_owned());
+            lines.extend(guests.iter().map(|g| format!("  {}  by {}", g.who, g.statements.join(", "))));
+        }
         unless_closed(writeln!(out, "{}", if lines.is_empty() { "Nobody.".to_owned() } else { safe(&lines) }))?;
     }
     Ok(Done::Whole)
@@ -91,7 +116,8 @@ fn reasons(answer: &Answer) -> Vec<String> {
         lines.push(format!("  not allowed by {}", layer.word()));
     }
     for d in &answer.depends {
-        lines.push(format!("  {} if {} ({}, {})", d.effect, d.condition, d.policy, d.statement));
+        let by = if d.policy.is_empty() { String::new() } else { format!(" ({}, {})", d.policy, d.statement) };
+        lines.push(format!("  {} if {}{by}", d.effect, d.condition));
     }
     lines
 }

@@ -39,6 +39,12 @@ pub(super) fn blast(json: bool, account: &Account, principal: usize) -> Result<D
         "classes": blast.classes.iter().map(|c| json!({
             "class": c.class, "entered": c.read, "destroyed": c.destroy, "resources": c.resources,
         })).collect::<Vec<_>>(),
+        "other_accounts": blast.abroad.iter().map(|a| json!({
+            "role": a.role, "by": account.principals[a.by].arn, "certain": a.certain,
+        })).collect::<Vec<_>>(),
+        "resources": blast.things.iter().map(|t| json!({
+            "what": t.what, "known": t.known, "read": t.read, "written": t.write, "destroyed": t.destroy, "resources": t.resources,
+        })).collect::<Vec<_>>(),
         "data": blast.data.iter().map(|d| json!({
             "service": d.service, "read": d.read, "write": d.write, "destroy": d.destroy, "resources": d.resources,
         })).collect::<Vec<_>>(),
@@ -73,6 +79,24 @@ pub(super) fn blast(json: bool, account: &Account, principal: usize) -> Result<D
             class.resources.len(),
             class.class,
             class.resources.join(" ")
+        ));
+    }
+    if !blast.abroad.is_empty() {
+        lines.push(format!("In other accounts it becomes {}:", text::count(blast.abroad.len() as u64)));
+    }
+    for abroad in blast.abroad.iter().take(30) {
+        let sure = if abroad.certain { "" } else { ", under conditions" };
+        lines.push(format!("  {} by {}{sure}", abroad.role, short(&account.principals[abroad.by].arn)));
+    }
+    for things in &blast.things {
+        lines.push(format!(
+            "  {} {}: {} read, {} written, {} destroyed: {}",
+            things.resources.len(),
+            things.what,
+            things.read,
+            things.write,
+            things.destroy,
+            things.resources.join(" ")
         ));
     }
     if !blast.data.is_empty() {

@@ -19,6 +19,7 @@ use crate::cli::{Done, Global, setup};
 use crate::iam::account::Account;
 use crate::iam::facts::Level;
 use crate::iam::read::{ReadError, authorization_details};
+use crate::iam::resources::Resources;
 use crate::iam::write::Intent;
 use crate::model::principal::Identity;
 use crate::text;
@@ -84,7 +85,7 @@ enum Command {
         tagging: Vec<String>,
         #[arg(long, value_name = "ARN")]
         permissions: Vec<String>,
-        /// Actions that take no resource
+        /// Actions that take no resource; with wildcards, like s3:List*, all of those that take none
         #[arg(long, value_name = "ACTION")]
         action: Vec<String>,
         /// Actions to leave out
@@ -135,10 +136,14 @@ impl Iam {
             Command::Can { principal, action, resource, context } => {
                 let account = holder(&accounts, principal)?;
                 let answer = account.can(principal, action, resource, &ask::read_context(context)?)?;
+                if account.is_blind(resource) {
+                    eprintln!("The policy of {} was not read: it may allow or deny more.", text::line(resource));
+                }
+                ask::doubt(action, resource);
                 ask::can(self.json, &format!("{principal} {action} on {resource}"), &answer)
             }
             Command::WhoCan { action, resource, context } => {
-                ask::who_can(self.json, &accounts, action, resource, &ask::read_context(context)?)
+                ask::who_can(self.json, &accounts, &known, (action, resource), &ask::read_context(context)?)
             }
             Command::Paths(asked) => asked.run(self.json, &accounts),
             Command::Blast { principal } => {
@@ -168,7 +173,7 @@ impl Iam {
                 }
             }
         }
-        let kinds = [Asked::Accounts, Asked::Iam, Asked::Network, Asked::Workloads];
+        let kinds = [Asked::Accounts, Asked::Iam, Asked::Network, Asked::Workloads, Asked::Resources];
         let looked = match used {
             Used::Nobody => setup::look(global, &kinds),
             used => setup::look_with_used(global, &kinds, used),
@@ -185,7 +190,8 @@ impl Iam {
             self.account.as_deref().is_none_or(|asked| asked == id || estate.account(id).is_some_and(|a| a.name == asked))
         };
         let ids = estate.identities.iter().map(|i| i.account.as_str()).filter(|id| wanted(id));
-        let accounts: Vec<Account> = ids.filter_map(|id| Account::of_estate(estate, id)).collect();
+        let resources = Arc::new(Resources::of(estate));
+        let accounts: Vec<Account> = ids.filter_map(|id| Account::among(estate, id, &resources)).collect();
         match (&self.account, accounts.is_empty()) {
             (Some(asked), true) => bail!("no IAM of account {asked:?} is known; `bartizan list accounts` shows what there is"),
             (None, true) => bail!("no IAM is known: `bartizan list coverage` shows what AWS refused"),

@@ -11,6 +11,7 @@ use crate::cli::iam::{holder, safe};
 use crate::cli::list::unless_closed;
 use crate::iam::account::Account;
 use crate::iam::graph::{Cut, Graph, Path, Prize, StatementId, Target, To};
+use crate::iam::resources::Held;
 
 /// Paths that are listed at most.
 const MOST_PATHS: usize = 100;
@@ -47,25 +48,33 @@ impl Paths {
             bail!("--action says what is done with a resource, and {:?} is none", self.to.as_deref().unwrap_or_default());
         }
         let named = self.who.as_deref().or(self.to.as_deref().filter(|_| prize.is_none()));
+        // A role may be become from another account than its own.
+        let own = self.to.as_deref().filter(|_| prize.is_none()).map(|to| holder(accounts, to)).transpose()?;
         let looked: Vec<&Account> = match (named, &prize) {
             (Some(principal), _) => vec![holder(accounts, principal)?],
-            // An ARN that names an account is reached from within it; whom its own policy lets in is not read.
+            // Whom it lets in from other accounts is known where its policy is; else it is reached from within its own.
             (None, Some(prize)) => {
+                let known = accounts.first().and_then(|a| a.resources().find(&prize.resource)).is_some_and(Held::is_known);
                 let id = prize.resource.split(':').nth(4).unwrap_or_default();
-                match accounts.iter().find(|a| a.id == id) {
+                match accounts.iter().find(|a| a.id == id && !known) {
                     Some(own) => vec![own],
                     None => accounts.iter().collect(),
                 }
             }
             (None, None) => accounts.iter().collect(),
         };
-        if prize.is_some() && looked.len() > 1 {
+        let owner = prize.as_ref().and_then(|p| accounts.first().and_then(|a| a.owner(&p.resource)));
+        if prize.is_some() && owner.is_none() && looked.len() > 1 {
             eprintln!("The ARN names no account that is known: each account answers as if the resource stood in it.");
         }
         let (mut all, mut cuts) = (Vec::new(), Vec::new());
         for account in looked {
             let graph = Graph::new(account);
             let from = self.who.as_deref().map(|p| account.principal(p)).transpose()?;
+            // From elsewhere a role is reached by its trust, which `from_abroad` tells.
+            if own.is_some_and(|own| own.id != account.id) {
+                continue;
+            }
             let target = match (&prize, self.to.as_deref()) {
                 (Some(prize), _) => graph.reach(prize),
                 (None, Some(p)) => Target::Principals(vec![account.principal(p)?]),
@@ -103,7 +112,34 @@ impl Paths {
                 eprintln!("there are more paths than the {MOST_PATHS} shown; name --who and --to");
             }
         }
+        if !self.cuts && prize.is_none() {
+            all.extend(self.from_abroad(accounts)?);
+        }
         if self.cuts { print_cuts(json, &cuts) } else { print(json, &all) }
+    }
+
+    /// The ways of other accounts' principals to the role that is asked about.
+    fn from_abroad(&self, accounts: &[Account]) -> Result<Vec<Value>> {
+        let Some(to) = self.to.as_deref() else { return Ok(Vec::new()) };
+        let own = holder(accounts, to)?;
+        let role = &own.principals[own.principal(to)?];
+        let prize = Prize::role(&role.arn);
+        let mut all = Vec::new();
+        for account in accounts.iter().filter(|a| a.id != own.id) {
+            let from = match self.who.as_deref().map(|who| account.principal(who)) {
+                Some(Err(_)) => continue,
+                Some(Ok(from)) => Some(from),
+                None => None,
+            };
+            if !role.is_role || !own.resources().trusts(&role.arn, &account.id) {
+                continue;
+            }
+            let graph = Graph::new(account);
+            let target = graph.reach(&prize);
+            let paths = graph.routes(&target).into_iter().flatten().filter(|p| from.is_none_or(|f| f == p.from));
+            all.extend(paths.take(MOST_PATHS).map(|path| told(&graph, &target, &path)));
+        }
+        Ok(all)
     }
 }
 

@@ -4,6 +4,8 @@ mod policies;
 mod roles;
 mod used;
 
+pub(super) use policies::VENDOR;
+
 use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::Timestamp;

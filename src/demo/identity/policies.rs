@@ -7,7 +7,7 @@ use crate::model::principal::Document;
 
 pub(super) const GITHUB: &str = "token.actions.githubusercontent.com";
 /// The partner outside of the organisation; a made-up account.
-pub(super) const VENDOR: &str = "999900001111";
+pub(in crate::demo) const VENDOR: &str = "999900001111";
 
 fn document(statements: &Value) -> Document {
     Document(json!({ "Version": "2012-10-17", "Statement": statements }).to_string())

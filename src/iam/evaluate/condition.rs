@@ -126,6 +126,14 @@ fn value(compare: Compare, text: &str, variables: bool) -> Value {
     }
 }
 
+/// Whether a value of a policy is of its operator's type; a policy variable may become anything.
+pub fn fits_operator(compare: Compare, text: &str) -> bool {
+    if compare == Compare::Arn {
+        return text == "*" || text.contains("${") || text.starts_with("arn:") || text.starts_with('*');
+    }
+    text.contains("${") || !matches!(value(compare, text, true), Value::Unfit)
+}
+
 fn finished(compare: Compare, pieces: &[Piece]) -> Value {
     let text = || pieces.iter().filter_map(|p| if let Piece::Text(t) = p { Some(t.as_str()) } else { None }).collect();
     match compare {

@@ -52,6 +52,7 @@ pub struct Dependence {
 
 struct Hit {
     deciding: Deciding,
+    delegates: bool,
     open: Vec<Dependence>,
 }
 
@@ -64,7 +65,7 @@ struct Notes<'r> {
 impl Trace for Notes<'_> {
     const THOROUGH: bool = true;
 
-    fn hit(&mut self, layer: Layer, policy: &Compiled, index: usize, truth: Truth) {
+    fn hit(&mut self, layer: Layer, policy: &Compiled, index: usize, truth: Truth, delegates: bool) {
         let Some(statement) = policy.policy.statements.get(index) else { return };
         let (label, span) = policy.label(index);
         let deciding = Deciding {
@@ -114,7 +115,7 @@ impl Trace for Notes<'_> {
                 });
             }
         }
-        self.hits.push(Hit { deciding, open });
+        self.hits.push(Hit { deciding, delegates, open });
     }
 
     fn needs(&mut self, layer: Layer, allows: Truth) {
@@ -138,23 +139,20 @@ pub fn explain(request: &Request<'_>, layers: &Layers<'_>) -> Answer {
         Decision::Denied { explicit: false } => {
             Answer { decision, because: Vec::new(), missing: missing(Truth::No), depends: Vec::new() }
         }
-        Decision::Allowed => Answer {
-            decision,
-            because: hits
-                .into_iter()
-                .filter(|h| !matches!(h.deciding.layer, Layer::Rcp(_)))
-                .map(|h| h.deciding)
-                .filter(|d| d.certain && d.effect == Effect::Allow)
-                .collect(),
-            missing: Vec::new(),
-            depends: Vec::new(),
-        },
+        Decision::Allowed => {
+            let allows = |d: &Deciding| d.certain && d.effect == Effect::Allow;
+            // What leaves it to policies that do not allow it decided nothing.
+            let own = hits.iter().any(|h| h.deciding.layer == Layer::Identity && allows(&h.deciding));
+            let counts = |h: &Hit| !matches!(h.deciding.layer, Layer::Rcp(_)) && (own || !h.delegates);
+            let because = hits.into_iter().filter(counts).map(|h| h.deciding).filter(allows).collect();
+            Answer { decision, because, missing: Vec::new(), depends: Vec::new() }
+        }
         Decision::Depends => {
             let mut depends: Vec<Dependence> = hits.iter().flat_map(|h| h.open.iter().cloned()).collect();
             if matches!(layers.resource, super::ResourcePolicy::Unknown) && needs.contains(&(Layer::Resource, Truth::Maybe)) {
                 depends.push(Dependence {
                     key: "the resource's policy".to_owned(),
-                    condition: "it was not read, and must allow this".to_owned(),
+                    condition: "the resource's policy, which was not read, does".to_owned(),
                     effect: "Allow",
                     policy: String::new(),
                     statement: String::new(),

@@ -11,6 +11,7 @@ mod explain;
 mod truth;
 
 pub use compiled::{ActionName, Compiled};
+pub use condition::fits_operator;
 pub use context::{Context, Known};
 pub use explain::{Answer, Deciding, Dependence, explain};
 pub use truth::Truth;
@@ -123,10 +124,20 @@ impl Caller {
         if self.kind.is_aws() {
             self.keys.set("aws:PrincipalArn", [self.arn.as_str()]);
             self.keys.set("aws:PrincipalAccount", [self.account.as_str()]);
+            self.keys.set("kms:CallerAccount", [self.account.as_str()]);
         } else {
             for key in ["aws:PrincipalArn", "aws:PrincipalAccount", "aws:PrincipalOrgID", "aws:username"] {
                 self.keys.set(key, none);
             }
+        }
+        match self.kind {
+            CallerKind::Service => self.keys.set("aws:PrincipalServiceName", [self.arn.as_str()]),
+            // AWS, "Principal key values": the root user's id is its account's.
+            CallerKind::Root => self.keys.set("aws:userid", [self.account.as_str()]),
+            _ => {}
+        }
+        if self.kind != CallerKind::Service {
+            self.keys.set("aws:PrincipalServiceName", none);
         }
         if self.kind == CallerKind::User {
             self.keys.set("aws:username", [self.arn.rsplit('/').next().unwrap_or_default()]);
@@ -163,17 +174,20 @@ impl Resource {
         let parts = split(arn);
         let account = parts.map(|p| p[4].to_owned()).filter(|a| !a.is_empty());
         let set = (arn != "*" && arn.contains(['*', '?'])).then(|| Set::resource(arn));
-        let mut keys = Context::new();
-        if let Some(account) = &account {
-            keys.set("aws:ResourceAccount", [account.as_str()]);
+        let resource = Self { text: arn.to_owned(), set, account: None, keys: Context::new() };
+        match account {
+            Some(account) => resource.in_account(&account),
+            None => resource,
         }
-        Self { text: arn.to_owned(), set, account, keys }
     }
     /// The account it stands in, where its ARN does not tell (S3).
     #[must_use]
     pub fn in_account(mut self, account: &str) -> Self {
         self.account = Some(account.to_owned());
         self.keys.set("aws:ResourceAccount", [account]);
+        if self.text.split(':').nth(2) == Some("s3") {
+            self.keys.set("s3:ResourceAccount", [account]);
+        }
         self
     }
     /// A condition key that follows from the resource, `aws:ResourceTag/team`.
@@ -301,8 +315,8 @@ pub enum Decision {
 
 /// What a walk over the policies leaves behind.
 trait Trace {
-    /// A statement that speaks of the request: yes, or maybe.
-    fn hit(&mut self, layer: Layer, policy: &Compiled, statement: usize, truth: Truth);
+    /// A statement that speaks of the request: yes, or maybe. `delegates`: it only leaves it to the caller's own policies.
+    fn hit(&mut self, layer: Layer, policy: &Compiled, statement: usize, truth: Truth, delegates: bool);
     /// A layer that must allow, and whether it does.
     fn needs(&mut self, layer: Layer, allows: Truth);
     /// Whether all must be looked at, even when the outcome is settled.
@@ -310,7 +324,7 @@ trait Trace {
 }
 
 impl Trace for () {
-    fn hit(&mut self, _: Layer, _: &Compiled, _: usize, _: Truth) {}
+    fn hit(&mut self, _: Layer, _: &Compiled, _: usize, _: Truth, _: bool) {}
     fn needs(&mut self, _: Layer, _: Truth) {}
     const THOROUGH: bool = false;
 }
@@ -447,7 +461,7 @@ fn scan<T: Trace>(layer: Layer, policies: &[&Compiled], request: &Request<'_>, t
             if truth == Truth::No {
                 continue;
             }
-            trace.hit(layer, policy, i, truth);
+            trace.hit(layer, policy, i, truth, false);
             match s.effect {
                 Effect::Deny => found.deny = found.deny.or(truth),
                 Effect::Allow => found.allow = found.allow.or(truth),
@@ -495,7 +509,7 @@ impl Grants {
             if truth == Truth::No {
                 continue;
             }
-            trace.hit(Layer::Resource, policy, i, truth);
+            trace.hit(Layer::Resource, policy, i, truth, reach == Reach::Account);
             match (s.effect, reach) {
                 (Effect::Deny, _) => deny = deny.or(truth),
                 (Effect::Allow, Reach::Direct) => self.direct = self.direct.or(truth),

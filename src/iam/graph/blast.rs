@@ -6,7 +6,7 @@ use super::{Graph, To, slot};
 use crate::iam::evaluate::{ActionName, Context, Decision, Resource};
 use crate::iam::facts::Level;
 use crate::iam::grants::{self, Actions};
-use crate::iam::policy::Effect;
+use crate::iam::policy::{Effect, Element};
 
 /// What can be reached from a principal.
 #[derive(Debug, Clone, PartialEq)]
@@ -23,7 +23,50 @@ pub struct Blast {
     pub data: Vec<Data>,
     /// Resources whose tags tell the class of their data and that can be got at, by class.
     pub classes: Vec<Class>,
+    /// Of the resources that are known by name, in whatever account, those that can be got at, by service.
+    pub things: Vec<Things>,
+    /// Roles of other accounts that it, or one that it becomes, can assume.
+    pub abroad: Vec<Abroad>,
 }
+
+/// A role of another account that is become.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Abroad {
+    pub role: String,
+    /// Who assumes it, by its place in [`crate::iam::account::Account::principals`].
+    pub by: usize,
+    /// Nothing unknown stands in between.
+    pub certain: bool,
+}
+
+/// What can be got at of one service's known resources.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Things {
+    /// `buckets`
+    pub what: &'static str,
+    /// How many the account has.
+    pub known: usize,
+    pub read: usize,
+    pub write: usize,
+    pub destroy: usize,
+    /// ARNs, sorted.
+    pub resources: Vec<String>,
+}
+
+/// What reads, writes and destroys a known resource, by service; of buckets their objects.
+const THINGS: &[(&str, &str, [&str; 3])] = &[
+    ("s3", "buckets", ["s3:GetObject", "s3:PutObject", "s3:DeleteObject"]),
+    (
+        "secretsmanager",
+        "secrets",
+        ["secretsmanager:GetSecretValue", "secretsmanager:PutSecretValue", "secretsmanager:DeleteSecret"],
+    ),
+    ("kms", "keys", ["kms:Decrypt", "kms:Encrypt", "kms:ScheduleKeyDeletion"]),
+    ("sqs", "queues", ["sqs:ReceiveMessage", "sqs:SendMessage", "sqs:DeleteQueue"]),
+    ("sns", "topics", ["sns:Subscribe", "sns:Publish", "sns:DeleteTopic"]),
+    ("ecr", "repositories", ["ecr:BatchGetImage", "ecr:PutImage", "ecr:DeleteRepository"]),
+    ("lambda", "functions", ["lambda:GetFunction", "lambda:UpdateFunctionCode", "lambda:DeleteFunction"]),
+];
 
 /// What can be got at of one class of data.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -126,14 +169,100 @@ impl Graph<'_> {
         }
         order.sort_by_key(|r| (r.steps, r.principal));
         let mut granted = if everything { Actions::all() } else { Actions::none() };
-        if !everything {
-            for p in seen.keys() {
-                granted.add(&grants::of_principal(self.account, *p));
-            }
-        }
+        let each: Vec<(usize, Actions)> = match everything {
+            true => Vec::new(),
+            false => seen.keys().map(|p| (*p, grants::of_principal(self.account, *p))).collect(),
+        };
+        each.iter().for_each(|(_, own)| granted.add(own));
+        let things = self.things(&each, everything);
+        let abroad = self.abroad(&seen.keys().copied().collect::<Vec<_>>());
         let data = self.data(&seen.keys().copied().collect::<Vec<_>>(), &granted, everything);
         let classes = self.classes(&seen.keys().copied().collect::<Vec<_>>(), everything);
-        Blast { from, everything, reached: order, by_service: granted.by_service(), actions: granted.count(), data, classes }
+        Blast {
+            from,
+            everything,
+            reached: order,
+            by_service: granted.by_service(),
+            actions: granted.count(),
+            data,
+            classes,
+            things,
+            abroad,
+        }
+    }
+
+    /// Roles of other accounts that one of these principals can assume, each by the one that does for certain, if any.
+    fn abroad(&self, principals: &[usize]) -> Vec<Abroad> {
+        let (context, assume) = (Context::new(), ActionName::new("sts:AssumeRole"));
+        let bit = Actions::named(&Element::of(["sts:AssumeRole".to_owned()]));
+        // From another account both sides must allow.
+        let may = |p: &&usize| bit.within(&grants::of_principal(self.account, **p));
+        let able: Vec<usize> = principals.iter().filter(may).copied().collect();
+        if able.is_empty() {
+            return Vec::new();
+        }
+        let mut found = Vec::new();
+        for role in self.account.resources().roles_trusting(&self.account.id) {
+            let resource = self.account.resource(role);
+            let mut best: Option<Abroad> = None;
+            for p in &able {
+                let certain = match self.account.decision(*p, &assume, &resource, &context) {
+                    Decision::Denied { .. } => continue,
+                    Decision::Allowed => true,
+                    Decision::Depends => false,
+                };
+                if certain || best.is_none() {
+                    best = Some(Abroad { role: role.to_owned(), by: *p, certain });
+                }
+                if certain {
+                    break;
+                }
+            }
+            found.extend(best);
+        }
+        found
+    }
+
+    /// The known resources that any of these principals gets at, by its own policies or by the resource's.
+    fn things(&self, principals: &[(usize, Actions)], everything: bool) -> Vec<Things> {
+        let context = Context::new();
+        let known = self.account.resources().all();
+        let mut found = Vec::new();
+        for (service, what, actions) in THINGS {
+            let mut things = Things { what, known: 0, read: 0, write: 0, destroy: 0, resources: Vec::new() };
+            let asked: Vec<(ActionName, Actions)> =
+                actions.iter().map(|a| (ActionName::new(a), Actions::named(&Element::of([(*a).to_owned()])))).collect();
+            for held in known.iter().filter(|h| h.resource.service() == *service) {
+                let own = held.account == self.account.id;
+                things.known += usize::from(own);
+                let arn = &held.resource.arn;
+                let resource = self.account.resource(&if *service == "s3" { format!("{arn}/*") } else { arn.clone() });
+                let names = |p: usize| {
+                    let arn = self.account.principals[p].arn.as_str();
+                    held.resource.policy.as_ref().is_some_and(|d| d.0.contains(arn))
+                        || held.resource.grants.iter().any(|g| g.grantee_principal == arn)
+                };
+                let allowed = |(name, bit): &(ActionName, Actions)| {
+                    let not_denied = |decision| !matches!(decision, Decision::Denied { .. });
+                    if everything {
+                        return own && not_denied(self.account.decision_for_administrator(name, &resource, &context));
+                    }
+                    let may = |(p, granted): &&(usize, Actions)| bit.within(granted) || names(*p);
+                    principals.iter().filter(may).any(|(p, _)| not_denied(self.account.decision(*p, name, &resource, &context)))
+                };
+                let does: Vec<bool> = asked.iter().map(allowed).collect();
+                things.read += usize::from(does[0]);
+                things.write += usize::from(does[1]);
+                things.destroy += usize::from(does[2]);
+                if does.contains(&true) {
+                    things.resources.push(arn.clone());
+                }
+            }
+            if !things.resources.is_empty() {
+                found.push(things);
+            }
+        }
+        found
     }
 
     /// Of the resources whose tags tell a class those that any of these principals gets at.

@@ -286,7 +286,8 @@ impl<'a> Ground<'a> {
                     truth = truth.and(t);
                     needs.push(Need { action, by });
                 }
-                let certain = truth == Truth::Yes;
+                // A group may keep to one version of its template.
+                let certain = truth == Truth::Yes && way.kind != WorkloadKind::LaunchTemplate;
                 if truth == Truth::No || before.is_some() && !certain {
                     continue;
                 }

@@ -16,7 +16,7 @@ use std::collections::VecDeque;
 use std::ops::Deref;
 use std::sync::Arc;
 
-pub use blast::{Blast, Class, Data, Reached};
+pub use blast::{Abroad, Blast, Class, Data, Reached, Things};
 pub use cuts::Cut;
 pub use paths::{Path, Step, Target};
 pub use permit::StatementId;

@@ -31,7 +31,7 @@ pub struct Ask {
 pub enum PrizeError {
     #[error("{0:?} is neither a user or role nor the ARN of a resource; write it whole, like arn:aws:s3:::bucket/key")]
     NotAnArn(String),
-    #[error("no service is known to have a resource like {0:?}; name what is to be done with it, as --action service:Action")]
+    #[error("no service is known to have a resource like {0:?}; write its ARN whole, or ask who can service:Action on it")]
     NoAction(String),
     #[error("{0:?} is no action: write service:Action, like s3:GetObject")]
     BadAction(String),
@@ -79,6 +79,10 @@ impl Prize {
             asks.push(Ask { action: action.clone(), arn: on.to_owned() });
         }
         Ok(Self { resource: resource.to_owned(), asks })
+    }
+    /// A role as what is got at: whoever may assume it.
+    pub fn role(arn: &str) -> Self {
+        Self { resource: arn.to_owned(), asks: vec![Ask { action: "sts:AssumeRole".to_owned(), arn: arn.to_owned() }] }
     }
     pub fn asks(&self) -> &[Ask] {
         &self.asks

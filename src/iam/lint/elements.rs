@@ -147,6 +147,11 @@ impl Linter<'_> {
                 self.say("no-arn", Weight::Error, value.span, message);
                 continue;
             }
+            let parts = text.splitn(6, ':').count();
+            if parts < 6 && !text.starts_with("${") && !text.starts_with('*') {
+                let message = format!("{text:?} has {parts} of an ARN's six parts; AWS takes the others as *: write them");
+                self.say("short-arn", Weight::Warning, value.span, message);
+            }
             if !variables && text.contains("${") {
                 let message = "policy variables are plain text in this version";
                 self.say("plain-variable", Weight::Warning, value.span, message);
@@ -213,6 +218,7 @@ impl Linter<'_> {
             if !variables && c.values.iter().any(|v| v.text.contains("${")) {
                 self.say("plain-variable", Weight::Warning, key.span, "policy variables are plain text in this version");
             }
+            self.values(s, c, actions);
             if matches!(c.operator.compare, Compare::StringEquals) && c.values.iter().any(|v| v.text.contains('*')) {
                 self.say("literal-star", Weight::Warning, key.span, "StringEquals compares * as it is; StringLike has wildcards");
             }

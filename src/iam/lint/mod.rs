@@ -3,6 +3,7 @@
 //! Facts come from `facts`, containment from `sets`; nothing is said of a document that needs an account to judge.
 
 mod elements;
+mod values;
 
 use std::collections::HashSet;
 
@@ -140,6 +141,9 @@ impl Linter<'_> {
             self.statement(s, policy.version == Some(Version::V2012));
         }
         self.shadowed(policy);
+        if !matches!(self.kind, Kind::Trust | Kind::Resource) {
+            self.widens_itself(policy);
+        }
     }
 
     fn statement(&mut self, s: &Statement, variables: bool) {
@@ -194,6 +198,7 @@ impl Linter<'_> {
             };
             self.say("useless", Weight::Error, s.span, message);
         }
+        self.principals(s);
         let actions = self.actions(&s.action);
         self.resources(s, &actions, variables);
         self.conditions(s, &actions, variables);
@@ -330,6 +335,62 @@ mod tests {
             ),
             ["shadowed"]
         );
+    }
+
+    #[test]
+    fn values_principals_and_patterns_are_looked_over() {
+        let under = |effect: &str, condition: &str| {
+            ids(&format!(
+                r#"{{"Effect":"{effect}","Action":"s3:GetObject","Resource":"arn:aws:s3:::b/*","Condition":{condition}}}"#
+            ))
+        };
+        let on = |condition: &str| under("Allow", condition);
+        assert_eq!(on(r#"{"Bool":{"aws:SecureTransport":"yes"}}"#), ["unfit-value"]);
+        assert_eq!(on(r#"{"Null":{"aws:SourceVpce":"vpce-1"}}"#), ["unfit-value"]);
+        assert_eq!(on(r#"{"IpAddress":{"aws:SourceIp":["203.0.113.0/24","10.0.0/8"]}}"#), ["unfit-value"]);
+        assert_eq!(on(r#"{"DateLessThan":{"aws:CurrentTime":"tomorrow"}}"#), ["unfit-value"]);
+        assert_eq!(on(r#"{"NumericLessThan":{"aws:MultiFactorAuthAge":"1h"}}"#), ["unfit-value"]);
+        assert_eq!(on(r#"{"ArnLike":{"aws:PrincipalArn":"role/x"}}"#), ["unfit-value"]);
+        assert_eq!(on(r#"{"ArnLike":{"aws:PrincipalArn":"arn:aws:iam::*:role/x"}}"#), [""; 0]);
+        assert_eq!(on(r#"{"IpAddress":{"aws:RequestedRegion":"10.0.0.0/8"}}"#), ["operator-type"]);
+        assert_eq!(on(r#"{"StringLike":{"aws:SourceIp":"10.*"}}"#), ["operator-type"]);
+        assert_eq!(on(r#"{"NumericLessThan":{"aws:username":"5"}}"#), ["operator-type"]);
+        assert_eq!(on(r#"{"StringLike":{"aws:PrincipalOrgPaths":"o-1/*"}}"#), ["set-operator"]);
+        assert_eq!(on(r#"{"ForAnyValue:StringLike":{"aws:PrincipalOrgPaths":"o-1/*"}}"#), [""; 0]);
+        assert_eq!(on(r#"{"BoolIfExists":{"aws:MultiFactorAuthPresent":"true"}}"#), ["mfa-pattern"]);
+        assert_eq!(on(r#"{"Bool":{"aws:MultiFactorAuthPresent":"true"}}"#), [""; 0]);
+        assert_eq!(under("Deny", r#"{"Bool":{"aws:MultiFactorAuthPresent":"false"}}"#), ["mfa-pattern"]);
+        assert_eq!(under("Deny", r#"{"BoolIfExists":{"aws:MultiFactorAuthPresent":"false"}}"#), [""; 0]);
+        let short = r#"{"Effect":"Allow","Action":"sqs:SendMessage","Resource":"arn:aws:sqs"}"#;
+        assert_eq!(ids(short), ["short-arn"]);
+        let widens = r#"[{"Effect":"Allow","Action":"s3:*","Resource":"arn:aws:s3:::b"},{"Effect":"Deny","Action":"s3:Delete*","Resource":"*"}]"#;
+        assert!(ids(widens).contains(&"widens-itself"), "{:?}", ids(widens));
+        let trusted = |principal: &str| -> Vec<&'static str> {
+            let text = format!(
+                r#"{{"Version":"2012-10-17","Statement":{{"Effect":"Allow","Principal":{principal},"Action":"sts:AssumeRole"}}}}"#
+            );
+            lint(&text, Kind::Trust).into_iter().map(|l| l.id).collect()
+        };
+        for nobody in [
+            r#"{"AWS":"arn:aws:iam::111122223333:role/*"}"#,
+            r#"{"AWS":"arn:aws:iam::111122223333:group/admins"}"#,
+            r#"{"AWS":"jo"}"#,
+            r#"{"AWS":"arn:aws:iam::1111:user/jo"}"#,
+            r#"{"Service":"lambda"}"#,
+            r#"{"Federated":"token.actions.githubusercontent.com"}"#,
+            r#"{"CanonicalUser":"jo"}"#,
+        ] {
+            assert_eq!(trusted(nobody), ["odd-principal"], "{nobody}");
+        }
+        for somebody in [
+            r#""*""#,
+            r#"{"AWS":["*","111122223333","arn:aws:iam::111122223333:root","arn:aws:iam::111122223333:user/a/jo"]}"#,
+            r#"{"AWS":["arn:aws:sts::111122223333:assumed-role/r/s","AROAEXAMPLEEXAMPLE"]}"#,
+            r#"{"Service":["ec2.amazonaws.com","edgelambda.amazonaws.com"]}"#,
+            r#"{"Federated":["cognito-identity.amazonaws.com","arn:aws:iam::111122223333:saml-provider/corp"]}"#,
+        ] {
+            assert_eq!(trusted(somebody), [""; 0], "{somebody}");
+        }
     }
 
     #[test]

@@ -13,6 +13,7 @@ use crate::iam::account::{Account, WorkloadKind, known_workloads};
 use crate::iam::evaluate::{Context, Decision};
 use crate::iam::graph::{Built, Cut, Graph, Prize, Target};
 use crate::iam::question::Question;
+use crate::iam::resources::{Held, Resources};
 use crate::listing::filter::exactly;
 use crate::message::Opened;
 use crate::model;
@@ -106,8 +107,22 @@ fn regions(estate: &Estate, id: &str) -> Vec<Arc<RegionEstate>> {
 #[derive(Default)]
 struct Kept {
     organization: Option<Organization>,
+    /// What carries a policy of its own, for all accounts.
+    resources: Option<Arc<Resources>>,
     /// The one asked for last stands last.
     ready: Vec<Arc<Ready>>,
+}
+
+impl Kept {
+    /// Lets go of everything where an estate says otherwise what concerns all accounts.
+    fn leave(&mut self, estate: &Estate) {
+        let moved = self.organization != estate.organization;
+        if moved || self.resources.as_ref().is_some_and(|r| !r.hold(estate)) {
+            self.organization.clone_from(&estate.organization);
+            self.resources = None;
+            self.ready.clear();
+        }
+    }
 }
 
 /// The engine over whatever estate it is asked about; it compiles anew what changed.
@@ -128,7 +143,8 @@ impl Engine {
             return known;
         }
         // Compiled without the lock: another asking need not wait for it.
-        let ready = Arc::new(Ready::new(estate, id, Account::of_estate(estate, id)?)?);
+        let resources = self.resources(estate);
+        let ready = Arc::new(Ready::new(estate, id, Account::among(estate, id, &resources)?)?);
         let mut kept = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         kept.ready.retain(|r| r.account.id != id);
         kept.ready.push(Arc::clone(&ready));
@@ -139,12 +155,16 @@ impl Engine {
         Some(ready)
     }
 
+    /// The estate's resources, made once for all of its accounts.
+    fn resources(&self, estate: &Estate) -> Arc<Resources> {
+        let mut kept = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        kept.leave(estate);
+        Arc::clone(kept.resources.get_or_insert_with(|| Arc::new(Resources::of(estate))))
+    }
+
     fn kept(&self, estate: &Estate, id: &str) -> Option<Arc<Ready>> {
         let mut kept = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        if kept.organization != estate.organization {
-            kept.organization.clone_from(&estate.organization);
-            kept.ready.clear();
-        }
+        kept.leave(estate);
         let at = kept.ready.iter().position(|r| r.account.id == id)?;
         let ready = kept.ready.remove(at);
         if !ready.holds(estate) {
@@ -183,7 +203,7 @@ impl Engine {
                     let found = ready.account.who_can(action, resource, &context).map_err(|e| e.to_string())?;
                     rows.extend(found.into_iter().map(|(at, answer)| (ready.account.principals[at].arn.clone(), answer)));
                 }
-                tell::who_can(estate, resource, &rows)
+                tell::who_can(estate, (action, resource), &self.resources(estate), &rows)
             }
             Question::Can { principal, action, resource, context } => {
                 let (ready, at) = self.holder(estate, principal)?;
@@ -192,24 +212,30 @@ impl Engine {
                 // Of a session its role is asked: what it was given by whom is not known.
                 let asked = if principal.contains(":assumed-role/") { principal } else { &arn };
                 let answer = ready.account.can(asked, action, &named, &context_of(context)).map_err(|e| e.to_string())?;
-                tell::can(&arn, &named, &answer)
+                tell::can(&arn, (action, &named), &answer, ready.account.is_blind(&named))
             }
             Question::WhoBecomes { target } => {
                 let (ready, to) = match target {
                     Some(principal) => self.holder(estate, principal).map(|(ready, at)| (vec![ready], Some(at)))?,
                     None => (self.accounts(estate).collect(), None),
                 };
-                tell::who_becomes(estate, &ready, to)
+                // A role may trust other accounts than its own.
+                let role = to.and_then(|at| Some(ready.first()?.account.principals[at].arn.clone()));
+                let resources = self.resources(estate);
+                let named = estate.identities.iter().filter(|i| role.as_ref().is_some_and(|r| resources.trusts(r, &i.account)));
+                let others: Vec<Arc<Ready>> = named.filter_map(|i| self.account(estate, &i.account)).collect();
+                tell::who_becomes(estate, &ready, to, &others)
             }
             Question::WhoReaches { resource } => {
                 let prize = Prize::new(resource, &[]).map_err(|e| e.to_string())?;
-                // An ARN that names an account is reached from within it; what others are let in is not read.
-                let own = account_of(resource).filter(|id| estate.identity(id).is_some());
+                // Whom it lets in from other accounts is known where its policy is.
+                let known = self.resources(estate).find(resource).is_some_and(Held::is_known);
+                let own = account_of(resource).filter(|id| !known && estate.identity(id).is_some());
                 let ready: Vec<Arc<Ready>> = match own {
                     Some(id) => self.account(estate, id).into_iter().collect(),
                     None => self.accounts(estate).collect(),
                 };
-                tell::who_reaches(estate, &ready, &prize)
+                tell::who_reaches(estate, &ready, &prize, &self.resources(estate))
             }
             Question::Become { principal, target } => {
                 let (ready, from) = self.holder(estate, principal)?;

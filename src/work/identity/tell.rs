@@ -7,11 +7,14 @@ use super::{Ready, link, word};
 use crate::catalog::ListingId;
 use crate::catalog::detail::{Body, Detail, Link, Section};
 use crate::iam::account::{Workload, WorkloadKind};
+use crate::iam::doubts::doubts;
 use crate::iam::evaluate::{Answer, Decision, Layer};
 use crate::iam::facts::Level;
 use crate::iam::grants;
 use crate::iam::graph::{Blast, Cut, Edge, Graph, Path, Power, Prize, Target, To, Way, trusts};
 use crate::iam::nature::natures;
+use crate::iam::openings::guests as guests_of;
+use crate::iam::resources::Resources;
 use crate::iam::unused::{Use, unused};
 use crate::listing::filter::quote;
 use crate::model::arn::{principal as named, short};
@@ -316,8 +319,21 @@ fn lost(graph: &Graph<'_>, blast: &Blast) -> Vec<Section> {
         let more = if c.resources.len() > 4 { format!(" and {} more", c.resources.len() - 4) } else { String::new() };
         vec![c.class.clone(), c.read.to_string(), c.destroy.to_string(), format!("{}{more}", shown.join(" "))]
     });
+    let abroad = blast.abroad.iter().take(MOST_LINES).map(|a| {
+        let account = a.role.split(':').nth(4).unwrap_or_default().to_owned();
+        let by = named(&graph.account.principals[a.by].arn);
+        vec![named(&a.role), account, by, if a.certain { String::new() } else { "under conditions".to_owned() }]
+    });
+    let things = blast.things.iter().map(|t| {
+        let shown: Vec<&str> = t.resources.iter().take(4).map(|r| short(r)).collect();
+        let more = if t.resources.len() > 4 { format!(" and {} more", t.resources.len() - 4) } else { String::new() };
+        let [read, write, destroy] = [t.read, t.write, t.destroy].map(|n| if n == 0 { String::new() } else { n.to_string() });
+        vec![t.what.to_owned(), read, write, destroy, format!("{}{more}", shown.join(" "))]
+    });
     let sections = [
         section("If it leaks", Body::Prose(words.join("\n"))),
+        section("Roles of other accounts it becomes", table(&["role", "account", "by", ""], abroad.collect())),
+        section("Resources in reach", table(&["of", "read", "written", "destroyed", "which"], things.collect())),
         section("Data in reach, by class", table(&["class", "entered", "destroyed", "machines"], classes.collect())),
         section(
             "Data in reach, actions by service",
@@ -328,7 +344,12 @@ fn lost(graph: &Graph<'_>, blast: &Blast) -> Vec<Section> {
 }
 
 /// The answer to `who can ACTION on RESOURCE`.
-pub(super) fn who_can(estate: &Estate, resource: &str, rows: &[(String, Answer)]) -> Detail {
+pub(super) fn who_can(
+    estate: &Estate,
+    (action, resource): (&str, &str),
+    resources: &Resources,
+    rows: &[(String, Answer)],
+) -> Detail {
     let of = |decision: Decision| rows.iter().filter(|(_, a)| a.decision == decision).count();
     let (allowed, depends) = (of(Decision::Allowed), of(Decision::Depends));
     let words = match (allowed, depends) {
@@ -349,18 +370,33 @@ pub(super) fn who_can(estate: &Estate, resource: &str, rows: &[(String, Answer)]
     };
     let table = table(&["principal", "account", "answer", "by"], sorted.iter().map(line).collect());
     let links = sorted.iter().take(MOST_LINKS * 2).map(|(arn, _)| link(arn)).collect();
-    let nowhere = resource.starts_with("arn:") && resource.split(':').nth(4) == Some("") && estate.identities.len() > 1;
+    let nowhere = resource.starts_with("arn:")
+        && resource.split(':').nth(4) == Some("")
+        && estate.identities.len() > 1
+        && resources.find(resource).is_none();
     let words = if nowhere {
         format!("{words} The ARN names no account: each account answers as if the resource stood in it.")
     } else {
         words
     };
-    let sections = [section("", Body::Prose(words)), section("Who", table)];
+    let words = std::iter::once(words).chain(doubts(action, resource)).collect::<Vec<_>>().join("\n");
+    let sections = [section("", Body::Prose(words)), guests(estate, resources, resource, Some(action)), section("Who", table)];
     Detail { title: String::new(), sections: sections.into_iter().flatten().collect(), links }
 }
 
+/// Whom a resource's own policy lets in beside the users and roles that are known.
+fn guests(estate: &Estate, resources: &Resources, resource: &str, action: Option<&str>) -> Option<Section> {
+    let known: BTreeSet<String> = estate.accounts.iter().map(|a| a.id.clone()).collect();
+    let rows = guests_of(resources, resource, action, &known).into_iter().map(|g| {
+        let more = if g.actions.len() > 3 { format!(" and {} more", g.actions.len() - 3) } else { String::new() };
+        let actions = format!("{}{more}", g.actions.iter().take(3).map(String::as_str).collect::<Vec<_>>().join(", "));
+        vec![g.who, actions, g.statements.join(", ")]
+    });
+    section("Let in by its own policy", table(&["who", "may", "statement"], rows.collect()))
+}
+
 /// The answer to `can PRINCIPAL ACTION on RESOURCE`.
-pub(super) fn can(arn: &str, resource: &str, answer: &Answer) -> Detail {
+pub(super) fn can(arn: &str, (action, resource): (&str, &str), answer: &Answer, blind: bool) -> Detail {
     let words = match answer.decision {
         Decision::Allowed => "Yes: allowed.",
         Decision::Denied { explicit: true } => "No: denied by a statement that says so.",
@@ -368,6 +404,7 @@ pub(super) fn can(arn: &str, resource: &str, answer: &Answer) -> Detail {
         Decision::Denied { explicit: false } => "No: not every layer that has to allow it does.",
         Decision::Depends => "That depends on what is not known here.",
     };
+    let unread = if blind { "\nThe resource's own policy was not read: it may allow or deny more." } else { "" };
     let because = answer.because.iter().map(|b| {
         let effect = format!("{:?}", b.effect);
         vec![effect, b.layer.word(), b.policy.clone(), b.statement.clone()]
@@ -376,7 +413,12 @@ pub(super) fn can(arn: &str, resource: &str, answer: &Answer) -> Detail {
     let depends =
         answer.depends.iter().map(|d| vec![d.effect.to_owned(), d.condition.clone(), d.policy.clone(), d.statement.clone()]);
     let sections = [
-        section("", Body::Prose(words.to_owned())),
+        section(
+            "",
+            Body::Prose(
+                std::iter::once(format!("{words}{unread}")).chain(doubts(action, resource)).collect::<Vec<_>>().join("\n"),
+            ),
+        ),
         section("", facts(vec![("principal", arn.to_owned()), ("resource", resource.to_owned())])),
         section("Because of", table(&["effect", "layer", "policy", "statement"], because.collect())),
         section("Missing", Body::Prose(missing.join("\n"))),
@@ -388,7 +430,12 @@ pub(super) fn can(arn: &str, resource: &str, answer: &Answer) -> Detail {
 }
 
 /// The answer to `who can become PRINCIPAL`, or an administrator.
-pub(super) fn who_becomes(estate: &Estate, ready: &[std::sync::Arc<Ready>], to: Option<usize>) -> Detail {
+pub(super) fn who_becomes(
+    estate: &Estate,
+    ready: &[std::sync::Arc<Ready>],
+    to: Option<usize>,
+    others: &[std::sync::Arc<Ready>],
+) -> Detail {
     let mut links = Vec::new();
     let mut sections = Vec::new();
     if let (Some(at), [only]) = (to, ready) {
@@ -396,9 +443,14 @@ pub(super) fn who_becomes(estate: &Estate, ready: &[std::sync::Arc<Ready>], to: 
         let tree = tree(&graph, at, true);
         links.push(link(&graph.account.principals[at].arn));
         links.extend(tree.reached.iter().take(MOST_LINKS * 2).map(|i| link(&graph.account.principals[*i].arn)));
-        let words = if tree.reached.is_empty() { "Nobody but administrators, as far as was read." } else { "" };
+        let rows = from_abroad(estate, others, &graph.account.principals[at].arn);
+        let nobody = tree.reached.is_empty() && rows.is_empty();
+        let words = if nobody { "Nobody but administrators, as far as was read." } else { "" };
         sections.push(section("", Body::Prose(words.to_owned())));
         sections.push(section("Who", Body::Code(tree.lines)));
+        links.extend(rows.iter().take(MOST_LINKS).map(|(arn, _)| link(arn)));
+        let rows = rows.into_iter().map(|(_, row)| row).collect();
+        sections.push(section("From other accounts", table(&["principal", "account", "answer", "steps", "by"], rows)));
     } else {
         let mut rows = Vec::new();
         let mut cuts: Vec<(String, Cut)> = Vec::new();
@@ -448,6 +500,33 @@ pub(super) fn who_becomes(estate: &Estate, ready: &[std::sync::Arc<Ready>], to: 
     Detail { title: String::new(), sections: sections.into_iter().flatten().collect(), links }
 }
 
+/// Who of other accounts becomes a role, each by its shortest way.
+fn from_abroad(estate: &Estate, others: &[std::sync::Arc<Ready>], role: &str) -> Vec<(String, Vec<String>)> {
+    let prize = Prize::role(role);
+    let mut rows: Vec<(bool, usize, String, Vec<String>)> = Vec::new();
+    for ready in others {
+        let graph = ready.graph();
+        let target = graph.reach(&prize);
+        let Target::Resource(reached) = &target else { continue };
+        for path in graph.routes(&target).into_iter().flatten() {
+            let arn = &ready.account.principals[path.from].arn;
+            let by = match path.steps.last().map_or(To::Principal(path.from), |s| s.to) {
+                To::Principal(at) if at == path.from => reached.holder(at).map_or_else(String::new, |h| {
+                    let by = h.may.first().and_then(|(_, by)| by.first()).map(|id| graph.statement(*id));
+                    by.map_or_else(|| "its trust".to_owned(), |(policy, statement)| format!("{policy}, {statement}"))
+                }),
+                To::Principal(at) => format!("as {}", named(&ready.account.principals[at].arn)),
+                To::Administrator => "as an administrator that it makes itself".to_owned(),
+            };
+            let (word, account) = (if path.certain { "yes" } else { "may" }, estate.account_label(&ready.account.id).to_owned());
+            let row = vec![named(arn), account, word.to_owned(), (path.steps.len() + 1).to_string(), by];
+            rows.push((path.certain, path.steps.len(), arn.clone(), row));
+        }
+    }
+    rows.sort_by(|a, b| (!a.0, a.1, &a.2).cmp(&(!b.0, b.1, &b.2)));
+    rows.into_iter().map(|(_, _, arn, row)| (arn, row)).collect()
+}
+
 /// Statements by how many they cut off, with their accounts.
 fn cut_table(cuts: Vec<(String, Cut)>) -> Body {
     let row = |(account, cut): (String, Cut)| vec![format!("{} of {}", cut.freed.len(), cut.of), cut.policy, cut.label, account];
@@ -456,7 +535,7 @@ fn cut_table(cuts: Vec<(String, Cut)>) -> Body {
 
 /// The answer to `who can reach RESOURCE`: for each account its graph, whom the resource is reached by, and everyone's
 /// shortest way there.
-pub(super) fn who_reaches(estate: &Estate, accounts: &[std::sync::Arc<Ready>], prize: &Prize) -> Detail {
+pub(super) fn who_reaches(estate: &Estate, accounts: &[std::sync::Arc<Ready>], prize: &Prize, resources: &Resources) -> Detail {
     let mut rows: Vec<(bool, usize, String, Vec<String>)> = Vec::new();
     let mut links = Vec::new();
     let mut drawings = Vec::new();
@@ -465,6 +544,9 @@ pub(super) fn who_reaches(estate: &Estate, accounts: &[std::sync::Arc<Ready>], p
         let graph = ready.graph();
         let target = graph.reach(prize);
         let Target::Resource(reached) = &target else { continue };
+        if reached.holders.is_empty() && reached.administrator.is_none() {
+            continue;
+        }
         let mut chains: Vec<Path> = Vec::new();
         for path in graph.routes(&target).into_iter().flatten() {
             let arn = &ready.account.principals[path.from].arn;
@@ -506,7 +588,7 @@ pub(super) fn who_reaches(estate: &Estate, accounts: &[std::sync::Arc<Ready>], p
         ),
     };
     links.extend(rows.iter().take(MOST_LINKS * 2).map(|r| link(&r.2)));
-    let mut sections = vec![section("", Body::Prose(words))];
+    let mut sections = vec![section("", Body::Prose(words)), guests(estate, resources, &prize.resource, None)];
     sections.extend(drawings.into_iter().map(Some));
     sections.push(section("Statements that cut most", cut_table(cuts)));
     let rows = rows.into_iter().map(|r| r.3).collect();

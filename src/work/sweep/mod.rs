@@ -16,7 +16,7 @@ use tokio::task::JoinSet;
 use tokio::time::Instant;
 
 use crate::aws::organizations::{Directory, controls, directory};
-use crate::aws::{Access, AwsError, Connection, Options, Scope, cloudtrail, connect, ec2, ecs, iam, lambda, ssm};
+use crate::aws::{Access, AwsError, Connection, Options, Scope, cloudtrail, connect, ec2, ecs, iam, lambda, policies, ssm};
 use crate::cache::{Cache, Mark, Place, SweepMarks};
 use crate::config::Refresh;
 use crate::demo::Organization;
@@ -62,12 +62,16 @@ pub enum Kind {
     Network,
     /// Functions and container tasks, and the roles they run as.
     Workloads,
+    /// What carries a policy of its own: buckets, keys, queues, topics, secrets, repositories. Functions' come with
+    /// [`Self::Workloads`].
+    Resources,
     Iam,
 }
 
 impl Kind {
     /// What one sweep of everything asks.
-    pub const ALL: [Self; 6] = [Self::Accounts, Self::Findings, Self::Nodes, Self::Network, Self::Workloads, Self::Iam];
+    pub const ALL: [Self; 7] =
+        [Self::Accounts, Self::Findings, Self::Nodes, Self::Network, Self::Workloads, Self::Resources, Self::Iam];
 
     fn pace(self, refresh: &Refresh) -> Duration {
         let minutes = match self {
@@ -76,7 +80,7 @@ impl Kind {
             Self::Reconcile => refresh.reconcile,
             Self::Nodes => refresh.nodes,
             Self::Network | Self::Workloads => refresh.network,
-            Self::Iam => refresh.iam,
+            Self::Iam | Self::Resources => refresh.iam,
         };
         Duration::from_secs(60 * minutes.max(1))
     }
@@ -587,13 +591,32 @@ impl Sweep {
                 let (scope, account, region) = (entered.access.scope(&region), account.clone(), region.clone());
                 self.task(tasks, entered, async move {
                     let (functions, running) = tokio::join!(Box::pin(lambda::functions(&scope)), Box::pin(ecs::tasks(&scope)));
+                    let invoked = Box::pin(lambda::policies(&scope, &functions.value)).await;
                     let whole = functions.is_whole() && running.is_whole();
+                    let all_policies = functions.is_whole() && invoked.is_whole();
                     let workloads = Box::new(Workloads { functions: functions.value, tasks: running.value });
                     vec![
-                        Change::Workloads { account, region, workloads, whole },
+                        Change::Workloads { account: account.clone(), region: region.clone(), workloads, whole },
+                        Change::Resources { account, region, service: "lambda", resources: invoked.value, whole: all_policies },
                         Change::Coverage(functions.coverage),
+                        Change::Coverage(invoked.coverage),
                         Change::Coverage(running.coverage),
                     ]
+                });
+            }
+            if kinds.contains(&Kind::Resources) {
+                let (scope, account, region) = (entered.access.scope(&region), account.clone(), region.clone());
+                self.task(tasks, entered, async move {
+                    let answers = Box::pin(policies::resources(&scope)).await;
+                    let changes = answers.into_iter().flat_map(|(service, answer)| {
+                        let whole = answer.is_whole();
+                        let (account, region) = (account.clone(), region.clone());
+                        [
+                            Change::Resources { account, region, service, resources: answer.value, whole },
+                            Change::Coverage(answer.coverage),
+                        ]
+                    });
+                    changes.collect()
                 });
             }
             if kinds.contains(&Kind::Network) {

@@ -1,0 +1,60 @@
+//! What speaks against a question before it is answered: a mistyped action is denied to everyone, and so is a bucket's ARN
+//! where an action takes objects. The answer stands all the same; whoever asks is told.
+
+use serde_json::json;
+
+use super::facts::facts;
+use super::lint::{Kind, lint};
+use super::sets::Set;
+
+/// Doubts in sentences; none where the action is known and takes such a resource, or the resource is no whole ARN.
+pub fn doubts(action: &str, resource: &str) -> Vec<String> {
+    let Some((service, known)) = facts().action(action) else {
+        let statement = json!({"Effect": "Allow", "Action": action, "Resource": "*"});
+        let told = lint(&json!({"Version": "2012-10-17", "Statement": [statement]}).to_string(), Kind::Managed);
+        let unknown = told.into_iter().filter(|l| matches!(l.id, "unknown-action" | "unknown-service"));
+        return unknown.map(|l| format!("Mistyped? {}", l.message)).collect();
+    };
+    if !resource.starts_with("arn:") {
+        return Vec::new();
+    }
+    let name = format!("{}:{}", service.prefix, known.name);
+    let asked = Set::resource(resource);
+    let takes: Vec<_> = known.resources.iter().filter_map(|(r, _)| service.resources.get(*r)).collect();
+    if takes.is_empty() {
+        return vec![format!("{name} takes no single resource: statements allow it on * alone.")];
+    }
+    if takes.iter().any(|r| Set::arns(r.pattern()).overlaps(&asked).unwrap_or(true)) {
+        return Vec::new();
+    }
+    let mut shapes: Vec<&str> = takes.iter().map(|r| r.arn).collect();
+    shapes.sort_by_key(|shape| shape.len());
+    vec![format!("{name} takes no such resource, but {}.", shapes.join(" or "))]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_can_only_be_a_slip_is_told() {
+        for (action, resource, says) in [
+            ("s3:GetObjct", "*", "did you mean s3:GetObject?"),
+            ("s4:GetObject", "*", "no service \"s4\""),
+            ("s3:GetObject", "arn:aws:s3:::payroll", "takes no such resource, but arn:${Partition}:s3:::${BucketName}/"),
+            ("s3:ListAllMyBuckets", "arn:aws:s3:::payroll", "takes no single resource"),
+        ] {
+            let told = doubts(action, resource);
+            assert!(told.len() == 1 && told[0].contains(says), "{action} {resource}: {told:?}");
+        }
+        for (action, resource) in [
+            ("s3:GetObject", "arn:aws:s3:::payroll/2026.csv"),
+            ("S3:getobject", "arn:aws:s3:::payroll/*"),
+            ("s3:GetObject", "*"),
+            ("iam:PassRole", "role/admin"),
+            ("ec2:RunInstances", "arn:aws:ec2:eu-west-1:111122223333:instance/*"),
+        ] {
+            assert_eq!(doubts(action, resource), [""; 0], "{action} {resource}");
+        }
+    }
+}

@@ -1,0 +1,228 @@
+//! What is compared in conditions, and who is named: values and keys of the operator's type, patterns that do not do what
+//! they say, principals that are nobody.
+
+use super::{Linter, Weight};
+use crate::iam::evaluate::fits_operator;
+use crate::iam::facts::{Action, Service};
+use crate::iam::grants::Actions;
+use crate::iam::policy::{Compare, Condition, Effect, Policy, PrincipalKind, Quantifier, Statement};
+
+/// Types of keys that every request may carry, where that is not text (AWS: "AWS global condition context keys").
+const KINDS: &[(&str, &str)] = &[
+    ("aws:ChatbotSourceArn", "ARN"),
+    ("aws:PrincipalArn", "ARN"),
+    ("aws:SignInSessionArn", "ARN"),
+    ("aws:SourceArn", "ARN"),
+    ("aws:SourceVpcArn", "ARN"),
+    ("ec2:SourceInstanceARN", "ARN"),
+    ("ecs:SourceTaskArn", "ARN"),
+    ("lambda:SourceFunctionArn", "ARN"),
+    ("aws:MultiFactorAuthPresent", "Bool"),
+    ("aws:PrincipalIsAWSService", "Bool"),
+    ("aws:SecureTransport", "Bool"),
+    ("aws:ViaAWSService", "Bool"),
+    ("aws:CurrentTime", "Date"),
+    ("aws:TokenIssueTime", "Date"),
+    ("aws:MultiFactorAuthAge", "Numeric"),
+    ("aws:SourceIp", "IPAddress"),
+    ("aws:VpcSourceIp", "IPAddress"),
+    ("aws:CalledVia", "ArrayOfString"),
+    ("aws:PrincipalOrgPaths", "ArrayOfString"),
+    ("aws:PrincipalServiceNamesList", "ArrayOfString"),
+    ("aws:SourceOrgPaths", "ArrayOfString"),
+    ("aws:TagKeys", "ArrayOfString"),
+    ("aws:PrincipalAccount", "String"),
+    ("aws:PrincipalOrgID", "String"),
+    ("aws:PrincipalType", "String"),
+    ("aws:RequestedRegion", "String"),
+    ("aws:ResourceAccount", "String"),
+    ("aws:ResourceOrgID", "String"),
+    ("aws:SourceAccount", "String"),
+    ("aws:SourceOrgID", "String"),
+    ("aws:SourceVpc", "String"),
+    ("aws:SourceVpce", "String"),
+    ("aws:UserAgent", "String"),
+    ("aws:referer", "String"),
+    ("aws:userid", "String"),
+    ("aws:username", "String"),
+];
+
+/// Who gives out web identities without a provider in the account (AWS: "AWS JSON policy elements: Principal").
+const WEB_IDENTITIES: &[&str] =
+    &["cognito-identity.amazonaws.com", "www.amazon.com", "graph.facebook.com", "accounts.google.com"];
+
+impl Linter<'_> {
+    /// Whether a condition compares what can be compared.
+    pub(super) fn values(&mut self, s: &Statement, c: &Condition, actions: &[(&'static Service, &'static Action)]) {
+        for value in c.values.iter().filter(|v| !fits_operator(c.operator.compare, &v.text)) {
+            let wanted = match c.operator.compare {
+                Compare::Null | Compare::Bool => "true or false",
+                Compare::IpAddress => "an address or a range of them, like 203.0.113.0/24",
+                Compare::Arn => "an ARN",
+                compare if is_date(compare) => "a time, like 2026-01-31T00:00:00Z",
+                _ => "a number",
+            };
+            let message = format!("{} takes {wanted}, and {:?} is none: it never matches", c.operator.name(), value.text);
+            self.say("unfit-value", Weight::Error, value.span, message);
+        }
+        if let Some(kind) = kind_of(&c.key.text, actions) {
+            self.kinds(c, kind);
+        }
+        // AWS, "Condition operators … IfExists": long-term keys carry no aws:MultiFactorAuthPresent at all.
+        let about_mfa = c.key.text.eq_ignore_ascii_case("aws:MultiFactorAuthPresent") && c.operator.compare == Compare::Bool;
+        let says = |word: &str| c.values.iter().any(|v| v.text.eq_ignore_ascii_case(word));
+        if about_mfa && s.effect == Effect::Deny && !c.operator.if_exists && says("false") {
+            let message = "long-term keys carry no aws:MultiFactorAuthPresent and slip past this denial: use BoolIfExists";
+            self.say("mfa-pattern", Weight::Warning, c.key.span, message);
+        }
+        if about_mfa && s.effect == Effect::Allow && c.operator.if_exists && says("true") {
+            let message = "long-term keys carry no aws:MultiFactorAuthPresent and are allowed without MFA: use Bool";
+            self.say("mfa-pattern", Weight::Warning, c.key.span, message);
+        }
+    }
+
+    /// Whether the operator is one for keys of this type.
+    fn kinds(&mut self, c: &Condition, kind: &str) {
+        let (many, kind) = kind.strip_prefix("ArrayOf").map_or((false, kind), |one| (true, one));
+        let compare = c.operator.compare;
+        if many && c.operator.quantifier == Quantifier::Single && compare != Compare::Null {
+            let message = format!("{} holds several values: say ForAnyValue: or ForAllValues:", c.key.text);
+            self.say("set-operator", Weight::Warning, c.key.span, message);
+        }
+        let text = matches!(compare, Compare::StringEquals | Compare::StringEqualsIgnoreCase | Compare::StringLike);
+        let fits = match kind {
+            _ if compare == Compare::Null => true,
+            "String" => text || matches!(compare, Compare::BinaryEquals),
+            "ARN" => text || compare == Compare::Arn,
+            "Bool" => text || compare == Compare::Bool,
+            "Numeric" => is_number(compare) || is_date(compare),
+            "Date" => is_date(compare) || is_number(compare),
+            "IPAddress" => compare == Compare::IpAddress,
+            _ => true,
+        };
+        let article = if matches!(kind, "ARN" | "IPAddress") { "an" } else { "a" };
+        if !fits {
+            let message = format!("{} is {article} {kind} key, and {} compares another type", c.key.text, c.operator.name());
+            self.say("operator-type", Weight::Warning, c.operator_span, message);
+        } else if text && matches!(kind, "ARN" | "Bool") {
+            let better = if kind == "ARN" { "ArnLike compares part by part" } else { "Bool is its operator" };
+            let message = format!("{} is {article} {kind} key: {better}", c.key.text);
+            self.say("operator-type", Weight::Note, c.operator_span, message);
+        }
+    }
+
+    /// Whether those whom a statement names can be anybody.
+    pub(super) fn principals(&mut self, s: &Statement) {
+        for p in s.principal.iter().flat_map(|p| &p.principals) {
+            let text = p.value.text.as_str();
+            let wrong = match p.kind {
+                PrincipalKind::Everyone => None,
+                PrincipalKind::Aws => aws_principal(text),
+                PrincipalKind::Service => {
+                    let host = text.contains('.') && text.bytes().all(|b| b.is_ascii_alphanumeric() || b"-.".contains(&b));
+                    (!host).then_some("a service is named like lambda.amazonaws.com")
+                }
+                PrincipalKind::Federated => {
+                    let provider =
+                        text.starts_with("arn:") && [":saml-provider/", ":oidc-provider/"].iter().any(|p| text.contains(p));
+                    (!provider && !WEB_IDENTITIES.contains(&text))
+                        .then_some("a federation is named by the ARN of its SAML or OIDC provider, or is one of AWS's own")
+                }
+                PrincipalKind::CanonicalUser => {
+                    let hex = text.len() == 64 && text.bytes().all(|b| b.is_ascii_hexdigit());
+                    (!hex).then_some("a canonical user id has 64 hexadecimal digits")
+                }
+            };
+            if let Some(why) = wrong {
+                self.say("odd-principal", Weight::Error, p.value.span, format!("{text:?} is nobody: {why}"));
+            }
+        }
+    }
+
+    /// A policy that takes deleting away and leaves writing the bucket's own policy gives it back.
+    pub(super) fn widens_itself(&mut self, policy: &Policy) {
+        let granted = crate::iam::grants::of_statements(&policy.statements);
+        let has = |name: &str| crate::iam::facts::facts().action(name).is_some() && named(name).within(&granted);
+        for (widens, denied) in [
+            ("s3:PutBucketPolicy", "s3:DeleteObject"),
+            ("s3:PutBucketPolicy", "s3:DeleteBucket"),
+            ("kms:PutKeyPolicy", "kms:ScheduleKeyDeletion"),
+            ("sqs:AddPermission", "sqs:DeleteQueue"),
+            ("secretsmanager:PutResourcePolicy", "secretsmanager:DeleteSecret"),
+        ] {
+            let service = widens.split(':').next().unwrap_or_default();
+            let narrowed = policy
+                .statements
+                .iter()
+                .any(|s| s.effect == Effect::Deny && s.conditions.is_empty() && named(denied).within(&Actions::named(&s.action)));
+            if narrowed && has(widens) && !has(denied) {
+                let span = policy.statements.iter().find(|s| s.effect == Effect::Deny).map(|s| s.span).unwrap_or_default();
+                let message =
+                    format!("{denied} is denied, but {widens} is not: a policy of the {service} resource can allow it to others");
+                self.say("widens-itself", Weight::Note, span, message);
+                return;
+            }
+        }
+    }
+}
+
+fn named(action: &str) -> Actions {
+    Actions::named(&crate::iam::policy::Element::of([action.to_owned()]))
+}
+
+/// Why this is no principal of AWS; none where it may be one.
+fn aws_principal(text: &str) -> Option<&'static str> {
+    if text == "*" || text.len() == 12 && text.bytes().all(|b| b.is_ascii_digit()) {
+        return None;
+    }
+    let id = |prefix: &str| text.starts_with(prefix) && text.bytes().all(|b| b.is_ascii_alphanumeric());
+    if ["AIDA", "AROA", "ANPA", "AGPA"].iter().any(|p| id(p)) {
+        return None;
+    }
+    let parts: Vec<&str> = text.splitn(6, ':').collect();
+    let [_, _, service, _, account, name] = parts.as_slice() else {
+        return Some("write an account's id, or the ARN of a user, role or session");
+    };
+    if text.contains(['*', '?']) {
+        return Some("wildcards in a principal's ARN never match; use * and a condition on aws:PrincipalArn");
+    }
+    let account = account.len() == 12 && account.bytes().all(|b| b.is_ascii_digit());
+    let kinds: &[&str] = match *service {
+        "iam" => &["root", "user/", "role/"],
+        "sts" => &["assumed-role/", "federated-user/", "self"],
+        "cloudfront" => &["user/CloudFront Origin Access Identity"],
+        _ => &[],
+    };
+    if name.starts_with("group/") {
+        return Some("a group is no principal; name its users or a role");
+    }
+    let known = kinds.iter().any(|k| name.starts_with(k));
+    let own = account || name.starts_with("user/CloudFront");
+    (!known || !own).then_some("write an account's id, or the ARN of a user, role or session")
+}
+
+fn is_date(compare: Compare) -> bool {
+    use Compare as C;
+    matches!(compare, C::DateEquals | C::DateLessThan | C::DateLessThanEquals | C::DateGreaterThan | C::DateGreaterThanEquals)
+}
+
+fn is_number(compare: Compare) -> bool {
+    use Compare as C;
+    matches!(
+        compare,
+        C::NumericEquals | C::NumericLessThan | C::NumericLessThanEquals | C::NumericGreaterThan | C::NumericGreaterThanEquals
+    )
+}
+
+/// The type of a key: of every request's by the table, of a service's by its facts.
+fn kind_of(key: &str, actions: &[(&'static Service, &'static Action)]) -> Option<&'static str> {
+    if let Some((_, kind)) = KINDS.iter().find(|(name, _)| name.eq_ignore_ascii_case(key)) {
+        return Some(kind);
+    }
+    if key.get(..4).is_some_and(|p| p.eq_ignore_ascii_case("aws:")) {
+        return None;
+    }
+    let mut services: Vec<&'static Service> = actions.iter().map(|(s, _)| *s).collect();
+    services.dedup_by_key(|s| s.prefix);
+    services.iter().find_map(|s| s.keys.iter().find(|k| k.name.eq_ignore_ascii_case(key))).map(|k| k.kind)
+}

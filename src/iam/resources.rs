@@ -1,0 +1,221 @@
+//! What carries a policy of its own, over all accounts of an estate: whose it is, what its policy says, and which resource
+//! control policies lie over it. Policies are compiled when they are first asked for.
+//!
+//! Whom they let in from outside is `openings`' work.
+
+use std::collections::HashMap;
+use std::sync::{Arc, OnceLock};
+
+use super::evaluate::{Compiled, ResourcePolicy};
+use super::policy::Policy;
+use crate::model::account::ControlKind;
+use crate::model::arn::short;
+use crate::model::document::Document;
+use crate::model::estate::{Estate, RegionEstate};
+use crate::model::principal::Identity;
+use crate::model::resource::{Grant, Resource};
+
+/// No service takes a policy of more than 32 KB; white space and escapes add to that.
+const LARGEST: usize = 256 << 10;
+
+/// The resources of an estate, ready to be asked about.
+#[derive(Default, Clone)]
+pub struct Resources {
+    by_arn: HashMap<String, Held>,
+    accounts: HashMap<String, Over>,
+    regions: Vec<Arc<RegionEstate>>,
+}
+
+/// One of them.
+#[derive(Clone)]
+pub struct Held {
+    /// Twelve digits: whose it is, which a bucket's ARN does not tell.
+    pub account: String,
+    pub region: String,
+    pub resource: Resource,
+    compiled: OnceLock<Option<Arc<Compiled>>>,
+}
+
+/// What is over and in an account that others ask about.
+#[derive(Clone)]
+struct Over {
+    listed: bool,
+    identity: Option<Arc<Identity>>,
+    /// Resource control policies by level: name and document.
+    levels: Vec<Vec<(String, Document)>>,
+    compiled: OnceLock<Vec<Vec<Compiled>>>,
+}
+
+impl Held {
+    fn new(account: &str, region: &str, resource: Resource) -> Self {
+        Self { account: account.to_owned(), region: region.to_owned(), resource, compiled: OnceLock::new() }
+    }
+
+    /// The policy with the key's grants; none where there is none, or what there is cannot be read.
+    pub fn policy(&self) -> Option<&Compiled> {
+        let made = self.compiled.get_or_init(|| {
+            let document = self.resource.policy.as_ref().filter(|d| d.0.len() <= LARGEST);
+            let mut policy = document.and_then(|d| Policy::read(&d.0).ok());
+            if let Some(grants) = granted(&self.resource.grants) {
+                match &mut policy {
+                    Some(policy) => policy.statements.extend(grants.statements),
+                    None => policy = Some(grants),
+                }
+            }
+            let name = format!("policy of {}", short(&self.resource.arn));
+            policy.map(|policy| Arc::new(Compiled::new(name, &self.resource.arn, policy)))
+        });
+        made.as_deref()
+    }
+
+    /// Whether all that its policy says is known.
+    pub fn is_known(&self) -> bool {
+        !self.resource.unread && (self.resource.policy.is_none() || self.policy().is_some())
+    }
+
+    /// The policy as a layer of an evaluation.
+    pub fn layer(&self) -> ResourcePolicy<'_> {
+        match self.policy() {
+            _ if !self.is_known() => ResourcePolicy::Unknown,
+            Some(policy) => ResourcePolicy::Is(policy),
+            None => ResourcePolicy::None,
+        }
+    }
+}
+
+/// KMS grants as the statements they amount to (AWS: "Grants in AWS KMS": a grant is considered together with the key
+/// policy; it allows its operations to its grantee, under its encryption context).
+fn granted(grants: &[Grant]) -> Option<Policy> {
+    let statements: Vec<serde_json::Value> = grants
+        .iter()
+        .filter(|g| !g.operations.is_empty() && !g.grantee_principal.is_empty())
+        .map(|g| {
+            let kind = if g.grantee_principal.starts_with("arn:") { "AWS" } else { "Service" };
+            let actions: Vec<String> = g.operations.iter().map(|op| format!("kms:{op}")).collect();
+            let mut conditions = serde_json::Map::new();
+            let context = g.constraints.iter().flat_map(|c| c.values()).filter_map(serde_json::Value::as_object);
+            for (key, value) in context.flatten() {
+                conditions.insert(format!("kms:EncryptionContext:{key}"), value.clone());
+            }
+            let sid = format!("grant {}", g.name.as_deref().filter(|n| !n.is_empty()).unwrap_or(&g.grant_id));
+            let mut statement = serde_json::json!({
+                "Sid": sid, "Effect": "Allow", "Principal": {kind: g.grantee_principal}, "Action": actions, "Resource": "*",
+            });
+            if !conditions.is_empty() {
+                statement["Condition"] = serde_json::json!({"StringEquals": conditions});
+            }
+            statement
+        })
+        .collect();
+    if statements.is_empty() {
+        return None;
+    }
+    Policy::read(&serde_json::json!({"Version": "2012-10-17", "Statement": statements}).to_string()).ok()
+}
+
+impl Resources {
+    /// Those of an estate.
+    pub fn of(estate: &Estate) -> Self {
+        let mut all = Self { regions: estate.regions.clone(), ..Self::default() };
+        for region in &estate.regions {
+            for resource in &region.resources {
+                all.put(&region.account, &region.region, resource.clone());
+            }
+        }
+        for account in &estate.accounts {
+            let levels = estate.organization.as_ref().map(|o| o.levels(ControlKind::Resource, account)).unwrap_or_default();
+            let identity = estate.identity(&account.id).map(Arc::clone);
+            all.accounts.insert(account.id.clone(), Over { listed: true, identity, levels, compiled: OnceLock::new() });
+        }
+        for identity in &estate.identities {
+            let fresh = || Over { listed: false, identity: None, levels: Vec::new(), compiled: OnceLock::new() };
+            all.accounts.entry(identity.account.clone()).or_insert_with(fresh).identity = Some(Arc::clone(identity));
+        }
+        all
+    }
+
+    /// Adds one, in place of what was known by its ARN.
+    pub fn put(&mut self, account: &str, region: &str, resource: Resource) {
+        self.by_arn.insert(resource.arn.clone(), Held::new(account, region, resource));
+    }
+
+    /// Whether an estate still says what these were made from. The accounts are for the caller to compare.
+    pub fn hold(&self, estate: &Estate) -> bool {
+        self.regions.len() == estate.regions.len()
+            && self
+                .regions
+                .iter()
+                .zip(&estate.regions)
+                .all(|(a, b)| Arc::ptr_eq(a, b) || a.account == b.account && a.region == b.region && a.resources == b.resources)
+            && estate.identities.iter().all(|i| {
+                self.accounts.get(&i.account).and_then(|o| o.identity.as_ref()).is_some_and(|known| Arc::ptr_eq(known, i))
+            })
+    }
+
+    /// What stands behind an ARN: itself, or the bucket of an object.
+    pub fn find(&self, arn: &str) -> Option<&Held> {
+        self.by_arn.get(arn).or_else(|| {
+            let (bucket, _) = arn.split_once('/')?;
+            self.by_arn.get(bucket).filter(|_| arn.split(':').nth(2) == Some("s3"))
+        })
+    }
+
+    /// Those of an account, by ARN.
+    pub fn in_account(&self, account: &str) -> Vec<&Held> {
+        let mut all: Vec<&Held> = self.by_arn.values().filter(|h| h.account == account).collect();
+        all.sort_by(|a, b| a.resource.arn.cmp(&b.resource.arn));
+        all
+    }
+
+    /// All, by ARN.
+    pub fn all(&self) -> Vec<&Held> {
+        let mut all: Vec<&Held> = self.by_arn.values().collect();
+        all.sort_by(|a, b| a.resource.arn.cmp(&b.resource.arn));
+        all
+    }
+
+    pub fn is_empty(&self) -> bool {
+        self.by_arn.is_empty()
+    }
+
+    /// Whether an account is one of those that the organisation lists.
+    pub fn lists(&self, account: &str) -> bool {
+        self.accounts.get(account).is_some_and(|over| over.listed)
+    }
+
+    /// The trust of a role of any account whose IAM was read.
+    pub fn trust(&self, role: &str) -> Option<Compiled> {
+        let identity = self.accounts.get(role.split(':').nth(4)?)?.identity.as_ref()?;
+        let role = identity.roles.iter().find(|r| r.arn == role)?;
+        let policy = Policy::read(&role.assume_role_policy_document.0).ok()?;
+        Some(Compiled::new(format!("trust of role/{}", role.role_name), "", policy))
+    }
+
+    /// Whether a role's trust may let somebody of an account in.
+    pub fn trusts(&self, role: &str, account: &str) -> bool {
+        self.roles_trusting(account).contains(&role)
+    }
+
+    /// Roles of other accounts that may trust somebody of this one, by ARN: their trust names the account, or everyone.
+    pub fn roles_trusting(&self, account: &str) -> Vec<&str> {
+        let others = self.accounts.iter().filter(|(id, _)| *id != account).filter_map(|(_, over)| over.identity.as_ref());
+        let names = |trust: &str| trust.contains(account) || trust.contains("\"*\"") || trust.contains("NotPrincipal");
+        let roles = others.flat_map(|i| &i.roles).filter(|r| names(&r.assume_role_policy_document.0));
+        let mut roles: Vec<&str> = roles.map(|r| r.arn.as_str()).collect();
+        roles.sort_unstable();
+        roles
+    }
+
+    /// The resource control policies over an account's resources, by level from the root down.
+    pub fn rcps(&self, account: &str) -> Vec<Vec<&Compiled>> {
+        let Some(over) = self.accounts.get(account) else { return Vec::new() };
+        let levels = over.compiled.get_or_init(|| {
+            let read = |(name, document): &(String, Document)| {
+                let policy = Policy::read(&document.0).ok().filter(|_| document.0.len() <= LARGEST)?;
+                Some(Compiled::new(name, "", policy))
+            };
+            over.levels.iter().map(|level| level.iter().filter_map(read).collect()).collect()
+        });
+        levels.iter().map(|level| level.iter().collect()).collect()
+    }
+}
