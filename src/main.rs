@@ -4,11 +4,13 @@
 
 use std::process::ExitCode;
 
+use bartizan::cli::Failed;
+
 fn main() -> ExitCode {
     bartizan::cli::hooks();
     match bartizan::cli::main() {
         Ok(code) => code,
-        Err(error) => {
+        Err(Failed { why: error, code }) => {
             let mut said = error.to_string();
             eprintln!("bartizan: {said}");
             // Many messages hold their cause's words already.
@@ -18,7 +20,7 @@ fn main() -> ExitCode {
                 }
                 said = cause;
             }
-            ExitCode::FAILURE
+            ExitCode::from(code)
         }
     }
 }

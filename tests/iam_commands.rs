@@ -57,6 +57,18 @@ fn file(home: &Path, name: &str, value: &Value) -> PathBuf {
     path
 }
 
+#[test]
+fn what_was_not_read_of_a_resource_is_said() {
+    let home = tempfile::tempdir().unwrap();
+    let path = file(home.path(), "details.json", &details());
+    let can = |action: &str, on: &str| run(&["--from", path.to_str().unwrap(), "iam", "can", "user/ann", action, on]);
+    let bucket = can("s3:GetObject", "arn:aws:s3:::payroll/2026.csv");
+    assert_eq!((bucket.code, bucket.out.lines().next().unwrap().starts_with("allowed")), (0, true));
+    assert!(bucket.err.contains("The policy of arn:aws:s3:::payroll/2026.csv was not read"), "{}", bucket.err);
+    let user = can("iam:GetUser", &format!("arn:aws:iam::{ID}:user/jo"));
+    assert!(user.code == 1 && !user.err.contains("not read"), "{}", user.err);
+}
+
 fn asked(path: &Path, more: &[&str]) -> Value {
     let ran = run(&[&["--from", path.to_str().unwrap(), "iam", "--json", "paths"], more].concat());
     assert_eq!(ran.code, 0, "{}", ran.err);
@@ -131,5 +143,10 @@ fn an_accounts_iam_from_a_file_stands_beside_an_estate() {
     assert_eq!(known.code, 0, "{}", known.err);
     // The rest of the estate is there as well.
     assert_eq!(with(&["can", "user/jenkins", "s3:GetObject", "arn:aws:s3:::payroll/x"]).code, 0);
-    assert_eq!(run(&["--from", "demo", "iam", "can", "user/ann", "s3:GetObject"]).code, 1);
+    // Nobody of that name is trouble and no answer: a pipeline must not take it for a no.
+    assert_eq!(run(&["--from", "demo", "iam", "can", "user/ann", "s3:GetObject"]).code, 2);
+    let slip = with(&["can", "user/ann", "s3:GetObjct", "arn:aws:s3:::payroll/x"]);
+    assert!(slip.code == 1 && slip.err.contains("did you mean s3:GetObject?"), "{}", slip.err);
+    let bucket = with(&["who-can", "s3:GetObject", "arn:aws:s3:::payroll"]);
+    assert!(bucket.err.contains("takes no such resource"), "{}", bucket.err);
 }

@@ -4,10 +4,11 @@
 
 use std::collections::BTreeSet;
 
-use bartizan::iam::account::{Account, Workload, WorkloadKind};
+use bartizan::iam::account::Account;
 use bartizan::iam::evaluate::{Context, Decision};
 use bartizan::iam::graph::{Graph, Power, Prize, Source, Target, To, Way, Weakness, pipelines, trusts};
 use bartizan::iam::read::authorization_details;
+use bartizan::iam::workloads::{Workload, WorkloadKind};
 use bartizan::model::coverage::{Coverage, Outcome};
 use bartizan::model::estate::Estate;
 use bartizan::model::principal::Document;

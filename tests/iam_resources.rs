@@ -23,6 +23,7 @@ use bartizan::model::document::Document;
 use bartizan::model::estate::{self, Estate};
 use bartizan::model::finding::Finding;
 use bartizan::model::resource::{Grant, Resource};
+use bartizan::work::identity::Engine;
 use serde_json::{Value, json};
 use support::cloud::config_at;
 use support::{Cloud, Fault, Options, Rule, run};
@@ -337,12 +338,60 @@ fn what_is_lost_counts_the_resources_that_are_known() {
         let blast = Graph::new(&account).blast(account.principal(who).unwrap(), false);
         blast.things.iter().map(|t| (t.what, t.known, [t.read, t.write, t.destroy], t.resources.len())).collect()
     };
-    // The key names poor alone; jo's own policies give it the bucket and the queue.
+    // The key names poor alone, whom jo becomes; jo's own policies give it the bucket and the queue.
     assert_eq!(of(OWN, "role/poor"), [("keys", 1, [1, 0, 0], 1)]);
-    assert_eq!(of(OWN, "user/jo"), [("buckets", 1, [1, 1, 1], 1), ("queues", 1, [1, 1, 1], 1)]);
+    assert_eq!(of(OWN, "user/jo"), [("buckets", 1, [1, 1, 1], 1), ("keys", 1, [1, 0, 0], 1), ("queues", 1, [1, 1, 1], 1)]);
     // From the other account: what the queue's policy lets in.
     assert_eq!(of(SISTER, "role/app"), [("queues", 0, [0, 1, 0], 1)]);
     assert_eq!(of(SISTER, "role/poor"), []);
+}
+
+#[test]
+fn what_is_lost_is_told_by_the_class_of_its_data() {
+    let tagged = |arn: &str, class: &str| Resource {
+        arn: arn.to_owned(),
+        tags: [("data-class".to_owned(), class.to_owned())].into(),
+        ..Resource::default()
+    };
+    let secret = format!("arn:aws:secretsmanager:{HERE}:{OWN}:secret:db-1");
+    let estate = estate(vec![tagged("arn:aws:s3:::cards", "restricted"), tagged(&secret, "restricted")], None);
+    let account = Account::of_estate(&estate, OWN).unwrap();
+    let graph = Graph::new(&account);
+    let of = |who: &str| -> Vec<(String, usize, usize, Vec<String>)> {
+        let blast = graph.blast(account.principal(who).unwrap(), false);
+        blast.classes.into_iter().map(|c| (c.class, c.read, c.destroy, c.resources)).collect()
+    };
+    // Jo may do everything with buckets, and nothing with secrets.
+    assert_eq!(of("user/jo"), [("restricted".to_owned(), 1, 1, vec!["arn:aws:s3:::cards".to_owned()])]);
+    assert_eq!(of("role/poor"), []);
+}
+
+#[test]
+fn the_question_line_answers_across_accounts() {
+    let queue = format!("arn:aws:sqs:{HERE}:{OWN}:q");
+    let statements =
+        json!([allow(&json!({"AWS": [FOREIGN, format!("arn:aws:iam::{SISTER}:role/app")]}), &json!("sqs:SendMessage"), &queue)]);
+    let estate = estate(vec![with(&queue, &statements)], None);
+    let engine = Engine::default();
+    let ask = |question: &str| {
+        let answer = engine.ask(&estate, question).unwrap();
+        serde_json::to_value(&answer.detail).unwrap()["sections"].to_string()
+    };
+    let who = ask(&format!("who can sqs:SendMessage on {queue}"));
+    for says in ["account 999988887777", "user/jo", "role/app", OWN, SISTER] {
+        assert!(who.contains(says), "{says}: {who}");
+    }
+    assert!(ask(&format!("who can reach {queue}")).contains("account 999988887777"));
+    let role = format!("arn:aws:iam::{OWN}:role/app");
+    let becomes = ask(&format!("who can become {role}"));
+    assert!(becomes.contains("From other accounts") && becomes.contains("May") && becomes.contains(SISTER), "{becomes}");
+    let sister = format!("arn:aws:iam::{SISTER}:user/jo");
+    assert!(ask(&format!("can {sister} become {role}")).contains("Yes: allowed."));
+    assert!(ask(&format!("can arn:aws:iam::{SISTER}:role/poor become {role}")).contains("No: there is no way"));
+    assert!(ask(&format!("blast {sister}")).contains("Roles of other accounts it becomes"));
+    assert!(engine.ask(&estate, &format!("can {sister} become role/nobody")).unwrap_err().contains("no user or role"));
+    // A bucket that nobody knows has a policy that nobody read.
+    assert!(ask(&format!("can {sister} s3:GetObject on arn:aws:s3:::x/y")).contains("was not read"));
 }
 
 #[test]
@@ -374,7 +423,7 @@ fn an_estate_that_says_otherwise_of_a_resource_is_noticed() {
     assert!(resources.hold(&after), "nothing of it changed");
     after.region_mut(OWN, HERE).resources[0].unread = true;
     assert!(!resources.hold(&after));
-    let mut other = before.clone();
+    let mut other = before;
     other.put_identity(identity(SISTER));
     assert!(!resources.hold(&other), "whose trusts were read anew");
 }
@@ -408,6 +457,8 @@ fn seeded(cloud: &Cloud) -> Vec<(String, &'static str)> {
         let public = policy(&json!([allow(&json!("*"), &json!("s3:GetObject"), &format!("arn:aws:s3:::{bucket}/*"))])).0;
         send("s3", ("PUT", &format!("/{bucket}?policy")), "", &public);
     }
+    let tags = "<Tagging xmlns=\"http://s3.amazonaws.com/doc/2006-03-01/\"><TagSet><Tag><Key>Data-Class</Key><Value>secret</Value></Tag></TagSet></Tagging>";
+    send("s3", ("PUT", "/plain?tagging"), "", tags);
     let block = "<PublicAccessBlockConfiguration xmlns=\"http://s3.amazonaws.com/doc/2006-03-01/\"><BlockPublicAcls>true</BlockPublicAcls><IgnorePublicAcls>true</IgnorePublicAcls><BlockPublicPolicy>false</BlockPublicPolicy><RestrictPublicBuckets>true</RestrictPublicBuckets></PublicAccessBlockConfiguration>";
     send("s3", ("PUT", "/kept.papers?publicAccessBlock"), "", block);
 
@@ -429,7 +480,12 @@ fn seeded(cloud: &Cloud) -> Vec<(String, &'static str)> {
     let topic = format!("arn:aws:sns:{HERE}:{id}:alarms");
     send("sns", ("POST", "/"), "", "Action=CreateTopic&Version=2010-03-31&Name=alarms");
 
-    let secret = json_call("secretsmanager", "secretsmanager.CreateSecret", json!({"Name": "db", "SecretString": "hunter2"}));
+    let secret = json_call(
+        "secretsmanager",
+        "secretsmanager.CreateSecret",
+        json!({"Name": "db", "SecretString": "hunter2",
+        "Tags": [{"Key": "classification", "Value": "internal"}]}),
+    );
     let secret = secret["ARN"].as_str().unwrap().to_owned();
     let read = policy(&json!([allow(
         &json!({"AWS": format!("arn:aws:iam::{id}:role/poor")}),
@@ -486,6 +542,10 @@ fn policies_are_read_from_every_service_and_judged() {
         }
         let of = |arn: &str| here.resources.iter().find(|r| r.arn == arn).unwrap();
         assert_eq!(of("arn:aws:s3:::plain").policy, None);
+        assert_eq!(of("arn:aws:s3:::plain").tags.get("Data-Class").map(String::as_str), Some("secret"));
+        assert!(of("arn:aws:s3:::open-papers").tags.is_empty());
+        let secret = here.resources.iter().find(|r| r.service() == "secretsmanager").unwrap();
+        assert_eq!(secret.tags.get("classification").map(String::as_str), Some("internal"));
         assert_eq!(of("arn:aws:s3:::open-papers").restricted, Some(false));
         assert_eq!(of("arn:aws:s3:::kept.papers").restricted, Some(true));
         assert_eq!(of(&format!("arn:aws:ecr:{HERE}:{id}:repository/bare")).policy, None);
@@ -499,6 +559,7 @@ fn policies_are_read_from_every_service_and_judged() {
             ("s3:ListAllMyBuckets", 3),
             ("s3:GetBucketPolicy", 3),
             ("s3:GetBucketPublicAccessBlock", 2),
+            ("s3:GetBucketTagging", 3),
             ("kms:ListKeys", 1),
             ("kms:GetKeyPolicy", 1),
             ("kms:ListGrants", 1),

@@ -12,8 +12,10 @@ use bartizan::iam::judge::RULES;
 use bartizan::listing::filter;
 use bartizan::listing::query::{Cancel, Query, run};
 use bartizan::model::account::Account;
-use bartizan::model::estate::Estate;
+use bartizan::model::document::Document;
+use bartizan::model::estate::{Estate, RegionEstate};
 use bartizan::model::finding::{Compliance, Finding, RecordState};
+use bartizan::model::resource::Resource;
 use bartizan::model::standing::{Nature, Power};
 use bartizan::network::judge::CONTROLS;
 use bartizan::work::change::Change;
@@ -235,8 +237,55 @@ fn changes(estate: &Estate) -> Vec<Change> {
         network: Box::new(r.network.clone()),
         whole: true,
     });
+    let services = ["ecr", "kms", "lambda", "s3", "secretsmanager", "sns", "sqs"];
+    let resources = estate.regions.iter().flat_map(|r| services.map(|service| resources(r, service, true)));
     let asked = Change::Coverage(estate.coverage.clone());
-    [accounts, asked].into_iter().chain(identities).chain(networks).collect()
+    [accounts, asked].into_iter().chain(identities).chain(networks).chain(resources).collect()
+}
+
+/// A service's resources in a region, as a sweep brings them.
+fn resources(region: &RegionEstate, service: &'static str, whole: bool) -> Change {
+    Change::Resources {
+        account: region.account.clone(),
+        region: region.region.clone(),
+        service,
+        resources: region.resources.iter().filter(|r| r.service() == service).cloned().collect(),
+        whole,
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn resources_that_were_not_read_anew_stay_as_they_were() {
+    let estate = open_role(EC2);
+    let id = estate.identities[0].account.clone();
+    let statement = r#"{"Sid":"Let","Effect":"Allow","Principal":"*","Action":"s3:GetObject","Resource":"*"}"#;
+    let resource = |name: &str, unread: bool| Resource {
+        arn: format!("arn:aws:s3:::{name}"),
+        policy: (!unread).then(|| Document(format!(r#"{{"Version":"2012-10-17","Statement":{statement}}}"#))),
+        unread,
+        ..Resource::default()
+    };
+    let place = |resources: Vec<Resource>| RegionEstate {
+        account: id.clone(),
+        region: "eu-west-1".into(),
+        resources,
+        ..RegionEstate::default()
+    };
+    let both = place(vec![resource("a", false), resource("b", false)]);
+    let with = |change: Option<Change>| {
+        let first = changes(&estate).into_iter().chain([resources(&both, "s3", true)]);
+        first.chain(change).collect::<Vec<Change>>()
+    };
+    let open = |world: &World| rows(world, ListingId::Findings, "control:iam-resource-public open:yes");
+    assert_eq!(open(&after(with(None)).await.0), 2);
+    // One could not be read, the other was not even listed: what is known of both stays.
+    let half = resources(&place(vec![resource("a", true)]), "s3", false);
+    assert_eq!(open(&after(with(Some(half))).await.0), 2);
+    let (world, _) = after(with(Some(resources(&place(vec![resource("a", false)]), "s3", true)))).await;
+    assert_eq!(open(&world), 1);
+    assert_eq!(world.estate.region(&id, "eu-west-1").unwrap().resources.len(), 1);
+    // Another service's answer says nothing of buckets.
+    assert_eq!(open(&after(with(Some(resources(&place(Vec::new()), "sqs", true)))).await.0), 2);
 }
 
 fn rows(world: &World, listing: ListingId, expression: &str) -> usize {

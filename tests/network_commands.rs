@@ -132,7 +132,7 @@ fn boundaries_end_with_one_where_something_crosses() {
     let home = tempfile::tempdir().unwrap();
     let config = |text: &str| file(home.path(), "c.toml", text).to_str().unwrap().to_owned();
     let none = run(home.path(), &["net", "boundaries", "--from", "demo", "--config", &config("")]);
-    assert_eq!(none.code, 1);
+    assert_eq!(none.code, 2);
     assert!(none.err.contains("[[network.boundary]]"), "{}", none.err);
     let rule = "[[network.boundary]]\nname = \"b\"\nfrom = [\"non-production\"]\nto = [\"production\"]\n";
     let crossed = run(home.path(), &["net", "boundaries", "--json", "--from", "demo", "--config", &config(rule)]);
@@ -237,6 +237,9 @@ fn what_a_folder_lacks_is_named_and_the_rest_is_judged() {
     assert!(!rows.is_empty() && rows.iter().all(|r| r["verdict"] == "unknown"), "{rows:#?}");
     let can = run(home.path(), &["net", "can", "internet", "eni-1", "443", "--from", folder]);
     assert!(can.code == 1 && can.out.starts_with("unknown"), "{}", can.out);
+    // Trouble is no answer.
+    let nobody = run(home.path(), &["net", "can", "internet", "nosuch", "22", "--from", "demo"]);
+    assert!(nobody.code == 2 && nobody.err.contains("\"nosuch\""), "{}", nobody.err);
     // With the ACL the rest is judged: what is open is open, what only a lost group would decide stays unknown.
     put(
         "describe-network-acls.json",
@@ -280,6 +283,37 @@ fn what_a_folder_lacks_is_named_and_the_rest_is_judged() {
         assert!(ran.err.contains(named), "{named} is not named:\n{}", ran.err);
     }
     assert!(ran.out.contains("front") && !ran.out.contains("s3cret") && !ran.err.contains("s3cret"));
+    // Answers in one file are as good; where no interface is among them, nothing is called unreachable.
+    let vpcs = std::fs::read_to_string(home.path().join("answers/describe-vpcs.json")).unwrap();
+    let one = file(home.path(), "one.json", &vpcs);
+    let ran = run(home.path(), &["net", "exposures", "--from", one.to_str().unwrap()]);
+    assert!(ran.code == 0 && ran.out.contains("what the internet reaches is not known"), "{} {}", ran.out, ran.err);
+    assert!(ran.err.contains("no answer tells of interfaces"), "{}", ran.err);
+    // A classic load balancer, in its own answer.
+    put(
+        "elb-describe-load-balancers.json",
+        json!({"LoadBalancerDescriptions": [{"LoadBalancerName": "old", "VPCId": "vpc-1", "Scheme": "internet-facing",
+            "Subnets": ["subnet-1"], "SecurityGroups": ["sg-1"], "Instances": [{"InstanceId": "i-1"}, {"InstanceId": "i-gone"}],
+            "ListenerDescriptions": [{"Listener": {"Protocol": "HTTPS", "LoadBalancerPort": 443, "InstanceProtocol": "HTTP",
+            "InstancePort": 443}, "PolicyNames": []}]}]}),
+    );
+    put(
+        "describe-instances.json",
+        json!({"Reservations": [{"Instances": [{"InstanceId": "i-1", "VpcId": "vpc-1", "SubnetId": "subnet-1",
+            "State": {"Name": "running"}, "PrivateIpAddress": "10.0.1.20", "SecurityGroups": [{"GroupId": "sg-1"}]}]}]}),
+    );
+    let ran = run(home.path(), &["net", "exposures", "--json", "--why", "--from", folder]);
+    let rows: Vec<Value> = serde_json::from_str(&ran.out).unwrap();
+    let behind = rows.iter().find(|r| r["target"] == "eni@i-1").expect("the instance behind it is exposed");
+    assert_eq!((behind["verdict"].as_str(), behind["service"].as_str()), (Some("yes"), Some("tcp 443")));
+    let close = behind["would_close"].to_string();
+    assert!(close.contains("deregister the instance, or delete listener tcp 443"), "{close}");
+    assert!(behind["path"].to_string().contains("HTTPS to HTTP forwards to its instances"), "{}", behind["path"]);
+    for named in
+        ["i-1: its network interfaces are known from its own answer alone", "loadbalancer/old: not all that its listeners"]
+    {
+        assert!(ran.err.contains(named), "{named} is not named:\n{}", ran.err);
+    }
     // A folder without networks says what it wants.
     file(home.path(), "empty/buckets.json", "{\"Buckets\": []}");
     let empty = home.path().join("empty");

@@ -116,6 +116,8 @@ fn what_two_files_tell_of_one_thing_is_said_where_they_differ() {
     assert_eq!(notes, ["vpc-1: two files describe it, and not alike; what came first counts"]);
     // Nobody told of interfaces: that a group is on none can not be said.
     assert!(bartizan::network::unused::unused(&build(&both)).is_empty());
+    let missing = "no answer tells of interfaces";
+    assert!(build(&both).gaps.iter().any(|g| g.object == "111122223333 unknown" && g.what.starts_with(missing)));
     let interfaces = br#"{"NetworkInterfaces":[{"NetworkInterfaceId":"eni-1","VpcId":"vpc-1","SubnetId":"subnet-1"}]}"#;
     let (told, _) = folder([("1.json", monday.as_bytes()), ("4.json", &groups[..]), ("5.json", &interfaces[..])]);
     assert_eq!(bartizan::network::unused::unused(&build(&told)).len(), 1);

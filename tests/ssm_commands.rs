@@ -103,7 +103,7 @@ fn what_ends_a_session_from_outside_is_said() {
     let place = Place::new(GatewayOptions { idle_timeout: Some(Duration::from_millis(300)), ..GatewayOptions::default() });
     let run = |command: &str| place.run(&["ssm", "run", "web", "--reason", WHY[1], "--", command]);
     let (code, out, err) = run("echo begun; sleep 600");
-    assert_eq!((code, out.as_str()), (1, "begun\n"), "{err}");
+    assert_eq!((code, out.as_str()), (255, "begun\n"), "{err}");
     assert!(err.contains("timed out due to inactivity"), "{err}");
     let said = place.entries().last().unwrap()["content"]["said"].clone();
     assert!(said.as_str().unwrap().contains("inactivity"), "{said}");
@@ -128,7 +128,7 @@ fn a_node_is_found_by_each_of_its_names() {
     let started = place.cloud.gateway(|g| g.started());
     assert!(started.iter().all(|request| request.target == "i-0aaaaaaaaaaaaaaaa"));
     let (code, _, err) = place.run(&["ssm", "run", "10.0.0.7", "--reason", WHY[1], "--", "true"]);
-    assert!(code != 0 && err.contains("names 2 machines"), "{err}");
+    assert!(code == 255 && err.contains("names 2 machines"), "no command's exit code: {code}, {err}");
     let (code, _, err) = place.run(&["ssm", "run", "210987654321/web", "--reason", WHY[1], "--", "true"]);
     assert!(code != 0 && err.contains("no node is called"), "{err}");
 }

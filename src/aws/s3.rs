@@ -8,6 +8,7 @@ use crate::aws::error::Failure;
 use crate::aws::policies::{Codes, each};
 use crate::aws::rest::{Read, segment};
 use crate::aws::scope::{self, Answer, Scope, Tally};
+use crate::model::account::Tags;
 use crate::model::resource::Resource;
 
 // AWS publishes no figures for operations on buckets; careful ones, which the limiter lowers where AWS wants it slower.
@@ -19,11 +20,12 @@ const fn read(action: &'static str, paginated: Option<&'static str>, what: &'sta
 
 const LIST: Call = read("s3:ListAllMyBuckets", Some("ContinuationToken"), "buckets", Wire::Xml);
 const POLICY: Call = read("s3:GetBucketPolicy", None, "policies of buckets", Wire::Json);
+const TAGS: Call = read("s3:GetBucketTagging", None, "tags of buckets", Wire::Xml);
 const BLOCK: Call = read("s3:GetBucketPublicAccessBlock", None, "public access blocks of buckets", Wire::Xml);
 const ACCOUNT_BLOCK: Call = read("s3:GetAccountPublicAccessBlock", None, "the account's public access block", Wire::Xml);
 
 /// Every API action this file calls.
-pub const CALLS: &[Call] = &[LIST, POLICY, BLOCK, ACCOUNT_BLOCK];
+pub const CALLS: &[Call] = &[LIST, POLICY, TAGS, BLOCK, ACCOUNT_BLOCK];
 
 macro_rules! reads {
     ($($name:ident $call:ident $path:literal;)+) => {
@@ -38,6 +40,7 @@ macro_rules! reads {
 reads! {
     ListBuckets LIST "/";
     GetBucketPolicy POLICY "/";
+    GetBucketTagging TAGS "/";
     GetBucketBlock BLOCK "/";
     GetAccountBlock ACCOUNT_BLOCK "/v20180820/configuration/publicAccessBlock";
 }
@@ -68,6 +71,7 @@ pub(super) async fn buckets(scope: &Scope) -> Answer<Vec<Resource>> {
         String::from_utf8(body).map(Some).map_err(|_| Failure::unreadable("the policy is not UTF-8"))
     };
     let (mut value, policies) = each(POLICY, CODES, asked, ask).await;
+    let tagging = tags(scope, &mut value).await;
     let (mut blocks, mut of_account) = (Tally::new(BLOCK), Tally::new(ACCOUNT_BLOCK));
     if value.iter().any(|bucket| bucket.policy.is_some()) {
         let request = scope.rest::<GetAccountBlock>(&[]).of_account(scope.account());
@@ -90,8 +94,38 @@ pub(super) async fn buckets(scope: &Scope) -> Answer<Vec<Resource>> {
             };
         }
     }
-    let coverage = [listed, policies, blocks, of_account].iter().map(|tally| scope.covered(tally)).collect();
+    let coverage = [listed, policies, tagging, blocks, of_account].iter().map(|tally| scope.covered(tally)).collect();
     Answer { value, coverage }
+}
+
+/// Puts its tags on each bucket.
+async fn tags(scope: &Scope, buckets: &mut [Resource]) -> Tally {
+    let mut tally = Tally::new(TAGS);
+    let names: Vec<String> = buckets.iter().map(|b| b.arn.rsplit(':').next().unwrap_or_default().to_owned()).collect();
+    let mut asked = futures_util::stream::iter(names)
+        .map(|name| async move {
+            let request = scope.rest_at::<GetBucketTagging>(&segment(&name), &[("tagging", Some(String::new()))]);
+            match scope.value(&request).await {
+                Err(failure) if matches!(failure.code.as_str(), "NoSuchTagSet" | "NoSuchBucket") => Ok(Tags::default()),
+                answer => answer.map(|answer| tag_set(&answer)),
+            }
+        })
+        .buffered(AT_ONCE);
+    let mut at = 0;
+    while let Some(answer) = asked.next().await {
+        buckets[at].tags = tally.add(answer).unwrap_or_default();
+        at += 1;
+    }
+    tally
+}
+
+/// The tags of an answer: one stands alone, several in a list.
+fn tag_set(answer: &Value) -> Tags {
+    let pair = |tag: &Value| Some((tag["Key"].as_str()?.to_owned(), tag["Value"].as_str().unwrap_or_default().to_owned()));
+    match &answer["TagSet"]["Tag"] {
+        Value::Array(all) => all.iter().filter_map(pair).collect(),
+        one => pair(one).into_iter().collect(),
+    }
 }
 
 /// The names on a page of buckets that stand in the region: where the service does not sort them out, we do.

@@ -51,6 +51,16 @@ const CODES: Codes = Codes { none: &[], gone: &["ResourceNotFoundException"] };
 struct Secret {
     #[serde(rename = "ARN")]
     arn: String,
+    #[serde(rename = "Tags", default)]
+    tags: Vec<Tag>,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "PascalCase")]
+struct Tag {
+    key: String,
+    #[serde(default)]
+    value: String,
 }
 
 /// The secrets of an account and region, by name alone.
@@ -64,11 +74,17 @@ pub(super) async fn secrets(scope: &Scope) -> Answer<Vec<Resource>> {
         scope.json::<ListSecrets>(&body)
     };
     let listed = scope.pages(next, |mut page| objects(&mut page, "SecretList", &mut secrets)).await;
-    let asked = secrets.into_iter().map(|secret| (secret.arn.clone(), secret.arn)).collect();
+    let asked = secrets.iter().map(|secret| (secret.arn.clone(), secret.arn.clone())).collect();
     let ask = |arn: String| async move {
         let answer = scope.value(&scope.json::<GetResourcePolicy>(&json!({"SecretId": arn}))).await?;
         Ok(answer["ResourcePolicy"].as_str().map(str::to_owned))
     };
-    let (value, policies) = each(POLICY, CODES, asked, ask).await;
+    let (mut value, policies) = each(POLICY, CODES, asked, ask).await;
+    secrets.sort_by(|a, b| a.arn.cmp(&b.arn));
+    for resource in &mut value {
+        if let Ok(at) = secrets.binary_search_by(|s| s.arn.cmp(&resource.arn)) {
+            resource.tags = std::mem::take(&mut secrets[at].tags).into_iter().map(|t| (t.key, t.value)).collect();
+        }
+    }
     Answer { value, coverage: vec![scope.covered(&listed), scope.covered(&policies)] }
 }

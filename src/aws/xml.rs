@@ -306,6 +306,26 @@ mod tests {
     }
 
     #[test]
+    fn block_public_access_and_its_exclusions_read_into_the_network() {
+        use crate::model::network::{BlockPublicAccessExclusion, Subnet};
+        let body = b"<R><subnetSet><item><subnetId>subnet-1</subnetId><availabilityZoneId>euw1-az1</availabilityZoneId>\
+            <blockPublicAccessStates><internetGatewayBlockMode>block-ingress</internetGatewayBlockMode></blockPublicAccessStates>\
+            </item></subnetSet></R>";
+        let subnet: Subnet = serde_json::from_value(read(body, Dialect::Ec2).unwrap()["Subnets"][0].clone()).unwrap();
+        assert!(subnet.block_public_access_states.is_some_and(|b| b.is_on()) && subnet.availability_zone_id == "euw1-az1");
+        let body = b"<R><vpcBlockPublicAccessExclusionSet><item><exclusionId>vpcbpa-exclude-1</exclusionId>\
+            <internetGatewayExclusionMode>allow-egress</internetGatewayExclusionMode>\
+            <resourceArn>arn:aws:ec2:eu-west-1:111122223333:vpc/vpc-1</resourceArn><state>create-complete</state>\
+            </item></vpcBlockPublicAccessExclusionSet></R>";
+        let value = read(body, Dialect::Ec2).unwrap()["VpcBlockPublicAccessExclusions"][0].clone();
+        let exclusion: BlockPublicAccessExclusion = serde_json::from_value(value).unwrap();
+        assert_eq!(
+            (exclusion.internet_gateway_exclusion_mode.as_str(), exclusion.state.as_str()),
+            ("allow-egress", "create-complete")
+        );
+    }
+
+    #[test]
     fn query_lists_maps_and_wrappings() {
         let body =
             b"<GetAccountSummaryResponse><GetAccountSummaryResult><SummaryMap><entry><key>Users</key><value>7</value></entry>\

@@ -23,7 +23,7 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::{Args, CommandFactory, Parser, Subcommand};
-use color_eyre::eyre::Result;
+use color_eyre::eyre::{Report, Result};
 
 /// See and triage the security of an AWS organisation from a terminal: findings, accounts, IAM, network, nodes.
 #[derive(Debug, Parser)]
@@ -128,11 +128,30 @@ enum Done {
     Code(u8),
 }
 
-/// Runs the command line and gives its exit code: 0 done, 2 usage, 3 done in part.
+/// Why a command failed, and the exit code that says so: 1; of a command that answers by its exit code 2, as grep has it, so
+/// that trouble is not taken for a no; of a command on a node 255, as ssh has it.
+#[derive(Debug)]
+pub struct Failed {
+    pub why: Report,
+    pub code: u8,
+}
+
+impl Command {
+    fn failed(&self) -> u8 {
+        match self {
+            Self::Iam(iam) if iam.answers() => 2,
+            Self::Net(net) if net.answers() => 2,
+            Self::Ssm(ssm) if ssm.runs() => 255,
+            _ => 1,
+        }
+    }
+}
+
+/// Runs the command line and gives its exit code: 0 done, 1 the answer is no, 2 usage, 3 done in part.
 ///
 /// # Errors
-/// What went wrong, for exit code 1.
-pub fn main() -> Result<ExitCode> {
+/// What went wrong, with the exit code for it.
+pub fn main() -> Result<ExitCode, Failed> {
     let cli = match Cli::try_parse() {
         Ok(cli) => cli,
         Err(error) => {
@@ -142,8 +161,18 @@ pub fn main() -> Result<ExitCode> {
             return Ok(ExitCode::from(code));
         }
     };
-    let Cli { global, command } = cli;
-    let done = match command {
+    let code = cli.command.as_ref().map_or(1, Command::failed);
+    let done = run(cli).map_err(|why| Failed { why, code })?;
+    Ok(match done {
+        Done::Whole => ExitCode::SUCCESS,
+        Done::InPart => ExitCode::from(3),
+        Done::No => ExitCode::from(1),
+        Done::Code(code) => ExitCode::from(code),
+    })
+}
+
+fn run(Cli { global, command }: Cli) -> Result<Done> {
+    Ok(match command {
         None => console::console(&global)?,
         Some(Command::Demo(demo)) => console::demo(&demo, &global)?,
         Some(Command::Collect(collect)) => collect.run(&global)?,
@@ -160,12 +189,6 @@ pub fn main() -> Result<ExitCode> {
         Some(Command::Permissions(permissions)) => permissions.run(&global)?,
         Some(Command::Completions(completions)) => completions.run()?,
         Some(Command::Man) => generate::man()?,
-    };
-    Ok(match done {
-        Done::Whole => ExitCode::SUCCESS,
-        Done::InPart => ExitCode::from(3),
-        Done::No => ExitCode::from(1),
-        Done::Code(code) => ExitCode::from(code),
     })
 }
 

@@ -95,6 +95,11 @@ enum Format {
 }
 
 impl NetCommand {
+    /// Whether the exit code is the answer.
+    pub(super) fn answers(&self) -> bool {
+        matches!(self.command, Command::Can { .. } | Command::Path { .. } | Command::Boundaries)
+    }
+
     pub(super) fn run(&self, global: &Global) -> Result<Done> {
         let looked = estate(global, matches!(self.command, Command::Exposures { .. }))?;
         let net = Arc::new(build(&looked.estate));
@@ -196,7 +201,9 @@ impl NetCommand {
                             }
                         }
                     }
-                    if all.is_empty() {
+                    if all.is_empty() && net.interfaces.is_empty() {
+                        out.push_str("No interface was collected: what the internet reaches is not known.\n");
+                    } else if all.is_empty() {
                         out.push_str("Nothing that was collected is reachable from the internet.\n");
                     }
                 }
@@ -337,10 +344,7 @@ impl Looked {
 /// only where they are wanted, since reading them all may take long.
 fn estate(global: &Global, with_findings: bool) -> Result<Looked> {
     let terms = setup::config(global)?.network.terms();
-    if let Some(folder) = global.from.as_deref().map(Path::new).filter(|path| path.is_dir()) {
-        let mut files = Vec::new();
-        read_folder(folder, folder, &mut files, 0)?;
-        files.sort();
+    if let Some((folder, files)) = answers(global)? {
         let (estate, notes) = aws_cli::folder(files.iter().map(|(name, bytes)| (name.as_str(), bytes.as_slice())));
         // A folder of an account's answers holds much else.
         let (other, notes): (Vec<_>, Vec<_>) = notes.iter().partition(|note| note.ends_with("nothing in it is about networks"));
@@ -362,6 +366,27 @@ fn estate(global: &Global, with_findings: bool) -> Result<Looked> {
     let document = |key| looked.library.read().finding(key).ok().flatten().map(|f| f.document).unwrap_or_default();
     let behind = machines(&estate, findings, &document, (&looked.library.roles, &looked.library.engine), Timestamp::now());
     Ok(Looked { estate, terms, behind: Box::new(behind) })
+}
+
+/// Files by their names.
+type Files = Vec<(String, Vec<u8>)>;
+
+/// Plain answers of the AWS CLI: all files of a folder, or one file that has some. None where something else is looked at.
+fn answers(global: &Global) -> Result<Option<(&Path, Files)>> {
+    let Some(path) = global.from.as_deref().map(Path::new) else { return Ok(None) };
+    if path.is_dir() {
+        let mut files = Vec::new();
+        read_folder(path, path, &mut files, 0)?;
+        files.sort();
+        return Ok(Some((path, files)));
+    }
+    if path.extension().is_none_or(|e| e != "json") || !path.is_file() {
+        return Ok(None);
+    }
+    let bytes = fs::read(path).wrap_err_with(|| format!("could not read {}", path.display()))?;
+    let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
+    let known = aws_cli::read(&name, &bytes).is_ok_and(|piece| piece.known);
+    Ok(known.then(|| (path, vec![(name, bytes)])))
 }
 
 /// The JSON files below a folder, by their names in it.

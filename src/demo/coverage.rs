@@ -19,7 +19,7 @@ const GLOBAL: [(&str, Count<Identity>); 7] = [
     ("iam:ListSAMLProviders", |i| i.saml_providers.len()),
 ];
 
-const REGIONAL: [(&str, Count<RegionEstate>); 54] = [
+const REGIONAL: [(&str, Count<RegionEstate>); 55] = [
     ("ec2:DescribeAddresses", |r| r.network.addresses.len()),
     ("ec2:DescribeCustomerGateways", |r| r.network.customer_gateways.len()),
     ("ec2:DescribeEgressOnlyInternetGateways", |r| r.network.egress_only_gateways.len()),
@@ -72,6 +72,7 @@ const REGIONAL: [(&str, Count<RegionEstate>); 54] = [
     ("s3:GetAccountPublicAccessBlock", |r| usize::from(of(r, "s3") > 0)),
     ("s3:GetBucketPolicy", |r| of(r, "s3")),
     ("s3:GetBucketPublicAccessBlock", |r| of(r, "s3")),
+    ("s3:GetBucketTagging", |r| of(r, "s3")),
     ("s3:ListAllMyBuckets", |r| of(r, "s3")),
     ("secretsmanager:GetResourcePolicy", |r| of(r, "secretsmanager")),
     ("secretsmanager:ListSecrets", |r| of(r, "secretsmanager")),

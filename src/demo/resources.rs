@@ -3,7 +3,7 @@
 
 use serde_json::{Value, json};
 
-use crate::demo::accounts::{ORGANIZATION, REGIONS, SEATS, readable};
+use crate::demo::accounts::{ORGANIZATION, REGIONS, SEATS, readable, tags};
 use crate::demo::identity::VENDOR;
 use crate::demo::random::label;
 use crate::model::document::Document;
@@ -82,7 +82,13 @@ fn buckets(account: &str, app: &str) -> Vec<Resource> {
         // The perimeter above it keeps the partner out all the same.
         statements.push(read("PartnerReads", json!({ "AWS": format!("arn:aws:iam::{VENDOR}:root") }), &data));
     }
-    let mut all = vec![Resource { restricted: Some(true), ..with(&data, &json!(statements)) }];
+    let class = match app {
+        "payments" | "identity" => "restricted",
+        "lake" | "orders" => "confidential",
+        _ => "",
+    };
+    let tags = tags(&[("data-class", class), ("app", app)]);
+    let mut all = vec![Resource { restricted: Some(true), tags, ..with(&data, &json!(statements)) }];
     match account {
         "web-prod" => {
             let assets = arn("assets");

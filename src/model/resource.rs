@@ -4,6 +4,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::model::Extra;
+use crate::model::account::Tags;
 use crate::model::document::Document;
 
 /// A resource and the policy on it.
@@ -21,6 +22,9 @@ pub struct Resource {
     /// (`RestrictPublicBuckets`, the bucket's or its account's). None where that was not read, and of everything else.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub restricted: Option<bool>,
+    /// Of buckets and secrets.
+    #[serde(skip_serializing_if = "Tags::is_empty")]
+    pub tags: Tags,
     /// Of a KMS key: its grants.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub grants: Vec<Grant>,

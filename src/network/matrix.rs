@@ -123,7 +123,7 @@ fn class(net: &Net, members: Vec<usize>) -> Class {
     let emits = guards(true);
     let named = |egress: bool| {
         let rules = i.groups.iter().flat_map(|g| net.groups[*g].by_group.iter().map(|r| &net.groups[*g].rules[*r]));
-        rules.filter(move |r| r.egress == egress && !(shut && !egress))
+        rules.filter(move |r| r.egress == egress && (egress || !shut))
     };
     let most = named(false).fold(admits.may.service(), |all, r| all.or(&r.service));
     let of = |r: &crate::network::net::Rule| if let Peer::Group(Some(group)) = r.peer { Some(group) } else { None };

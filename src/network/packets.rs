@@ -588,7 +588,7 @@ mod tests {
         assert_eq!(nets(&["0.0.0.0/0"]).to_string(), "internet (IPv4)");
         assert_eq!(nets(&["0.0.0.0/0", "::/0"]).to_string(), "internet (IPv4 and IPv6)");
         assert_eq!(nets(&["::/0"]).cidrs().len(), 1);
-        assert_eq!(nets(&["0.0.0.0/0"]).minus(&nets(&["8.8.8.8"])).to_string(), "internet without 8.8.8.8");
+        assert_eq!(nets(&["0.0.0.0/0"]).minus(&nets(&["8.8.8.8"])).to_string(), "internet (IPv4) without 8.8.8.8");
         assert_eq!(nets(&["10.1.2.3/8"]).to_string(), "10.0.0.0/8");
         assert!(cidr("10.0.0.0/33").is_err() && cidr("").is_err() && cidr("10.0.0").is_err());
         assert!(!Addresses::internet().has("10.1.1.1".parse().unwrap()));

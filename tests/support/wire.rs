@@ -196,6 +196,7 @@ fn s3_action(method: &Method, path: &str, form: &[(String, String)]) -> String {
         "/v20180820/configuration/publicAccessBlock" => Some("GetAccountPublicAccessBlock"),
         "/" => Some("ListAllMyBuckets"),
         _ if asks("policy") => Some("GetBucketPolicy"),
+        _ if asks("tagging") => Some("GetBucketTagging"),
         _ if asks("publicAccessBlock") => Some("GetBucketPublicAccessBlock"),
         _ => None,
     };

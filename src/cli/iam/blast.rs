@@ -74,12 +74,7 @@ pub(super) fn blast(json: bool, account: &Account, principal: usize) -> Result<D
     }
     lines.extend(account.data_class.iter().map(|class| format!("The account's tags call its data {class:?}.")));
     for class in &blast.classes {
-        lines.push(format!(
-            "  {} machines of data class {:?}: {}",
-            class.resources.len(),
-            class.class,
-            class.resources.join(" ")
-        ));
+        lines.push(format!("  {} of data class {:?}: {}", class.resources.len(), class.class, class.resources.join(" ")));
     }
     if !blast.abroad.is_empty() {
         lines.push(format!("In other accounts it becomes {}:", text::count(blast.abroad.len() as u64)));

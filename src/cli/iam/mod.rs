@@ -108,6 +108,11 @@ enum Command {
 type Looked = (Vec<Account>, Vec<Arc<Identity>>, BTreeSet<String>);
 
 impl Iam {
+    /// Whether the exit code is the answer.
+    pub(super) fn answers(&self) -> bool {
+        matches!(self.command, Command::Can { .. } | Command::Lint { .. })
+    }
+
     pub(super) fn run(&self, global: &Global) -> Result<Done> {
         match &self.command {
             Command::Lint { files, kind } => return lint::run(self.json, files, *kind),

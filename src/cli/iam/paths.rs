@@ -71,7 +71,7 @@ impl Paths {
         for account in looked {
             let graph = Graph::new(account);
             let from = self.who.as_deref().map(|p| account.principal(p)).transpose()?;
-            // From elsewhere a role is reached by its trust, which `from_abroad` tells.
+            // From elsewhere a role is reached by its trust, which `by_other_accounts` tells.
             if own.is_some_and(|own| own.id != account.id) {
                 continue;
             }
@@ -113,13 +113,13 @@ impl Paths {
             }
         }
         if !self.cuts && prize.is_none() {
-            all.extend(self.from_abroad(accounts)?);
+            all.extend(self.by_other_accounts(accounts)?);
         }
         if self.cuts { print_cuts(json, &cuts) } else { print(json, &all) }
     }
 
     /// The ways of other accounts' principals to the role that is asked about.
-    fn from_abroad(&self, accounts: &[Account]) -> Result<Vec<Value>> {
+    fn by_other_accounts(&self, accounts: &[Account]) -> Result<Vec<Value>> {
         let Some(to) = self.to.as_deref() else { return Ok(Vec::new()) };
         let own = holder(accounts, to)?;
         let role = &own.principals[own.principal(to)?];

@@ -166,6 +166,11 @@ struct At {
 }
 
 impl Ssm {
+    /// Whether the exit code is that of a command on a node.
+    pub(super) fn runs(&self) -> bool {
+        matches!(self.command, Command::Run { .. })
+    }
+
     pub(super) fn run(&self, global: &Global) -> Result<Done> {
         match &self.command {
             Command::List(list) => return list.run(global),

@@ -274,10 +274,15 @@ impl Graph<'_> {
             everything || principals.iter().any(|p| actions.iter().any(|a| allowed(p, a)))
         };
         let named = |all: &[&str]| all.iter().map(|a| ActionName::new(a)).collect::<Vec<_>>();
-        let (enters, destroys) = (named(ENTERS), named(DESTROYS));
         let mut classes: BTreeMap<&str, Class> = BTreeMap::new();
         for tagged in &self.account.tagged {
-            let resource = self.account.resource(&tagged.arn);
+            let service = tagged.arn.split(':').nth(2).unwrap_or_default();
+            let (enters, destroys) = match THINGS.iter().find(|(of, ..)| *of == service) {
+                Some((_, _, [read, _, destroy])) => (named(&[read]), named(&[destroy])),
+                None => (named(ENTERS), named(DESTROYS)),
+            };
+            let inside = if service == "s3" { format!("{}/*", tagged.arn) } else { tagged.arn.clone() };
+            let resource = self.account.resource(&inside);
             let (read, destroy) = (may(&enters, &resource), may(&destroys, &resource));
             if read || destroy {
                 let fresh = || Class { class: tagged.class.clone(), read: 0, destroy: 0, resources: Vec::new() };

@@ -6,9 +6,10 @@ use std::sync::Arc;
 use super::permit::{Permit, StatementId, Table};
 use super::ways::{self, CREDENTIALS, LAUNCHES, TAKE_OVERS};
 use super::{Edge, Need, To, Way};
-use crate::iam::account::{Account, WorkloadKind};
+use crate::iam::account::Account;
 use crate::iam::evaluate::{ActionName, Context, Decision, Request, Resource, Truth};
 use crate::iam::policy::{Effect, PrincipalKind};
+use crate::iam::workloads::WorkloadKind;
 
 const ADMINISTRATOR_ACCESS: &str = "arn:aws:iam::aws:policy/AdministratorAccess";
 

@@ -1,7 +1,7 @@
 //! The ways in which a permission becomes somebody else's permissions: rows, so that a new way is one line.
 //! Facts after AWS's API pages of the actions and "Granting a user permissions to pass a role to an AWS service".
 
-use crate::iam::account::WorkloadKind;
+use crate::iam::workloads::WorkloadKind;
 
 /// Passing a role to a service that then runs the passer's code or acts at the passer's word.
 pub(super) struct Launch {

@@ -66,7 +66,7 @@ impl Builder<'_> {
             for (n, one) in own.iter_mut().enumerate() {
                 let fill = |text: &mut String, with: &str| {
                     if text.is_empty() {
-                        with.clone_into(text)
+                        with.clone_into(text);
                     }
                 };
                 fill(&mut one.vpc_id, &instance.vpc_id);

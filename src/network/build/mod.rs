@@ -31,6 +31,7 @@ pub fn build(estate: &Estate) -> Net {
     b.uncovered();
     let parts: Vec<(usize, &RegionEstate)> = estate.regions.iter().map(|r| (b.home(r), r.as_ref())).collect();
     for &(home, part) in &parts {
+        b.unasked(part);
         b.vpcs(home, part);
     }
     for &(home, part) in &parts {
@@ -106,6 +107,16 @@ impl Builder<'_> {
     fn whole(&self, part: &RegionEstate, api: &str, empty: bool) -> bool {
         let asked = self.coverage.contains_key(&(part.account.as_str(), part.region.as_str(), api));
         self.covered(part, api) && (asked || !empty)
+    }
+    /// Files of plain answers may lack one that all others lean on.
+    fn unasked(&mut self, part: &RegionEstate) {
+        let api = "ec2:DescribeNetworkInterfaces";
+        let asked = self.coverage.contains_key(&(part.account.as_str(), part.region.as_str(), api));
+        let n = &part.network;
+        if !asked && n.interfaces.is_empty() && !(n.vpcs.is_empty() && n.subnets.is_empty()) {
+            let object = format!("{} {}", part.account, part.region);
+            self.gap(&object, format!("no answer tells of interfaces ({api}): what stands in its VPCs is not known"));
+        }
     }
     /// What AWS did not answer is a gap of its own.
     fn uncovered(&mut self) {

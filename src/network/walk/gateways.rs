@@ -272,9 +272,12 @@ impl Walk<'_> {
             }
             let asked = self.done.len();
             self.route(leg, Place { vpc: gateway.vpc, subnet, transit: false });
+            if address + 1 >= gateway.addresses.len() || self.explain {
+                break;
+            }
             // The other addresses matter only for what the first did not carry.
             rest = self.done.iter().skip(asked).fold(rest, |rest, done| rest.minus(&done.may));
-            if rest.is_empty() || self.explain {
+            if rest.is_empty() {
                 break;
             }
         }

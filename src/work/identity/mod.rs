@@ -1,6 +1,7 @@
 //! Keeps the accounts of an estate compiled for the IAM engine, with their principal graphs, and answers from them: a
-//! principal in full, and questions. What an answer looks like is written in `tell`; what is true is `iam`'s.
+//! principal in full, and questions. What an answer looks like is written in `tell` and `answers`; what is true is `iam`'s.
 
+mod answers;
 mod tell;
 mod ways;
 
@@ -9,11 +10,12 @@ use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use crate::catalog::ListingId;
 use crate::catalog::detail::{Detail, Link};
-use crate::iam::account::{Account, WorkloadKind, known_workloads};
+use crate::iam::account::Account;
 use crate::iam::evaluate::{Context, Decision};
 use crate::iam::graph::{Built, Cut, Graph, Prize, Target};
 use crate::iam::question::Question;
 use crate::iam::resources::{Held, Resources};
+use crate::iam::workloads::{WorkloadKind, known_workloads};
 use crate::listing::filter::exactly;
 use crate::message::Opened;
 use crate::model;
@@ -203,7 +205,7 @@ impl Engine {
                     let found = ready.account.who_can(action, resource, &context).map_err(|e| e.to_string())?;
                     rows.extend(found.into_iter().map(|(at, answer)| (ready.account.principals[at].arn.clone(), answer)));
                 }
-                tell::who_can(estate, (action, resource), &self.resources(estate), &rows)
+                answers::who_can(estate, (action, resource), &self.resources(estate), &rows)
             }
             Question::Can { principal, action, resource, context } => {
                 let (ready, at) = self.holder(estate, principal)?;
@@ -212,7 +214,7 @@ impl Engine {
                 // Of a session its role is asked: what it was given by whom is not known.
                 let asked = if principal.contains(":assumed-role/") { principal } else { &arn };
                 let answer = ready.account.can(asked, action, &named, &context_of(context)).map_err(|e| e.to_string())?;
-                tell::can(&arn, (action, &named), &answer, ready.account.is_blind(&named))
+                answers::can(&arn, (action, &named), &answer, ready.account.is_blind(&named))
             }
             Question::WhoBecomes { target } => {
                 let (ready, to) = match target {
@@ -224,7 +226,7 @@ impl Engine {
                 let resources = self.resources(estate);
                 let named = estate.identities.iter().filter(|i| role.as_ref().is_some_and(|r| resources.trusts(r, &i.account)));
                 let others: Vec<Arc<Ready>> = named.filter_map(|i| self.account(estate, &i.account)).collect();
-                tell::who_becomes(estate, &ready, to, &others)
+                answers::who_becomes(estate, &ready, to, &others)
             }
             Question::WhoReaches { resource } => {
                 let prize = Prize::new(resource, &[]).map_err(|e| e.to_string())?;
@@ -235,26 +237,41 @@ impl Engine {
                     Some(id) => self.account(estate, id).into_iter().collect(),
                     None => self.accounts(estate).collect(),
                 };
-                tell::who_reaches(estate, &ready, &prize, &self.resources(estate))
+                answers::who_reaches(estate, &ready, &prize, &self.resources(estate))
             }
             Question::Become { principal, target } => {
                 let (ready, from) = self.holder(estate, principal)?;
+                let graph = ready.graph();
                 let to = match target {
-                    Some(name) => Target::Principals(vec![ready.account.principal(name).map_err(|e| e.to_string())?]),
+                    Some(name) => match ready.account.principal(name) {
+                        Ok(at) => Target::Principals(vec![at]),
+                        // A role of another account is become by its trust.
+                        Err(own) => match self.holder(estate, name) {
+                            Ok((other, at)) if other.account.id != ready.account.id && other.account.principals[at].is_role => {
+                                graph.reach(&Prize::role(&other.account.principals[at].arn))
+                            }
+                            _ => return Err(own.to_string()),
+                        },
+                    },
                     None => Target::Administrator,
                 };
-                let graph = ready.graph();
+                if let Target::Resource(reached) = &to
+                    && reached.holder(from).is_some()
+                {
+                    let (arn, role) = (&ready.account.principals[from].arn, &reached.prize.resource);
+                    let answer = ready.account.can(arn, "sts:AssumeRole", role, &Context::new()).map_err(|e| e.to_string())?;
+                    let detail = answers::can(arn, ("sts:AssumeRole", role), &answer, false);
+                    return opened(text, detail);
+                }
                 let (paths, more) = graph.paths(Some(from), &to, MOST_PATHS);
-                tell::becomes(&graph, from, &to, &paths, more)
+                answers::becomes(&graph, from, &to, &paths, more)
             }
             Question::Blast { principal } => {
                 let (ready, at) = self.holder(estate, principal)?;
-                tell::blast(&ready, at)
+                answers::blast(&ready, at)
             }
         };
-        let document = serde_json::json!({"question": text.trim(), "answer": detail});
-        let document = serde_json::to_string_pretty(&document).map_err(|e| e.to_string())?;
-        Ok(Opened { id: text.trim().to_owned(), detail, document })
+        opened(text, detail)
     }
 
     fn accounts<'e>(&'e self, estate: &'e Estate) -> impl Iterator<Item = Arc<Ready>> + 'e {
@@ -316,6 +333,13 @@ impl Engine {
                 .map_or_else(|_| named.to_owned(), |(ready, at)| ready.account.principals[at].arn.clone()),
         }
     }
+}
+
+/// An answer with its question, as data too.
+fn opened(text: &str, detail: Detail) -> Result<Opened, String> {
+    let document = serde_json::json!({"question": text.trim(), "answer": detail});
+    let document = serde_json::to_string_pretty(&document).map_err(|e| e.to_string())?;
+    Ok(Opened { id: text.trim().to_owned(), detail, document })
 }
 
 /// The account that an ARN names.
