@@ -423,7 +423,7 @@ fn an_estate_that_says_otherwise_of_a_resource_is_noticed() {
     assert!(resources.hold(&after), "nothing of it changed");
     after.region_mut(OWN, HERE).resources[0].unread = true;
     assert!(!resources.hold(&after));
-    let mut other = before.clone();
+    let mut other = before;
     other.put_identity(identity(SISTER));
     assert!(!resources.hold(&other), "whose trusts were read anew");
 }
