@@ -622,7 +622,7 @@ fn what_is_built_by_api_and_collected_is_judged_as_its_file_is() {
             let n = &case.estate.regions[0].network;
             let mut ids = Box::pin(make(&ec2, n)).await;
             Box::pin(balancers(&elb, n, nth, &mut ids)).await;
-            tokio::task::block_in_place(|| classic(&cloud, n, nth, &mut ids));
+            classic(&cloud, n, nth, &mut ids);
             made.push((file, case, ids));
         }
         (cloud, made)
