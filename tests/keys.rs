@@ -183,6 +183,12 @@ fn proof(name: &str) -> (&'static [&'static str], Holds) {
         "play" => (&["7", "tab", "tab"], |d, _| {
             matches!(d.asked().last(), Some(Ask::Play(_, id)) if id == "jo.tanaka-0recorded") && d.shows("Reading the recording")
         }),
+        "take-up" => (&["7", "tab", "tab"], |d, _| d.shows("Take up the session on") && d.shows("INC-2041")),
+        "end-there" => (&["7", "tab", "tab"], |d, _| {
+            let asked = d.foot().contains("The same key again ends jo.tanaka's session") && d.asked().is_empty();
+            d.press("delete");
+            asked && matches!(d.asked().last(), Some(Ask::EndThere(_, id)) if id == "jo.tanaka-0recorded")
+        }),
         "pause" => (PLAYED, |d, _| steered(d, Steer::Pause)),
         "seek-back" => (PLAYED, |d, _| steered(d, Steer::By(-5))),
         "seek-on" => (PLAYED, |d, _| steered(d, Steer::By(5))),
@@ -227,7 +233,9 @@ fn every_key_of_every_action_does_what_its_row_says() {
                 driver.session(901, Environment::NonProduction, "$ ");
                 driver.forward(902, State::Ended { why: "Stopped here.".into(), bad: false });
             }
-            if matches!(row.scope, Scope::Record | Scope::Replay) {
+            if matches!(row.name, "take-up" | "end-there") {
+                driver.left();
+            } else if matches!(row.scope, Scope::Record | Scope::Replay) {
                 driver.recorded();
             }
             driver.keys(keys);

@@ -17,7 +17,7 @@ use bartizan::config::{AtQuit, Sessions as Rules};
 use bartizan::message::Outcome;
 use bartizan::message::session::{Ask, Forwarding, LiveId, Opening, State};
 use bartizan::model::account::{Caller, Environment};
-use bartizan::model::decision::Decision;
+use bartizan::model::decision::{Decision, person};
 use bartizan::model::guard::{self, Act, Guardrail, Guardrails, Said};
 use bartizan::model::node::Machine;
 use bartizan::ssm::gateway::{Faults, Gateway, GatewayOptions};
@@ -27,6 +27,7 @@ use bartizan::triage::policy::Policy;
 use bartizan::triage::sessions::{Kept, Seal};
 use bartizan::work::desk::Desk;
 use bartizan::work::sessions::Sessions;
+use bartizan::work::sessions::left;
 use bartizan::work::sessions::record::Book;
 use bartizan::work::sessions::shelf::digest;
 use bartizan::work::sessions::way::Way;
@@ -73,6 +74,23 @@ impl Stage {
         let sessions = Sessions::new(way, book, rules, home.path().join("recordings"), told);
         let driver = Driver::new(scene, (120, 36), Begin::default());
         Self { driver, sessions, outcomes, gateway, desk, home }
+    }
+
+    /// Another program of the same user on the same machine: nothing is open in it.
+    fn another(&mut self, rules: Rules) {
+        let caller = Caller { arn: "arn:aws:sts::111122223333:assumed-role/Ops/sam".into(), ..Caller::default() };
+        let (told, outcomes) = mpsc::channel(256);
+        let book = Book::new(Arc::new(OnceLock::from(Ok(Arc::clone(&self.desk)))));
+        let way = Way::through(Arc::clone(&self.gateway), caller);
+        self.sessions = Sessions::new(way, book, rules, self.home.path().join("recordings"), told);
+        self.outcomes = outcomes;
+    }
+
+    /// Ends the program, as a quit does.
+    fn close(&mut self) {
+        let closing = self.sessions.clone();
+        let closed = runtime().spawn(async move { closing.close().await });
+        self.until("the end", |_| closed.is_finished());
     }
 
     fn ask(&self, ask: Ask) {
@@ -155,12 +173,13 @@ impl Stage {
 
     fn recordings(&self) -> Vec<PathBuf> {
         let files = std::fs::read_dir(self.home.path().join("recordings"));
-        files.into_iter().flatten().map(|f| f.unwrap().path()).collect()
+        let paths = files.into_iter().flatten().map(|f| f.unwrap().path());
+        paths.filter(|path| path.extension().is_some_and(|e| e == "cast")).collect()
     }
 
     fn opening(&self, environment: Environment, said: Said, unrecorded: bool) -> Opening {
         let machine = self.machine(environment);
-        Opening { machine, reason: "INC-2".into(), finding: None, command: None, size: (80, 24), unrecorded, said }
+        Opening { machine, reason: "INC-2".into(), finding: None, command: None, again: None, size: (80, 24), unrecorded, said }
     }
 
     fn forwarding(&self, host: Option<&str>, port: u16, local: u16, said: Said) -> Forwarding {
@@ -348,9 +367,7 @@ fn when_the_console_ends_sessions_end_or_are_left_as_configured() {
     for (at_quit, outcome, left) in [(AtQuit::Terminate, "terminated", 0), (AtQuit::Leave, "left", 1)] {
         let mut stage = Stage::new(Set { rules: Rules { at_quit, ..Rules::default() }, ..Set::default() });
         stage.in_a_session();
-        let closing = stage.sessions.clone();
-        let closed = runtime().spawn(async move { closing.close().await });
-        stage.until("the end", |_| closed.is_finished());
+        stage.close();
         assert_eq!(stage.ended().0, outcome);
         assert_eq!(stage.gateway.open_sessions().len(), left, "{outcome}");
         let Some(Decision::SessionEnd { recording: Some(sealed), .. }) = stage.entries().pop() else { panic!("not sealed") };
@@ -418,4 +435,165 @@ fn a_recording_is_played_sought_paused_and_held_against_the_ledger() {
         };
         why(803).contains("no asciicast version 2") && why(804).contains("no recording of unknown")
     });
+}
+
+/// What is on a session's screen.
+fn screen(stage: &Stage, id: u64) -> String {
+    let Some(session) = stage.driver.app.live().session(LiveId(id)).cloned() else { return String::new() };
+    let mut text = String::new();
+    session.screen.with(|t| t.draw(|_, _, glyph| text.push_str(glyph.text)));
+    text
+}
+
+fn leaving() -> Rules {
+    Rules { at_quit: AtQuit::Leave, ..Rules::default() }
+}
+
+#[test]
+fn a_session_that_was_left_is_taken_up_by_another_program_and_stays_one_on_the_record() {
+    let mut stage = Stage::new(Set { rules: leaving(), ..Set::default() });
+    stage.in_a_session();
+    stage.run("x=ke''pt; echo be''fore", "before");
+    let live = stage.driver.app.live().sessions[0].clone();
+    let (id, machine) = (live.session_id, live.machine);
+    let recordings = stage.home.path().join("recordings");
+    assert!(left::ids(&recordings).is_empty(), "it is open");
+    let opening = |stage: &Stage| Opening {
+        again: Some(id.clone()),
+        machine: machine.clone(),
+        ..stage.opening(Environment::Production, Said::Nothing, false)
+    };
+    // While one program has it, another does not get it.
+    let asked = opening(&stage);
+    stage.ask(Ask::Open(LiveId(700), Box::new(asked)));
+    stage.until("the refusal", |stage| {
+        let state = stage.driver.app.live().session(LiveId(700)).map(|s| s.state.clone());
+        matches!(state, Some(State::Ended { why, bad: true }) if why.contains("is open in another bartizan"))
+    });
+    stage.close();
+    assert_eq!(stage.ended().0, "left");
+    assert_eq!(left::ids(&recordings).into_iter().collect::<Vec<_>>(), [id.clone()]);
+
+    stage.another(Rules::default());
+    let asked = opening(&stage);
+    stage.ask(Ask::Open(LiveId(701), Box::new(asked)));
+    // What was on the screen is on the screen again, before a key is pressed.
+    stage.until("the screen as it was", |stage| screen(stage, 701).contains("before"));
+    stage.ask(Ask::Input(LiveId(701), b"echo after $x\r".to_vec()));
+    stage.until("the shell as it was", |stage| screen(stage, 701).contains("after kept"));
+    assert!(stage.desk.library().history().told(&id).unwrap().end.is_none());
+    stage.ask(Ask::Input(LiveId(701), b"exit\r".to_vec()));
+    let (outcome, _) = stage.ended();
+    assert_eq!(outcome, "ended");
+    let entries = stage.entries();
+    let kinds: Vec<&str> = entries.iter().map(Decision::word).collect();
+    assert_eq!(kinds, ["session-start", "session-end", "session-start", "session-end"]);
+    // One recording of all of it, sealed as a whole.
+    let files = stage.recordings();
+    let [path] = files.as_slice() else { panic!("{files:?}") };
+    let text = std::fs::read_to_string(path).unwrap();
+    for words in ["before", "taken up again: INC-2", "after kept"] {
+        assert!(text.contains(words), "{words}:\n{text}");
+    }
+    let history = stage.desk.library().history();
+    let told = history.told(&id).unwrap();
+    let end = told.end.as_ref().unwrap();
+    assert_eq!(end.recording.as_deref(), Some(digest(path).unwrap().as_str()));
+    assert_eq!((told.again.len(), person(&told.again[0].actor), told.again[0].reason.as_str()), (1, "sam", "INC-2"));
+    assert!(left::ids(&recordings).is_empty() && stage.gateway.open_sessions().is_empty());
+    // It is over: nobody can go on with it.
+    let asked = opening(&stage);
+    stage.ask(Ask::Open(LiveId(702), Box::new(asked)));
+    stage.until("the second refusal", |stage| {
+        let state = stage.driver.app.live().session(LiveId(702)).map(|s| s.state.clone());
+        matches!(state, Some(State::Ended { why, bad: true }) if why.contains("cannot be taken up here"))
+    });
+    assert_eq!(stage.entries().len(), 4);
+}
+
+#[test]
+fn a_session_that_is_taken_up_is_guarded_and_one_whose_recording_was_changed_gets_another() {
+    let rails = vec![Guardrail {
+        acts: vec![Act::Sessions],
+        environment: Some(Environment::Production),
+        ask: guard::Ask::Type,
+        why: Some("it is holy".into()),
+        ..Guardrail::default()
+    }];
+    let mut stage = Stage::new(Set { rules: leaving(), rails, ..Set::default() });
+    let machine = stage.machine(Environment::Production);
+    let said = Said::Name(machine.account_name.clone());
+    let opening = stage.opening(Environment::Production, said.clone(), false);
+    stage.ask(Ask::Open(LiveId(600), Box::new(opening)));
+    stage.until("a prompt", |stage| screen(stage, 600).trim_end().ends_with(['#', '$']));
+    let id = stage.driver.app.live().session(LiveId(600)).unwrap().session_id.clone();
+    stage.close();
+    assert_eq!(stage.ended().0, "left");
+    let first = stage.recordings().pop().unwrap();
+    let mut text = std::fs::read_to_string(&first).unwrap();
+    text.push_str("[9999.0, \"o\", \"forged\"]\n");
+    std::fs::write(&first, &text).unwrap();
+
+    stage.another(leaving());
+    let (rails, known) = (stage.driver.scene.world.policy.guardrails.clone(), Arc::clone(&stage.driver.scene.world.estate));
+    let way = Way::through(Arc::clone(&stage.gateway), Caller::default()).guarded(move |m| machines::guard(&rails, &known, m));
+    let book = Book::new(Arc::new(OnceLock::from(Ok(Arc::clone(&stage.desk)))));
+    let (told, outcomes) = mpsc::channel(256);
+    stage.sessions = Sessions::new(way, book, leaving(), stage.home.path().join("recordings"), told);
+    stage.outcomes = outcomes;
+    let again = |stage: &Stage, said| Opening { again: Some(id.clone()), ..stage.opening(Environment::Production, said, false) };
+    let asked = again(&stage, Said::Nothing);
+    stage.ask(Ask::Open(LiveId(601), Box::new(asked)));
+    stage.until("the guardrail", |stage| {
+        let state = stage.driver.app.live().session(LiveId(601)).map(|s| s.state.clone());
+        matches!(state, Some(State::Ended { why, bad: true }) if why.contains("it is holy"))
+    });
+    let asked = again(&stage, said);
+    stage.ask(Ask::Open(LiveId(602), Box::new(asked)));
+    stage.until("it is open", |stage| {
+        stage.driver.app.live().session(LiveId(602)).is_some_and(|s| s.state == State::Open && s.recording.is_some())
+    });
+    stage.ask(Ask::Input(LiveId(602), b"echo mo''re\r".to_vec()));
+    stage.until("the shell", |stage| screen(stage, 602).contains("more"));
+    stage.close();
+    // The forged file is as it was; what came is in a file of its own.
+    assert_eq!(std::fs::read_to_string(&first).unwrap(), text);
+    let second = stage.recordings().into_iter().find(|path| *path != first).expect("another recording");
+    assert!(std::fs::read_to_string(&second).unwrap().contains("more"));
+    let Some(Decision::SessionEnd { recording, outcome, .. }) = stage.entries().pop() else { panic!("no end") };
+    assert_eq!((outcome.as_str(), recording), ("left", Some(digest(&second).unwrap())));
+}
+
+#[test]
+fn an_encrypted_session_is_ended_at_the_quit_and_that_is_said() {
+    let options = GatewayOptions { kms_key: Some("alias/sessions".into()), ..options() };
+    let mut stage = Stage::new(Set { options, rules: leaving(), ..Set::default() });
+    stage.in_a_session();
+    stage.run("echo op''en", "open");
+    stage.close();
+    let (outcome, said) = stage.ended();
+    assert!(outcome == "terminated" && said.contains("encrypted"), "{outcome}: {said}");
+    assert!(left::ids(&stage.home.path().join("recordings")).is_empty());
+    stage.until("the end on the node", |stage| stage.gateway.open_sessions().is_empty());
+}
+
+#[test]
+fn a_session_that_is_open_elsewhere_is_ended_and_that_is_written_down() {
+    let mut stage = Stage::new(Set { rules: leaving(), ..Set::default() });
+    stage.in_a_session();
+    let live = stage.driver.app.live().sessions[0].clone();
+    stage.close();
+    assert_eq!(stage.ended().0, "left");
+    stage.another(Rules::default());
+    stage.ask(Ask::EndThere(Box::new(live.machine.clone()), live.session_id.clone()));
+    stage.until("the end on the node", |stage| stage.gateway.open_sessions().is_empty());
+    let id = live.session_id.clone();
+    stage.until("the end in the ledger", |stage| {
+        let history = stage.desk.library().history();
+        let end = history.told(&id).and_then(|told| told.end.clone());
+        end.is_some_and(|end| end.outcome == "terminated" && end.said.contains("sam") && end.recording.is_some())
+    });
+    stage.shows("the session was ended");
+    stage.ask(Ask::EndThere(Box::new(live.machine), "unknown".into()));
+    stage.shows("not ended: AWS no longer has the session");
 }

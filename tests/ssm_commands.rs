@@ -14,8 +14,7 @@ use std::process::{Command, Stdio};
 use std::time::Duration;
 
 use bartizan::ssm::gateway::{Faults, GatewayOptions};
-use place::{ACCOUNT, PATIENCE, Place, Running, Screen, cells, echo_server};
-use portable_pty::PtySize;
+use place::{ACCOUNT, PATIENCE, Place, Running, Screen, echo_server};
 use serde_json::{Value, json};
 use support::{Fault, Rule};
 
@@ -225,8 +224,7 @@ fn a_shell_has_the_right_size_takes_keys_survives_a_cut_and_ends_with_its_node()
     screen.types("stty size; echo re''ady\r");
     screen.shows("ready");
     screen.shows("30 100");
-    screen.master.resize(PtySize { rows: 20, cols: 80, pixel_width: 0, pixel_height: 0 }).unwrap();
-    screen.screen.screen_mut().set_size(cells(20), cells(80));
+    screen.resize(80, 20);
     // The signal and what is typed come by different ways: it is asked until the size is there.
     screen.types("until stty size | grep '^20 80$'; do sleep 0.1; done; echo si''zed\r");
     // The connection is cut without a word, with the size on its way or not; neither that nor what is typed is lost.
@@ -273,8 +271,7 @@ fn neither_a_size_nor_keys_are_lost_that_come_in_the_same_moment() {
             screen.types(&format!(": {}\r", "x".repeat(2500)));
         }
         screen.types(&format!("until stty size | grep -qx '{rows} {cols}'; do sleep 0.1; done; echo tu''rn{turn}.\r"));
-        screen.master.resize(PtySize { rows, cols, pixel_width: 0, pixel_height: 0 }).unwrap();
-        screen.screen.screen_mut().set_size(cells(rows), cells(cols));
+        screen.resize(cols, rows);
         signal("CONT", &id);
         screen.shows(&format!("turn{turn}."));
     }
@@ -359,4 +356,77 @@ fn a_session_that_the_ledger_does_not_take_does_not_happen() {
     let (code, out, err) = place.run(&["ssm", "run", "web", "--reason", "x", "--ledger", &nowhere, "--", "echo ran"]);
     assert!(code != 0 && out.is_empty(), "{err}");
     assert_eq!(place.cloud.gateway(|g| g.open_sessions()), Vec::<String>::new());
+}
+
+#[test]
+fn a_shell_whose_program_was_killed_is_taken_up_again_and_one_that_was_left_is_ended_from_outside() {
+    let place = Place::new(GatewayOptions::default());
+    let mut screen = Screen::open(&place, &["ssm", "shell", "web", "--reason", "INC-7"], (100, 30));
+    screen.prompts();
+    screen.types("x=ke''pt; echo be''fore\r");
+    screen.shows("before");
+    let id = place.cloud.gateway(|g| g.open_sessions()).pop().unwrap();
+    // While it is open nobody else gets it.
+    let (code, _, err) = place.run(&["ssm", "resume", &id]);
+    assert!(code != 0 && err.contains("is open in another program"), "{err}");
+    let process = screen.child.process_id().unwrap().to_string();
+    assert!(Command::new("kill").args(["-s", "KILL", &process]).status().unwrap().success());
+    screen.end();
+    let list = || -> Vec<Value> {
+        let (_, out, err) = place.run(&["ssm", "list", "-o", "json"]);
+        serde_json::from_str(&out).unwrap_or_else(|e| panic!("{e}: {err}"))
+    };
+    assert_eq!((&list()[0]["status"], &list()[0]["take_up"]), (&json!("Left"), &json!(true)));
+
+    let mut again = Screen::open(&place, &["ssm", "resume"], (90, 25));
+    again.shows("before");
+    again.types("echo after $x; until stty size | grep '^25 90$'; do sleep 0.1; done; echo si''zed\r");
+    again.shows("after kept");
+    again.shows("sized");
+    assert_eq!(place.cloud.gateway(|g| g.started()).len(), 1, "no second session");
+    again.types("exit\r");
+    let (code, last) = again.end();
+    assert_eq!(code, 0, "{last}");
+    let entries = place.entries();
+    let kinds: Vec<&str> = entries.iter().map(|e| e["kind"].as_str().unwrap()).collect();
+    assert_eq!(kinds, ["session-start", "session-start", "session-end"]);
+    assert_eq!((&entries[1]["reason"], &entries[1]["subject"]), (&json!("INC-7"), &entries[0]["subject"]));
+    let recordings = place.recordings();
+    let [(path, text)] = recordings.as_slice() else { panic!("{recordings:?}") };
+    assert!(text.contains("before") && text.contains("taken up again") && text.contains("after kept"), "{text}");
+    assert_eq!(entries[2]["content"]["recording"], Place::digest(path));
+    let (code, text, _) = place.run(&["ssm", "replay", &path.display().to_string()]);
+    assert!(code == 0 && text.contains("before") && text.contains("after kept"), "{text}");
+    assert_eq!(place.run(&["ledger", "verify"]).0, 0);
+    let (code, _, err) = place.run(&["ssm", "resume", &id]);
+    assert!(code != 0 && err.contains("is over since") && err.contains("ended"), "{err}");
+    let (code, _, err) = place.run(&["ssm", "resume"]);
+    assert!(code != 0 && err.contains("nothing was left running"), "{err}");
+    let (code, _, err) = place.run(&["ssm", "end", &id]);
+    assert!(code != 0 && err.contains("is over already"), "{err}");
+    let (code, _, err) = place.run(&["ssm", "end", "nobody-0"]);
+    assert!(code != 0 && err.contains("knows a session \"nobody-0\""), "{err}");
+
+    // One that is left at the end of its program, and ended by its name alone.
+    let config = place.home.path().join("left.toml");
+    fs::write(&config, "[sessions]\nat_quit = \"leave\"\n").unwrap();
+    let config = config.display().to_string();
+    let mut third = Screen::open(&place, &["--config", &config, "ssm", "shell", "web", "--reason", "INC-8"], (100, 30));
+    third.prompts();
+    let id = place.cloud.gateway(|g| g.open_sessions()).pop().unwrap();
+    let process = third.child.process_id().unwrap().to_string();
+    assert!(Command::new("kill").args(["-s", "HUP", &process]).status().unwrap().success());
+    third.end();
+    assert_eq!(place.cloud.gateway(|g| g.open_sessions()), [id.clone()]);
+    assert_eq!(list()[0]["status"], "Left");
+    let (code, out, err) = place.run(&["ssm", "end", &id[id.len() - 8..]]);
+    assert!(code == 0 && out.contains("was ended"), "{err}");
+    let until = std::time::Instant::now() + PATIENCE;
+    while !place.cloud.gateway(|g| g.open_sessions()).is_empty() {
+        assert!(std::time::Instant::now() < until, "it still runs");
+        std::thread::yield_now();
+    }
+    assert_eq!(list()[0]["status"], "terminated");
+    let (code, _, err) = place.run(&["ssm", "resume", &id]);
+    assert!(code != 0 && err.contains("is over since"), "{err}");
 }

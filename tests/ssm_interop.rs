@@ -138,3 +138,45 @@ async fn turn(tcp: &mut TcpStream, mux: &mut Mux) {
     }
     mux.feed(buffer.freeze()).unwrap();
 }
+
+/// Runs the program in `tests/bridge` on a session of this gateway; what it printed.
+async fn by_bridge(test: &str, gateway: &Gateway, request: &StartRequest, does: &[&str]) -> Option<String> {
+    let program = packages::bridge(test)?;
+    let started = gateway.service().start(request).await.unwrap();
+    let mut bridge = Command::new(program);
+    bridge.args(does).kill_on_drop(true).env("BRIDGE_SESSION", &started.session_id);
+    bridge.env("BRIDGE_URL", &started.stream_url).env("BRIDGE_TOKEN", started.token.reveal());
+    let output = tokio::time::timeout(Duration::from_secs(60), bridge.output()).await.unwrap().unwrap();
+    Some(format!("{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr)))
+}
+
+#[tokio::test]
+async fn the_crate_aws_ssm_bridge_is_a_client_of_our_gateway() {
+    let test = "the_crate_aws_ssm_bridge_is_a_client_of_our_gateway";
+    let gateway = Gateway::listen(GatewayOptions::default()).await.unwrap();
+    let Some(text) = by_bridge(test, &gateway, &StartRequest::shell("i-1"), &["shell"]).await else { return };
+    assert!(text.contains("31 91") && text.contains("42\r\n") && text.contains("CLOSED"), "{text}");
+
+    let request = StartRequest::command("i-1", "echo out; exit 7");
+    let text = by_bridge(test, &gateway, &request, &["command"]).await.unwrap();
+    // It knows no exit code: it reads a bare number where agents write `EXIT_CODE: 7`.
+    assert!(text.contains("out\n") && text.contains("CLOSED Some(AgentClosed"), "{text}");
+
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let port = listener.local_addr().unwrap().port();
+    tokio::spawn(async move {
+        while let Ok((tcp, _)) = listener.accept().await {
+            tokio::spawn(async move {
+                let (mut read, mut write) = tcp.into_split();
+                let _ = tokio::io::copy(&mut read, &mut write).await;
+            });
+        }
+    });
+    let text = by_bridge(test, &gateway, &StartRequest::port("i-1", port), &["forward", &port.to_string()]).await.unwrap();
+    assert!(text.contains("ECHOED 300000 SAME true"), "{text}");
+
+    // Over a slow line too.
+    gateway.set_faults(Faults { delay: Duration::from_millis(5), ..Faults::default() });
+    let text = by_bridge(test, &gateway, &StartRequest::shell("i-1"), &["shell"]).await.unwrap();
+    assert!(text.contains("31 91") && text.contains("CLOSED"), "{text}");
+}

@@ -16,8 +16,7 @@ use std::os::unix::fs::PermissionsExt as _;
 use std::process::{Command, Stdio};
 
 use bartizan::ssm::gateway::GatewayOptions;
-use place::{ACCOUNT, Place, REGION, Running, Screen, cells};
-use portable_pty::PtySize;
+use place::{ACCOUNT, Place, REGION, Running, Screen};
 use serde_json::{Value, json};
 use support::{Fault, Rule};
 
@@ -80,8 +79,7 @@ fn a_shell_that_the_plugin_carries_is_recorded_and_written_down_like_any() {
     screen.types("stty size; echo si''zed\r");
     screen.shows("30 100");
     screen.shows("sized");
-    screen.master.resize(PtySize { rows: 20, cols: 80, pixel_width: 0, pixel_height: 0 }).unwrap();
-    screen.screen.screen_mut().set_size(cells(20), cells(80));
+    screen.resize(80, 20);
     screen.types("until stty size | grep '^20 80$'; do sleep 0.1; done; echo aga''in\r");
     screen.shows("again");
     screen.types("exit\r");

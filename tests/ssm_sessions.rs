@@ -3,18 +3,19 @@
 
 mod ssm_support;
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use bartizan::ssm::dial::{Network, Proxy};
 use bartizan::ssm::frame::Size;
-use bartizan::ssm::gateway::{Faults, Gateway, GatewayOptions};
+use bartizan::ssm::gateway::{Faults, Gateway, GatewayOptions, Shell};
 use bartizan::ssm::handshake::SessionType;
 use bartizan::ssm::link::Patience;
 use bartizan::ssm::service::StartRequest;
-use bartizan::ssm::session::{Connection, End, Event, Session, SessionOptions};
+use bartizan::ssm::session::{Abandoned, Connection, End, Event, Session, SessionOptions};
+use bartizan::ssm::standing::Standing;
 use bytes::Bytes;
-use ssm_support::{drain, next, open, options, until};
+use ssm_support::{drain, in_memory, next, open, options, until};
 use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader};
 use tokio::net::{TcpListener, TcpStream};
 
@@ -209,4 +210,124 @@ async fn a_session_goes_through_a_proxy_and_says_when_the_proxy_refuses() {
     let mut session = open(&gateway, StartRequest::shell("i-1"), refused).await;
     let End::Lost(why) = drain(&mut session.events).await.4 else { panic!("not lost") };
     assert!(why.contains("407 Who are you"), "{why}");
+}
+
+/// Every standing that was to be kept, in order.
+type Kept = Arc<Mutex<Vec<Option<Standing>>>>;
+
+fn keeping(options: SessionOptions) -> (SessionOptions, Kept) {
+    let kept = Kept::default();
+    let into = Arc::clone(&kept);
+    let keep = Arc::new(move |standing: Option<&Standing>| into.lock().unwrap().push(standing.cloned()));
+    (SessionOptions { keep: Some(keep), ..options }, kept)
+}
+
+/// A session that was left in good order is gone on with by another client; so is one whose client was killed and that is known
+/// only as it stood long before, with agents that acknowledge a message twice and with those that do not.
+#[tokio::test(start_paused = true)]
+async fn a_session_is_gone_on_with_by_another_client() {
+    for (killed, reacknowledge) in [(false, true), (true, true), (false, false), (true, false)] {
+        let options = GatewayOptions { shell: Shell::Echo, reacknowledge, ..GatewayOptions::default() };
+        let gateway = Gateway::in_memory(options);
+        let (first, kept) = keeping(in_memory(&gateway, SessionType::Shell));
+        let first = SessionOptions { abandoned: Abandoned::Leave, size: Some(Size { cols: 80, rows: 24 }), ..first };
+        let mut session = open(&gateway, StartRequest::shell("i-1"), first).await;
+        for n in 0..100 {
+            session.input.send(Bytes::from(format!("<{n}>"))).await.unwrap();
+            until(&mut session.events, &format!("<{n}>")).await;
+        }
+        session.input.leave();
+        let (.., end) = drain(&mut session.events).await;
+        assert_eq!(end, End::Left);
+        assert_eq!(gateway.open_sessions(), [session.id.clone()]);
+        let standings: Vec<Standing> = kept.lock().unwrap().iter().flatten().cloned().collect();
+        let (oldest, last) = (standings.first().unwrap().clone(), standings.last().unwrap().clone());
+        assert!(last.exact && last.unsure == last.unused && last.unused > 100, "{last:?}");
+        assert!(!oldest.exact && oldest.unused > last.unused, "what is kept while it runs promises more: {oldest:?}");
+
+        let standing = if killed { oldest } else { last };
+        let (options, kept) = keeping(in_memory(&gateway, SessionType::Shell));
+        let options = SessionOptions { size: Some(Size { cols: 90, rows: 30 }), ..options };
+        let mut again = Session::take_up(gateway.service(), "i-1", &session.id, &standing, options);
+        let mut all = String::new();
+        for n in 100..200 {
+            again.input.send(Bytes::from(format!("<{n}>"))).await.unwrap();
+            all.push_str(&until(&mut again.events, &format!("<{n}>")).await);
+        }
+        let expected: String = (100..200).map(|n| format!("<{n}>")).collect();
+        assert_eq!(all, expected, "once and in order, killed: {killed}, reacknowledge: {reacknowledge}");
+        again.input.terminate();
+        let (.., end) = drain(&mut again.events).await;
+        assert_eq!(end, End::Terminated);
+        assert_eq!(kept.lock().unwrap().last(), Some(&None), "what has ended is not kept");
+        assert!(gateway.open_sessions().is_empty());
+    }
+}
+
+/// What a program fills the screen with is drawn again: it is told another size first, then the right one.
+#[tokio::test(start_paused = true)]
+async fn a_session_that_is_gone_on_with_has_the_size_of_its_new_terminal() {
+    let gateway = Gateway::in_memory(GatewayOptions { shell: Shell::Sizes, ..GatewayOptions::default() });
+    let (first, kept) = keeping(in_memory(&gateway, SessionType::Shell));
+    let first = SessionOptions { size: Some(Size { cols: 80, rows: 24 }), ..first };
+    let mut session = open(&gateway, StartRequest::shell("i-1"), first).await;
+    until(&mut session.events, "80x24 ").await;
+    session.input.leave();
+    drain(&mut session.events).await;
+    let standing = kept.lock().unwrap().last().cloned().flatten().unwrap();
+    let size = Some(Size { cols: 80, rows: 24 });
+    let options = SessionOptions { size, ..in_memory(&gateway, SessionType::Shell) };
+    let mut again = Session::take_up(gateway.service(), "i-1", &session.id, &standing, options);
+    let text = until(&mut again.events, "80x24 ").await;
+    assert!(text.trim_end().ends_with("80x23 80x24"), "{text}");
+}
+
+/// What goes on while nobody is there, and a session that AWS has ended meanwhile.
+#[tokio::test]
+async fn what_a_session_says_while_nobody_is_there_is_heard_later_and_its_end_is_told() {
+    let gateway = gateway().await;
+    let (first, kept) = keeping(shell(&gateway));
+    let mut session = open(&gateway, StartRequest::shell("i-1"), first).await;
+    session.input.send(Bytes::from_static(b"x=ke''pt; (sleep 0.3; echo wh''ile away) & echo go''ne\r")).await.unwrap();
+    until(&mut session.events, "gone").await;
+    session.input.leave();
+    let (.., end) = drain(&mut session.events).await;
+    assert_eq!(end, End::Left);
+    tokio::time::sleep(Duration::from_millis(600)).await;
+    let standing = kept.lock().unwrap().last().cloned().flatten().unwrap();
+    let (options, kept) = keeping(shell(&gateway));
+    let mut again = Session::take_up(gateway.service(), "i-1", &session.id, &standing, options);
+    until(&mut again.events, "while away").await;
+    again.input.send(Bytes::from_static(b"echo still $x\r")).await.unwrap();
+    until(&mut again.events, "still kept").await;
+    again.input.leave();
+    drain(&mut again.events).await;
+    let standing = kept.lock().unwrap().last().cloned().flatten().unwrap();
+    gateway.terminate(&session.id);
+    while !gateway.open_sessions().is_empty() {
+        tokio::task::yield_now().await;
+    }
+    let (options, kept) = keeping(shell(&gateway));
+    let mut late = Session::take_up(gateway.service(), "i-1", &session.id, &standing, options);
+    let (.., end) = drain(&mut late.events).await;
+    assert!(matches!(&end, End::Gone(why) if why.contains("timed out")), "{end:?}");
+    assert_eq!(kept.lock().unwrap().as_slice(), [None], "nobody is to try that again");
+}
+
+/// The keys of an encrypted session are in one client's memory: it is never left, nor kept.
+#[tokio::test]
+async fn an_encrypted_session_is_ended_rather_than_left() {
+    let options = GatewayOptions { kms_key: Some("alias/sessions".into()), ..GatewayOptions::default() };
+    let gateway = Gateway::listen(options).await.unwrap();
+    let (options, kept) = keeping(shell(&gateway));
+    let mut session = open(&gateway, StartRequest::shell("i-1"), SessionOptions { abandoned: Abandoned::Leave, ..options }).await;
+    session.input.send(Bytes::from_static(b"echo op''en\r")).await.unwrap();
+    until(&mut session.events, "open").await;
+    session.input.leave();
+    let (.., end) = drain(&mut session.events).await;
+    assert_eq!(end, End::Terminated);
+    assert!(kept.lock().unwrap().iter().all(Option::is_none), "{kept:?}");
+    while !gateway.open_sessions().is_empty() {
+        tokio::task::yield_now().await;
+    }
 }

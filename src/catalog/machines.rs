@@ -63,6 +63,15 @@ pub fn by_id(estate: &Estate, id: &str) -> Option<Machine> {
     })
 }
 
+/// The machine that a session is or was on, as the estate tells, else as whoever remembers the session does.
+pub fn of_session(estate: &Estate, known: Machine) -> Machine {
+    by_id(estate, &known.id).unwrap_or_else(|| Machine {
+        account_name: estate.account_label(&known.account).to_owned(),
+        environment: estate.account(&known.account).and_then(|a| a.environment.value),
+        ..known
+    })
+}
+
 /// The machines that a text names: an instance id, a name, a private address, or one of these behind `account/`, where
 /// the account is given by its name or id. The names are compared whole, without regard to case.
 pub fn named(estate: &Estate, text: &str) -> Vec<Machine> {

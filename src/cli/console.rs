@@ -1,5 +1,6 @@
 //! `bartizan` and `bartizan demo`: the console.
 
+use std::collections::BTreeSet;
 use std::io::{self, IsTerminal as _};
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
@@ -22,8 +23,9 @@ use crate::console::run::{Terminal, run};
 use crate::console::theme::{ASCII, Depth, Glyphs, Theme, UNICODE};
 use crate::demo::FINDINGS;
 use crate::ledger::handle::Options;
-use crate::message::session::Saved;
+use crate::message::session::{Live, LiveId, Saved, State};
 use crate::message::{Outcome, Question};
+use crate::text;
 use crate::work::source::{self, Source};
 use crate::work::{self, Keeping};
 
@@ -85,6 +87,12 @@ fn open(
     let (prompt, mut questions) = ask_in_console();
     let now = Timestamp::now();
     let (source, ledger) = begin(prompt)?;
+    let mut config = config.clone();
+    if matches!(source, Source::Demo { .. }) {
+        // Its nodes are this program: nothing of them can be left running.
+        config.sessions.at_quit = AtQuit::Terminate;
+    }
+    let config = &config;
     // The terminal may be a whole journey away when it is asked for its colours: meanwhile the world is made.
     let (opened, looks) = std::thread::scope(|scope| {
         let opened = scope.spawn(|| source::open(source, config, now));
@@ -110,23 +118,30 @@ fn open(
         // Questions come from inside the door to AWS; the console sees them among the outcomes.
         let (outcomes, joined) = mpsc::channel(64);
         let forward = tokio::spawn(async move {
+            let mut last = Last::default();
             loop {
                 let outcome = tokio::select! {
                     outcome = work.outcomes.recv() => match outcome {
                         Some(outcome) => outcome,
-                        None => return,
+                        None => return last.words,
                     },
                     Some(question) = questions.recv() => Outcome::Ask(question),
                 };
+                let live = if let Outcome::Live(live) = &outcome { Some(Arc::clone(live)) } else { None };
                 // After the console has ended too: `work` is not done before it has nothing more to say.
-                let _ = outcomes.send(outcome).await;
+                let gone = outcomes.send(outcome).await.is_err();
+                if let Some(live) = live {
+                    last.hear(&live, gone);
+                }
             }
         });
         let terminal = terminal(config);
         // A fault of our own must not leave sessions behind: what ends the console ends them, then the fault goes on.
         let ran = AssertUnwindSafe(run(app, work.effects, joined, terminal)).catch_unwind().await;
         // `work` ends sessions and saves what is unsaved when it sees that nobody listens any more.
-        let _ = forward.await;
+        for words in forward.await.unwrap_or_default() {
+            eprintln!("{}", text::line(&words));
+        }
         match ran {
             Ok(ended) => ended.wrap_err("the terminal could not be used"),
             Err(fault) => std::panic::resume_unwind(fault),
@@ -135,6 +150,26 @@ fn open(
     // Whatever still waits for the network need not be waited for; what has to be kept is kept by now.
     runtime.shutdown_timeout(std::time::Duration::from_secs(2));
     ended.map(|()| Done::Whole)
+}
+
+/// What became of sessions once nobody could be shown it any more.
+#[derive(Default)]
+struct Last {
+    known: BTreeSet<LiveId>,
+    words: Vec<String>,
+}
+
+impl Last {
+    fn hear(&mut self, live: &Live, gone: bool) {
+        for session in &live.sessions {
+            if let State::Ended { why, .. } = &session.state
+                && self.known.insert(session.id)
+                && gone
+            {
+                self.words.push(format!("{}: {why}", session.machine.name));
+            }
+        }
+    }
 }
 
 fn variable(name: &str) -> Option<String> {

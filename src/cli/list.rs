@@ -63,7 +63,16 @@ impl List {
             ListingId::Findings | ListingId::Queues | ListingId::Accounts | ListingId::Principals | ListingId::Pipelines
         );
         let look = if judged { setup::look_judged } else { setup::look };
-        let mut looked = look(global, kinds(id))?;
+        let mut kinds = kinds(id).to_vec();
+        // Reading all findings may take long: not for a table of machines that does not tell of them.
+        let told = |name: &str| {
+            let shown = listing.field(name).is_some_and(|field| fields.contains(&field));
+            shown || self.filter.contains(name) || sort.iter().any(|sort| listing.field(name) == Some(sort.field))
+        };
+        if matches!(id, ListingId::Nodes | ListingId::Instances) && !["findings", "worst"].iter().any(|name| told(name)) {
+            kinds.retain(|kind| *kind != Kind::Findings);
+        }
+        let mut looked = look(global, &kinds)?;
         if matches!(id, ListingId::Exposures | ListingId::Instances | ListingId::Nodes | ListingId::WaysOut) {
             looked.paint(now);
         }
@@ -132,9 +141,9 @@ fn kinds(listing: ListingId) -> &'static [Kind] {
         | ListingId::Connections
         | ListingId::Endpoints
         | ListingId::WaysOut => &[Kind::Accounts, Kind::Network],
-        // Roles behind machines rank what gets to them.
-        ListingId::Nodes => &[Kind::Accounts, Kind::Nodes, Kind::Network, Kind::Iam],
-        ListingId::Instances => &[Kind::Accounts, Kind::Nodes, Kind::Network],
+        // Roles behind machines rank what gets to them; findings on them are counted.
+        ListingId::Nodes => &[Kind::Accounts, Kind::Findings, Kind::Nodes, Kind::Network, Kind::Iam],
+        ListingId::Instances => &[Kind::Accounts, Kind::Findings, Kind::Nodes, Kind::Network],
         ListingId::Sessions => &[Kind::Accounts, Kind::Nodes],
         ListingId::Coverage => &Kind::ALL,
     }

@@ -368,8 +368,11 @@ fn estate(global: &Global, with_findings: bool) -> Result<Looked> {
     Ok(Looked { estate, terms, behind: Box::new(behind) })
 }
 
+/// Files by their names.
+type Files = Vec<(String, Vec<u8>)>;
+
 /// Plain answers of the AWS CLI: all files of a folder, or one file that has some. None where something else is looked at.
-fn answers(global: &Global) -> Result<Option<(&Path, Vec<(String, Vec<u8>)>)>> {
+fn answers(global: &Global) -> Result<Option<(&Path, Files)>> {
     let Some(path) = global.from.as_deref().map(Path::new) else { return Ok(None) };
     if path.is_dir() {
         let mut files = Vec::new();
@@ -377,7 +380,7 @@ fn answers(global: &Global) -> Result<Option<(&Path, Vec<(String, Vec<u8>)>)>> {
         files.sort();
         return Ok(Some((path, files)));
     }
-    if !path.extension().is_some_and(|e| e == "json") || !path.is_file() {
+    if path.extension().is_none_or(|e| e != "json") || !path.is_file() {
         return Ok(None);
     }
     let bytes = fs::read(path).wrap_err_with(|| format!("could not read {}", path.display()))?;

@@ -31,7 +31,7 @@ use crate::work::change::Change;
 use crate::work::desk::Desk;
 use crate::work::keeper::Keeper;
 use crate::work::library::Library;
-use crate::work::sessions::shelf;
+use crate::work::sessions::{left, shelf};
 use crate::work::source::{self, Opened, Source};
 use crate::work::sweep::{Door, Kind, Marks, Supply, Sweep, Used};
 use crate::world::World;
@@ -255,6 +255,7 @@ impl Looked {
             None => ledger(global, &config, ask_on_terminal())?.directory.join("recordings"),
         };
         self.library.keep_recordings(shelf::look(&directory, &history));
+        self.library.keep_left(left::ids(&directory));
         let estate = Arc::clone(&self.world.estate);
         let facts = source::facts(&self.library, estate, &Changed::Findings(Default::default()), now);
         Arc::make_mut(&mut self.world).recount(&facts);

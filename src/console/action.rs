@@ -186,6 +186,8 @@ pub enum Action {
     EndSession,
     Restart,
     Forget,
+    /// A session that was left running, once more.
+    TakeUp,
     /// A session's recording.
     Replay,
     Pause,
@@ -292,6 +294,8 @@ pub const ACTIONS: &[Row] = &[
         "Forward a port of it, or of a host behind it, to this machine",
     ),
     row(Action::Replay, "play", Scope::Record, &["p"], "play", "Play the session's recording"),
+    row(Action::TakeUp, "take-up", Scope::Record, &["R"], "take up", "Go on with a session that was left running"),
+    row(Action::EndSession, "end-there", Scope::Record, &["delete", "ctrl-t"], "end", "End the session, wherever it is open"),
     row(Action::Pause, "pause", Scope::Replay, &["space"], "pause", "Stop, or go on; at the end, begin again"),
     row(Action::Left, "seek-back", Scope::Replay, &["left", "h"], "5 s back", "Five seconds back"),
     row(Action::Right, "seek-on", Scope::Replay, &["right", "l"], "5 s on", "Five seconds on"),

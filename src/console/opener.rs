@@ -25,7 +25,14 @@ const NAMES: u16 = 12;
 /// What somebody wants.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Wanted {
-    Session { machine: Machine, reason: String, finding: Option<u64>, said: Said },
+    /// `again` is a session that was left, by AWS's id.
+    Session {
+        machine: Machine,
+        reason: String,
+        finding: Option<u64>,
+        again: Option<String>,
+        said: Said,
+    },
     Forward(Forwarding),
 }
 
@@ -46,6 +53,7 @@ enum Stage {
 pub struct Opener {
     machine: Machine,
     finding: Option<u64>,
+    again: Option<String>,
     forward: bool,
     lanes: usize,
     fields: Vec<(&'static str, Input)>,
@@ -64,7 +72,25 @@ impl Opener {
             (Some(key), format!("finding: {title}").chars().take(LONGEST_REASON).collect())
         });
         let fields = vec![("reason", Input::new(text::line(&reason).into_owned()))];
-        Self { machine, finding, forward: false, lanes: 1, fields, at: 0, guard, stage: Stage::Form, error: None, doubt }
+        Self {
+            machine,
+            finding,
+            again: None,
+            forward: false,
+            lanes: 1,
+            fields,
+            at: 0,
+            guard,
+            stage: Stage::Form,
+            error: None,
+            doubt,
+        }
+    }
+
+    /// For a session that was left; the reason is what it was opened for.
+    pub fn again(machine: Machine, session: String, reason: &str, guard: Guarded, doubt: Option<String>) -> Self {
+        let fields = vec![("reason", Input::new(text::line(reason).into_owned()))];
+        Self { again: Some(session), fields, ..Self::session(machine, guard, None, doubt) }
     }
 
     /// For a forward, as far as it is known.
@@ -79,7 +105,19 @@ impl Opener {
         let at = if known.port == 0 { 0 } else { 2 };
         let machine = known.machine.clone();
         let lanes = known.lanes.max(1);
-        Self { machine, finding: None, forward: true, lanes, fields, at, guard, stage: Stage::Form, error: None, doubt }
+        Self {
+            machine,
+            finding: None,
+            again: None,
+            forward: true,
+            lanes,
+            fields,
+            at,
+            guard,
+            stage: Stage::Form,
+            error: None,
+            doubt,
+        }
     }
 
     fn field(&self, name: &str) -> &str {
@@ -100,7 +138,8 @@ impl Opener {
             return Ok(Wanted::Forward(Forwarding { machine, reason, host, port, local, lanes: self.lanes, said }));
         }
         given(reason)?;
-        Ok(Wanted::Session { machine: self.machine.clone(), reason: reason.to_owned(), finding: self.finding, said })
+        let (machine, again) = (self.machine.clone(), self.again.clone());
+        Ok(Wanted::Session { machine, reason: reason.to_owned(), finding: self.finding, again, said })
     }
 
     /// Takes a key.
@@ -160,7 +199,11 @@ impl Opener {
     /// Draws it over an area; returns where the terminal's cursor shows.
     pub fn draw(&self, buffer: &mut Buffer, area: Rect, theme: &Theme) -> Option<Position> {
         let machine = &self.machine;
-        let what = if self.forward { "Forward through" } else { "Session on" };
+        let what = match &self.again {
+            _ if self.forward => "Forward through",
+            Some(_) => "Take up the session on",
+            None => "Session on",
+        };
         let title = format!("{what} {}", machine.name);
         let width = area.width.min(76);
         let cells = usize::from(width.saturating_sub(4));

@@ -13,9 +13,7 @@ use crate::console::run::{Leave, Stop, Terminal, listen};
 use crate::console::screen::{self, Painter};
 use crate::console::theme::Theme;
 use crate::console::widgets::player::{self, About};
-use crate::terminal::{Allow, Player as Scenes, Steer, Terminal as Emulator};
-
-pub use crate::terminal::Scene;
+use crate::terminal::{Allow, Player as Reel, Scenes, Steer, Terminal as Emulator};
 
 /// How far an arrow goes, and a page, in seconds.
 const STEPS: (i64, i64) = (5, 60);
@@ -23,32 +21,32 @@ const STEPS: (i64, i64) = (5, 60);
 /// A recording and its screen.
 pub struct Player {
     title: String,
-    scenes: Scenes,
+    reel: Reel,
     screen: Emulator,
 }
 
 impl Player {
     /// At the beginning, playing.
-    pub fn new(title: String, size: (u16, u16), scenes: Vec<(Duration, Scene)>, speed: f64) -> Self {
+    pub fn new(title: String, size: (u16, u16), scenes: Box<dyn Scenes>, speed: f64) -> Self {
         let screen = Emulator::new(size.0, size.1, Allow::default());
-        let mut player = Self { title, scenes: Scenes::new(size, scenes, speed), screen };
+        let mut player = Self { title, reel: Reel::new(size, scenes, speed), screen };
         player.show();
         player
     }
 
     fn show(&mut self) {
-        while !self.scenes.show(&mut self.screen, usize::MAX) {}
+        while !self.reel.show(&mut self.screen, usize::MAX) {}
     }
 
     /// Lets time pass.
     pub fn advance(&mut self, by: Duration) {
-        self.scenes.advance(by);
+        self.reel.advance(by);
         self.show();
     }
 
     /// How long until something happens.
     pub fn wait(&self) -> Option<Duration> {
-        self.scenes.wait()
+        self.reel.wait()
     }
 
     /// Takes a key; true where it leaves.
@@ -67,7 +65,7 @@ impl Player {
             KeyCode::Char('-') => Steer::Slower,
             _ => return false,
         };
-        self.scenes.steer(steer);
+        self.reel.steer(steer);
         self.show();
         false
     }
@@ -75,7 +73,7 @@ impl Player {
     /// Draws the screen and a line about it.
     pub fn draw(&mut self, buffer: &mut Buffer, theme: &Theme) {
         let about = About { title: &self.title, remark: None, hint: "space  ← →  + -  q" };
-        player::draw(buffer, buffer.area, &mut self.screen, &self.scenes.stand(), about, theme);
+        player::draw(buffer, buffer.area, &mut self.screen, &self.reel.stand(), about, theme);
     }
 }
 
@@ -125,6 +123,7 @@ pub async fn play(mut player: Player, theme: Theme, how: Terminal) -> io::Result
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::terminal::{Listed, Scene};
 
     fn shown(player: &mut Player) -> String {
         let mut text = String::new();
@@ -135,8 +134,8 @@ mod tests {
     #[test]
     fn keys_pause_seek_and_leave() {
         let output = |second: u64, text: &str| (Duration::from_secs(second), Scene::Output(text.into()));
-        let scenes = vec![output(0, "a"), output(7, "b"), output(100, "c")];
-        let mut player = Player::new("t".into(), (10, 3), scenes, 1.0);
+        let scenes = Listed::new(vec![output(0, "a"), output(7, "b"), output(100, "c")]);
+        let mut player = Player::new("t".into(), (10, 3), Box::new(scenes), 1.0);
         let press = |player: &mut Player, code| player.key(code, KeyModifiers::NONE);
         press(&mut player, KeyCode::Char(' '));
         player.advance(Duration::from_secs(50));

@@ -4,7 +4,7 @@
 //! Format: the asciicast v2 file format of asciinema: a header object on the first line, then one array a line: seconds since the
 //! start, a code (`o` output, `i` input, `r` resize, `m` marker) and text. Text is UTF-8; bytes that are none become U+FFFD.
 
-use std::io::{self, BufRead, Read, Write};
+use std::io::{self, BufRead, Read, Seek, SeekFrom, Write};
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
@@ -12,10 +12,6 @@ use sha2::{Digest, Sha256};
 
 /// Longest line that is read, in bytes.
 const MOST_LINE: u64 = 16 << 20;
-/// Most text that is read from one file.
-const MOST_FILE: usize = 512 << 20;
-/// Most events that are read from one file.
-const MOST_EVENTS: usize = 8_000_000;
 
 /// The first line of a recording.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -86,6 +82,13 @@ impl<W: Write> Recorder<W> {
         let mut recorder = Self { to, digest: Sha256::new(), bytes: 0, cut: Vec::new(), last: Duration::ZERO, keystrokes };
         recorder.line(&serde_json::to_string(header).map_err(io::Error::other)?)?;
         Ok(recorder)
+    }
+
+    /// Goes on with a recording that was ended or cut off: `to` stands at its end, `before` has taken all of its bytes, and its
+    /// last event was at this time.
+    pub fn going_on(to: W, before: (Sha256, u64), last: Duration, keystrokes: bool) -> Self {
+        let (digest, bytes) = before;
+        Self { to, digest, bytes, cut: Vec::new(), last, keystrokes }
     }
 
     fn line(&mut self, text: &str) -> io::Result<()> {
@@ -171,68 +174,85 @@ pub enum CastError {
     Header(String),
     #[error("line {line} of the recording cannot be read: {why}")]
     Line { line: usize, why: String },
-    #[error("the recording is too large to be replayed: more than {0}")]
-    Large(&'static str),
+    #[error("line {0} of the recording is longer than 16 MiB")]
+    Long(usize),
 }
 
-/// A recording in memory, ready to be replayed.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Recording {
-    pub header: Header,
-    /// In the order of their times.
-    pub events: Vec<Event>,
-    /// The last line was cut off: the recorder was stopped while it wrote.
-    pub is_cut_off: bool,
+/// A recording as it is read, event after event: however long it is, one line of it is in memory.
+#[derive(Debug)]
+pub struct Reader<R> {
+    from: R,
+    header: Header,
+    text: Vec<u8>,
+    line: usize,
+    offset: u64,
+    last: Duration,
+    is_cut_off: bool,
 }
 
 #[derive(Deserialize)]
 struct Line(f64, String, String);
 
-impl Recording {
-    /// Reads a recording. Codes that are not known are passed over; times that go back are taken as the time before.
-    pub fn read(mut from: impl BufRead) -> Result<Self, CastError> {
-        let mut text = String::new();
-        let mut next = |text: &mut String| -> Result<bool, CastError> {
-            text.clear();
-            let mut bytes = Vec::new();
-            let read = (&mut from).take(MOST_LINE).read_until(b'\n', &mut bytes)?;
-            if read as u64 == MOST_LINE {
-                return Err(CastError::Large("16 MiB in one line"));
-            }
-            text.push_str(&String::from_utf8_lossy(&bytes));
-            Ok(read > 0)
-        };
-        next(&mut text)?;
-        let header: Header = serde_json::from_str(&text).map_err(|e| CastError::Header(e.to_string()))?;
-        if header.version != 2 {
-            return Err(CastError::Header(format!("it has version {}", header.version)));
+impl<R: BufRead> Reader<R> {
+    /// Reads the header.
+    pub fn new(from: R) -> Result<Self, CastError> {
+        let header = Header::new(0, 0, 0, "");
+        let mut reader = Self { from, header, text: Vec::new(), line: 0, offset: 0, last: Duration::ZERO, is_cut_off: false };
+        reader.line()?;
+        reader.header = serde_json::from_slice(&reader.text).map_err(|e| CastError::Header(e.to_string()))?;
+        match reader.header.version {
+            2 => Ok(reader),
+            version => Err(CastError::Header(format!("it has version {version}"))),
         }
-        let mut recording = Self { header, events: Vec::new(), is_cut_off: false };
-        let (mut last, mut size) = (Duration::ZERO, 0);
-        let mut number = 1;
-        while next(&mut text)? {
-            number += 1;
-            if text.trim().is_empty() {
+    }
+
+    /// Reads a line; whether there was one.
+    fn line(&mut self) -> Result<bool, CastError> {
+        self.text.clear();
+        let read = (&mut self.from).take(MOST_LINE).read_until(b'\n', &mut self.text)? as u64;
+        self.line += usize::from(read > 0);
+        self.offset += read;
+        if read == MOST_LINE { Err(CastError::Long(self.line)) } else { Ok(read > 0) }
+    }
+
+    pub fn header(&self) -> &Header {
+        &self.header
+    }
+
+    /// Where the next event's line begins, in bytes from the file's start.
+    pub fn offset(&self) -> u64 {
+        self.offset
+    }
+
+    /// The last line was cut off: the recorder was stopped while it wrote. Known once everything is read.
+    pub fn is_cut_off(&self) -> bool {
+        self.is_cut_off
+    }
+
+    /// The next event; none at the end. Codes that are not known are passed over; times that go back are taken as the time before.
+    pub fn event(&mut self) -> Result<Option<Event>, CastError> {
+        loop {
+            let began = self.offset;
+            if !self.line()? {
+                return Ok(None);
+            }
+            if self.text.trim_ascii().is_empty() {
                 continue;
             }
-            size += text.len();
-            if size > MOST_FILE {
-                return Err(CastError::Large("512 MiB of text"));
-            }
-            if recording.events.len() >= MOST_EVENTS {
-                return Err(CastError::Large("eight million events"));
-            }
+            let number = self.line;
+            let wrong = |why: String| CastError::Line { line: number, why };
+            let text = String::from_utf8_lossy(&self.text);
             let line: Line = match serde_json::from_str(&text) {
                 Ok(line) => line,
-                Err(_) if !text.ends_with('\n') => {
-                    recording.is_cut_off = true;
-                    break;
+                Err(_) if !self.text.ends_with(b"\n") => {
+                    self.is_cut_off = true;
+                    self.offset = began;
+                    return Ok(None);
                 }
-                Err(error) => return Err(CastError::Line { line: number, why: error.to_string() }),
+                Err(error) => return Err(wrong(error.to_string())),
             };
-            let at = Duration::try_from_secs_f64(line.0)
-                .map_err(|_| CastError::Line { line: number, why: format!("{} is no time", line.0) })?;
-            last = last.max(at);
+            let at = Duration::try_from_secs_f64(line.0).map_err(|_| wrong(format!("{} is no time", line.0)))?;
+            self.last = self.last.max(at);
             let what = match line.1.as_str() {
                 "o" => What::Output(line.2),
                 "i" => What::Input(line.2),
@@ -240,25 +260,29 @@ impl Recording {
                 "r" => {
                     let size = line.2.split_once('x').and_then(|(w, h)| Some((w.parse().ok()?, h.parse().ok()?)));
                     let Some((width, height)) = size else {
-                        return Err(CastError::Line { line: number, why: format!("{:.20?} is no size", line.2) });
+                        return Err(wrong(format!("{:.20?} is no size", line.2)));
                     };
                     What::Resize(width, height)
                 }
                 _ => continue,
             };
-            recording.events.push(Event { at: last, what });
+            return Ok(Some(Event { at: self.last, what }));
         }
-        Ok(recording)
     }
 
-    /// How long it is.
-    pub fn length(&self) -> Duration {
-        self.events.last().map_or(Duration::ZERO, |event| event.at)
+    /// Reads on from a place that [`Reader::offset`] gave, where the last event had been at this time.
+    pub fn go(&mut self, offset: u64, last: Duration) -> io::Result<()>
+    where
+        R: Seek,
+    {
+        self.from.seek(SeekFrom::Start(offset))?;
+        (self.offset, self.last) = (offset, last);
+        Ok(())
     }
 
-    /// Index of the first event after this time: replay up to a time feeds all before it.
-    pub fn until(&self, at: Duration) -> usize {
-        self.events.partition_point(|event| event.at <= at)
+    /// What the recording is read from.
+    pub fn into_inner(self) -> R {
+        self.from
     }
 }
 
@@ -270,6 +294,25 @@ mod tests {
     use super::*;
 
     const MS: Duration = Duration::from_millis(1);
+
+    /// A recording in memory.
+    #[derive(Debug)]
+    struct Recording {
+        events: Vec<Event>,
+        is_cut_off: bool,
+        end: u64,
+    }
+
+    impl Recording {
+        fn read(from: &[u8]) -> Result<Self, CastError> {
+            let mut reader = Reader::new(from)?;
+            let mut events = Vec::new();
+            while let Some(event) = reader.event()? {
+                events.push(event);
+            }
+            Ok(Self { events, is_cut_off: reader.is_cut_off(), end: reader.offset() })
+        }
+    }
 
     fn record(keystrokes: bool, what: impl FnOnce(&mut Recorder<Vec<u8>>)) -> (String, Seal) {
         let mut recorder = Recorder::new(Vec::new(), &Header::new(80, 24, 1_800_000_000, "i-1"), keystrokes).unwrap();
@@ -302,8 +345,40 @@ mod tests {
         assert_eq!(seal.bytes, text.len() as u64);
         assert_eq!(seal.sha256, <[u8; 32]>::from(Sha256::digest(text.as_bytes())));
         let recording = Recording::read(text.as_bytes()).unwrap();
-        assert_eq!(recording.length(), MS * 1500);
-        assert_eq!((recording.until(MS * 249), recording.until(MS * 250), recording.until(MS * 2000)), (0, 1, 3));
+        let times: Vec<Duration> = recording.events.iter().map(|event| event.at).collect();
+        assert_eq!((times.as_slice(), recording.end), (&[MS * 250, MS * 1500, MS * 1500][..], text.len() as u64));
+    }
+
+    #[test]
+    fn a_reader_goes_back_to_where_it_was() {
+        let (text, _) = record(false, |r| {
+            for (n, word) in ["one", "two", "three"].iter().enumerate() {
+                r.output(MS * (n as u32 + 1), word.as_bytes()).unwrap();
+            }
+        });
+        let mut reader = Reader::new(std::io::Cursor::new(text)).unwrap();
+        let first = reader.event().unwrap().unwrap();
+        let place = reader.offset();
+        let rest = |reader: &mut Reader<_>| -> Vec<Event> { std::iter::from_fn(|| reader.event().unwrap()).collect() };
+        let after = rest(&mut reader);
+        assert_eq!(after.len(), 2);
+        reader.go(place, first.at).unwrap();
+        assert_eq!(rest(&mut reader), after);
+    }
+
+    #[test]
+    fn a_recording_that_goes_on_has_the_digest_of_the_whole_file() {
+        let (text, seal) = record(false, |r| r.output(MS * 10, b"before").unwrap());
+        let mut sha = Sha256::new();
+        sha.update(text.as_bytes());
+        let mut recorder = Recorder::going_on(text.into_bytes(), (sha, seal.bytes), MS * 10, false);
+        recorder.marker(MS * 5, "taken up again").unwrap();
+        recorder.output(MS * 20, b"after").unwrap();
+        let (seal, bytes) = recorder.finish(MS * 30).unwrap();
+        assert_eq!((seal.bytes, seal.sha256), (bytes.len() as u64, <[u8; 32]>::from(Sha256::digest(&bytes))));
+        let recording = Recording::read(&bytes).unwrap();
+        let times: Vec<Duration> = recording.events.iter().map(|event| event.at).collect();
+        assert_eq!(times, [MS * 10, MS * 10, MS * 20], "time never goes back");
     }
 
     #[test]
@@ -336,6 +411,8 @@ mod tests {
         let (text, _) = record(false, |r| r.output(MS, b"one").and_then(|()| r.output(MS, b"two")).unwrap());
         let recording = Recording::read(&text.as_bytes()[..text.len() - 4]).unwrap();
         assert_eq!((recording.events.len(), recording.is_cut_off), (1, true));
+        let whole = text.lines().take(2).map(|line| line.len() as u64 + 1).sum::<u64>();
+        assert_eq!(recording.end, whole, "the cut line is no part of it");
     }
 
     #[test]

@@ -27,6 +27,8 @@ pub struct Opening {
     pub finding: Option<u64>,
     /// One command instead of a shell.
     pub command: Option<String>,
+    /// A session that was left running, by AWS's id, taken up again instead of a new one.
+    pub again: Option<String>,
     pub size: Size,
     /// Not recorded, where policy leaves that to the person.
     pub unrecorded: bool,
@@ -83,6 +85,8 @@ pub enum Ask {
     Forward(LiveId, Box<Forwarding>),
     /// Ends a session or a forward.
     End(LiveId),
+    /// Ends a session that is not open here, wherever it is: on which machine, and by AWS's id.
+    EndThere(Box<Machine>, String),
     /// Starts a forward that has ended once more.
     Restart(LiveId),
     /// An ended one leaves the list.
@@ -207,6 +211,10 @@ pub struct Live {
 impl Live {
     pub fn session(&self, id: LiveId) -> Option<&LiveSession> {
         self.sessions.iter().find(|s| s.id == id)
+    }
+    /// The session with AWS's id that is open here.
+    pub fn open_as(&self, session_id: &str) -> Option<LiveId> {
+        self.sessions.iter().find(|s| s.session_id == session_id && !s.state.is_ended()).map(|s| s.id)
     }
     pub fn replay(&self, id: LiveId) -> Option<&LiveReplay> {
         self.replays.iter().find(|r| r.id == id)

@@ -17,7 +17,7 @@ use crate::ssm::driver::{Command, Plugs, Wish};
 use crate::ssm::frame::Size;
 use crate::ssm::plugin::{NAME, PluginCall};
 use crate::ssm::service::Service;
-use crate::ssm::terms::{Abandoned, Connection, End, Event, SessionOptions, Status};
+use crate::ssm::terms::{Connection, End, Event, SessionOptions, Status};
 
 /// How long its end is waited for after the session's end was asked for.
 const FAREWELL: Duration = Duration::from_secs(2);
@@ -106,10 +106,8 @@ impl Carrier {
     pub(crate) async fn run(mut self) {
         let end = self.turns().await;
         let _ = self.killer.kill();
-        if end != End::Left {
-            // Its exit code is 0 whatever happened, so that only this is sure to leave nothing open on the node.
-            let _ = tokio::time::timeout(FAREWELL, self.service.terminate(&self.session_id)).await;
-        }
+        // Its exit code is 0 whatever happened, so that only this is sure to leave nothing open on the node.
+        let _ = tokio::time::timeout(FAREWELL, self.service.terminate(&self.session_id)).await;
         self.state.connection = Connection::Ended;
         self.plugs.status.send_replace(self.state);
         if let Some(event) = self.waiting.take() {
@@ -128,11 +126,8 @@ impl Carrier {
             tokio::select! {
                 // Room for an event, or nobody who would take it.
                 () = async { drop(self.plugs.events.reserve().await) }, if self.waiting.is_some() => self.deliver(),
-                () = self.plugs.events.closed(), if self.farewell.is_none() => {
-                    if let Some(end) = self.abandoned() {
-                        return end;
-                    }
-                }
+                // Nobody reads any more. Left it would be lost: no other client can go on where the plugin was.
+                () = self.plugs.events.closed(), if self.farewell.is_none() => self.leave(),
                 piece = self.pieces.recv(), if self.waiting.is_none() => match piece {
                     Some(Piece::Output(bytes)) => self.output(bytes).await,
                     Some(Piece::End(_)) if self.farewell.is_some() => return End::Terminated,
@@ -165,7 +160,7 @@ impl Carrier {
                 }
                 changed = self.plugs.wish.changed(), if !inputs_gone => {
                     inputs_gone |= changed.is_err();
-                    if *self.plugs.wish.borrow() == Wish::Terminate {
+                    if *self.plugs.wish.borrow() != Wish::Run {
                         self.leave();
                     }
                 }
@@ -197,15 +192,6 @@ impl Carrier {
         }
         self.state.received += bytes.len() as u64;
         self.waiting = Some(Event::Output(bytes));
-    }
-
-    /// Nobody reads any more.
-    fn abandoned(&mut self) -> Option<End> {
-        if self.options.abandoned == Abandoned::Leave && *self.plugs.wish.borrow() == Wish::Run {
-            return Some(End::Left);
-        }
-        self.leave();
-        None
     }
 
     /// Asks for the session's end; the plugin ends with it.

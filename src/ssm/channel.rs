@@ -16,6 +16,7 @@ use crate::ssm::crypt::{SessionKeys, Side};
 use crate::ssm::frame::{Acknowledge, ChannelClosed, Flag, Frame, FrameError, MessageType, PayloadType, Size, exit_code};
 use crate::ssm::handshake::{Asked, Challenge, HandshakeComplete, HandshakeRequest, PortMode, SessionType};
 use crate::ssm::service::{DataKey, DataKeyRequest, ServiceError};
+use crate::ssm::standing::Standing;
 use crate::ssm::stream::{Arrival, Inbound, Outbound};
 
 /// Most bytes of input that are kept for the node; a caller waits beyond.
@@ -31,6 +32,8 @@ const EVENT: usize = 64;
 const SETTLE: Duration = Duration::from_millis(50);
 /// A pause that nothing ends is tried again after this long.
 const MOST_PAUSE: Duration = Duration::from_secs(30);
+/// What an agent still has unacknowledged for an earlier client comes within this: it repeats the oldest every second at least.
+const OLDEST: Duration = Duration::from_millis(1500);
 /// Input kept from before a handshake that came late.
 const MOST_EARLY: usize = 64 << 10;
 
@@ -140,6 +143,8 @@ pub struct Channel {
     size_sequence: Option<i64>,
     release: Option<Instant>,
     paused: Option<Instant>,
+    /// It is not known which number comes next: since nothing has come, or until then.
+    unsettled: Option<Option<Instant>>,
     dropped: u64,
 }
 
@@ -171,8 +176,49 @@ impl Channel {
             size_sequence: None,
             release: None,
             paused: None,
+            unsettled: None,
             dropped: 0,
         }
+    }
+
+    /// A channel that another client had before, to a terminal without encryption. Input may go out at once. The node is told a size
+    /// that is not the terminal's first, so that a program which fills the screen draws it again.
+    pub fn taken_up(options: ChannelOptions, standing: &Standing, now: Instant, wall: SystemTime) -> Self {
+        let size = options.size.unwrap_or(Size { cols: 80, rows: 24 });
+        let mut channel = Self::new(ChannelOptions { size: Some(size), ..options }, now, wall);
+        channel.out = Outbound::going_on(MessageType::Input, standing.unsure, standing.unused);
+        channel.inbound = Inbound::going_on(standing.expected);
+        channel.unsettled = (!standing.exact).then_some(None);
+        channel.seen_output = true;
+        let other = Size { rows: if size.rows > 1 { size.rows - 1 } else { 2 }, ..size };
+        for _ in standing.unsure..=standing.unused {
+            channel.out.queue(PayloadType::Size, &other.to_payload());
+        }
+        channel.size_due = Some(now + SETTLE);
+        channel.open();
+        channel
+    }
+
+    /// Where it stands, for another client; none where no other could go on.
+    pub fn standing(&self, client: &str, exact: bool) -> Option<Standing> {
+        let open = matches!(self.phase, Phase::Open) && self.is_terminal() && self.asked.is_none();
+        open.then(|| Standing {
+            client: client.to_owned(),
+            unsure: self.out.first_unacked(),
+            unused: self.out.next_sequence(),
+            expected: self.inbound.expected(),
+            exact: exact && self.unsettled.is_none(),
+        })
+    }
+
+    /// The number that the next new message to the node will have.
+    pub fn next_sequence(&self) -> i64 {
+        self.out.next_sequence()
+    }
+
+    /// Whether the session is encrypted, or about to be.
+    pub fn is_encrypted(&self) -> bool {
+        self.asked.as_ref().is_some_and(|asked| asked.encryption.is_some())
     }
 
     fn created(&self, now: Instant) -> u64 {
@@ -282,12 +328,16 @@ impl Channel {
             MessageType::Output => {
                 self.paused = None;
                 let ack = Frame::acknowledgement(&frame, self.created(now)).encode();
-                if self.inbound.arrive(frame) != Arrival::Refused {
+                let arrival = self.inbound.arrive(frame);
+                if arrival != Arrival::Refused {
                     self.acks.push_back(ack);
                 }
-                while let Some(frame) = self.inbound.take() {
-                    self.stream(&frame);
+                match (arrival, &mut self.unsettled) {
+                    (Arrival::Next, _) => self.unsettled = None,
+                    (Arrival::Early, Some(until)) => _ = until.get_or_insert(now + OLDEST),
+                    _ => {}
                 }
+                self.take_in();
             }
             MessageType::Acknowledge => {
                 self.paused = None;
@@ -309,6 +359,13 @@ impl Channel {
             MessageType::PausePublication => self.paused = Some(now + MOST_PAUSE),
             MessageType::StartPublication => self.paused = None,
             MessageType::Input | MessageType::AgentSessionState | MessageType::Other(_) => self.dropped += 1,
+        }
+    }
+
+    /// Takes what has come, in order.
+    fn take_in(&mut self) {
+        while let Some(frame) = self.inbound.take() {
+            self.stream(&frame);
         }
     }
 
@@ -538,6 +595,12 @@ impl Channel {
         if self.size_due.is_some_and(|at| at <= now) {
             self.send_size();
         }
+        if self.unsettled.flatten().is_some_and(|until| until <= now) {
+            // The oldest that has come is the oldest there is.
+            self.unsettled = None;
+            self.inbound.skip();
+            self.take_in();
+        }
         if let Some(until) = self.paused {
             if now < until {
                 return None;
@@ -555,7 +618,7 @@ impl Channel {
     /// When [`Channel::poll_frame`] is to be asked again, if nothing happens before.
     pub fn deadline(&self) -> Option<Instant> {
         let sending = self.paused.or_else(|| self.out.deadline());
-        [sending, self.release, self.size_due].into_iter().flatten().min()
+        [sending, self.release, self.size_due, self.unsettled.flatten()].into_iter().flatten().min()
     }
 
     /// Whether [`Channel::poll_frame`] may have something at once.

@@ -19,6 +19,7 @@ use crate::ssm::dial::Socket;
 use crate::ssm::frame::{Flag, MessageId, OpenDataChannel, Size};
 use crate::ssm::link::{Failure, Link, Step};
 use crate::ssm::service::{BoxFuture, DataKey, Refusal, Service, ServiceError, Started, Token};
+use crate::ssm::standing::{RESERVE, Standing};
 use crate::ssm::terms::{Abandoned, Connection, End, Event, SessionOptions, Status};
 use crate::ssm::upgrade::{StreamUrl, UpgradeError};
 
@@ -28,10 +29,13 @@ const BATCH: usize = 64 << 10;
 const UNANSWERED: Duration = Duration::from_secs(10);
 /// How long a session's own end is waited for after it was asked.
 const FAREWELL: Duration = Duration::from_secs(2);
+/// How long what was typed may take to arrive before a session is left.
+const LEAVING: Duration = Duration::from_secs(1);
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Wish {
     Run,
+    Leave,
     Terminate,
 }
 
@@ -80,18 +84,25 @@ async fn attempt(
         why: error.message,
     };
     let bad_url = |error: UpgradeError| DialFailure { failure: Failure::Gone, why: error.to_string() };
-    let mut url = StreamUrl::check(&stream_url, &options.endpoints).map_err(bad_url)?;
-    if resume && !url.is_presigned() {
+    // A session that is taken up has no address yet.
+    let mut url = match stream_url.as_str() {
+        "" => None,
+        known => Some(StreamUrl::check(known, &options.endpoints).map_err(bad_url)?),
+    };
+    if resume && !url.as_ref().is_some_and(StreamUrl::is_presigned) {
         let resumed = service.resume(&session_id).await.map_err(refused)?;
         let Some(new) = resumed.token.filter(|token| !token.reveal().is_empty()) else {
             return Err(DialFailure { failure: Failure::Gone, why: "the session has timed out".into() });
         };
         token = new;
         if let Some(new) = resumed.stream_url.filter(|url| !url.is_empty()) {
-            url = StreamUrl::check(&new, &options.endpoints).map_err(bad_url)?;
+            url = Some(StreamUrl::check(&new, &options.endpoints).map_err(bad_url)?);
             stream_url = new;
         }
     }
+    let Some(url) = url else {
+        return Err(DialFailure { failure: Failure::Gone, why: "AWS gave no address for the session".into() });
+    };
     let credentials = service.credentials().await.map_err(refused)?;
     if credentials.is_none() && !url.is_presigned() {
         tracing::warn!(session = %session_id, "no credentials: the data channel is opened without a signature");
@@ -156,6 +167,17 @@ async fn next_command(commands: &mut Option<mpsc::Receiver<Command>>) -> Option<
     }
 }
 
+fn channel_options(target: &str, session_id: &str, options: &SessionOptions) -> ChannelOptions {
+    ChannelOptions {
+        session_type: options.session_type.clone(),
+        session_id: session_id.to_owned(),
+        target: target.to_owned(),
+        encryption: options.encryption,
+        size: options.size,
+        hold: options.hold,
+    }
+}
+
 pub(crate) struct Driver {
     channel: Channel,
     link: Link,
@@ -180,6 +202,10 @@ pub(crate) struct Driver {
     abandoned: bool,
     /// When to stop waiting for the end that was asked for.
     farewell: Option<Instant>,
+    /// When to stop waiting for what was typed to arrive, once the session is to be left.
+    leaving: Option<Instant>,
+    /// Numbers to the node that the kept standing promises; none where it is not kept.
+    promised: Option<i64>,
     status: watch::Sender<Status>,
     idle: Arc<AtomicBool>,
     state: Status,
@@ -190,14 +216,7 @@ pub(crate) struct Driver {
 impl Driver {
     pub(crate) fn new(service: Arc<dyn Service>, target: &str, started: Started, options: SessionOptions, plugs: Plugs) -> Self {
         let now = now();
-        let channel_options = ChannelOptions {
-            session_type: options.session_type.clone(),
-            session_id: started.session_id.clone(),
-            target: target.to_owned(),
-            encryption: options.encryption,
-            size: options.size,
-            hold: options.hold,
-        };
+        let channel_options = channel_options(target, &started.session_id, &options);
         Self {
             channel: Channel::new(channel_options, now, SystemTime::now()),
             link: Link::new(options.patience, now, fastrand::u64(..)),
@@ -218,6 +237,8 @@ impl Driver {
             inputs_gone: false,
             abandoned: false,
             farewell: None,
+            leaving: None,
+            promised: None,
             status: plugs.status,
             idle: plugs.idle,
             state: Status::default(),
@@ -225,9 +246,34 @@ impl Driver {
         }
     }
 
+    /// Goes on with a session from where another client stood.
+    pub(crate) fn taken_up(
+        service: Arc<dyn Service>,
+        target: &str,
+        session_id: &str,
+        standing: &Standing,
+        options: SessionOptions,
+        plugs: Plugs,
+    ) -> Self {
+        let (time, wall) = (now(), SystemTime::now());
+        let channel = Channel::taken_up(channel_options(target, session_id, &options), standing, time, wall);
+        let link = Link::resuming(options.patience, time, fastrand::u64(..));
+        let started = Started { session_id: session_id.to_owned(), token: Token::new(""), stream_url: String::new() };
+        let client_id = MessageId::parse(&standing.client).unwrap_or_else(MessageId::random);
+        // What is kept still stands, and is forgotten should AWS no longer have the session.
+        let promised = Some(standing.unused);
+        Self { channel, link, client_id, promised, ..Self::new(service, target, started, options, plugs) }
+    }
+
     pub(crate) async fn run(mut self) {
         let end = self.turns().await;
         self.link.end();
+        match end {
+            End::Left => self.keep(true),
+            // It may be taken up once the network is back.
+            End::Lost(_) => {}
+            _ => self.forget(),
+        }
         // A protocol failure leaves a session on the node that nobody reads.
         if matches!(end, End::Failed(_) | End::Denied(_)) {
             let _ = tokio::time::timeout(FAREWELL, self.service.terminate(&self.session_id)).await;
@@ -244,6 +290,9 @@ impl Driver {
             {
                 return;
             }
+        }
+        if end == End::Left && !self.channel.is_idle() {
+            let _ = self.events.send(Event::Notice("what was typed last had not reached the node".into())).await;
         }
         let _ = self.events.send(Event::End(end)).await;
     }
@@ -294,6 +343,33 @@ impl Driver {
                 () = tokio::time::sleep_until(wait.into()) => {}
             }
         }
+    }
+
+    /// Has the session's standing kept: at its end as it is, before that whenever the promised numbers are used up, so that what
+    /// is kept stays true however this process ends.
+    fn keep(&mut self, last: bool) {
+        let Some(keep) = &self.options.keep else { return };
+        let next = self.channel.next_sequence();
+        if !last && self.promised.is_some_and(|promised| next < promised) && !self.channel.is_encrypted() {
+            return;
+        }
+        match self.channel.standing(&self.client_id.to_string(), last) {
+            Some(standing) if last => keep(Some(&standing)),
+            Some(standing) => {
+                let unused = standing.unused + RESERVE;
+                keep(Some(&Standing { unused, ..standing }));
+                self.promised = Some(unused);
+            }
+            None => self.forget(),
+        }
+    }
+
+    /// Nobody can take the session up any more.
+    fn forget(&mut self) {
+        if let Some(keep) = self.options.keep.as_ref().filter(|_| self.promised.is_some()) {
+            keep(None);
+        }
+        self.promised = None;
     }
 
     fn watch_clocks(&mut self, now: Instant) {
@@ -372,6 +448,7 @@ impl Driver {
         let mut written = 0;
         if !self.dirty {
             while written < BATCH {
+                self.keep(false);
                 let Some(frame) = self.channel.poll_frame(now) else { break };
                 written += frame.len();
                 let Some(socket) = &mut self.socket else { break };
@@ -525,12 +602,16 @@ impl Driver {
         if let Some(until) = self.farewell {
             return (now >= until).then_some(End::Terminated);
         }
-        let asked = *self.wish.borrow() == Wish::Terminate;
-        if !asked && !self.abandoned {
+        let wish = *self.wish.borrow();
+        let left = wish == Wish::Leave || (self.abandoned && wish == Wish::Run && self.options.abandoned == Abandoned::Leave);
+        if wish == Wish::Run && !self.abandoned {
             return None;
         }
-        if !asked && self.options.abandoned == Abandoned::Leave {
-            return Some(End::Left);
+        // What is encrypted nobody could take up: its keys go with this task.
+        if left && !self.channel.is_encrypted() {
+            let until = *self.leaving.get_or_insert(now + LEAVING);
+            let wait = !self.channel.is_idle() && self.link.is_up() && now < until;
+            return (!wait).then_some(End::Left);
         }
         self.farewell = Some(now + FAREWELL);
         if self.channel.understands_terminate() && self.link.is_up() {
@@ -551,7 +632,7 @@ impl Driver {
         let writable = self.socket.is_some() && !self.dirty;
         let frames = self.channel.deadline().filter(|_| writable);
         let ready = writable.then_some(now).filter(|_| self.channel.has_frame());
-        [self.link.deadline(), frames, ready, self.farewell, unanswered].into_iter().flatten().min()
+        [self.link.deadline(), frames, ready, self.farewell, self.leaving, unanswered].into_iter().flatten().min()
     }
 
     fn tell(&mut self, now: Instant) {

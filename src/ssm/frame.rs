@@ -162,6 +162,15 @@ impl MessageId {
         bytes[8] = (bytes[8] & 0x3f) | 0x80;
         Self(bytes)
     }
+
+    /// An id as it is written: 32 hexadecimal digits, with hyphens or without.
+    pub fn parse(text: &str) -> Option<Self> {
+        let digits: String = text.chars().filter(|c| *c != '-').collect();
+        if digits.len() != 32 || !digits.is_ascii() {
+            return None;
+        }
+        u128::from_str_radix(&digits, 16).ok().map(|n| Self(n.to_be_bytes()))
+    }
 }
 
 impl fmt::Display for MessageId {

@@ -95,6 +95,11 @@ impl Link {
         }
     }
 
+    /// A link to a session that another client had before: already its first dial asks for a token.
+    pub fn resuming(patience: Patience, now: Instant, seed: u64) -> Self {
+        Self { dialled_before: true, ..Self::new(patience, now, seed) }
+    }
+
     /// Which attempt to reconnect is under way; 0 while connected.
     pub fn attempt(&self) -> u32 {
         self.attempt

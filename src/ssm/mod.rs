@@ -7,6 +7,8 @@
 //! ([`session`]), and port forwards ([`forward`]) over multiplexed streams ([`smux`]). [`plugin`] has an installed
 //! `session-manager-plugin` carry a session instead. [`gateway`] is the other side on 127.0.0.1, for the demo and for tests.
 //!
+//! A session survives what its client does not, too: [`standing`] tells where it stands, and [`session::Session::take_up`] goes on.
+//!
 //! A session survives what its connection does not: the hourly close, a changed network, a sleeping laptop, credentials that ran
 //! out. What is typed meanwhile is kept and sent once.
 //!
@@ -58,6 +60,7 @@ pub mod plugin;
 pub mod service;
 pub mod session;
 pub mod smux;
+pub mod standing;
 pub mod stream;
 mod terms;
 pub mod upgrade;

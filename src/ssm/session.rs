@@ -13,6 +13,7 @@ use crate::ssm::frame::{Flag, Size};
 use crate::ssm::handshake::SessionType;
 use crate::ssm::plugin::Plugin;
 use crate::ssm::service::{Service, StartRequest, Started};
+use crate::ssm::standing::Standing;
 use crate::ssm::upgrade::StreamUrl;
 
 pub use crate::ssm::terms::{Abandoned, Connection, End, Event, HOLD, OpenError, SessionOptions, Status};
@@ -60,6 +61,18 @@ impl Input {
     /// Asks for the session's end on the node; [`Event::End`] follows within seconds.
     pub fn terminate(&self) {
         self.wish.send_replace(Wish::Terminate);
+    }
+
+    /// Lets go of the session and leaves it running; [`Event::End`] follows within a second or so, after all that had come by then.
+    /// A session that nobody could take up is ended instead: an encrypted one, one that a plugin carries.
+    pub fn leave(&self) {
+        self.wish.send_if_modified(|wish| {
+            let run = *wish == Wish::Run;
+            if run {
+                *wish = Wish::Leave;
+            }
+            run
+        });
     }
 
     /// Whether the node has acknowledged all that was sent.
@@ -130,21 +143,7 @@ impl Session {
             let _ = service.terminate(&started.session_id).await;
             return Err(OpenError::Url { session_id: started.session_id, error });
         }
-        let (commands, command_queue) = mpsc::channel(64);
-        let (event_sender, events) = mpsc::channel(32);
-        let (size, size_changes) = watch::channel(None);
-        let (wish, wishes) = watch::channel(Wish::Run);
-        let (status, status_reader) = watch::channel(Status::default());
-        let id = started.session_id.clone();
-        let idle = Arc::new(AtomicBool::new(true));
-        let plugs = Plugs {
-            commands: command_queue,
-            events: event_sender,
-            size: size_changes,
-            wish: wishes,
-            status,
-            idle: Arc::clone(&idle),
-        };
+        let (session, plugs) = Self::handles(started.session_id.clone());
         let terminal = matches!(options.session_type, SessionType::Shell | SessionType::InteractiveCommand);
         match options.plugin.clone().filter(|_| terminal) {
             Some(plugin) => {
@@ -159,8 +158,41 @@ impl Session {
             }
             None => _ = tokio::spawn(Driver::new(service, &request.target, started, options, plugs).run()),
         }
+        Ok(session)
+    }
+
+    /// Goes on with a session that another client let go of or was killed with, from where it stood. The answer comes at once;
+    /// whether AWS still has it is told by the events. No plugin can carry it.
+    pub fn take_up(
+        service: Arc<dyn Service>,
+        target: &str,
+        session_id: &str,
+        standing: &Standing,
+        options: SessionOptions,
+    ) -> Self {
+        let (session, plugs) = Self::handles(session_id.to_owned());
+        tokio::spawn(Driver::taken_up(service, target, session_id, standing, options, plugs).run());
+        session
+    }
+
+    /// A session's handles, and the other ends of them.
+    fn handles(id: String) -> (Self, Plugs) {
+        let (commands, command_queue) = mpsc::channel(64);
+        let (event_sender, events) = mpsc::channel(32);
+        let (size, size_changes) = watch::channel(None);
+        let (wish, wishes) = watch::channel(Wish::Run);
+        let (status, status_reader) = watch::channel(Status::default());
+        let idle = Arc::new(AtomicBool::new(true));
+        let plugs = Plugs {
+            commands: command_queue,
+            events: event_sender,
+            size: size_changes,
+            wish: wishes,
+            status,
+            idle: Arc::clone(&idle),
+        };
         let input = Input { commands, size: Arc::new(size), wish: Arc::new(wish), status: status_reader, idle };
-        Ok(Self { id, input, events: Events { events } })
+        (Self { id, input, events: Events { events } }, plugs)
     }
 
     async fn by_plugin(

@@ -25,6 +25,8 @@ const MOST_RTO: Duration = Duration::from_secs(5);
 const MOST_BACKOFF: Duration = Duration::from_secs(2);
 /// Acknowledgements of later messages that make an early repeat.
 const LATER: u8 = 3;
+/// How often a message is sent that the node may have had from an earlier client: agents before 3.2.1041.0 acknowledge nothing twice.
+const MOST_DOUBTFUL: u32 = 4;
 
 /// Round-trip time, as both peers reckon it.
 #[derive(Debug, Clone)]
@@ -85,6 +87,8 @@ pub struct Outbound {
     /// The last halving, so that one burst of losses halves once.
     halved: Option<Instant>,
     repeated: u64,
+    /// Numbers below this one may have been used by an earlier client.
+    doubtful: i64,
 }
 
 /// Told of an acknowledgement that matched.
@@ -111,7 +115,18 @@ impl Outbound {
             payload: PAYLOAD,
             halved: None,
             repeated: 0,
+            doubtful: 0,
         }
+    }
+
+    /// A sender that goes on after an earlier one: with this number, and in doubt about those before `unused`.
+    pub fn going_on(kind: MessageType, from: i64, unused: i64) -> Self {
+        Self { base: from, doubtful: unused, ..Self::new(kind) }
+    }
+
+    /// The first number that is not acknowledged.
+    pub fn first_unacked(&self) -> i64 {
+        self.base
     }
 
     /// Another longest payload, at least 1 byte.
@@ -241,12 +256,15 @@ impl Outbound {
             return;
         }
         let mut next: Option<Instant> = None;
-        let mut lost = false;
+        let (mut lost, mut given_up) = (false, 0);
         for (at, slot) in self.flight.iter_mut().enumerate() {
             if slot.acked || slot.waiting {
                 continue;
             }
-            if slot.due <= now {
+            if slot.due <= now && slot.sends >= MOST_DOUBTFUL && self.base + (at as i64) < self.doubtful {
+                (slot.acked, slot.frame) = (true, Bytes::new());
+                given_up += 1;
+            } else if slot.due <= now {
                 slot.waiting = true;
                 self.resend.push_back(self.base + at as i64);
                 // The first repeat is the sign of a loss; later ones mean a consumer that is not ready yet.
@@ -256,8 +274,20 @@ impl Outbound {
             }
         }
         self.check = next;
+        if given_up > 0 {
+            self.unacked -= given_up;
+            self.trim();
+        }
         if lost {
             self.halve(now);
+        }
+    }
+
+    /// Forgets what is acknowledged up to the first that is not.
+    fn trim(&mut self) {
+        while self.flight.front().is_some_and(|slot| slot.acked) {
+            self.flight.pop_front();
+            self.base += 1;
         }
     }
 
@@ -295,10 +325,7 @@ impl Outbound {
                 self.resend.push_back(self.base + before as i64);
             }
         }
-        while self.flight.front().is_some_and(|slot| slot.acked) {
-            self.flight.pop_front();
-            self.base += 1;
-        }
+        self.trim();
         Some(Acked { sequence })
     }
 
@@ -354,6 +381,18 @@ impl Inbound {
     /// A receiver that expects number 0.
     pub fn new() -> Self {
         Self::default()
+    }
+
+    /// A receiver that goes on after an earlier one.
+    pub fn going_on(expected: i64) -> Self {
+        Self { expected, ..Self::default() }
+    }
+
+    /// Expects the first that has come: what was before it had been taken by an earlier receiver.
+    pub fn skip(&mut self) {
+        if let Some((first, _)) = self.held.first_key_value() {
+            self.expected = self.expected.max(*first);
+        }
     }
 
     /// The number that is expected next.
@@ -491,6 +530,37 @@ mod tests {
         let frame = poll(&mut out, Instant::now()).unwrap();
         assert_eq!(frame.payload.len(), 1020);
         assert!(frame.payload.ends_with(b"\x1b[1;5A"));
+    }
+
+    #[test]
+    fn what_an_earlier_sender_may_have_sent_is_given_up_and_what_is_new_is_not() {
+        let (mut out, start) = (Outbound::going_on(MessageType::Input, 40, 42), Instant::now());
+        queue(&mut out, 3);
+        let mut sent: BTreeMap<i64, u32> = BTreeMap::new();
+        for ms in 0..20_000_u32 {
+            for sequence in all(&mut out, start + MS * ms) {
+                *sent.entry(sequence).or_default() += 1;
+            }
+        }
+        assert_eq!((sent[&40], sent[&41]), (MOST_DOUBTFUL, MOST_DOUBTFUL));
+        assert!(sent[&42] > 2 * MOST_DOUBTFUL, "{sent:?}");
+        assert_eq!((out.first_unacked(), out.unacked(), out.next_sequence()), (42, 1, 43));
+        assert_eq!(out.acked(42, start + MS * 20_000), Some(Acked { sequence: 42 }));
+        assert!(out.is_idle());
+    }
+
+    #[test]
+    fn a_receiver_that_goes_on_takes_what_has_come_once_it_is_told_to() {
+        let mut inbound = Inbound::going_on(7);
+        let frame = |sequence| Frame { sequence, ..Frame::control(MessageType::Output, Bytes::new(), 1) };
+        assert_eq!(inbound.arrive(frame(6)), Arrival::Repeated);
+        for sequence in [12, 11, 14] {
+            assert_eq!(inbound.arrive(frame(sequence)), Arrival::Early);
+        }
+        assert!(inbound.take().is_none());
+        inbound.skip();
+        let taken: Vec<i64> = std::iter::from_fn(|| inbound.take()).map(|f| f.sequence).collect();
+        assert_eq!((taken.as_slice(), inbound.expected()), (&[11, 12][..], 13));
     }
 
     #[test]

@@ -12,6 +12,7 @@ use crate::ssm::handshake::SessionType;
 use crate::ssm::link::Patience;
 use crate::ssm::plugin::Plugin;
 use crate::ssm::service::ServiceError;
+use crate::ssm::standing::Keep;
 use crate::ssm::upgrade::{Endpoints, UpgradeError};
 
 /// How long an absent handshake is waited for after the node has taken the terminal's size. The request travels on the same
@@ -24,7 +25,7 @@ pub enum Abandoned {
     /// It is terminated.
     #[default]
     Terminate,
-    /// It is left; AWS ends it after the idle timeout.
+    /// It is left; AWS ends it after the idle timeout. An encrypted session is terminated all the same: nobody else has its keys.
     Leave,
 }
 
@@ -45,6 +46,8 @@ pub struct SessionOptions {
     pub dial: Arc<dyn Dial>,
     /// Who carries a session on a terminal in place of our own data channel. Of [`crate::ssm::forward`] it is not asked.
     pub plugin: Option<Plugin>,
+    /// Takes where the session stands, for whoever takes it up later.
+    pub keep: Option<Keep>,
 }
 
 impl SessionOptions {
@@ -61,6 +64,7 @@ impl SessionOptions {
             hold: HOLD,
             dial: Arc::new(Network::new()),
             plugin: None,
+            keep: None,
         }
     }
 }
@@ -110,7 +114,7 @@ pub enum End {
     Lost(String),
     /// The session broke a rule of the protocol or of encryption; it was terminated.
     Failed(String),
-    /// All handles were dropped and the session was left running.
+    /// It was left running: by [`crate::ssm::session::Input::leave`], or because all handles were dropped.
     Left,
 }
 

@@ -208,6 +208,20 @@ pub struct Terminal {
     found: Option<Match>,
 }
 
+/// What a terminal shows, without what has scrolled by: enough to go on from.
+pub(super) struct Picture {
+    screen: Screen,
+    graphics: Graphics,
+}
+
+impl Picture {
+    /// Bytes it takes, about: two screens of cells.
+    pub(super) fn memory(&self) -> usize {
+        let (rows, columns) = self.screen.size();
+        usize::from(rows.get()) * usize::from(columns.get()) * 2 * size_of::<vt100::Cell>()
+    }
+}
+
 impl std::fmt::Debug for Terminal {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         let (columns, rows) = self.size();
@@ -255,6 +269,24 @@ impl Terminal {
             let grown = usize::try_from(self.end().saturating_sub(before)).unwrap_or(usize::MAX);
             self.back = self.back.saturating_add(grown).min(self.above());
         }
+    }
+
+    /// What it shows now; none in the middle of a sequence, which the next bytes go on with.
+    pub(super) fn picture(&self) -> Option<Picture> {
+        if !self.graphics.is_at_rest() {
+            return None;
+        }
+        let mut screen = self.parser.screen().clone();
+        screen.clear_scrollback();
+        Some(Picture { screen, graphics: self.graphics.clone() })
+    }
+
+    /// Shows what one showed, with nothing above it.
+    pub(super) fn set(&mut self, picture: &Picture) {
+        let (rows, columns) = picture.screen.size();
+        *self = Self::new(columns.get(), rows.get(), self.parser.callbacks().allow);
+        *self.parser.screen_mut() = picture.screen.clone();
+        self.graphics = picture.graphics.clone();
     }
 
     /// Answers to the program's questions, to be sent to the node like keys.

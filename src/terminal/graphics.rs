@@ -31,6 +31,11 @@ const DRAWING: [&str; 31] = [
 ];
 
 impl Graphics {
+    /// Whether no sequence is begun and not ended.
+    pub(super) fn is_at_rest(&self) -> bool {
+        self.at == At::Ground
+    }
+
     /// The same bytes, with drawing letters replaced. Sequences may be cut anywhere between two calls.
     pub(super) fn translate(&mut self, bytes: &[u8], out: &mut Vec<u8>) {
         let mut rest = bytes;

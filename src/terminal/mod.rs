@@ -11,7 +11,7 @@ mod player;
 
 pub use emulator::{Allow, Color, Cursor, CursorShape, Glyph, Match, Point, Refused, Style, Terminal};
 pub use keys::{Escape, EscapeKeys, Key, KeyCode, KeyModes, Piece, encode, paste};
-pub use player::{Player, Scene, Stand, Steer};
+pub use player::{Listed, Place, Player, Scene, Scenes, Stand, Steer};
 
 #[cfg(test)]
 mod tests;

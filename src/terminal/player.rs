@@ -1,8 +1,10 @@
 //! The player of a recording: where it stands in time, and what a screen has to be fed to show that. It has no clock and
-//! reads no files; whoever plays lets time pass and gives the scenes.
+//! reads no files; whoever plays lets time pass and gives the scenes. What the screen was like is remembered on the way, so that
+//! seeking back need not begin at the start.
 
 use std::time::Duration;
 
+use crate::terminal::emulator::Picture;
 use crate::terminal::{Allow, Terminal};
 
 /// A pause longer than this is played as this.
@@ -46,42 +48,134 @@ pub struct Stand {
     pub marker: Option<String>,
 }
 
+/// A place in a recording, as whoever reads it knows it: what comes next from there, and the time of what came last.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Place {
+    pub offset: u64,
+    pub at: Duration,
+}
+
+/// Where scenes come from, in the order of their times.
+pub trait Scenes: Send {
+    /// When the last one is.
+    fn length(&self) -> Duration;
+    /// Where the next one stands.
+    fn place(&self) -> Place;
+    /// Goes on from a place that was given.
+    fn go(&mut self, to: Place);
+    /// The next one, and when it is.
+    fn scene(&mut self) -> Option<(Duration, Scene)>;
+}
+
+/// Scenes that are all there.
+#[derive(Debug, Default)]
+pub struct Listed {
+    scenes: Vec<(Duration, Scene)>,
+    next: usize,
+}
+
+impl Listed {
+    pub fn new(scenes: Vec<(Duration, Scene)>) -> Self {
+        Self { scenes, next: 0 }
+    }
+}
+
+impl Scenes for Listed {
+    fn length(&self) -> Duration {
+        self.scenes.last().map_or(Duration::ZERO, |(at, _)| *at)
+    }
+    fn place(&self) -> Place {
+        let at = self.next.checked_sub(1).and_then(|last| self.scenes.get(last)).map_or(Duration::ZERO, |(at, _)| *at);
+        Place { offset: self.next as u64, at }
+    }
+    fn go(&mut self, to: Place) {
+        self.next = usize::try_from(to.offset).unwrap_or(usize::MAX);
+    }
+    fn scene(&mut self) -> Option<(Duration, Scene)> {
+        let scene = self.scenes.get(self.next).cloned()?;
+        self.next += 1;
+        Some(scene)
+    }
+}
+
+/// What the screen was like at a place, so that a seek need not begin anew.
+struct Mark {
+    place: Place,
+    picture: Picture,
+    marker: Option<String>,
+}
+
+/// Bytes between two marks at first; where marks become too large, every second goes and they stand twice as far apart.
+const APART: usize = 512 << 10;
+/// Bytes that all marks may take together.
+const MOST_MARKS: usize = 32 << 20;
+
 /// A recording and where it stands.
-#[derive(Debug)]
 pub struct Player {
     size: (u16, u16),
-    scenes: Vec<(Duration, Scene)>,
+    scenes: Box<dyn Scenes>,
+    length: Duration,
+    /// Where it all begins.
+    start: Place,
     /// The scene that the screen is fed next, and how many of its bytes it has.
-    next: usize,
+    next: Option<(Duration, Scene)>,
     fed: usize,
-    /// The screen has to begin anew, in the recording's own size.
-    rewind: bool,
+    /// What the screen has to be before it is fed on: the mark of this number, or blank.
+    rewind: Option<Option<usize>>,
+    /// In the order of their places.
+    marks: Vec<Mark>,
+    apart: usize,
+    /// Bytes fed since the last mark.
+    since: usize,
     at: Duration,
     speed: f64,
     playing: bool,
     marker: Option<String>,
 }
 
+impl std::fmt::Debug for Player {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "Player({:?} of {:?}, {} marks)", self.at, self.length, self.marks.len())
+    }
+}
+
 impl Player {
-    /// At the beginning, playing. Scenes are in the order of their times.
-    pub fn new(size: (u16, u16), scenes: Vec<(Duration, Scene)>, speed: f64) -> Self {
+    /// At the beginning, playing.
+    pub fn new(size: (u16, u16), mut scenes: Box<dyn Scenes>, speed: f64) -> Self {
         let speed = speed.clamp(SPEEDS.0, SPEEDS.1);
-        Self { size, scenes, next: 0, fed: 0, rewind: true, at: Duration::ZERO, speed, playing: true, marker: None }
+        let (length, start) = (scenes.length(), scenes.place());
+        let next = scenes.scene();
+        Self {
+            size,
+            scenes,
+            length,
+            start,
+            next,
+            fed: 0,
+            rewind: Some(None),
+            marks: Vec::new(),
+            apart: APART,
+            since: 0,
+            at: Duration::ZERO,
+            speed,
+            playing: true,
+            marker: None,
+        }
     }
 
     /// How long it is.
     pub fn length(&self) -> Duration {
-        self.scenes.last().map_or(Duration::ZERO, |(at, _)| *at)
+        self.length
     }
 
     /// Whether the screen shows where the player stands.
     fn is_shown(&self) -> bool {
-        !self.rewind && self.scenes.get(self.next).is_none_or(|(at, _)| *at > self.at)
+        self.rewind.is_none() && self.next.as_ref().is_none_or(|(at, _)| *at > self.at)
     }
 
     /// Where it stands.
     pub fn stand(&self) -> Stand {
-        let over = self.is_shown() && self.next >= self.scenes.len();
+        let over = self.is_shown() && self.next.is_none();
         Stand {
             at: self.at,
             length: self.length(),
@@ -96,10 +190,23 @@ impl Player {
     /// Goes to a time; the screen follows by [`Player::show`].
     pub fn seek(&mut self, to: Duration) {
         let to = to.min(self.length());
-        if to < self.at {
-            (self.next, self.fed, self.rewind, self.marker) = (0, 0, true, None);
-        }
+        let back = to < self.at;
         self.at = to;
+        // The last mark that the way may begin at; forwards only where that is a short cut.
+        let mark = self.marks.partition_point(|mark| mark.place.at <= to).checked_sub(1);
+        let here = self.next.as_ref().map_or(self.length, |(at, _)| *at);
+        let ahead = mark.is_some_and(|mark| self.marks[mark].place.at > here);
+        if back || ahead {
+            self.begin_at(mark);
+        }
+    }
+
+    /// Begins at a mark, or at the start.
+    fn begin_at(&mut self, mark: Option<usize>) {
+        let (place, marker) = mark.map_or((self.start, None), |n| (self.marks[n].place, self.marks[n].marker.clone()));
+        self.scenes.go(place);
+        (self.next, self.fed, self.since) = (self.scenes.scene(), 0, 0);
+        (self.marker, self.rewind) = (marker, Some(mark));
     }
 
     /// Does what somebody wants.
@@ -126,7 +233,7 @@ impl Player {
         if !self.playing || !self.is_shown() {
             return;
         }
-        let Some((next, _)) = self.scenes.get(self.next) else { return };
+        let Some((next, _)) = self.next else { return };
         // Long silences are cut short.
         let to = (self.at + by.mul_f64(self.speed)).max(next.saturating_sub(LONGEST_PAUSE));
         self.seek(to);
@@ -137,23 +244,26 @@ impl Player {
         if !self.playing {
             return None;
         }
-        let (next, _) = self.scenes.get(self.next)?;
+        let (next, _) = self.next.as_ref()?;
         Some(next.saturating_sub(self.at).min(LONGEST_PAUSE).div_f64(self.speed))
     }
 
     /// Feeds the screen until it shows where the player stands or has taken about so many bytes; whether it does.
     pub fn show(&mut self, screen: &mut Terminal, most: usize) -> bool {
-        if std::mem::take(&mut self.rewind) {
-            *screen = Terminal::new(self.size.0, self.size.1, Allow::default());
+        match self.rewind.take() {
+            Some(Some(mark)) => screen.set(&self.marks[mark].picture),
+            Some(None) => *screen = Terminal::new(self.size.0, self.size.1, Allow::default()),
+            None => {}
         }
         let mut left = most;
-        while let Some((_, scene)) = self.scenes.get(self.next).filter(|(at, _)| *at <= self.at) {
+        while let Some((_, scene)) = self.next.as_ref().filter(|(at, _)| *at <= self.at) {
             match scene {
                 Scene::Output(text) => {
                     let rest = &text.as_bytes()[self.fed..];
                     let part = &rest[..rest.len().min(left)];
                     screen.feed(part);
                     left -= part.len();
+                    self.since += part.len();
                     if part.len() < rest.len() {
                         self.fed += part.len();
                         break;
@@ -162,11 +272,32 @@ impl Player {
                 Scene::Resize(columns, rows) => screen.resize(*columns, *rows),
                 Scene::Marker(text) => self.marker = Some(text.clone()),
             }
-            (self.next, self.fed) = (self.next + 1, 0);
+            let place = self.scenes.place();
+            self.fed = 0;
+            self.mark(screen, place);
+            self.next = self.scenes.scene();
         }
         // A recording's screen answers nobody.
         let _ = screen.take_replies();
         self.is_shown()
+    }
+
+    /// Remembers what the screen is like where the way has been long, and where nobody has been before.
+    fn mark(&mut self, screen: &Terminal, place: Place) {
+        if self.since < self.apart || self.marks.last().is_some_and(|last| last.place.offset >= place.offset) {
+            return;
+        }
+        let Some(picture) = screen.picture() else { return };
+        self.since = 0;
+        self.marks.push(Mark { place, picture, marker: self.marker.clone() });
+        while self.marks.len() > 1 && self.marks.iter().map(|mark| mark.picture.memory()).sum::<usize>() > MOST_MARKS {
+            let mut keep = true;
+            self.marks.retain(|_| {
+                keep = !keep;
+                keep
+            });
+            self.apart *= 2;
+        }
     }
 }
 
@@ -178,7 +309,7 @@ mod tests {
     fn player() -> (Player, Terminal) {
         let output = |second: u64, text: &str| (Duration::from_secs(second), Scene::Output(text.into()));
         let scenes = vec![output(0, "a"), output(10, "b"), (Duration::from_secs(12), Scene::Resize(30, 4)), output(100, "c")];
-        (Player::new((10, 3), scenes, 1.0), Terminal::new(10, 3, Allow::default()))
+        (Player::new((10, 3), Box::new(Listed::new(scenes)), 1.0), Terminal::new(10, 3, Allow::default()))
     }
 
     fn text((player, screen): &mut (Player, Terminal)) -> String {
@@ -211,7 +342,7 @@ mod tests {
             (Duration::from_secs(5), Scene::Marker("m".into())),
             (Duration::from_secs(9), Scene::Output("end".into())),
         ];
-        let mut player = Player::new((80, 24), scenes, 1.0);
+        let mut player = Player::new((80, 24), Box::new(Listed::new(scenes)), 1.0);
         let mut screen = Terminal::new(80, 24, Allow::default());
         player.steer(Steer::End);
         let mut steps = 0;
@@ -226,6 +357,19 @@ mod tests {
         let mut shown = String::new();
         screen.draw(|_, _, glyph| shown.push_str(glyph.text));
         assert!(shown.ends_with("xend"), "{shown}");
+    }
+
+    #[test]
+    fn marks_are_thinned_out_before_they_are_too_much() {
+        let scenes = (0..60).map(|n| (Duration::from_secs(n), Scene::Output("x".repeat(600)))).collect();
+        let mut player = Player::new((500, 200), Box::new(Listed::new(scenes)), 1.0);
+        let mut screen = Terminal::new(500, 200, Allow::default());
+        player.apart = 1;
+        player.seek(Duration::from_secs(40));
+        while !player.show(&mut screen, usize::MAX) {}
+        let memory: usize = player.marks.iter().map(|mark| mark.picture.memory()).sum();
+        assert!(memory <= MOST_MARKS && player.marks.len() > 1 && player.apart > 1, "{} marks, {memory}", player.marks.len());
+        assert!(player.marks.is_sorted_by_key(|mark| mark.place.offset));
     }
 
     #[test]

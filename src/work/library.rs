@@ -1,7 +1,7 @@
 //! What the console knows beside the world it shows: the documents of findings, what was decided, judged and recorded, each
 //! behind its own lock. It holds and hands out; who computes them is elsewhere.
 
-use std::collections::{BTreeMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 
 use jiff::Timestamp;
@@ -205,6 +205,13 @@ impl Library {
     pub fn keep_recordings(&self, kept: BTreeMap<String, Kept>) {
         self.history.send_if_modified(|history| {
             Arc::make_mut(history).keep(kept);
+            false
+        });
+    }
+    /// Takes which sessions can be taken up on this machine. Nobody is told, as of recordings.
+    pub fn keep_left(&self, left: BTreeSet<String>) {
+        self.history.send_if_modified(|history| {
+            Arc::make_mut(history).leave(left);
             false
         });
     }

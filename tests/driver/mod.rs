@@ -4,7 +4,7 @@
 
 #![allow(dead_code, reason = "every test uses a part of it")]
 
-use std::collections::{BTreeMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::path::Path;
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
@@ -353,6 +353,15 @@ impl Driver {
 
     /// The ledger tells of a session that was recorded on this machine, and that ended a moment ago; its id.
     pub fn recorded(&mut self) -> &'static str {
+        self.remembered("ended", false)
+    }
+
+    /// The same session, left running on this machine.
+    pub fn left(&mut self) -> &'static str {
+        self.remembered("left", true)
+    }
+
+    fn remembered(&mut self, outcome: &str, left: bool) -> &'static str {
         const ID: &str = "jo.tanaka-0recorded";
         let estate = Arc::clone(&self.scene.world.estate);
         let (region, node) = estate.regions.iter().find_map(|r| r.nodes.first().map(|n| (r, n))).unwrap();
@@ -366,7 +375,7 @@ impl Driver {
             finding: None,
         };
         let end = Decision::SessionEnd {
-            outcome: "ended".into(),
+            outcome: outcome.into(),
             recording: Some("0".repeat(64)),
             seconds: 95,
             received: 123_456,
@@ -384,6 +393,9 @@ impl Driver {
         }
         let kept = Kept { path: "/recordings/web.cast".into(), seal: Seal::Intact };
         history.keep(BTreeMap::from([(ID.to_owned(), kept)]));
+        if left {
+            history.leave(BTreeSet::from([ID.to_owned()]));
+        }
         let library = &self.scene.library;
         let facts = source::facts(library, estate, &Changed::Findings(HashSet::new()), self.now);
         let facts = Facts { history: Arc::new(history), ..facts };

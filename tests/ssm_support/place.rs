@@ -4,17 +4,22 @@
 use std::fs;
 use std::io::Read as _;
 use std::net::TcpListener;
+use std::ops::{Deref, DerefMut};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
-use std::sync::mpsc::{Receiver, channel};
 use std::time::{Duration, Instant};
 
 use bartizan::ssm::gateway::GatewayOptions;
-use portable_pty::{CommandBuilder, MasterPty, PtySize, native_pty_system};
+use portable_pty::CommandBuilder;
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
 use crate::support::{Cloud, Options};
+
+#[path = "../pty/mod.rs"]
+mod pty;
+
+pub use pty::Terminal;
 
 pub const REGION: &str = "eu-west-1";
 /// The one account of these clouds; nobody classified it, and its name is its id.
@@ -85,7 +90,8 @@ impl Place {
     pub fn recordings(&self) -> Vec<(PathBuf, String)> {
         let directory = self.home.path().join(".local/share/bartizan/recordings");
         let files = fs::read_dir(directory).into_iter().flatten().map(|f| f.unwrap().path());
-        files.map(|path| (path.clone(), fs::read_to_string(path).unwrap())).collect()
+        let casts = files.filter(|path| path.extension().is_some_and(|e| e == "cast"));
+        casts.map(|path| (path.clone(), fs::read_to_string(path).unwrap())).collect()
     }
 
     pub fn digest(path: &Path) -> String {
@@ -136,22 +142,23 @@ impl Drop for Running {
 }
 
 /// The program in a terminal.
-pub struct Screen {
-    pub child: Box<dyn portable_pty::Child + Send + Sync>,
-    pub master: Box<dyn MasterPty + Send>,
-    pub keys: Box<dyn std::io::Write + Send>,
-    arriving: Receiver<Vec<u8>>,
-    pub stream: Vec<u8>,
-    pub screen: vt100::Parser,
+pub struct Screen(Terminal);
+
+impl Deref for Screen {
+    type Target = Terminal;
+    fn deref(&self) -> &Terminal {
+        &self.0
+    }
 }
 
-pub fn cells(n: u16) -> std::num::NonZeroU16 {
-    std::num::NonZeroU16::new(n).unwrap()
+impl DerefMut for Screen {
+    fn deref_mut(&mut self) -> &mut Terminal {
+        &mut self.0
+    }
 }
 
 impl Screen {
-    pub fn open(place: &Place, args: &[&str], (cols, rows): (u16, u16)) -> Self {
-        let pair = native_pty_system().openpty(PtySize { rows, cols, pixel_width: 0, pixel_height: 0 }).unwrap();
+    pub fn open(place: &Place, args: &[&str], size: (u16, u16)) -> Self {
         let mut command = CommandBuilder::new(env!("CARGO_BIN_EXE_bartizan"));
         command.args(["--single-account", "-r", REGION, "--theme", "dark"]);
         command.args(args);
@@ -161,21 +168,7 @@ impl Screen {
         }
         command.env("TERM", "xterm-256color");
         command.cwd(place.home.path());
-        let child = pair.slave.spawn_command(command).unwrap();
-        drop(pair.slave);
-        let mut reader = pair.master.try_clone_reader().unwrap();
-        let keys = pair.master.take_writer().unwrap();
-        let (arrived, arriving) = channel();
-        std::thread::spawn(move || {
-            let mut chunk = [0; 65_536];
-            while let Ok(n @ 1..) = reader.read(&mut chunk) {
-                if arrived.send(chunk[..n].to_vec()).is_err() {
-                    return;
-                }
-            }
-        });
-        let screen = vt100::Parser::new(cells(rows), cells(cols), 0);
-        Self { child, master: pair.master, keys, arriving, stream: Vec::new(), screen }
+        Self(Terminal::run(command, size))
     }
 
     /// Waits for the shell's prompt, whoever runs it.
@@ -183,42 +176,12 @@ impl Screen {
         self.until("a prompt", |text| text.contains("$ ") || text.contains("# ") || text.trim_end().ends_with(['$', '#']));
     }
 
-    pub fn shows(&mut self, words: &str) {
-        self.until(words, |text| text.contains(words));
-    }
-
-    pub fn until(&mut self, what: &str, holds: impl Fn(&str) -> bool) {
-        let end = Instant::now() + PATIENCE;
-        while !holds(&self.screen.screen().contents()) {
-            assert!(Instant::now() < end, "{what:?} did not come:\n{}", self.screen.screen().contents());
-            if let Ok(bytes) = self.arriving.recv_timeout(Duration::from_millis(100)) {
-                self.screen.process(&bytes);
-                self.stream.extend_from_slice(&bytes);
-            }
-        }
-    }
-
     pub fn types(&mut self, keys: &str) {
-        self.keys.write_all(keys.as_bytes()).unwrap();
-        self.keys.flush().unwrap();
+        self.press(keys);
     }
 
     /// Waits for the program's end; its exit code and last words.
     pub fn end(&mut self) -> (u32, String) {
-        let end = Instant::now() + PATIENCE;
-        loop {
-            if let Ok(bytes) = self.arriving.recv_timeout(Duration::from_millis(20)) {
-                self.screen.process(&bytes);
-                self.stream.extend_from_slice(&bytes);
-            }
-            if let Some(status) = self.child.try_wait().unwrap() {
-                while let Ok(bytes) = self.arriving.recv_timeout(Duration::from_millis(200)) {
-                    self.screen.process(&bytes);
-                    self.stream.extend_from_slice(&bytes);
-                }
-                return (status.exit_code(), self.screen.screen().contents());
-            }
-            assert!(Instant::now() < end, "it does not end:\n{}", self.screen.screen().contents());
-        }
+        (self.0.end(), self.text())
     }
 }

@@ -11,7 +11,7 @@ use crate::model::decision::person;
 use crate::model::estate::{Estate, RegionEstate};
 use crate::model::node::Session;
 use crate::text;
-use crate::triage::sessions::{ELSEWHERE, History, Seal, Told};
+use crate::triage::sessions::{ELSEWHERE, History, LEFT, Seal, Told};
 
 /// The session with this id, and its raw document; none where neither side knows it. `seal` is of its recording here.
 pub fn of_session(estate: &Estate, history: &History, seal: Option<Seal>, id: &str, now: Timestamp) -> Option<(Detail, String)> {
@@ -31,6 +31,10 @@ pub fn of_session(estate: &Estate, history: &History, seal: Option<Seal>, id: &s
     }
     if let Some(told) = told {
         in_ledger(&mut writer, told, estate, known.is_none());
+        if told.end.as_ref().is_none_or(|end| end.outcome == LEFT) && history.is_left(id) {
+            let words = "It was left running and can be taken up on this machine, if AWS still has it: R does, delete ends it.";
+            writer.section("Left", Body::Prose(words.into()));
+        }
         recording(&mut writer, history, told, seal, id);
     }
     let node = told.map_or("", |told| &told.node);
@@ -73,6 +77,14 @@ fn in_ledger(writer: &mut Writer, told: &Told, estate: &Estate, alone: bool) {
         ("document", told.document.clone()),
     ];
     writer.facts("In the ledger", &facts);
+    let again = told.again.iter().map(|again| {
+        let who = format!("{}: {} from {}: {}", writer.time(Some(again.at)), person(&again.actor), again.host, again.reason);
+        ("again", who)
+    });
+    let again: Vec<(&str, String)> = again.collect();
+    if !again.is_empty() {
+        writer.facts("Taken up again", &again);
+    }
     match &told.end {
         Some(end) => {
             let facts = [

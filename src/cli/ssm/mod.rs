@@ -1,6 +1,7 @@
 //! `bartizan ssm`: sessions on nodes from the command line. Which machine is meant, why, and what the guardrail asks is
 //! settled here; shells, commands and forwards are in files of their own.
 
+mod again;
 mod carry;
 mod ecs;
 mod list;
@@ -20,7 +21,7 @@ use jiff::Timestamp;
 use crate::catalog::machines;
 use crate::cli::setup::AtDesk;
 use crate::cli::{Done, Global, setup};
-use crate::config::Config;
+use crate::config::{AtQuit, Config};
 use crate::model::estate::Estate;
 use crate::model::guard::{Ask, Said};
 use crate::model::node::Machine;
@@ -86,6 +87,21 @@ enum Command {
         port: u16,
         #[command(flatten)]
         by: By,
+    },
+    /// Go on with a shell that was left running, or whose program was killed, on this machine
+    Resume {
+        /// The session's id, or its beginning or end; needless where there is but one
+        session: Option<String>,
+        #[command(flatten)]
+        why: Why,
+        /// Do not record what comes, where policy leaves that to you
+        #[arg(long)]
+        no_record: bool,
+    },
+    /// End a session, wherever it is open
+    End {
+        /// The session's id, or its beginning or end
+        session: String,
     },
     /// Print sessions: those AWS remembers, and those in the ledger
     List(list::List),
@@ -163,7 +179,7 @@ impl Ssm {
         }
         let config = setup::config(global)?;
         if config.read_only {
-            bail!("this is read-only: no session is opened");
+            bail!("this is read-only: no session is opened or ended");
         }
         let runtime = setup::runtime()?;
         let done = runtime.block_on(Box::pin(async {
@@ -174,7 +190,7 @@ impl Ssm {
                     if let Some(plugin) = plugin {
                         at.way = at.way.by(plugin).map_err(|why| eyre!(why))?;
                     }
-                    shell::shell(at, *no_record).await
+                    shell::shell(at, *no_record, None).await
                 }
                 Command::Run { place, no_record, command } => {
                     let at = place.at(global, config).await?;
@@ -198,6 +214,11 @@ impl Ssm {
                         None => carry::proxy(at, *port).await,
                     }
                 }
+                Command::Resume { session, why, no_record } => {
+                    let (at, session) = again::at(session.as_deref(), why, global, config).await?;
+                    shell::shell(at, *no_record, Some(session)).await
+                }
+                Command::End { session } => again::end(session, global, &config).await,
                 Command::List(_) | Command::Replay(_) => Ok(Done::Whole),
             }
         }));
@@ -293,6 +314,11 @@ impl Why {
         let said = self.allowed(&config, &estate, &machine).await?;
         let rails = config.policy().guardrails;
         let way = way.guarded(move |machine| machines::guard(&rails, &estate, machine));
+        let mut config = config;
+        if at.connections.is_empty() {
+            // The demo's nodes are this program: nothing of them can be left running.
+            config.sessions.at_quit = AtQuit::Terminate;
+        }
         let desk = Arc::clone(&at.desk);
         let book = Book::new(Arc::new(OnceLock::from(Ok(Arc::clone(&desk)))));
         let recordings = config.sessions.recordings.clone().unwrap_or_else(|| at.directory.join("recordings"));

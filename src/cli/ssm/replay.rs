@@ -1,7 +1,7 @@
 //! `bartizan ssm replay`: a recording played in the terminal, or printed as text where there is none.
 
 use std::fs::File;
-use std::io::{self, BufReader, BufWriter, IsTerminal as _, Write as _};
+use std::io::{self, BufRead, BufReader, BufWriter, IsTerminal as _, Write as _};
 use std::path::PathBuf;
 
 use clap::Args;
@@ -10,10 +10,11 @@ use serde_json::Value as Json;
 
 use crate::cli::list::unless_closed;
 use crate::cli::{Done, Global, console, setup};
-use crate::console::replay::{Player, Scene, play};
-use crate::formats::asciicast::{Recording, What};
+use crate::console::replay::{Player, play};
+use crate::formats::asciicast::{CastError, Reader, What};
 use crate::terminal::{Allow, Point, Terminal};
 use crate::text;
+use crate::work::sessions::film::Film;
 
 /// Options of replay.
 #[derive(Debug, Args)]
@@ -34,30 +35,30 @@ impl Replay {
             bail!("the speed is a number from 0.1 to 100");
         }
         let name = self.file.display();
-        let file = File::open(&self.file).wrap_err_with(|| format!("could not open {name}"))?;
-        let recording = Recording::read(BufReader::new(file)).wrap_err_with(|| format!("could not read {name}"))?;
-        if recording.is_cut_off {
-            eprintln!("{name} is cut off: what recorded it was stopped; what is there is played");
-        }
+        let unread = || format!("could not read {name}");
+        let cut = || eprintln!("{name} is cut off: what recorded it was stopped; what is there is played");
         if self.text || !io::stdin().is_terminal() || !io::stdout().is_terminal() {
+            let file = File::open(&self.file).wrap_err_with(|| format!("could not open {name}"))?;
+            let recording = Reader::new(BufReader::new(file)).wrap_err_with(unread)?;
             let mut out = BufWriter::new(io::stdout().lock());
-            unless_closed(print(&recording, &mut out).and_then(|()| out.flush()))?;
+            match print(recording, &mut out) {
+                Ok(is_cut_off) => {
+                    unless_closed(out.flush())?;
+                    is_cut_off.then(cut);
+                }
+                Err(Unprinted::Read(error)) => return Err(error).wrap_err_with(unread),
+                Err(Unprinted::Write(error)) => unless_closed(Err(error))?,
+            }
             return Ok(Done::Whole);
+        }
+        let film = Film::open(&self.file).wrap_err_with(unread)?;
+        if film.is_cut_off() {
+            cut();
         }
         let config = setup::config(global)?;
         let (theme, ..) = console::looks(&config, &Json::Null)?;
-        let title = recording.header.title.clone().unwrap_or_else(|| name.to_string());
-        let size = (recording.header.width, recording.header.height);
-        let scenes = recording.events.into_iter().filter_map(|event| {
-            let scene = match event.what {
-                What::Output(text) => Scene::Output(text),
-                What::Resize(columns, rows) => Scene::Resize(columns, rows),
-                What::Marker(text) => Scene::Marker(text),
-                What::Input(_) => return None,
-            };
-            Some((event.at, scene))
-        });
-        let player = Player::new(title, size, scenes.collect(), self.speed);
+        let title = film.header().title.clone().unwrap_or_else(|| name.to_string());
+        let player = Player::new(title, film.size(), Box::new(film), self.speed);
         let runtime = setup::runtime()?;
         let played = runtime.block_on(play(player, theme, console::terminal(&config)));
         runtime.shutdown_background();
@@ -66,9 +67,22 @@ impl Replay {
     }
 }
 
-/// Prints what was on screen, line by line, as text that is safe to show.
-fn print(recording: &Recording, out: &mut impl io::Write) -> io::Result<()> {
-    let mut terminal = Terminal::new(recording.header.width, recording.header.height, Allow::default());
+/// Why a recording was not printed.
+#[derive(Debug)]
+enum Unprinted {
+    Read(CastError),
+    Write(io::Error),
+}
+
+impl From<io::Error> for Unprinted {
+    fn from(error: io::Error) -> Self {
+        Self::Write(error)
+    }
+}
+
+/// Prints what was on screen, line by line, as text that is safe to show; whether the recording is cut off.
+fn print(mut recording: Reader<impl BufRead>, out: &mut impl io::Write) -> Result<bool, Unprinted> {
+    let mut terminal = Terminal::new(recording.header().width, recording.header().height, Allow::default());
     let mut next = 0;
     let mut until = |terminal: &mut Terminal, end: u64| -> io::Result<()> {
         while next < end {
@@ -81,8 +95,8 @@ fn print(recording: &Recording, out: &mut impl io::Write) -> io::Result<()> {
         }
         Ok(())
     };
-    for event in &recording.events {
-        match &event.what {
+    while let Some(event) = recording.event().map_err(Unprinted::Read)? {
+        match event.what {
             What::Output(text) => {
                 // In pieces: what scrolls far away in one go is no longer kept.
                 for part in text.as_bytes().chunks(16 << 10) {
@@ -93,7 +107,7 @@ fn print(recording: &Recording, out: &mut impl io::Write) -> io::Result<()> {
                     }
                 }
             }
-            What::Resize(columns, rows) => terminal.resize(*columns, *rows),
+            What::Resize(columns, rows) => terminal.resize(columns, rows),
             What::Input(_) | What::Marker(_) => {}
         }
     }
@@ -105,7 +119,8 @@ fn print(recording: &Recording, out: &mut impl io::Write) -> io::Result<()> {
         terminal.selected_text().is_some_and(|text| !text.trim().is_empty())
     });
     let end = used.map_or(top, |row| top + row + 1);
-    until(&mut terminal, end)
+    until(&mut terminal, end)?;
+    Ok(recording.is_cut_off())
 }
 
 #[cfg(test)]
@@ -120,7 +135,7 @@ mod tests {
             file.push_str(&format!("[{n}.0, \"o\", \"line {n}\\u001b]52;c;aGk=\\u0007\\r\\n\"]\n"));
         }
         let mut out = Vec::new();
-        print(&Recording::read(file.as_bytes()).unwrap(), &mut out).unwrap();
+        assert!(!print(Reader::new(file.as_bytes()).unwrap(), &mut out).unwrap());
         let text = String::from_utf8(out).unwrap();
         let lines: Vec<&str> = text.lines().collect();
         assert_eq!((lines.len(), lines[0], lines[299]), (300, "line 0", "line 299"));

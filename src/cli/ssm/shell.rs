@@ -20,15 +20,15 @@ use crate::message::{Effect, Outcome};
 use crate::text;
 use crate::work::sessions::Sessions;
 
-/// Opens the shell and waits for its end.
-pub(super) async fn shell(at: At, no_record: bool) -> Result<Done> {
+/// Opens the shell, or goes on with one that was left, and waits for its end.
+pub(super) async fn shell(at: At, no_record: bool, again: Option<String>) -> Result<Done> {
     if !io::stdin().is_terminal() || !io::stdout().is_terminal() {
         bail!("a shell needs a terminal; `bartizan ssm run NODE -- COMMAND` needs none");
     }
     at.config.sessions.records(at.machine.environment, no_record).map_err(|why| eyre!(why))?;
     let At { machine, reason, said, config, way, book, desk, recordings, at: kept } = at;
     let (theme, depth, glyphs) = console::looks(&config, &Json::Null)?;
-    let opening = Opening { machine, reason, finding: None, command: None, size: (80, 24), unrecorded: no_record, said };
+    let opening = Opening { machine, reason, finding: None, command: None, again, size: (80, 24), unrecorded: no_record, said };
     let settings = Settings {
         theme,
         depth,

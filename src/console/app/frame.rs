@@ -144,7 +144,7 @@ impl App {
                 );
                 put(buffer, inside.x, inside.y, inside.width, &words, theme.style("ui.warning"));
                 let then = if self.leaves {
-                    "Sessions run on until AWS's idle timeout, forwards end with the console."
+                    "Sessions run on until AWS's idle timeout and can be taken up; forwards end."
                 } else {
                     "They end with the console."
                 };

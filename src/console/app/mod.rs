@@ -302,6 +302,7 @@ impl App {
                 Vec::new()
             }
             Action::Session | Action::Forward => self.ask_why(action),
+            Action::TakeUp => self.ask_again(),
             Action::OpenHere => {
                 if VIEWS[self.current].name != "sessions" {
                     self.note_place();

@@ -75,6 +75,32 @@ impl App {
         Vec::new()
     }
 
+    /// Asks why, before a session that was left is gone on with. One that is open here is only shown.
+    pub(super) fn ask_again(&mut self) -> Vec<Effect> {
+        let left = match self.views[self.current].left(&self.world) {
+            Ok(left) => left,
+            Err(why) => {
+                self.notice = Some((why, true));
+                return Vec::new();
+            }
+        };
+        if let Some(id) = self.live.open_as(&left.session) {
+            return self.with_view(|view, cx| view.attach(id, cx));
+        }
+        if self.read_only {
+            self.notice = Some(("This is a read-only console: no session is opened.".to_owned(), true));
+            return Vec::new();
+        }
+        if let Err(why) = left.here {
+            self.notice = Some((why, true));
+            return Vec::new();
+        }
+        let doubt = machines::doubt(&self.world.estate, self.world.network.as_deref(), &left.machine);
+        let guard = guard(&self.world.policy.guardrails, &self.world.estate, &left.machine);
+        self.over = Some(Over::Opener(Box::new(Opener::again(left.machine, left.session, &left.reason, guard, doubt))));
+        Vec::new()
+    }
+
     /// A saved forward, with its machine looked up.
     pub(super) fn ask_saved(&mut self, n: usize) -> Vec<Effect> {
         let Some(saved) = self.saved.get(n).cloned() else { return Vec::new() };
@@ -106,11 +132,11 @@ impl App {
                 self.notice = Some(("Opening the forward …".to_owned(), false));
                 vec![Effect::Session(Ask::Forward(id, Box::new(wanted)))]
             }
-            Wanted::Session { machine, reason, finding, said } => {
+            Wanted::Session { machine, reason, finding, again, said } => {
                 self.note_place();
                 self.switch_to_sessions();
                 let size = self.views[self.current].size(self.screen);
-                let opening = Opening { machine, reason, finding, command: None, size, unrecorded: false, said };
+                let opening = Opening { machine, reason, finding, command: None, again, size, unrecorded: false, said };
                 let mut effects = vec![Effect::Session(Ask::Open(id, Box::new(opening)))];
                 effects.extend(self.with_view(|view, cx| view.attach(id, cx)));
                 effects

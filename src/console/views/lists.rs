@@ -9,7 +9,7 @@ use crate::console::action::Action;
 use crate::console::action::Scope;
 use crate::console::decide::Target;
 use crate::console::views::browse::Browse;
-use crate::console::views::{Canvas, Context, Location, Request, View};
+use crate::console::views::{Canvas, Context, Left, Location, Request, View};
 use crate::console::widgets::put;
 use crate::console::widgets::scroller::wrap;
 use crate::message::{Answer, Slot, Ticket};
@@ -147,6 +147,10 @@ impl View for Lists {
 
     fn machine(&self, world: &World) -> Result<Machine, String> {
         self.lists[self.current].machine(world)
+    }
+
+    fn left(&self, world: &World) -> Result<Left, String> {
+        self.lists[self.current].left(world)
     }
 
     fn refresh(&mut self, cx: &mut Context<'_>) -> Vec<Request> {

@@ -108,6 +108,17 @@ pub struct Canvas<'a> {
     pub scroll: Option<Scroll>,
 }
 
+/// A session that somebody wants to go on with.
+pub struct Left {
+    pub machine: Machine,
+    /// AWS's id.
+    pub session: String,
+    /// What it was opened for.
+    pub reason: String,
+    /// Whether that can be done on this machine; else why not.
+    pub here: Result<(), String>,
+}
+
 /// A view.
 pub trait View {
     /// Where keys have their meaning now, nearest first.
@@ -153,6 +164,13 @@ pub trait View {
     /// The finding under the cursor, by its row's key and title.
     fn cause(&self) -> Option<(u64, String)> {
         None
+    }
+    /// The session under the cursor, to be gone on with.
+    ///
+    /// # Errors
+    /// In words: there is none.
+    fn left(&self, _world: &World) -> Result<Left, String> {
+        Err("There is no session here to go on with.".into())
     }
     /// Shows a session and gives it the keyboard.
     fn attach(&mut self, _id: LiveId, _cx: &mut Context<'_>) -> Vec<Request> {

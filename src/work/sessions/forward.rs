@@ -28,6 +28,7 @@ pub(super) async fn run(home: &Arc<Home>, id: LiveId, wanted: &Forwarding, mut e
     let mut closing = home.closing.subscribe();
     let opened = async {
         let reach = home.way.reach(machine, &wanted.said).await?;
+        home.book.ready().await?;
         let options = ForwardOptions { listen: Listen::loopback(wanted.local), lanes: wanted.lanes.max(1), reopen: true };
         let forward = Forward::open(reach.service, &request, &reach.options, &options).await;
         forward.map(|forward| (forward, reach.caller)).map_err(|error| error.to_string())

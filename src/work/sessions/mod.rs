@@ -1,7 +1,9 @@
 //! Sessions and forwards as tasks: opened, fed, recorded, written into the ledger at start and end, ended. It owns what is
 //! open and tells it as one list. Recordings that are played are told with them. It decides on no guardrail and draws nothing.
 
+pub mod film;
 mod forward;
+pub mod left;
 mod play;
 pub mod record;
 pub mod shelf;
@@ -22,9 +24,12 @@ use crate::message::Outcome;
 use crate::message::session::{
     Ask, Forwarding, Live, LiveForward, LiveId, LiveReplay, LiveSession, Opening, Reel, Screen, Size, State,
 };
+use crate::model::account::Caller;
+use crate::model::decision::person;
+use crate::model::node::Machine;
 use crate::ssm::session::{End, Input};
 use crate::terminal::Steer;
-use crate::work::sessions::record::{Book, Writer};
+use crate::work::sessions::record::{Book, Ended, Writer};
 use crate::work::sessions::way::Way;
 
 /// How long the end of the program waits for sessions to end.
@@ -143,6 +148,13 @@ impl Sessions {
                 }
                 Entry::Forward(tunnel) => _ = tunnel.ended.send_replace(true),
                 Entry::Replay(showing) => _ = showing.ended.send_replace(true),
+            }),
+            Ask::EndThere(machine, session_id) => self.spawn(|home| async move {
+                let (text, bad) = match home.end_there(&machine, &session_id).await {
+                    Ok(()) => (format!("{}: the session was ended.", machine.name), false),
+                    Err(why) => (format!("{}: not ended: {why}", machine.name), true),
+                };
+                let _ = home.outcomes.send(Outcome::Notice { text, bad }).await;
             }),
             Ask::Restart(id) => {
                 let mut wanted = None;
@@ -328,6 +340,12 @@ impl Home {
         let _ = self.outcomes.send(Outcome::Live(Arc::new(self.live()))).await;
     }
 
+    /// Ends a session that is not open here, and writes that down.
+    async fn end_there(&self, machine: &Machine, session_id: &str) -> Result<(), String> {
+        let caller = self.way.end(machine, session_id).await?;
+        self.book.end(&caller, session_id, ended_from_outside(&caller)).await
+    }
+
     async fn end(&self, id: LiveId, over: Over) {
         let state = State::Ended { why: over.why, bad: over.bad };
         self.with(id, |entry| match entry {
@@ -353,6 +371,11 @@ async fn turned(flag: &mut watch::Receiver<bool>) {
     if gone {
         std::future::pending::<()>().await;
     }
+}
+
+/// The end of a session that somebody ended from outside.
+pub fn ended_from_outside(by: &Caller) -> Ended {
+    Ended { outcome: "terminated", said: format!("ended from outside by {}", person(&by.arn)), ..Ended::default() }
 }
 
 /// How a session ended: the ledger's word for it, and what was said.

@@ -1,21 +1,17 @@
 //! One recording that is played in the console: read, held against the ledger, and fed to its screen as time passes or as
 //! somebody seeks. In small pieces, so that no way is so long that a key waits for it.
 
-use std::fs::File;
-use std::io::{self, BufReader, Read};
-use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
-use sha2::{Digest as _, Sha256};
 use tokio::sync::{mpsc, watch};
 use tokio::time::Instant;
 
-use crate::formats::asciicast::{CastError, Recording, What};
 use crate::message::Outcome;
 use crate::message::session::{LiveId, Reel, State};
-use crate::model::decision::{Hash, person};
-use crate::terminal::{Player, Scene, Steer};
+use crate::model::decision::person;
+use crate::terminal::{Player, Steer};
+use crate::work::sessions::film::Film;
 use crate::work::sessions::{Home, Over, turned};
 
 /// Bytes that the screen takes at once: a moment's work.
@@ -43,8 +39,10 @@ pub(super) async fn run(
     };
     let sealed = history.told(session_id).and_then(|told| told.end.as_ref()).and_then(|end| end.recording.clone());
     let path = kept.path.clone();
-    let read = tokio::task::spawn_blocking(move || read(&path));
-    let (recording, digest) = tokio::select! {
+    let read = tokio::task::spawn_blocking(move || {
+        Film::open(&path).map_err(|why| format!("The recording {} cannot be played: {why}", path.display()))
+    });
+    let film = tokio::select! {
         read = read => match read {
             Ok(Ok(read)) => read,
             Ok(Err(why)) => return Over::failed(why),
@@ -53,9 +51,9 @@ pub(super) async fn run(
         },
         () = turned(&mut end) => return closed(),
     };
-    let cut = if recording.is_cut_off { ", and it is cut off" } else { "" };
+    let cut = if film.is_cut_off() { ", and it is cut off" } else { "" };
     let seal = match sealed {
-        Some(sealed) if sealed == digest => (format!("its digest is the ledger's{cut}"), false),
+        Some(sealed) if sealed == film.digest() => (format!("its digest is the ledger's{cut}"), false),
         Some(_) => (format!("NOT the file that was sealed: its digest is not the ledger's{cut}"), true),
         None => (format!("not sealed in the ledger{cut}"), false),
     };
@@ -63,13 +61,13 @@ pub(super) async fn run(
         let at = told.began.strftime("%Y-%m-%d %H:%M");
         format!(", {} on {at} UTC", person(&told.actor))
     });
-    let title = recording.header.title.clone().unwrap_or_else(|| session_id.to_owned());
+    let title = film.header().title.clone().unwrap_or_else(|| session_id.to_owned());
     home.replay(id, |live| {
         live.title = format!("{title}{who}");
         live.seal = Some(seal);
         live.state = State::Open;
     });
-    let mut player = Player::new((recording.header.width, recording.header.height), scenes(recording), 1.0);
+    let mut player = Player::new(film.size(), Box::new(film), 1.0);
     home.tell().await;
     let (mut last, mut told) = (Instant::now(), Instant::now());
     loop {
@@ -108,44 +106,4 @@ pub(super) async fn run(
 
 fn closed() -> Over {
     Over { why: "It was closed.".into(), bad: false, outcome: "ended" }
-}
-
-/// What a screen shows of a recording: not what was typed.
-fn scenes(recording: Recording) -> Vec<(Duration, Scene)> {
-    let scenes = recording.events.into_iter().filter_map(|event| {
-        let scene = match event.what {
-            What::Output(text) => Scene::Output(text),
-            What::Resize(columns, rows) => Scene::Resize(columns, rows),
-            What::Marker(text) => Scene::Marker(text),
-            What::Input(_) => return None,
-        };
-        Some((event.at, scene))
-    });
-    scenes.collect()
-}
-
-/// Reads through and hashes what passes.
-struct Hashed<R> {
-    from: R,
-    hash: Sha256,
-}
-
-impl<R: Read> Read for Hashed<R> {
-    fn read(&mut self, into: &mut [u8]) -> io::Result<usize> {
-        let read = self.from.read(into)?;
-        self.hash.update(&into[..read]);
-        Ok(read)
-    }
-}
-
-/// The recording in a file, and the file's digest.
-fn read(path: &Path) -> Result<(Recording, String), String> {
-    let name = path.display();
-    let failed = |why: &dyn std::fmt::Display| format!("The recording {name} cannot be played: {why}");
-    let file = File::open(path).map_err(|e| failed(&e))?;
-    let mut from = BufReader::with_capacity(256 << 10, Hashed { from: file, hash: Sha256::new() });
-    let recording = Recording::read(&mut from).map_err(|e: CastError| failed(&e))?;
-    // Where it is cut off there may be more behind the cut.
-    io::copy(&mut from, &mut io::sink()).map_err(|e| failed(&e))?;
-    Ok((recording, Hash(from.into_inner().hash.finalize().into()).to_string()))
 }

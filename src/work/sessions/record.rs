@@ -1,30 +1,39 @@
 //! The record of sessions: entries in the ledger at start and end, and recordings written as the session happens. It does
 //! not decide whether one is recorded.
 
-use std::fs::{self, OpenOptions};
-use std::io::{self, BufWriter};
+use std::fs::{self, File, OpenOptions};
+use std::io::{self, BufReader, BufWriter, Read as _, Seek as _, SeekFrom};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use jiff::Timestamp;
+use sha2::{Digest as _, Sha256};
 use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
 
-use crate::formats::asciicast::{Header, Recorder, Seal};
+use crate::formats::asciicast::{Header, Reader, Recorder, Seal};
 use crate::message::session::Size;
 use crate::model::account::Caller;
 use crate::model::decision::{Decision, Hash};
 use crate::model::node::Machine;
 use crate::ssm::plugin::{NAME, Plugin};
 use crate::ssm::service::StartRequest;
+use crate::terminal::Scene;
 use crate::triage::sessions::History;
 use crate::work::desk::Desk;
-use crate::work::sessions::shelf::safe;
+use crate::work::sessions::film::scene;
+use crate::work::sessions::left::safe;
 
 /// Pieces that may wait for the disk before the session waits too.
 const WAITING: usize = 256;
+/// Bytes at the end of a recording that are shown when it is gone on with.
+const RECENT: u64 = 4 << 20;
+
+/// How long a ledger that is being opened is waited for, and between two looks.
+const OPENING: Duration = Duration::from_secs(20);
+const LOOK: Duration = Duration::from_millis(50);
 
 /// The desk as it opens.
 pub type AtDesk = Arc<OnceLock<Result<Arc<Desk>, String>>>;
@@ -80,6 +89,18 @@ impl Book {
     fn desk(&self) -> Result<Arc<Desk>, String> {
         let desk = self.0.get().cloned().unwrap_or_else(|| Err("it is still being opened".into()));
         desk.map_err(|why| format!("The ledger does not take the session: {why}"))
+    }
+
+    /// Waits until the ledger is open: right after the start it may still be opening.
+    ///
+    /// # Errors
+    /// In words, why there is no ledger: nothing may be opened then.
+    pub async fn ready(&self) -> Result<(), String> {
+        let until = Instant::now() + OPENING;
+        while self.0.get().is_none() && Instant::now() < until {
+            tokio::time::sleep(LOOK).await;
+        }
+        self.desk().map(drop)
     }
 
     /// What the ledger says of sessions.
@@ -152,7 +173,20 @@ enum Piece {
 #[derive(Clone)]
 pub struct Writer {
     pieces: mpsc::Sender<Piece>,
-    began: Instant,
+    clock: Clock,
+}
+
+/// Time in a recording, which may have been under way before.
+#[derive(Debug, Clone, Copy)]
+struct Clock {
+    since: Instant,
+    before: Duration,
+}
+
+impl Clock {
+    fn now(self) -> Duration {
+        self.before.saturating_add(self.since.elapsed())
+    }
 }
 
 /// The other end of a recording: its file, and its seal when all writers are gone.
@@ -173,22 +207,88 @@ pub fn begin(
     keystrokes: bool,
 ) -> Result<(Writer, Recording), String> {
     let now = Timestamp::now();
-    let name = format!("{}-{}-{}.cast", now.strftime("%Y%m%dT%H%M%SZ"), safe(&machine.name), safe(session_id));
-    let path = directory.join(name);
-    let failed = |error: io::Error| {
+    let name = |more: &str| {
+        directory.join(format!("{}{more}-{}-{}.cast", now.strftime("%Y%m%dT%H%M%SZ"), safe(&machine.name), safe(session_id)))
+    };
+    let failed = |path: &Path, error: io::Error| {
         format!("The session must be recorded, and {} cannot be written: {error}; see sessions.recordings.", path.display())
     };
-    fs::create_dir_all(directory).map_err(failed)?;
+    let mut path = name("");
+    fs::create_dir_all(directory).map_err(|e| failed(&path, e))?;
     let mut options = OpenOptions::new();
     options.write(true).create_new(true);
     #[cfg(unix)]
     std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
-    let file = options.open(&path).map_err(failed)?;
+    let file = match options.open(&path) {
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
+            // A second recording of one session, in the same second.
+            path = name(".1");
+            options.open(&path)
+        }
+        opened => opened,
+    };
+    let file = file.map_err(|e| failed(&path, e))?;
     let title = format!("{} in {}", machine.name, machine.account_name);
     let header = Header::new(columns, rows, u64::try_from(now.as_second()).unwrap_or(0), &title);
-    let mut recorder = Recorder::new(BufWriter::new(file), &header, keystrokes).map_err(failed)?;
+    let recorder = Recorder::new(BufWriter::new(file), &header, keystrokes).map_err(|e| failed(&path, e))?;
+    Ok(write(recorder, Clock { since: Instant::now(), before: Duration::ZERO }, path))
+}
+
+/// Goes on with a recording that was ended, or cut off where what wrote it was killed: a line that was cut goes. `same` says
+/// whether the file is still what it was; else none is gone on with. What was on the screen is told, from a blank screen on.
+///
+/// # Errors
+/// The file cannot be read or written, or is no recording.
+pub fn go_on(
+    path: &Path,
+    keystrokes: bool,
+    same: impl Fn([u8; 32]) -> bool,
+    mut feed: impl FnMut(u16, u16, Option<Scene>),
+) -> Result<Option<(Writer, Recording)>, Box<dyn std::error::Error>> {
+    let mut file = OpenOptions::new().read(true).write(true).open(path)?;
+    let mut reader = Reader::new(BufReader::new(File::open(path)?))?;
+    let mut last = Duration::ZERO;
+    let header = reader.header().clone();
+    while let Some(event) = reader.event()? {
+        last = event.at;
+    }
+    let whole = reader.offset();
+    let mut sha = Sha256::new();
+    let mut chunk = vec![0; 256 << 10];
+    let mut rest = file.by_ref().take(whole);
+    loop {
+        let read = rest.read(&mut chunk)?;
+        if read == 0 {
+            break;
+        }
+        sha.update(&chunk[..read]);
+    }
+    if !same(sha.clone().finalize().into()) {
+        return Ok(None);
+    }
+    let mut reader = Reader::new(BufReader::new(File::open(path)?))?;
+    feed(header.width, header.height, None);
+    while let Some(event) = reader.event()? {
+        // Of a long one the end will do.
+        let recent = reader.offset() + RECENT >= whole;
+        match scene(event) {
+            Some((_, Scene::Output(_))) if !recent => {}
+            Some((_, scene)) => feed(header.width, header.height, Some(scene)),
+            None => {}
+        }
+    }
+    file.set_len(whole)?;
+    file.seek(SeekFrom::End(0))?;
+    // By the clock on the wall, because nobody counted meanwhile.
+    let began = header.timestamp.and_then(|at| i64::try_from(at).ok());
+    let passed = began.and_then(|at| u64::try_from(Timestamp::now().as_second() - at).ok()).map_or(last, Duration::from_secs);
+    let recorder = Recorder::going_on(BufWriter::new(file), (sha, whole), last, keystrokes);
+    Ok(Some(write(recorder, Clock { since: Instant::now(), before: passed.max(last) }, path.to_owned())))
+}
+
+/// Writes what comes, on a thread of its own.
+fn write(mut recorder: Recorder<BufWriter<File>>, clock: Clock, path: PathBuf) -> (Writer, Recording) {
     let (pieces, mut queue) = mpsc::channel(WAITING);
-    let began = Instant::now();
     let written = tokio::task::spawn_blocking(move || {
         loop {
             let piece = match queue.try_recv() {
@@ -207,11 +307,11 @@ pub fn begin(
                 Piece::Marker(at, text) => recorder.marker(at, &text)?,
             }
         }
-        let (seal, file) = recorder.finish(began.elapsed())?;
+        let (seal, file) = recorder.finish(clock.now())?;
         file.into_inner().map_err(io::IntoInnerError::into_error)?.sync_all()?;
         Ok(seal)
     });
-    Ok((Writer { pieces, began }, Recording { path, written }))
+    (Writer { pieces, clock }, Recording { path, written })
 }
 
 impl Writer {
@@ -223,22 +323,22 @@ impl Writer {
     /// # Errors
     /// The recording is broken: the disk is full, for example.
     pub async fn output(&self, bytes: Bytes) -> Result<(), String> {
-        self.put(Piece::Output(self.began.elapsed(), bytes)).await
+        self.put(Piece::Output(self.clock.now(), bytes)).await
     }
     /// What was typed; kept only where that is configured.
     ///
     /// # Errors
     /// As [`Writer::output`].
     pub async fn input(&self, bytes: Vec<u8>) -> Result<(), String> {
-        self.put(Piece::Input(self.began.elapsed(), bytes)).await
+        self.put(Piece::Input(self.clock.now(), bytes)).await
     }
     /// Another size; left out where the disk lags behind.
     pub fn resize(&self, size: Size) {
-        let _ = self.pieces.try_send(Piece::Resize(self.began.elapsed(), size));
+        let _ = self.pieces.try_send(Piece::Resize(self.clock.now(), size));
     }
     /// A remark; left out where the disk lags behind.
     pub fn marker(&self, text: &str) {
-        let _ = self.pieces.try_send(Piece::Marker(self.began.elapsed(), text.to_owned()));
+        let _ = self.pieces.try_send(Piece::Marker(self.clock.now(), text.to_owned()));
     }
 }
 

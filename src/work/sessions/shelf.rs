@@ -16,14 +16,10 @@ use crate::model::decision::Hash;
 use crate::triage::sessions::{History, Kept, Seal};
 use crate::work::change::Change;
 use crate::work::library::Library;
+use crate::work::sessions::left::{self, safe};
 
 /// Bytes of recordings that are looked at unasked.
 const UNASKED: u64 = 256 << 20;
-
-/// The part of a recording's file name that names its session, and how names are made safe for a file.
-pub fn safe(text: &str) -> String {
-    text.chars().map(|c| if c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.') { c } else { '_' }).take(80).collect()
-}
 
 /// The digest of a file, as the ledger has it.
 ///
@@ -108,18 +104,19 @@ pub async fn follow(library: Arc<Library>, directory: PathBuf, changes: mpsc::Se
         let place = directory.clone();
         let looked = tokio::task::spawn_blocking(move || {
             let kept = shelf.look(&place, &history);
-            (shelf, kept)
+            (shelf, kept, left::ids(&place))
         });
-        let kept = match looked.await {
-            Ok((looked, kept)) => {
+        let (kept, left) = match looked.await {
+            Ok((looked, kept, left)) => {
                 shelf = looked;
-                kept
+                (kept, left)
             }
             // A panic in there is a panic here: the hook has reported it.
             Err(error) if error.is_panic() => std::panic::resume_unwind(error.into_panic()),
             Err(_) => return,
         };
         library.keep_recordings(kept);
+        library.keep_left(left);
         // What the ledger told is shown with it.
         if changes.send(Change::Decided(Changed::Findings(Default::default()))).await.is_err() {
             return;
@@ -142,7 +139,8 @@ mod tests {
         let actor = Actor { arn: "arn:aws:iam::111122223333:user/jo".into(), os_user: "jo".into(), host: "h".into() };
         let (id, at) = (Subject::Session(id.into()), Timestamp::UNIX_EPOCH);
         let draft = Draft { id: EntryId([1; 16]), at, actor, subject: id, decision, reason: String::new() };
-        Entry { sequence: 1, draft, previous: Hash::ZERO, hash: Hash::ZERO }
+        let sequence = if matches!(draft.decision, Decision::SessionStart { .. }) { 1 } else { 2 };
+        Entry { sequence, draft, previous: Hash::ZERO, hash: Hash::ZERO }
     }
 
     fn told(history: &mut History, id: &str, recording: Option<Option<String>>) {

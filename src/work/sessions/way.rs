@@ -160,6 +160,24 @@ impl Way {
         Self { guard: Box::new(guard), ..self }
     }
 
+    /// Ends a session on a machine from outside, whoever has it open; answers who did. It leads nowhere, so no guardrail stands
+    /// before it; AWS decides whether the caller may.
+    ///
+    /// # Errors
+    /// In words: there is no connection, the account cannot be entered, or AWS refuses.
+    pub async fn end(&self, machine: &Machine, session_id: &str) -> Result<Caller, String> {
+        let Reach { service, caller, .. } = match &self.to {
+            To::Live(live) => live.reach(machine).await?,
+            To::Loopback(loopback) => loopback.reach().await?,
+            To::Nowhere(why) => return Err(why.clone()),
+        };
+        match service.terminate(session_id).await {
+            Ok(()) => Ok(caller),
+            Err(error) if error.refusal == Refusal::Gone => Err("AWS no longer has the session.".to_owned()),
+            Err(error) => Err(error.to_string()),
+        }
+    }
+
     /// The way to a machine, for whom has said this to its guardrail.
     ///
     /// # Errors

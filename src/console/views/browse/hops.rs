@@ -4,7 +4,7 @@ use crate::catalog::detail::{self, Link};
 use crate::catalog::{ListingId, exposures, machines};
 use crate::console::action::Action;
 use crate::console::views::browse::Browse;
-use crate::console::views::{Location, Request};
+use crate::console::views::{Left, Location, Request};
 use crate::listing::filter::exactly;
 use crate::model::arn::{Arn, ResourceRef};
 use crate::model::node::Machine;
@@ -23,6 +23,37 @@ impl Browse {
             return machines::behind(&world.estate, ListingId::Nodes, &self.text_of(index, row, "node"));
         }
         machines::behind(&world.estate, self.listing.id, &self.text_of(index, row, "id"))
+    }
+
+    /// The session under the cursor, to be gone on with.
+    ///
+    /// # Errors
+    /// In words: there is none.
+    pub fn left(&self, world: &World) -> Result<Left, String> {
+        let row = self.row_here().filter(|_| self.listing.id == ListingId::Sessions);
+        let (index, row) = row.ok_or("There is no session here to go on with.")?;
+        let text = |field| self.text_of(index, row, field);
+        let machine = Machine {
+            account: text("account"),
+            account_name: text("account_name"),
+            region: text("region"),
+            id: text("node"),
+            name: text("name"),
+            environment: None,
+        };
+        let here = match (text("here").as_str(), text("status").as_str(), text("host")) {
+            ("here", ..) => Ok(()),
+            (_, "Left", host) if !host.is_empty() => {
+                Err(format!("It was left on {host}, and is taken up there; delete ends it."))
+            }
+            (_, "Left", _) => Err("It was not left on this machine; delete ends it.".to_owned()),
+            (_, "Open" | "Connected" | "Connecting" | "Disconnected", _) => {
+                Err("It is open in another program, or was not left here; delete ends it.".to_owned())
+            }
+            _ => Err("This session is over: o opens another on its node.".to_owned()),
+        };
+        let machine = machines::of_session(&world.estate, machine);
+        Ok(Left { machine, session: text("id"), reason: text("reason"), here })
     }
 
     /// A field of the row under the cursor, as text.

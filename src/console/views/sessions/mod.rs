@@ -15,7 +15,7 @@ use crate::console::decide::Target;
 use crate::console::views::lists::Lists;
 use crate::console::views::sessions::open::Table;
 use crate::console::views::sessions::pane::{Came, Pane};
-use crate::console::views::{Canvas, Context, Declared, Location, Request, View, inside_frame};
+use crate::console::views::{Canvas, Context, Declared, Left, Location, Request, View, inside_frame};
 use crate::console::widgets::put;
 use crate::message::session::{Ask, Live, LiveId, LiveSession, State};
 use crate::message::{Answer, Effect, Ticket};
@@ -58,6 +58,8 @@ struct Sessions {
     replay: Option<(LiveId, bool)>,
     /// The pane that the mouse's button went down in.
     pressed: Option<LiveId>,
+    /// The session that was asked to end and asked about: the same key again means it.
+    doomed: Option<String>,
     body: Rect,
 }
 
@@ -75,6 +77,7 @@ impl Sessions {
             alone: false,
             replay: None,
             pressed: None,
+            doomed: None,
             body: Rect::ZERO,
         }
     }
@@ -155,6 +158,28 @@ impl Sessions {
                 vec![session(Ask::Play(play, id))]
             }
         }
+    }
+
+    /// Ends the session under the cursor, wherever it is open: asked for twice, because it may be somebody else's.
+    fn end(&mut self, cx: &Context<'_>) -> Vec<Request> {
+        let said = |words: String, bad| vec![Request::Notice(words, bad)];
+        let (Ok(left), Some(status), Some(who)) =
+            (self.lists.left(cx.world), self.lists.text_here("status"), self.lists.text_here("who"))
+        else {
+            return Vec::new();
+        };
+        if let Some(id) = cx.live.open_as(&left.session) {
+            return vec![session(Ask::End(id))];
+        }
+        if matches!(status.as_str(), "Ended" | "Terminated" | "Terminating" | "Failed") {
+            return said("This session is over.".into(), false);
+        }
+        if self.doomed.take().as_ref() != Some(&left.session) {
+            let words = format!("The same key again ends {who}'s session on {}.", left.machine.name);
+            self.doomed = Some(left.session);
+            return said(words, true);
+        }
+        vec![session(Ask::EndThere(Box::new(left.machine), left.session))]
     }
 
     /// Leaves the recording on screen, if there is one.
@@ -316,8 +341,12 @@ impl View for Sessions {
                 return Some(self.leave_replay(cx.live));
             }
         }
+        if action != Action::EndSession {
+            self.doomed = None;
+        }
         match action {
             Action::Replay => Some(self.play(cx)),
+            Action::EndSession if self.tab != OPEN => Some(self.end(cx)),
             Action::NextTab | Action::PreviousTab => {
                 let step = if action == Action::NextTab { 1 } else { OPEN };
                 self.tab = (self.tab + step) % (OPEN + 1);
@@ -455,6 +484,13 @@ impl View for Sessions {
 
     fn machine(&self, world: &World) -> Result<Machine, String> {
         if self.tab == OPEN { Err("Sessions are opened on nodes: tab goes there.".into()) } else { self.lists.machine(world) }
+    }
+
+    fn left(&self, world: &World) -> Result<Left, String> {
+        if self.tab == OPEN || self.replay.is_some() {
+            return Err("What is open here is attached with enter.".into());
+        }
+        self.lists.left(world)
     }
 
     fn attach(&mut self, id: LiveId, cx: &mut Context<'_>) -> Vec<Request> {

@@ -376,7 +376,10 @@ impl Pane {
                 let style = theme.style(if *bad { "ui.error" } else { "ui.notice" });
                 let words = format!("{} Enter or esc leaves it.", text::line(why));
                 let lines = wrap(&words, usize::from(area.width.saturating_sub(2)));
-                let width = lines.iter().map(|line| text::width(line)).max().unwrap_or(0);
+                let widest = lines.iter().map(|line| text::width(line)).max().unwrap_or(0);
+                let room = usize::from(area.width.saturating_sub(2));
+                // Whole rows where it needs most of them: the ends of what stands there would only confuse.
+                let width = if widest > room / 2 { room } else { widest };
                 for (n, line) in (0..area.height).zip(&lines) {
                     badge(Rect { y: area.y + n, height: 1, ..area }, &text::pad(line, width, false), style, canvas);
                 }
