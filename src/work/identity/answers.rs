@@ -303,11 +303,11 @@ pub(super) fn becomes(graph: &Graph<'_>, from: usize, to: &Target, paths: &[Path
 }
 
 /// The answer to `blast PRINCIPAL`.
-pub(super) fn blast(ready: &Ready, at: usize) -> Detail {
+pub(super) fn blast(estate: &Estate, ready: &Ready, at: usize) -> Detail {
     let graph = ready.graph();
     let arn = &ready.account.principals[at].arn;
     let blast = graph.blast(at, true);
-    let mut sections = lost(&graph, &blast);
+    let mut sections = lost(estate, &graph, &blast);
     sections.extend(section("What it becomes", Body::Code(tree(&graph, at, false).lines)));
     let links = std::iter::once(link(arn));
     let links = links.chain(blast.reached.iter().take(MOST_LINKS * 2).map(|r| link(&ready.account.principals[r.principal].arn)));

@@ -268,7 +268,7 @@ impl Engine {
             }
             Question::Blast { principal } => {
                 let (ready, at) = self.holder(estate, principal)?;
-                answers::blast(&ready, at)
+                answers::blast(estate, &ready, at)
             }
         };
         opened(text, detail)

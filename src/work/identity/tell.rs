@@ -74,7 +74,7 @@ pub(super) fn principal(estate: &Estate, ready: &Ready, at: usize, detail: &mut 
     let (into, from) = (tree(&graph, at, true), tree(&graph, at, false));
     sections.push(section("Who can become it", Body::Code(into.lines)));
     sections.push(section("What it can become", Body::Code(from.lines)));
-    sections.extend(lost(&graph, &graph.blast(at, true)).into_iter().map(Some));
+    sections.extend(lost(estate, &graph, &graph.blast(at, true)).into_iter().map(Some));
     let place = detail.sections.len().min(1);
     detail.sections.splice(place..place, sections.into_iter().flatten());
     for other in into.reached.iter().chain(&from.reached).take(MOST_LINKS) {
@@ -289,7 +289,7 @@ fn branch(
 }
 
 /// What is lost with a principal.
-pub(super) fn lost(graph: &Graph<'_>, blast: &Blast) -> Vec<Section> {
+pub(super) fn lost(estate: &Estate, graph: &Graph<'_>, blast: &Blast) -> Vec<Section> {
     let mut words = vec![if blast.everything {
         "Everything in the account: it is, or becomes, an administrator.".to_owned()
     } else {
@@ -314,8 +314,12 @@ pub(super) fn lost(graph: &Graph<'_>, blast: &Blast) -> Vec<Section> {
         let more = if c.resources.len() > 4 { format!(" and {} more", c.resources.len() - 4) } else { String::new() };
         vec![c.class.clone(), c.read.to_string(), c.destroy.to_string(), format!("{}{more}", shown.join(" "))]
     });
+    let elsewhere = match blast.abroad.len().saturating_sub(MOST_LINES) {
+        0 => "Roles of other accounts it becomes".to_owned(),
+        more => format!("Roles of other accounts it becomes; {} more", count(more as u64)),
+    };
     let abroad = blast.abroad.iter().take(MOST_LINES).map(|a| {
-        let account = a.role.split(':').nth(4).unwrap_or_default().to_owned();
+        let account = estate.account_label(a.role.split(':').nth(4).unwrap_or_default()).to_owned();
         let by = named(&graph.account.principals[a.by].arn);
         vec![named(&a.role), account, by, if a.certain { String::new() } else { "under conditions".to_owned() }]
     });
@@ -327,7 +331,7 @@ pub(super) fn lost(graph: &Graph<'_>, blast: &Blast) -> Vec<Section> {
     });
     let sections = [
         section("If it leaks", Body::Prose(words.join("\n"))),
-        section("Roles of other accounts it becomes", table(&["role", "account", "by", ""], abroad.collect())),
+        section(&elsewhere, table(&["role", "account", "by", ""], abroad.collect())),
         section("Resources in reach", table(&["of", "read", "written", "destroyed", "which"], things.collect())),
         section("Data in reach, by class", table(&["class", "read", "destroyed", "which"], classes.collect())),
         section(
