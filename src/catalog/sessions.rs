@@ -239,7 +239,6 @@ pub fn each_row<'a>(estate: &'a Estate, history: &'a History, each: &mut dyn FnM
 }
 
 #[cfg(test)]
-#[allow(clippy::unwrap_used, clippy::expect_used)]
 mod tests {
     use super::*;
     use crate::model::decision::{Actor, Decision, Draft, Entry, EntryId, Hash, Subject as About};

@@ -364,7 +364,6 @@ pub fn random_id() -> Result<EntryId> {
 }
 
 #[cfg(test)]
-#[allow(clippy::unwrap_used, clippy::expect_used)]
 mod tests {
     use super::*;
     use crate::ledger::handle::draft;

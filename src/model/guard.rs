@@ -159,7 +159,6 @@ impl Before {
 }
 
 #[cfg(test)]
-#[allow(clippy::unwrap_used, clippy::expect_used)]
 mod tests {
     use super::*;
     use crate::model::account::Attribution;

@@ -354,7 +354,6 @@ fn interfaces_of(net: &Net, vpc: usize, id: &str) -> Vec<usize> {
 }
 
 #[cfg(test)]
-#[allow(clippy::unwrap_used, clippy::expect_used)]
 mod tests {
     use super::*;
     use serde_json::json;

@@ -142,7 +142,6 @@ fn is_one(operator: &str, values: &[&str], own: &str) -> Option<bool> {
 }
 
 #[cfg(test)]
-#[allow(clippy::unwrap_used, clippy::expect_used)]
 mod tests {
     use super::*;
 

@@ -284,7 +284,6 @@ impl<K: Step> Ranges<K> {
 }
 
 #[cfg(test)]
-#[allow(clippy::unwrap_used, clippy::expect_used)]
 mod tests {
     use super::*;
 

@@ -281,7 +281,6 @@ fn kms(status: u8, result: Option<Value>, error: String) -> ProcessedAction {
 }
 
 #[cfg(test)]
-#[allow(clippy::unwrap_used, clippy::expect_used)]
 mod tests {
     use proptest::prelude::*;
     use serde_json::json;

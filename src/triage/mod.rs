@@ -14,5 +14,4 @@ pub mod state;
 pub mod until;
 
 #[cfg(test)]
-#[allow(clippy::unwrap_used, clippy::expect_used)]
 mod tests;

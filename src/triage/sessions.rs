@@ -250,7 +250,6 @@ pub const LEFT: &str = "left";
 pub const ELSEWHERE: &str = "elsewhere";
 
 #[cfg(test)]
-#[allow(clippy::unwrap_used, clippy::expect_used)]
 mod tests {
     use super::*;
     use crate::model::decision::{Actor, Draft, EntryId, Hash};

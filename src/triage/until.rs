@@ -39,7 +39,6 @@ pub fn parse(text: &str, now: Timestamp) -> Result<Timestamp, NotATime> {
 }
 
 #[cfg(test)]
-#[allow(clippy::unwrap_used, clippy::expect_used)]
 mod tests {
     use super::*;
 

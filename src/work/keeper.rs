@@ -568,7 +568,6 @@ async fn blocking(mut keeper: Keeper, run: impl FnOnce(&mut Keeper) + Send + 'st
 }
 
 #[cfg(test)]
-#[allow(clippy::unwrap_used, clippy::expect_used)]
 mod tests {
     use super::*;
     use crate::catalog::ListingId;

@@ -107,7 +107,6 @@ pub async fn follow(library: Arc<Library>, mut seen: watch::Receiver<Option<Seen
 }
 
 #[cfg(test)]
-#[allow(clippy::unwrap_used, clippy::expect_used)]
 mod tests {
     use super::*;
     use crate::catalog::ListingId;

@@ -96,7 +96,6 @@ fn intent(wish: &PolicyWish) -> Intent {
 }
 
 #[cfg(test)]
-#[allow(clippy::unwrap_used, clippy::expect_used)]
 mod tests {
     use super::*;
 

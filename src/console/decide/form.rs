@@ -299,7 +299,6 @@ fn complete(input: &mut Input, known: &[String], forward: bool) {
 }
 
 #[cfg(test)]
-#[allow(clippy::unwrap_used, clippy::expect_used)]
 mod tests {
     use super::*;
 

@@ -95,7 +95,6 @@ pub fn clock(at: Duration) -> String {
 }
 
 #[cfg(test)]
-#[allow(clippy::unwrap_used, clippy::expect_used)]
 mod tests {
     use super::*;
     use crate::console::theme::{Depth, UNICODE};

@@ -53,7 +53,6 @@ impl<A: Number> Line<A> {
 }
 
 #[cfg(test)]
-#[allow(clippy::unwrap_used, clippy::expect_used)]
 mod tests {
     use super::*;
 

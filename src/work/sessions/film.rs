@@ -128,7 +128,6 @@ impl Scenes for Film {
 }
 
 #[cfg(test)]
-#[allow(clippy::unwrap_used, clippy::expect_used)]
 mod tests {
     use super::*;
     use crate::terminal::{Allow, Player, Steer, Terminal};

@@ -255,7 +255,6 @@ fn free(path: &Path) -> Option<Note> {
 }
 
 #[cfg(test)]
-#[allow(clippy::unwrap_used, clippy::expect_used)]
 mod tests {
     use super::*;
 

@@ -129,7 +129,6 @@ pub async fn follow(library: Arc<Library>, directory: PathBuf, changes: mpsc::Se
 }
 
 #[cfg(test)]
-#[allow(clippy::unwrap_used, clippy::expect_used)]
 mod tests {
     use super::*;
     use crate::model::decision::{Actor, Decision, Draft, Entry, EntryId, Subject};
