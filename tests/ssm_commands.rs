@@ -110,7 +110,7 @@ fn what_ends_a_session_from_outside_is_said() {
     // The data channel itself is refused, with fresh credentials too.
     place.cloud.gateway(|g| g.set_faults(Faults { stale_key: Some("test".into()), ..Faults::default() }));
     let (code, out, err) = run("echo never");
-    assert!(code == 1 && out.is_empty(), "{err}");
+    assert!(code == 255 && out.is_empty(), "{err}");
     assert!(err.contains("403") && err.contains("ssmmessages:OpenDataChannel"), "{err}");
     assert_eq!(place.entries().last().unwrap()["content"]["outcome"], "failed");
     assert_eq!(place.cloud.gateway(|g| g.open_sessions()), Vec::<String>::new());
