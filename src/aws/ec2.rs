@@ -24,7 +24,7 @@ use serde_json::Value;
 
 use crate::aws::call::{Rate, calls};
 use crate::aws::scope::{Answer, Read, Scope, Tally, objects};
-use crate::aws::{elbv2, transit};
+use crate::aws::{elb, transit};
 use crate::model::coverage::Coverage;
 use crate::model::network::{BlockPublicAccessExclusion, Instance, Network, PrefixList, PrefixListEntry};
 
@@ -112,8 +112,8 @@ pub async fn network(scope: &Scope) -> Answer<Network> {
             Box::pin(transit::transit(scope)),
             Box::pin(scope.list("VpcEndpoints", |t| ec2.describe_vpc_endpoints().max_results(1000).set_next_token(t))),
             Box::pin(prefix_lists(scope)),
-            Box::pin(elbv2::load_balancers(scope)),
-            Box::pin(elbv2::target_groups(scope)),
+            Box::pin(elb::load_balancers(scope)),
+            Box::pin(elb::target_groups(scope)),
         )
     };
     let (a, b) = tokio::join!(Box::pin(first), Box::pin(second));

@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 
 use crate::aws::call::{Call, Reach};
 use crate::aws::{
-    cloudtrail, ec2, ecr, ecs, elbv2, exec, iam, kms, lambda, organizations, s3, secretsmanager, securityhub, sns, sqs, ssm, sts,
+    cloudtrail, ec2, ecr, ecs, elb, exec, iam, kms, lambda, organizations, s3, secretsmanager, securityhub, sns, sqs, ssm, sts,
     transit,
 };
 
@@ -17,7 +17,7 @@ pub fn calls() -> Vec<Call> {
         iam::CALLS,
         ec2::CALLS,
         transit::CALLS,
-        elbv2::CALLS,
+        elb::CALLS,
         cloudtrail::CALLS,
         ecr::CALLS,
         ecs::CALLS,

@@ -1,31 +1,16 @@
-//! The policies that resources carry themselves: which services are asked for them, and how one resource after the other
-//! is. What each service is asked stands in its own file.
+//! The policies that resources carry themselves: how one resource after the other is asked for its own. What each service
+//! is asked stands in its own file.
 
 use futures_util::future::join_all;
 
 use crate::aws::call::Call;
 use crate::aws::error::{Failure, Kind};
-use crate::aws::scope::{Answer, Scope, Tally};
-use crate::aws::{ecr, kms, s3, secretsmanager, sns, sqs};
+use crate::aws::scope::Tally;
 use crate::model::document::Document;
 use crate::model::resource::Resource;
 
 /// Resources that are asked about side by side; the limiter keeps AWS's pace below that.
 const AT_ONCE: usize = 16;
-
-/// What carries a policy of its own in an account and region, by service as ARNs name it. Functions are `lambda`'s matter,
-/// which knows them already.
-pub async fn resources(scope: &Scope) -> Vec<(&'static str, Answer<Vec<Resource>>)> {
-    let (buckets, keys, queues, topics, secrets, repositories) = tokio::join!(
-        Box::pin(s3::buckets(scope)),
-        Box::pin(kms::keys(scope)),
-        Box::pin(sqs::queues(scope)),
-        Box::pin(sns::topics(scope)),
-        Box::pin(secretsmanager::secrets(scope)),
-        Box::pin(ecr::repositories(scope)),
-    );
-    vec![("s3", buckets), ("kms", keys), ("sqs", queues), ("sns", topics), ("secretsmanager", secrets), ("ecr", repositories)]
-}
 
 /// How a service says that there is nothing to read.
 #[derive(Clone, Copy)]

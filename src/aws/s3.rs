@@ -9,6 +9,7 @@ use crate::aws::policies::{Codes, each};
 use crate::aws::rest::{Read, segment};
 use crate::aws::scope::{self, Answer, Scope, Tally};
 use crate::model::account::Tags;
+use crate::model::arn::partition_of;
 use crate::model::resource::Resource;
 
 // AWS publishes no figures for operations on buckets; careful ones, which the limiter lowers where AWS wants it slower.
@@ -63,7 +64,7 @@ pub(super) async fn buckets(scope: &Scope) -> Answer<Vec<Resource>> {
         ])
     };
     let listed = scope.pages(next, |page| named(&page, &region, &mut names)).await;
-    let partition = partition(&region);
+    let partition = partition_of(&region);
     let asked = names.into_iter().map(|name| (format!("arn:{partition}:s3:::{name}"), name)).collect();
     let ask = |name: String| async move {
         let request = scope.rest_at::<GetBucketPolicy>(&segment(&name), &[("policy", Some(String::new()))]);
@@ -149,18 +150,6 @@ fn restricts(answer: Result<Value, Failure>) -> Result<bool, Failure> {
         Ok(block) => Ok(block["RestrictPublicBuckets"].as_str().is_some_and(|t| t.eq_ignore_ascii_case("true"))),
         Err(failure) if failure.code == NO_BLOCK => Ok(false),
         Err(failure) => Err(failure),
-    }
-}
-
-/// The partition that a region belongs to.
-pub(super) fn partition(region: &str) -> &'static str {
-    match region {
-        r if r.starts_with("cn-") => "aws-cn",
-        r if r.starts_with("us-gov-") => "aws-us-gov",
-        r if r.starts_with("eusc-") => "aws-eusc",
-        r if r.starts_with("us-iso-") => "aws-iso",
-        r if r.starts_with("us-isob-") => "aws-iso-b",
-        _ => "aws",
     }
 }
 

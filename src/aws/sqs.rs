@@ -5,8 +5,8 @@ use serde_json::json;
 use crate::aws::call::{Call, Rate, Reach, Wire};
 use crate::aws::json::{Action, target_1_0};
 use crate::aws::policies::{Codes, each};
-use crate::aws::s3::partition;
 use crate::aws::scope::{Answer, Scope, objects};
+use crate::model::arn::partition_of;
 use crate::model::resource::Resource;
 
 // AWS lets queues be asked without a published limit; careful figures.
@@ -61,7 +61,7 @@ pub(super) async fn queues(scope: &Scope) -> Answer<Vec<Resource>> {
     let arn = |url: &String| {
         let mut parts = url.rsplit('/');
         let (name, account) = (parts.next().unwrap_or_default(), parts.next().unwrap_or_default());
-        format!("arn:{}:sqs:{}:{account}:{name}", partition(scope.region()), scope.region())
+        format!("arn:{}:sqs:{}:{account}:{name}", partition_of(scope.region()), scope.region())
     };
     let asked = urls.into_iter().map(|url| (arn(&url), url)).collect();
     let ask = |url: String| async move {

@@ -16,7 +16,7 @@ use tokio::task::JoinSet;
 use tokio::time::Instant;
 
 use crate::aws::organizations::{Directory, controls, directory};
-use crate::aws::{Access, AwsError, Connection, Options, Scope, cloudtrail, connect, ec2, ecs, iam, lambda, policies, ssm};
+use crate::aws::{Access, AwsError, Connection, Options, Scope, cloudtrail, connect, ec2, ecs, iam, lambda, resources, ssm};
 use crate::cache::{Cache, Mark, Place, SweepMarks};
 use crate::config::Refresh;
 use crate::demo::Organization;
@@ -607,7 +607,7 @@ impl Sweep {
             if kinds.contains(&Kind::Resources) {
                 let (scope, account, region) = (entered.access.scope(&region), account.clone(), region.clone());
                 self.task(tasks, entered, async move {
-                    let answers = Box::pin(policies::resources(&scope)).await;
+                    let answers = Box::pin(resources::all(&scope)).await;
                     let changes = answers.into_iter().flat_map(|(service, answer)| {
                         let whole = answer.is_whole();
                         let (account, region) = (account.clone(), region.clone());
