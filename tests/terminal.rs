@@ -507,8 +507,9 @@ fn whatever_ends_the_console_leaves_sessions_where_that_is_configured() {
         let out = list.args(arguments).env_clear().envs(home.variables()).envs(extra.clone()).output().unwrap();
         serde_json::from_slice(&out.stdout).unwrap_or_else(|e| panic!("{e}: {}", String::from_utf8_lossy(&out.stderr)))
     };
-    let mut files = fs::read_dir(home.path().join("data/bartizan/recordings")).unwrap();
-    let file = files.next().unwrap().unwrap().path();
+    let files = fs::read_dir(home.path().join("data/bartizan/recordings")).unwrap();
+    // Beside them stand the notes of what was left.
+    let file = files.map(|file| file.unwrap().path()).find(|path| path.extension().is_some_and(|e| e == "cast")).unwrap();
     fs::write(&file, fs::read_to_string(&file).unwrap().replacen("web", "wob", 1)).unwrap();
     let mut words: Vec<String> = list("sessions").iter().map(|row| row["recording"].as_str().unwrap().to_owned()).collect();
     words.sort();
