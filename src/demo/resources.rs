@@ -1,6 +1,8 @@
 //! What carries a policy of its own in the accounts: buckets, keys, queues, topics, secrets, repositories and functions. Most
 //! are kept as they should be, a handful is not, as in any organisation.
 
+use std::sync::Arc;
+
 use serde_json::{Value, json};
 
 use crate::demo::accounts::{ORGANIZATION, REGIONS, SEATS, readable, tags};
@@ -54,9 +56,7 @@ pub(super) fn add(estate: &mut Estate) {
             }]);
             all.push(with(&format!("arn:aws:ecr:{region}:{account}:repository/base-images"), &images));
         }
-        let part = estate.region_mut(account, region);
-        part.resources.extend(all);
-        part.resources.sort_by(|a, b| a.arn.cmp(&b.arn));
+        estate.region_mut(account, region).resources.extend(all);
     }
     functions(estate);
 }
@@ -140,31 +140,32 @@ fn queue_statement(name: &str, queue: &str, topic: &str) -> Value {
     }
 }
 
-/// Who may invoke each function: the gateway in front of it; one has a URL that asks nobody who they are.
+/// Who may invoke each function: the gateway in front of it; one has a URL that asks nobody who they are. Written as text: there
+/// are hundreds of them, and a console is waiting.
 fn functions(estate: &mut Estate) {
-    let all: Vec<(String, String, String)> = estate
-        .regions
-        .iter()
-        .flat_map(|r| r.workloads.functions.iter().map(|f| (r.account.clone(), r.region.clone(), f.function_arn.clone())))
-        .collect();
-    let open = all.iter().find(|(account, ..)| SEATS.iter().any(|s| s.id == account && s.name == "web-dev")).cloned();
-    for place in all {
-        let (account, region, arn) = &place;
-        let gateway = json!({
-            "Sid": "gateway", "Effect": "Allow", "Principal": { "Service": "apigateway.amazonaws.com" },
-            "Action": "lambda:InvokeFunction", "Resource": arn,
-            "Condition": { "ArnLike": { "AWS:SourceArn": format!("arn:aws:execute-api:{region}:{account}:*/*/*/*") } },
-        });
-        let mut statements = vec![gateway];
-        if open.as_ref() == Some(&place) {
-            statements.push(json!({
-                "Sid": "FunctionURLAllowPublicAccess", "Effect": "Allow", "Principal": "*", "Action": "lambda:InvokeFunctionUrl",
-                "Resource": arn, "Condition": { "StringEquals": { "lambda:FunctionUrlAuthType": "NONE" } },
-            }));
+    let open = SEATS.iter().find(|s| s.name == "web-dev").map_or("", |s| s.id);
+    let mut opened = false;
+    for part in &mut estate.regions {
+        let part = Arc::make_mut(part);
+        let (account, region) = (&part.account, &part.region);
+        for function in &part.workloads.functions {
+            let arn = &function.function_arn;
+            let mut statements = format!(
+                "{{\"Sid\":\"gateway\",\"Effect\":\"Allow\",\"Principal\":{{\"Service\":\"apigateway.amazonaws.com\"}},\
+                 \"Action\":\"lambda:InvokeFunction\",\"Resource\":\"{arn}\",\
+                 \"Condition\":{{\"ArnLike\":{{\"AWS:SourceArn\":\"arn:aws:execute-api:{region}:{account}:*/*/*/*\"}}}}}}"
+            );
+            if !opened && account == open {
+                opened = true;
+                statements += &format!(
+                    ",{{\"Sid\":\"FunctionURLAllowPublicAccess\",\"Effect\":\"Allow\",\"Principal\":\"*\",\
+                     \"Action\":\"lambda:InvokeFunctionUrl\",\"Resource\":\"{arn}\",\
+                     \"Condition\":{{\"StringEquals\":{{\"lambda:FunctionUrlAuthType\":\"NONE\"}}}}}}"
+                );
+            }
+            let policy = Document(format!("{{\"Version\":\"2012-10-17\",\"Statement\":[{statements}]}}"));
+            part.resources.push(Resource { arn: arn.clone(), policy: Some(policy), ..Resource::default() });
         }
-        let resource = with(arn, &json!(statements));
-        let part = estate.region_mut(account, region);
-        part.resources.push(resource);
         part.resources.sort_by(|a, b| a.arn.cmp(&b.arn));
     }
 }
