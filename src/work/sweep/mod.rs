@@ -5,9 +5,10 @@
 //! nobody; one that refuses becomes coverage. Findings go first, worst severities first.
 
 mod findings;
+mod marks;
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 
 use jiff::Timestamp;
@@ -17,7 +18,7 @@ use tokio::time::Instant;
 
 use crate::aws::organizations::{Directory, controls, directory};
 use crate::aws::{Access, AwsError, Connection, Options, Scope, cloudtrail, connect, ec2, ecs, iam, lambda, resources, ssm};
-use crate::cache::{Cache, Mark, Place, SweepMarks};
+use crate::cache::Cache;
 use crate::config::Refresh;
 use crate::demo::Organization;
 use crate::model::account::Account;
@@ -27,6 +28,7 @@ use crate::model::workload::Workloads;
 use crate::work::change::Change;
 use crate::work::library::Library;
 use crate::work::store::{Origin, Store};
+pub use crate::work::sweep::marks::Marks;
 use crate::world::{Loading, Progress};
 
 /// Tasks that may be under way at once; the limits of AWS's APIs are kept below this, by the door.
@@ -285,55 +287,6 @@ impl Door {
         }
         self.open = errors.is_empty();
         errors
-    }
-}
-
-/// How far each hub was read: in memory, and in the cache where there is one to write.
-#[derive(Debug)]
-pub struct Marks {
-    marks: Mutex<SweepMarks>,
-    cache: Option<Arc<Cache>>,
-}
-
-impl Marks {
-    pub fn new(cache: Option<Arc<Cache>>) -> Self {
-        let marks = cache.as_ref().map(|c| c.marks()).unwrap_or_default();
-        Self { marks: Mutex::new(marks), cache: cache.filter(|c| c.read_only().is_none()) }
-    }
-    fn get(&self, account: &str, region: &str) -> Mark {
-        self.marks.lock().unwrap_or_else(PoisonError::into_inner).get(account, region)
-    }
-    fn set(&self, account: &str, region: &str, full: Option<Timestamp>, newest: Option<Timestamp>) -> Result<(), String> {
-        let mut marks = self.marks.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(at) = full {
-            marks.swept(account, region, at);
-        }
-        if let Some(at) = newest {
-            marks.updated(account, region, at);
-        }
-        self.keep(&marks)
-    }
-    /// Where findings come from an administrator's hub.
-    fn through(&self) -> BTreeSet<(String, String)> {
-        let marks = self.marks.lock().unwrap_or_else(PoisonError::into_inner);
-        let through = marks.0.iter().filter(|(_, mark)| mark.through);
-        through.map(|(place, _)| (place.account().to_owned(), place.region().to_owned())).collect()
-    }
-    /// Notes that these places' findings come from an administrator's hub and, where `accounts` are given, that no others
-    /// of these accounts do.
-    fn set_through(&self, places: &BTreeSet<(String, String)>, accounts: Option<&BTreeSet<String>>) -> Result<(), String> {
-        let mut marks = self.marks.lock().unwrap_or_else(PoisonError::into_inner);
-        let before = marks.clone();
-        for (place, mark) in &mut marks.0 {
-            mark.through &= accounts.is_none_or(|a| !a.contains(place.account()));
-        }
-        for (account, region) in places {
-            marks.0.entry(Place::of(account, region)).or_default().through = true;
-        }
-        if *marks == before { Ok(()) } else { self.keep(&marks) }
-    }
-    fn keep(&self, marks: &SweepMarks) -> Result<(), String> {
-        self.cache.as_ref().map_or(Ok(()), |cache| cache.set_marks(marks.clone()).map_err(|e| e.to_string()))
     }
 }
 
