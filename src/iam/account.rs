@@ -412,12 +412,44 @@ impl Account {
 
     /// What whoever may do everything by its own policies may do: the guardrails over the account still hold.
     pub(crate) fn decision_for_administrator(&self, action: &ActionName, resource: &Resource, context: &Context) -> Decision {
+        self.as_administrator(None, (action, resource, context), None)
+    }
+
+    /// As if one of the principals, or somebody new where none is named, were allowed everything by its own policies.
+    fn as_administrator(
+        &self,
+        at: Option<usize>,
+        (action, resource, context): (&ActionName, &Resource, &Context),
+        trust: Option<&Compiled>,
+    ) -> Decision {
         let all = || Element::of(["*".to_owned()]);
         let everything = Compiled::new("", "", Policy::of(vec![Statement::of(None, Effect::Allow, all(), all(), Vec::new())]));
-        let caller = Caller::new(&format!("arn:aws:iam::{}:user/administrator", self.id));
-        self.with_own(&[&everything], None, action, resource, |layers, resource| {
-            decide(&Request { caller: &caller, action, resource, context }, layers)
+        let mut made = Caller::new(&format!("arn:aws:iam::{}:user/administrator", self.id));
+        if let Some(id) = &self.organization {
+            made.keys.set("aws:PrincipalOrgID", [id.as_str()]);
+        }
+        let caller = at.map_or(&made, |at| &self.principals[at].caller);
+        self.with_own((&[&everything], None), action, resource, trust, |layers, resource| {
+            decide(&Request { caller, action, resource, context }, layers)
         })
+    }
+
+    /// Whether one of the principals may assume a role of another account that has this trust: its own side, the trust, and
+    /// what lies over either.
+    pub(crate) fn assumes(&self, at: usize, role: &Resource, trust: &Compiled) -> Decision {
+        let (action, context) = (ActionName::new("sts:AssumeRole"), Context::new());
+        let p = &self.principals[at];
+        let identity: Vec<&Compiled> = p.policies.iter().map(|i| &self.policies[*i]).collect();
+        let boundary = p.boundary.map(|i| &self.policies[i]);
+        self.with_own((&identity, boundary), &action, role, Some(trust), |layers, resource| {
+            decide(&Request { caller: &p.caller, action: &action, resource, context: &context }, layers)
+        })
+    }
+
+    /// As [`Self::assumes`], for an administrator of the account who acts as one of its principals, or as somebody new: it
+    /// gives either what it needs.
+    pub(crate) fn administrator_assumes(&self, at: Option<usize>, role: &Resource, trust: &Compiled) -> Decision {
+        self.as_administrator(at, (&ActionName::new("sts:AssumeRole"), role, &Context::new()), Some(trust))
     }
 
     /// The account without one statement of one of its policies, to see what that statement makes possible.
@@ -462,16 +494,17 @@ impl Account {
         let p = &self.principals[at];
         let get = |i: &usize| &self.policies[*i];
         let identity: Vec<&Compiled> = p.policies.iter().map(get).collect();
-        self.with_own(&identity, p.boundary.as_ref().map(get), action, resource, ask)
+        self.with_own((&identity, p.boundary.as_ref().map(get)), action, resource, None, ask)
     }
 
-    /// The layers around these policies of a principal's own.
+    /// The layers around these policies of a principal's own and its boundary. `trust`: of the role that is asked about,
+    /// where that is at hand.
     fn with_own<T>(
         &self,
-        identity: &[&Compiled],
-        boundary: Option<&Compiled>,
+        (identity, boundary): (&[&Compiled], Option<&Compiled>),
         action: &ActionName,
         resource: &Resource,
+        trust: Option<&Compiled>,
         ask: impl FnOnce(&Layers<'_>, &Resource) -> T,
     ) -> T {
         let get = |i: &usize| &self.policies[*i];
@@ -482,10 +515,11 @@ impl Account {
             Some(owner) => self.resources.rcps(owner),
             None => self.rcps.iter().map(|l| l.iter().map(get).collect()).collect(),
         };
-        let trust = (action.service() == "sts" && elsewhere.is_some()).then(|| self.resources.trust(resource.as_str())).flatten();
+        let abroad = action.service() == "sts" && elsewhere.is_some() && trust.is_none();
+        let read = abroad.then(|| self.resources.trust(resource.as_str())).flatten();
         let own = if action.service() == "sts" {
             let known = self.by_arn.get(resource.as_str()).and_then(|r| self.principals[*r].trust);
-            known.as_ref().map(get).or(trust.as_ref()).map_or(ResourcePolicy::Unknown, ResourcePolicy::Is)
+            known.as_ref().map(get).or(trust).or(read.as_deref()).map_or(ResourcePolicy::Unknown, ResourcePolicy::Is)
         } else {
             self.resources.find(resource.as_str()).map_or(ResourcePolicy::Unknown, Held::layer)
         };

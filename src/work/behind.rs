@@ -41,7 +41,7 @@ impl Behind for Machines {
     }
 }
 
-/// The powers of roles, worked out once for each account's IAM as it was collected.
+/// The powers of roles within their own accounts, worked out once for each account's IAM as it was collected.
 #[derive(Debug, Default)]
 pub struct Roles(Mutex<HashMap<String, Known>>);
 
@@ -76,6 +76,7 @@ pub fn machines(
     now: Timestamp,
 ) -> Machines {
     let mut all: HashMap<String, Facts> = HashMap::new();
+    let raised = engine.raised(estate);
     for region in &estate.regions {
         let profiled = || region.network.instances.iter().filter_map(|i| Some((i, i.iam_instance_profile.as_ref()?)));
         let powers = if profiled().next().is_some() { roles.of(estate, engine, &region.account) } else { None };
@@ -86,7 +87,8 @@ pub fn machines(
         for (instance, profile) in profiled() {
             let of = |r: &&crate::model::principal::Role| r.instance_profile_list.iter().any(|p| p.arn == profile.arn);
             let Some(role) = identity.and_then(|i| i.roles.iter().find(of)) else { continue };
-            let power = powers.as_ref().and_then(|p| p.get(&role.arn)).copied();
+            let own = powers.as_ref().and_then(|p| p.get(&role.arn)).copied();
+            let power = raised.get(&role.arn).copied().or(own);
             let facts = all.entry(instance.instance_id.clone()).or_default();
             facts.role.clone_from(&role.arn);
             facts.administrator = power == Some(Power::Administrator);

@@ -11,7 +11,7 @@ use crate::cli::iam::safe;
 use crate::cli::list::unless_closed;
 use crate::iam::account::Account;
 use crate::iam::facts::Level;
-use crate::iam::graph::{Graph, Source, pipelines as trusted_pipelines};
+use crate::iam::graph::{Graph, Joined, Source, pipelines as trusted_pipelines};
 use crate::model::arn::short;
 use crate::text;
 
@@ -114,9 +114,12 @@ pub(super) fn blast(json: bool, account: &Account, principal: usize) -> Result<D
 /// Prints the delivery pipelines that can become a role.
 pub(super) fn pipelines(json: bool, accounts: &[Account], known: &BTreeSet<String>) -> Result<Done> {
     let mut rows = Vec::new();
-    for account in accounts {
-        let graph = Graph::new(account);
-        for p in trusted_pipelines(&graph, known) {
+    let graphs: Vec<Graph<'_>> = accounts.iter().map(Graph::new).collect();
+    // What a pipeline becomes by way of another account counts.
+    let powers = Joined::new(graphs.iter().map(Graph::built)).powers();
+    for (graph, powers) in graphs.iter().zip(powers) {
+        let account = graph.account;
+        for p in trusted_pipelines(graph, known) {
             let weak: Vec<String> = p.trust.weak.iter().map(|w| w.sentence()).collect();
             rows.push(json!({
                 "role": account.principals[p.trust.role].arn,
@@ -124,7 +127,7 @@ pub(super) fn pipelines(json: bool, accounts: &[Account], known: &BTreeSet<Strin
                 "issuer": match &p.trust.source { Source::Oidc { issuer, .. } => issuer.clone(), _ => String::new() },
                 "subjects": p.trust.subjects,
                 "weak": weak,
-                "administrator": p.power.word(),
+                "administrator": powers[p.trust.role].word(),
                 "writes": p.writes,
                 "manages_permissions": p.manages,
                 "deploys": p.deploys,

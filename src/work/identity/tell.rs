@@ -3,13 +3,13 @@
 
 use std::collections::{BTreeSet, HashSet};
 
-use super::ways::{drawn, ends, rests};
-use super::{Ready, link};
+use super::ways::{drawn, ends, label, rests};
+use super::{Around, Ready, link};
 use crate::catalog::ListingId;
 use crate::catalog::detail::{Body, Detail, Link, Section};
 use crate::iam::facts::Level;
 use crate::iam::grants;
-use crate::iam::graph::{Blast, Edge, Graph, Power, Target, To, Way, trusts};
+use crate::iam::graph::{Blast, Edge, Graph, Node, Power, To, Way, trusts};
 use crate::iam::nature::natures;
 use crate::iam::unused::{Use, unused};
 use crate::iam::workloads::{Workload, WorkloadKind};
@@ -53,22 +53,36 @@ pub(super) fn many(n: usize, one: &str) -> String {
     format!("{} {one}{}", count(n as u64), if n == 1 { "" } else { "s" })
 }
 
-/// What the engine knows of a user or role, behind the first section of its detail.
-pub(super) fn principal(estate: &Estate, ready: &Ready, at: usize, detail: &mut Detail) {
+/// What the engine knows of a user or role of the first of these accounts, behind the first section of its detail.
+pub(super) fn principal(estate: &Estate, around: &Around, at: usize, detail: &mut Detail) {
+    let ready = &around.ready[0];
     let graph = ready.graph();
     let arn = &ready.account.principals[at].arn;
-    let mut sections = vec![section("In effect", in_effect(estate, ready, &graph, at))];
+    let (node, goal) = (Node::principal(0, at), around.joined.administrator());
+    let shortest = around.joined.shortest(node, &goal);
+    let power = match &shortest {
+        Some(path) if path.legs.is_empty() => Power::Administrator,
+        Some(path) if path.certain => Power::CanBecome,
+        Some(_) => Power::MayBecome,
+        None => Power::Ordinary,
+    };
+    let through = shortest.as_ref().filter(|path| path.end().account != 0).map(|path| path.end().account);
+    let mut sections =
+        vec![section("In effect", in_effect(estate, ready, at, (power, through.map(|a| label(estate, around, a)))))];
     let (heading, bars) = bars(&graph, at);
     sections.push(section(&heading, bars));
-    let power = Target::Administrator;
-    if let Some(path) = graph.shortest(at, &power).filter(|p| !p.steps.is_empty()) {
+    if let Some(path) = shortest.filter(|p| !p.legs.is_empty()) {
         let mut paths = vec![path];
-        paths.extend(graph.paths(Some(at), &power, MOST_DRAWN).0);
-        sections.push(section("How it becomes an administrator", drawn(&graph, &power, &paths)));
-        sections.push(section("By these statements", rests(&graph, &power, &paths[0])));
+        paths.extend(around.joined.paths(Some(node), &goal, MOST_DRAWN).0);
+        sections.push(section("How it becomes an administrator", drawn(estate, around, &goal, &paths)));
+        sections.push(section("By these statements", rests(estate, around, &goal, &paths[0])));
         if paths[0].certain {
-            let cut = ready.cut_of(&graph, at);
-            sections.push(section("What would end it", Body::Prose(ends(cut.as_ref()))));
+            let cut = around.end_of(node, &goal);
+            sections.push(section("What would end it", Body::Prose(ends(estate, around, node, cut.as_ref()))));
+        }
+        let abroad = paths[0].legs.iter().map(|leg| leg.to).filter(|to| to.account != 0 && matches!(to.at, To::Principal(_)));
+        for to in abroad {
+            push(&mut detail.links, link(around.joined.arn(to)));
         }
     }
     let (into, from) = (tree(&graph, at, true), tree(&graph, at, false));
@@ -95,13 +109,14 @@ pub(super) fn push(links: &mut Vec<Link>, link: Link) {
     }
 }
 
-fn in_effect(estate: &Estate, ready: &Ready, graph: &Graph<'_>, at: usize) -> Body {
+fn in_effect(estate: &Estate, ready: &Ready, at: usize, (power, of): (Power, Option<&str>)) -> Body {
     let p = &ready.account.principals[at];
-    let power = match graph.powers().get(at) {
-        Some(Power::Administrator) => "yes, by its own policies".to_owned(),
-        Some(Power::CanBecome) => "can become one".to_owned(),
-        Some(Power::MayBecome) => "may become one, under conditions that are not known".to_owned(),
-        _ => "no".to_owned(),
+    let of = of.map_or_else(String::new, |account| format!(" of {account}"));
+    let power = match power {
+        Power::Administrator => "yes, by its own policies".to_owned(),
+        Power::CanBecome => format!("can become one{of}"),
+        Power::MayBecome => format!("may become one{of}, under conditions that are not known"),
+        Power::Ordinary => "no".to_owned(),
     };
     let nature = natures(ready.identity(), &ready.account).into_iter().nth(at);
     let known: BTreeSet<String> = estate.accounts.iter().map(|a| a.id.clone()).collect();
