@@ -60,22 +60,21 @@ pub(super) fn drawn(estate: &Estate, around: &Around, goal: &Goal, paths: &[Rout
     let first = stops.iter().find_map(accounts);
     let several = stops.iter().filter_map(accounts).any(|account| Some(account) != first);
     let no_arrow_out = |stop: &Stop| !arrows.iter().any(|(from, ..)| from == stop);
-    let label = |stop: &Stop| match stop {
-        Stop::At(node) => {
-            let place = || if several { format!(" of {}", label(estate, around, node.account)) } else { String::new() };
-            match node.at {
-                To::Principal(p) if around.joined.built(node.account).administrators[p] => {
-                    format!("{}{} (administrator)", named(around.joined.arn(*node)), place())
-                }
-                To::Principal(_) => format!("{}{}", named(around.joined.arn(*node)), place()),
-                To::Administrator => format!("administrator{}", place()),
+    let name = |stop: &Stop| match stop {
+        Stop::At(node) => match node.at {
+            To::Principal(p) => {
+                let star = if around.joined.built(node.account).administrators[p] { " (administrator)" } else { "" };
+                format!("{}{star}", named(around.joined.arn(*node)))
             }
-        }
+            To::Administrator => "administrator".to_owned(),
+        },
         Stop::Resource => goal.prize().map_or_else(String::new, |prize| short(&prize.resource).to_owned()),
     };
+    let account =
+        |stop: &Stop| accounts(stop).filter(|_| several).map_or("", |account| label(estate, around, account)).to_owned();
     let place = |stop: &Stop| stops.iter().position(|s| s == stop).unwrap_or_default();
     Body::Graph(Drawing {
-        boxes: stops.iter().map(|s| Box { label: label(s), goal: no_arrow_out(s) }).collect(),
+        boxes: stops.iter().map(|s| Box { label: name(s), place: account(s), goal: no_arrow_out(s) }).collect(),
         arrows: arrows.iter().map(|(from, to, a)| Arrow { from: place(from), to: place(to), ..a.clone() }).collect(),
     })
 }
