@@ -563,7 +563,7 @@ fn the_question_line_and_the_detail_tell_the_account_of_each_step() {
     ] {
         assert!(text.contains(says), "{says}: {text}");
     }
-    assert!(detail.links.iter().any(|l| l.label == "role/keeper"), "it leads on to the others");
+    assert!(detail.links.iter().any(|l| l.label == "role/keeper of vault"), "it leads on to the others");
 }
 
 #[test]

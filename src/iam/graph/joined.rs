@@ -323,7 +323,7 @@ impl Joined {
         far
     }
 
-    fn each_into(&self, at: usize, led: &[usize], mut each: impl FnMut(Leap)) {
+    pub(super) fn each_into(&self, at: usize, led: &[usize], mut each: impl FnMut(Leap)) {
         let (account, slot) = self.place(at);
         let (part, first) = (&self.parts[account], self.firsts[account]);
         for e in &part.built.incoming[slot] {

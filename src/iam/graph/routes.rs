@@ -71,7 +71,7 @@ impl Joined {
                 next = next.or((fits && (!certain || self.is_certain(&leap))).then_some(leap.to));
             });
             let to = next?;
-            route.legs.push(self.leg(at, to, goal));
+            route.legs.push(self.leg(at, to, &goal.led));
             left -= 1;
             at = to;
         }
@@ -105,9 +105,25 @@ impl Joined {
         (walk.found, cut_short)
     }
 
-    fn leg(&self, from: usize, to: usize, goal: &Goal) -> Leg {
+    /// Everyone one step away, certain ones first: who gets there, or whom it leads to. That an administrator becomes anyone in
+    /// its account is not told.
+    pub fn steps(&self, node: Node, inwards: bool) -> Vec<Leg> {
+        let at = self.index(node);
+        let mut others = BTreeSet::new();
+        if inwards {
+            self.each_into(at, &[], |leap| others.extend([leap.from]));
+        } else {
+            self.each_out(at, &[], |leap| others.extend([leap.to]));
+        }
+        let leg = |other: usize| if inwards { self.leg(other, at, &[]) } else { self.leg(at, other, &[]) };
+        let mut legs: Vec<Leg> = others.into_iter().map(leg).collect();
+        legs.sort_by_key(|leg| (!leg.certain, leg.by.first().copied()));
+        legs
+    }
+
+    fn leg(&self, from: usize, to: usize, led: &[usize]) -> Leg {
         let mut all: Vec<Leap> = Vec::new();
-        self.each_out(from, &goal.led, |leap| all.extend((leap.to == to).then_some(leap)));
+        self.each_out(from, led, |leap| all.extend((leap.to == to).then_some(leap)));
         all.sort_by_key(|leap| (!self.is_certain(leap), leap.by));
         let certain = all.first().is_some_and(|leap| self.is_certain(leap));
         Leg { from: self.node(from), to: self.node(to), by: all.into_iter().map(|leap| leap.by).collect(), certain }
@@ -215,7 +231,7 @@ impl Walk<'_> {
     }
 
     fn route(&self, trail: &[usize]) -> Route {
-        let legs: Vec<Leg> = trail.windows(2).map(|step| self.joined.leg(step[0], step[1], self.goal)).collect();
+        let legs: Vec<Leg> = trail.windows(2).map(|step| self.joined.leg(step[0], step[1], &self.goal.led)).collect();
         let end = trail.last().is_some_and(|at| self.sure.contains(at));
         Route { from: self.joined.node(trail[0]), certain: end && legs.iter().all(|l| l.certain), legs }
     }

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use super::tell::{MOST_DRAWN, MOST_LINKS, facts, lost, many, push, section, table, tree};
 use super::ways::{drawn, first_step, label, rests};
-use super::{Around, MOST_CUTS, Ready, link, word};
+use super::{Around, MOST_CUTS, link, word};
 use crate::catalog::detail::{Body, Detail, Section};
 use crate::iam::doubts::doubts;
 use crate::iam::evaluate::{Answer, Decision, Layer};
@@ -104,16 +104,16 @@ pub(super) fn can(arn: &str, (action, resource): (&str, &str), answer: &Answer, 
 /// The answer to `who can become PRINCIPAL`.
 pub(super) fn who_becomes(estate: &Estate, around: &Around, account: usize, at: usize) -> Detail {
     let to = Node::principal(account, at);
-    let graph = around.ready[to.account].graph();
-    let tree = tree(&graph, at, true);
+    let tree = tree(estate, around, to, true);
     let goal = around.joined.principals(&[to]);
     // Those of its own account stand in the tree, unless their way leads through another.
     let strays = |p: &Route| p.from.account != to.account || p.legs.iter().any(|l| l.to.account != to.account);
     let mut abroad: Vec<Route> = around.joined.routes(&goal).into_iter().filter(strays).collect();
     abroad.sort_by_key(|p| (!p.certain, p.legs.len(), p.from));
     let mut links = vec![link(around.joined.arn(to))];
-    links.extend(tree.reached.iter().take(MOST_LINKS * 2).map(|i| link(&graph.account.principals[*i].arn)));
-    links.extend(abroad.iter().take(MOST_LINKS).map(|p| link(around.joined.arn(p.from))));
+    for node in tree.reached.iter().take(MOST_LINKS * 2).copied().chain(abroad.iter().take(MOST_LINKS).map(|p| p.from)) {
+        push(&mut links, link(around.joined.arn(node)));
+    }
     let words = if tree.lines.is_empty() && abroad.is_empty() { "Nobody but administrators, as far as was read." } else { "" };
     let mut sections = vec![section("", Body::Prose(words.to_owned())), section("Who", Body::Code(tree.lines))];
     if let Some(first) = abroad.first() {
@@ -290,14 +290,14 @@ pub(super) fn becomes(estate: &Estate, around: &Around, from: Node, goal: &Goal,
     Detail { title: String::new(), sections: sections.into_iter().flatten().collect(), links }
 }
 
-/// The answer to `blast PRINCIPAL`.
-pub(super) fn blast(estate: &Estate, ready: &Ready, at: usize) -> Detail {
+/// The answer to `blast PRINCIPAL`, of the first of these accounts.
+pub(super) fn blast(estate: &Estate, around: &Around, at: usize) -> Detail {
+    let (ready, node) = (&around.ready[0], Node::principal(0, at));
     let graph = ready.graph();
-    let arn = &ready.account.principals[at].arn;
     let blast = graph.blast(at, true);
     let mut sections = lost(estate, &graph, &blast);
-    sections.extend(section("What it becomes", Body::Code(tree(&graph, at, false).lines)));
-    let links = std::iter::once(link(arn));
-    let links = links.chain(blast.reached.iter().take(MOST_LINKS * 2).map(|r| link(&ready.account.principals[r.principal].arn)));
-    Detail { title: String::new(), sections, links: links.collect() }
+    let tree = tree(estate, around, node, false);
+    sections.extend(section("What it becomes", Body::Code(tree.lines)));
+    let links = std::iter::once(node).chain(tree.reached.into_iter().take(MOST_LINKS * 2));
+    Detail { title: String::new(), sections, links: links.map(|n| link(around.joined.arn(n))).collect() }
 }

@@ -214,19 +214,18 @@ impl Engine {
         Some(ready)
     }
 
-    /// Whether a principal can be told of at once, or accounts have to be compiled first: its own, or one its ways lead into.
+    /// Whether a principal can be told of at once, or accounts have to be compiled first: its own, one that its ways lead
+    /// into, or one from which ways lead into its own.
     pub fn is_warm(&self, estate: &Estate, arn: &str) -> bool {
-        let Some(own) = account_of(arn) else { return true };
+        let Some(own) = account_of(arn).filter(|id| estate.identity(id).is_some()) else { return true };
         let mut cold = false;
-        onward(&[own], |id| {
-            let ready = self.kept(estate, id);
-            let built = ready.as_ref().and_then(|r| r.built.get()).cloned();
-            cold |= match &ready {
-                Some(_) => built.is_none(),
-                None => id != own && estate.identity(id).is_some(),
-            };
+        let mut graph = |id: &str| {
+            let built = self.kept(estate, id).and_then(|ready| ready.built.get().cloned());
+            cold |= built.is_none() && estate.identity(id).is_some();
             built.map(|built| ((), built))
-        });
+        };
+        onward(&[own], &mut graph);
+        self.resources(estate).inward(&[own]).iter().for_each(|id| drop(graph(id)));
         !cold
     }
 
@@ -241,6 +240,17 @@ impl Engine {
     fn inward(&self, estate: &Estate, into: &[&str]) -> Around {
         let ids = self.resources(estate).inward(into);
         Around::of(ids.iter().filter_map(|id| self.account(estate, id)).collect())
+    }
+
+    /// An account, those that ways from it lead into, and those from which ways may lead into it.
+    fn about(&self, estate: &Estate, id: &str) -> Around {
+        let mut ready = self.onward(estate, &[id]).ready;
+        for other in self.resources(estate).inward(&[id]) {
+            if !ready.iter().any(|r| r.account.id == other) {
+                ready.extend(self.account(estate, &other));
+            }
+        }
+        Around::of(ready)
     }
 
     /// The statements whose removal cuts most ways to administrator: each is tried out.
@@ -269,7 +279,7 @@ impl Engine {
     /// Adds to a principal's detail what the engine knows of it.
     pub fn tell(&self, estate: &Estate, arn: &str, detail: &mut Detail) {
         let Some(id) = account_of(arn).filter(|id| estate.identity(id).is_some()) else { return };
-        let around = self.onward(estate, &[id]);
+        let around = self.about(estate, id);
         let Some(Ok(at)) = around.ready.first().map(|ready| ready.account.principal(arn)) else { return };
         tell::principal(estate, &around, at, detail);
     }
@@ -357,7 +367,7 @@ impl Engine {
             }
             Question::Blast { principal } => {
                 let (ready, at) = self.holder(estate, principal)?;
-                answers::blast(estate, &ready, at)
+                answers::blast(estate, &self.onward(estate, &[&ready.account.id]), at)
             }
         };
         opened(text, detail)
