@@ -28,6 +28,7 @@ pub use permit::StatementId;
 pub use reach::{Ask, Held, Holder, Prize, PrizeError};
 pub use routes::{Leg, Rest, Route};
 pub use trust::{Pipeline, Source, Trust, Weakness, pipelines, trusts};
+pub use ways::handed_to;
 
 use super::account::Account;
 use crate::model::arn::{principal, short};
