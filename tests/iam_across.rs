@@ -513,6 +513,14 @@ fn the_command_line_tells_ways_through_several_accounts() {
     let dev = ledger.iter().find(|p| p["from"] == DEV).unwrap();
     assert_eq!(sentences(dev).last().unwrap(), &"role/keeper can s3:GetObject on arn:aws:s3:::ledger/*");
     assert_eq!((sentences(dev).len(), &dev["steps"][3]["account"]), (4, &json!(IDS[2])));
+    // What is lost with the developer: everything in the vault, and its own account after all.
+    let blast: Value = serde_json::from_str(&run(&estate, &["--json", "blast", "user/dev"])).unwrap();
+    assert_eq!((&blast["everything"], &blast["everything_by_another_account"]), (&json!(false), &json!(true)));
+    assert_eq!(blast["everything_in"], json!([IDS[2]]));
+    let roles: Vec<&str> = blast["other_accounts"].as_array().unwrap().iter().map(|r| r["role"].as_str().unwrap()).collect();
+    assert_eq!(roles, [format!("arn:aws:iam::{}:role/deploy", IDS[1]), format!("arn:aws:iam::{}:role/keeper", IDS[2])]);
+    let text = run(&estate, &["blast", "user/dev"]);
+    assert!(text.contains("lost after all") && text.contains("role/keeper in 3 steps by role/deploy"), "{text}");
     // What all of them rest on is one statement of the third account, told with its account.
     let cuts = data(&estate, &["paths", "--cuts"]);
     assert_eq!((&cuts[0]["account"], &cuts[0]["policy"]), (&json!(IDS[2]), &json!("inline own of role/keeper")));
@@ -551,6 +559,9 @@ fn the_question_line_and_the_detail_tell_the_account_of_each_step() {
     assert!(keeper.contains("By way of another account") && keeper.contains("user/dev"), "{keeper}");
     let reach = ask("who can reach arn:aws:s3:::ledger");
     assert!(reach.contains("By a chain, from build") && reach.contains(", in vault"), "{reach}");
+
+    let blast = ask("blast user/dev");
+    assert!(blast.contains("Everything in 1 other account: vault.") && blast.contains("role/keeper"), "{blast}");
 
     let mut detail = Detail { title: String::new(), sections: Vec::new(), links: Vec::new() };
     engine.tell(&estate, DEV, &mut detail);

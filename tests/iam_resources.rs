@@ -13,7 +13,7 @@ use std::sync::Arc;
 use aws_credential_types::Credentials;
 use bartizan::iam::account::Account;
 use bartizan::iam::evaluate::{Context, Decision};
-use bartizan::iam::graph::{Abroad, Graph, Prize};
+use bartizan::iam::graph::{Graph, Joined, Node, Prize};
 use bartizan::iam::openings::{guests, of_account, of_resource};
 use bartizan::iam::read::authorization_details;
 use bartizan::iam::resources::Resources;
@@ -301,17 +301,22 @@ fn a_role_is_become_from_another_account_directly_and_by_a_chain() {
     let graph = Graph::new(&sister);
     let role = format!("arn:aws:iam::{OWN}:role/app");
     // The trust names the other account, and of that jo and app may assume roles; poor may nothing.
-    let blast = graph.blast(sister.principal("user/jo").unwrap(), true);
-    let abroad: Vec<(&str, bool)> = blast.abroad.iter().map(|a| (a.role.as_str(), a.certain)).collect();
-    assert_eq!(abroad, [(role.as_str(), true)]);
-    assert!(graph.blast(sister.principal("role/poor").unwrap(), true).abroad.is_empty());
+    let own = Account::of_estate(&estate, OWN).unwrap();
+    let joined = Joined::new([graph.built(), Graph::new(&own).built()]);
+    let abroad = |who: &str| -> Vec<(String, bool)> {
+        let (all, back) = joined.abroad(Node::principal(0, sister.principal(who).unwrap()));
+        assert!(!back, "nobody is an administrator");
+        all.iter().map(|a| (joined.arn(a.node).to_owned(), a.certain)).collect()
+    };
+    // And whom that role becomes in its own account.
+    assert_eq!(abroad("user/jo"), [(role.clone(), true), (format!("arn:aws:iam::{OWN}:role/poor"), true)]);
+    assert!(abroad("role/poor").is_empty());
     let target = graph.reach(&Prize::role(&role));
     let routes = graph.routes(&target);
     let steps = |name: &str| routes[sister.principal(name).unwrap()].as_ref().map(|p| (p.steps.len(), p.certain));
     assert_eq!((steps("user/jo"), steps("role/app"), steps("role/poor")), (Some((0, true)), Some((0, true)), None));
     // The account's own do not become it: its trust names the other one alone.
-    let own = Account::of_estate(&estate, OWN).unwrap();
-    assert_eq!(Graph::new(&own).blast(own.principal("user/jo").unwrap(), true).abroad, [] as [Abroad; 0]);
+    assert_eq!(joined.abroad(Node::principal(1, own.principal("user/jo").unwrap())), (Vec::new(), false));
     assert!(
         own.resources().trusts(&role, SISTER) && !own.resources().trusts(&role, OWN) && !own.resources().trusts(&role, FOREIGN)
     );

@@ -19,14 +19,14 @@ mod ways;
 use std::ops::Deref;
 use std::sync::Arc;
 
-pub use blast::{Abroad, Blast, Class, Data, Reached, Things};
+pub use blast::{Blast, Class, Data, Reached, Things};
 pub use crossings::Crossing;
 pub use cuts::Cut;
 pub use joined::{Accounts, By, Goal, Joined, Node, onward};
 pub use paths::{Path, Step, Target};
 pub use permit::StatementId;
 pub use reach::{Ask, Held, Holder, Prize, PrizeError};
-pub use routes::{Leg, Rest, Route};
+pub use routes::{Abroad, Leg, Rest, Route};
 pub use trust::{Pipeline, Source, Trust, Weakness, pipelines, trusts};
 pub use ways::handed_to;
 

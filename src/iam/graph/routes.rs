@@ -1,6 +1,6 @@
 //! Ways over joined accounts: the shortest, all simple ones within bounds, and what each says.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use super::joined::{Accounts, By, Goal, Joined, Leap, Node};
 use super::permit::StatementId;
@@ -31,6 +31,17 @@ pub struct Leg {
     /// Every way to take it, certain ones first.
     pub by: Vec<By>,
     /// The first of them is there for certain.
+    pub certain: bool,
+}
+
+/// Somebody of another account who is become.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Abroad {
+    pub node: Node,
+    /// Who takes the last step.
+    pub by: Node,
+    pub steps: u32,
+    /// Nothing unknown stands in between.
     pub certain: bool,
 }
 
@@ -103,6 +114,37 @@ impl Joined {
         let beyond = |s: &&usize| far[**s].is_some_and(|d| d as usize > MAX_STEPS);
         let cut_short = starts.iter().any(|s| beyond(&s));
         (walk.found, cut_short)
+    }
+
+    /// Whoever is lost with somebody beyond its own account, administrators as such among them, nearest first: who is become,
+    /// and not who else an administrator could become. And whether its own account is, by a way that comes back.
+    pub fn abroad(&self, from: Node) -> (Vec<Abroad>, bool) {
+        let start = self.index(from);
+        let mut seen: BTreeMap<usize, (u32, bool, usize)> = BTreeMap::from([(start, (0, true, start))]);
+        for certain_only in [true, false] {
+            let mut queue: VecDeque<usize> = seen.keys().copied().collect();
+            while let Some(at) = queue.pop_front() {
+                let steps = seen.get(&at).map_or(0, |s| s.0) + 1;
+                self.each_out(at, &[], |leap| {
+                    if (self.is_certain(&leap) || !certain_only) && !seen.contains_key(&leap.to) {
+                        seen.insert(leap.to, (steps, certain_only, at));
+                        queue.push_back(leap.to);
+                    }
+                });
+            }
+        }
+        let is_lost = |node: Node| match node.at {
+            To::Principal(at) => self.built(node.account).administrators[at],
+            To::Administrator => true,
+        };
+        let back = seen.keys().any(|at| *at != start && self.node(*at).account == from.account && is_lost(self.node(*at)));
+        let each = seen.into_iter().map(|(at, (steps, certain, by))| {
+            let (node, by) = (self.node(at), self.node(by));
+            Abroad { node, by, steps, certain }
+        });
+        let mut all: Vec<Abroad> = each.filter(|a| a.node.account != from.account).collect();
+        all.sort_by_key(|a| (a.steps, a.node));
+        (all, back)
     }
 
     /// Everyone one step away, certain ones first: who gets there, or whom it leads to. That an administrator becomes anyone in

@@ -292,10 +292,8 @@ pub(super) fn becomes(estate: &Estate, around: &Around, from: Node, goal: &Goal,
 
 /// The answer to `blast PRINCIPAL`, of the first of these accounts.
 pub(super) fn blast(estate: &Estate, around: &Around, at: usize) -> Detail {
-    let (ready, node) = (&around.ready[0], Node::principal(0, at));
-    let graph = ready.graph();
-    let blast = graph.blast(at, true);
-    let mut sections = lost(estate, &graph, &blast);
+    let node = Node::principal(0, at);
+    let mut sections = lost(estate, around, node);
     let tree = tree(estate, around, node, false);
     sections.extend(section("What it becomes", Body::Code(tree.lines)));
     let links = std::iter::once(node).chain(tree.reached.into_iter().take(MOST_LINKS * 2));

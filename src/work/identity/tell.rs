@@ -9,7 +9,7 @@ use crate::catalog::ListingId;
 use crate::catalog::detail::{Body, Detail, Link, Section};
 use crate::iam::facts::Level;
 use crate::iam::grants;
-use crate::iam::graph::{Blast, By, Graph, Leg, Node, Power, To, Way, trusts};
+use crate::iam::graph::{By, Graph, Leg, Node, Power, To, Way, trusts};
 use crate::iam::nature::natures;
 use crate::iam::unused::{Use, unused};
 use crate::iam::workloads::{Workload, WorkloadKind};
@@ -88,7 +88,7 @@ pub(super) fn principal(estate: &Estate, around: &Around, at: usize, detail: &mu
     let (into, from) = (tree(estate, around, node, true), tree(estate, around, node, false));
     sections.push(section("Who can become it", Body::Code(into.lines)));
     sections.push(section("What it can become", Body::Code(from.lines)));
-    sections.extend(lost(estate, &graph, &graph.blast(at, true)).into_iter().map(Some));
+    sections.extend(lost(estate, around, node).into_iter().map(Some));
     let place = detail.sections.len().min(1);
     detail.sections.splice(place..place, sections.into_iter().flatten());
     for other in into.reached.iter().chain(&from.reached).filter(|n| n.account == 0).take(MOST_LINKS) {
@@ -284,7 +284,7 @@ pub(super) fn tree(estate: &Estate, around: &Around, root: Node, inwards: bool) 
     let own = around.joined.built(root.account);
     let is_administrator = |node: &Node| matches!(node.at, To::Principal(at) if own.administrators[at]);
     if is_administrator(&root) && !inwards {
-        lines.push("Anyone: it is an administrator.".to_owned());
+        lines.push("Anyone in its account: it is an administrator.".to_owned());
     }
     let mut growing = Growing { estate, around, root, children: &children, lines, left: MOST_LINES };
     growing.branch(root, "");
@@ -352,16 +352,39 @@ impl Growing<'_> {
 }
 
 /// What is lost with a principal.
-pub(super) fn lost(estate: &Estate, graph: &Graph<'_>, blast: &Blast) -> Vec<Section> {
+pub(super) fn lost(estate: &Estate, around: &Around, node: Node) -> Vec<Section> {
+    let To::Principal(at) = node.at else { return Vec::new() };
+    let graph = around.ready[node.account].graph();
+    let blast = graph.blast(at, true);
+    let (abroad, back) = around.joined.abroad(node);
     let mut words = vec![if blast.everything {
         "Everything in the account: it is, or becomes, an administrator.".to_owned()
     } else {
         format!(
-            "It becomes {}, and all of them together may take {}.",
+            "It becomes {} of its account, and all of them together may take {}.",
             many(blast.reached.len(), "other"),
             many(blast.actions, "action")
         )
     }];
+    if back && !blast.everything {
+        words.push("Everything in the account after all: by way of another it becomes an administrator.".to_owned());
+    }
+    // Of which other accounts it becomes an administrator, for certain.
+    let rules = |n: Node| match n.at {
+        To::Principal(at) => around.joined.built(n.account).administrators[at],
+        To::Administrator => true,
+    };
+    let mut ruled: Vec<usize> = Vec::new();
+    for a in abroad.iter().filter(|a| a.certain && rules(a.node)) {
+        if !ruled.contains(&a.node.account) {
+            ruled.push(a.node.account);
+        }
+    }
+    if !ruled.is_empty() {
+        let some: Vec<&str> = ruled.iter().take(4).map(|account| label(estate, around, *account)).collect();
+        let more = if ruled.len() > some.len() { ", …" } else { "" };
+        words.push(format!("Everything in {}: {}{more}.", many(ruled.len(), "other account"), some.join(", ")));
+    }
     words.extend(graph.account.data_class.iter().map(|class| format!("The account's tags call its data {class:?}.")));
     let rows = |d: &crate::iam::graph::Data| {
         let shown: Vec<&str> = d.resources.iter().take(4).map(String::as_str).collect();
@@ -377,14 +400,17 @@ pub(super) fn lost(estate: &Estate, graph: &Graph<'_>, blast: &Blast) -> Vec<Sec
         let more = if c.resources.len() > 4 { format!(" and {} more", c.resources.len() - 4) } else { String::new() };
         vec![c.class.clone(), c.read.to_string(), c.destroy.to_string(), format!("{}{more}", shown.join(" "))]
     });
-    let elsewhere = match blast.abroad.len().saturating_sub(MOST_LINES) {
+    let roles: Vec<_> = abroad.iter().filter(|a| matches!(a.node.at, To::Principal(_))).collect();
+    let elsewhere = match roles.len().saturating_sub(MOST_LINES) {
         0 => "Roles of other accounts it becomes".to_owned(),
         more => format!("Roles of other accounts it becomes; {} more", count(more as u64)),
     };
-    let abroad = blast.abroad.iter().take(MOST_LINES).map(|a| {
-        let account = estate.account_label(a.role.split(':').nth(4).unwrap_or_default()).to_owned();
-        let by = named(&graph.account.principals[a.by].arn);
-        vec![named(&a.role), account, by, if a.certain { String::new() } else { "under conditions".to_owned() }]
+    let abroad = roles.iter().take(MOST_LINES).map(|a| {
+        let by = name(estate, around, node, a.by);
+        let by = by.replace("  (administrator)", "");
+        let sure = if a.certain { String::new() } else { "under conditions".to_owned() };
+        let role = named(around.joined.arn(a.node));
+        vec![role, label(estate, around, a.node.account).to_owned(), a.steps.to_string(), by, sure]
     });
     let things = blast.things.iter().map(|t| {
         let shown: Vec<&str> = t.resources.iter().take(4).map(|r| short(r)).collect();
@@ -394,7 +420,7 @@ pub(super) fn lost(estate: &Estate, graph: &Graph<'_>, blast: &Blast) -> Vec<Sec
     });
     let sections = [
         section("If it leaks", Body::Prose(words.join("\n"))),
-        section(&elsewhere, table(&["role", "account", "by", ""], abroad.collect())),
+        section(&elsewhere, table(&["role", "account", "steps", "by", ""], abroad.collect())),
         section("Resources in reach", table(&["of", "read", "written", "destroyed", "which"], things.collect())),
         section("Data in reach, by class", table(&["class", "read", "destroyed", "which"], classes.collect())),
         section(
