@@ -160,7 +160,10 @@ pub fn explain(request: &Request<'_>, layers: &Layers<'_>) -> Answer {
             }
             depends.sort();
             depends.dedup();
-            Answer { decision, because: hits.into_iter().map(|h| h.deciding).collect(), missing: Vec::new(), depends }
+            // What it hangs on comes before what holds anyway.
+            let mut because: Vec<Deciding> = hits.into_iter().map(|h| h.deciding).collect();
+            because.sort_by_key(|d| d.certain);
+            Answer { decision, because, missing: Vec::new(), depends }
         }
     }
 }
