@@ -97,7 +97,9 @@ impl Trace for Notes<'_> {
                     } else {
                         compiled.variables().find(unknown).unwrap_or(&written.key.text)
                     };
-                    add(key, written.describe());
+                    // What was not read stands as a condition that nobody can know.
+                    let unread = key.ends_with("which was not read");
+                    add(key, if unread { format!("{key}, does") } else { written.describe() });
                 }
             }
             if policy.statements[index].covers(self.request) == Truth::Maybe {
