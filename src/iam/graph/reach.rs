@@ -80,10 +80,6 @@ impl Prize {
         }
         Ok(Self { resource: resource.to_owned(), asks })
     }
-    /// A role as what is got at: whoever may assume it.
-    pub fn role(arn: &str) -> Self {
-        Self { resource: arn.to_owned(), asks: vec![Ask { action: "sts:AssumeRole".to_owned(), arn: arn.to_owned() }] }
-    }
     pub fn asks(&self) -> &[Ask] {
         &self.asks
     }
