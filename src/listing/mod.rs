@@ -13,6 +13,7 @@ mod expr;
 pub mod filter;
 mod groups;
 pub mod index;
+mod interner;
 mod packed;
 mod plan;
 pub mod query;

@@ -60,29 +60,43 @@ pub(crate) struct Block {
 impl Block {
     fn push(&mut self, text: &str) {
         let text = clip(text);
+        if !text.is_ascii() {
+            return self.push_folded(text, &fold(text));
+        }
         let start = self.text.len();
-        if text.is_ascii() {
-            self.text.push_str(text);
-            // in place: the bytes just added are ASCII
-            if text.bytes().any(|byte| byte.is_ascii_uppercase()) {
-                for (at, byte) in text.bytes().enumerate() {
-                    if byte.is_ascii_uppercase() {
+        self.text.push_str(text);
+        if text.bytes().any(|byte| byte.is_ascii_uppercase()) {
+            self.text[start..].make_ascii_lowercase();
+            self.mark_ascii(start, text);
+        }
+        self.ends.push(self.text.len() as u32);
+    }
+
+    /// As [`Block::push`], of a text that is folded already.
+    fn push_folded(&mut self, text: &str, folded: &str) {
+        let start = self.text.len();
+        self.text.push_str(folded);
+        if text != folded {
+            if text.is_ascii() {
+                self.mark_ascii(start, text);
+            } else {
+                for ((at, c), low) in text.char_indices().zip(folded.chars()) {
+                    if low != c {
                         self.mark(start + at);
                     }
                 }
-                self.text.truncate(start);
-                self.text.push_str(&text.to_ascii_lowercase());
-            }
-        } else {
-            for c in text.chars() {
-                let low = fold_char(c);
-                if low != c {
-                    self.mark(self.text.len());
-                }
-                self.text.push(low);
             }
         }
         self.ends.push(self.text.len() as u32);
+    }
+
+    /// Marks the upper case of an ASCII text that stands at `start`.
+    fn mark_ascii(&mut self, start: usize, text: &str) {
+        for (at, byte) in text.bytes().enumerate() {
+            if byte.is_ascii_uppercase() {
+                self.mark(start + at);
+            }
+        }
     }
 
     fn mark(&mut self, at: usize) {
@@ -188,15 +202,24 @@ pub(crate) struct Strings {
 
 impl Strings {
     pub(crate) fn push(&mut self, text: &str) {
+        self.open().push(text);
+    }
+
+    /// As [`Strings::push`], of a text no longer than [`LONGEST`] whose folded form is known.
+    pub(crate) fn push_folded(&mut self, text: &str, folded: &str) {
+        self.open().push_folded(text, folded);
+    }
+
+    /// The block that has room.
+    fn open(&mut self) -> &mut Block {
         if self.blocks.last().is_none_or(|block| block.ends.len() == BLOCK) {
             if let Some(full) = self.blocks.last_mut() {
                 full.text.shrink_to_fit();
             }
             self.blocks.push(Block::default());
         }
-        if let Some(block) = self.blocks.last_mut() {
-            block.push(text);
-        }
+        let last = self.blocks.len() - 1;
+        &mut self.blocks[last]
     }
 
     pub(crate) fn len(&self) -> usize {

@@ -62,6 +62,10 @@ impl<'a> Rows<'a> {
     pub fn new(accounts: Accounts<'a>) -> Self {
         Self { builder: Builder::default(), accounts, last: None }
     }
+    /// Makes room for so many more rows.
+    pub fn reserve(&mut self, rows: usize) {
+        self.builder.reserve(rows);
+    }
     pub fn copy(&mut self, segment: &Segment, stays: &dyn Fn(u64) -> bool) {
         copy(&mut self.builder, segment, stays);
     }
