@@ -154,4 +154,8 @@ impl Builder {
     pub fn finish(self) -> Segment {
         self.segment.finish()
     }
+    /// The rows so far; there are none again, and the room stays.
+    pub fn take(&mut self) -> Segment {
+        self.segment.take()
+    }
 }

@@ -181,6 +181,11 @@ impl Index {
         self.held(id)?.key(id.row as usize)
     }
 
+    /// Whether it is this very index, and not only one with the same rows.
+    pub fn is(&self, other: &Index) -> bool {
+        Arc::ptr_eq(&self.inner, &other.inner)
+    }
+
     /// The row's payload; none when the row is of another index.
     pub fn payload(&self, id: RowId) -> Option<u64> {
         self.held(id)?.payload(id.row as usize)

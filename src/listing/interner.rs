@@ -6,7 +6,7 @@ use std::ops::Range;
 use std::sync::LazyLock;
 
 use crate::listing::packed::Packed;
-use crate::listing::strings::{Strings, clip, fold};
+use crate::listing::strings::{Strings, clip, fold_into};
 
 /// Distinct texts with their codes, in the order they came.
 #[derive(Debug, Default)]
@@ -18,8 +18,19 @@ pub(super) struct Interner {
     /// A text's hash above its code, where the hash leads or, where that is taken, in the next free place. A power of two of
     /// them, never more than half taken.
     slots: Vec<u64>,
+    /// Room for the next `slots`.
+    spare: Vec<u64>,
     /// The code given last: rows that follow each other mostly say the same.
     last: Option<u32>,
+    sorting: Sorting,
+}
+
+/// Room to sort values in, kept from one column to the next.
+#[derive(Debug, Default)]
+struct Sorting {
+    folded: String,
+    order: Vec<u32>,
+    places: Vec<u32>,
 }
 
 /// A place without a text: no code is as large.
@@ -75,11 +86,10 @@ impl Interner {
     }
 
     fn grow(&mut self) {
-        let wider = vec![FREE; (self.slots.len() * 2).max(16)];
-        for slot in std::mem::replace(&mut self.slots, wider) {
-            if slot == FREE {
-                continue;
-            }
+        std::mem::swap(&mut self.slots, &mut self.spare);
+        self.slots.clear();
+        self.slots.resize((self.spare.len() * 2).max(16), FREE);
+        for slot in self.spare.iter().copied().filter(|slot| *slot != FREE) {
             let mut at = self.home(slot >> 32);
             while self.slots[at] != FREE {
                 at = (at + 1) & (self.slots.len() - 1);
@@ -89,21 +99,31 @@ impl Interner {
     }
 
     /// The texts in order, and the rows' codes as places in it: merging and sorting many segments then finds sorted runs.
-    pub(super) fn finish(self, codes: &[u32]) -> (Strings, Packed) {
+    /// The interner is empty again, and keeps its room.
+    pub(super) fn take(&mut self, codes: &[u32]) -> (Strings, Packed) {
+        let mut sorting = std::mem::take(&mut self.sorting);
+        let Sorting { folded: all, order, places } = &mut sorting;
         // Folding keeps the length, so that a text stands in the same place of both.
-        let folded = fold(&self.text);
-        let folded = |code: u32| &folded[self.range(code as usize)];
+        fold_into(&self.text, all);
+        let folded = |code: u32| &all[self.range(code as usize)];
         let original = |code: u32| self.get(code as usize);
-        let mut order: Vec<u32> = (0..self.len() as u32).collect();
-        order.sort_by(|a, b| folded(*a).cmp(folded(*b)).then_with(|| original(*a).cmp(original(*b))));
-        let (mut values, mut places) = (Strings::default(), vec![0u64; order.len()]);
-        for (place, code) in order.into_iter().enumerate() {
-            values.push_folded(original(code), folded(code));
-            places[code as usize] = place as u64;
+        order.clear();
+        order.extend(0..self.len() as u32);
+        order.sort_unstable_by(|a, b| folded(*a).cmp(folded(*b)).then_with(|| original(*a).cmp(original(*b))));
+        places.clear();
+        places.resize(order.len(), 0);
+        for (place, code) in (0u32..).zip(order.iter()) {
+            places[*code as usize] = place;
         }
-        values.shrink();
+        let values = Strings::folded_ones(self.len(), order.iter().map(|code| (original(*code), folded(*code))));
         let largest = places.len().saturating_sub(1) as u64;
-        let codes = Packed::new(largest, codes.iter().map(|code| places.get(*code as usize).copied()));
+        let codes = Packed::new(largest, codes.iter().map(|code| places.get(*code as usize).copied().map(u64::from)));
+        self.sorting = sorting;
+        self.text.clear();
+        self.ends.clear();
+        self.slots.clear();
+        self.spare.clear();
+        self.last = None;
         (values, codes)
     }
 }
@@ -149,12 +169,15 @@ mod tests {
         let mut interner = Interner::default();
         let texts = ["b", "Éa", "B", "ab", "", "éa", "AB", "b", "\u{212a}"];
         let codes: Vec<u32> = texts.iter().map(|text| interner.code(text)).collect();
-        let (values, packed) = interner.finish(&codes);
+        let (values, packed) = interner.take(&codes);
         let all: Vec<_> = (0..values.len()).map(|at| values.get(at).into_owned()).collect();
         assert_eq!(all, ["", "AB", "ab", "B", "b", "Éa", "éa", "\u{212a}"]);
         for (row, text) in texts.iter().enumerate() {
             assert_eq!(values.get(packed.get(row).unwrap() as usize), *text);
         }
+        // It is as good as new.
+        assert_eq!((interner.code("b"), interner.code("c"), interner.code("b")), (0, 1, 0));
+        assert_eq!(interner.take(&[1, 0]).0.get(0), "b");
     }
 
     #[test]

@@ -17,6 +17,7 @@ mod interner;
 mod packed;
 mod plan;
 pub mod query;
+pub mod row_set;
 pub mod schema;
 pub mod segment;
 mod sort;

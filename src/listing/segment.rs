@@ -346,10 +346,17 @@ impl SegmentBuilder {
 
     /// The segment. A row begun but not pushed is dropped.
     pub fn finish(mut self) -> Segment {
-        self.keys.shrink_to_fit();
-        self.payloads.shrink_to_fit();
-        let columns = self.columns.into_iter().map(|column| Arc::new(finish(column))).collect();
-        Segment { schema: self.schema, columns, keys: Arc::new(self.keys), payloads: Arc::new(self.payloads) }
+        self.take()
+    }
+
+    /// The segment, in no more room than it needs. The builder has no rows again but keeps its room: building many segments
+    /// with one leaves no gaps in memory behind.
+    pub fn take(&mut self) -> Segment {
+        let columns = self.columns.iter_mut().map(|column| Arc::new(take(column))).collect();
+        let (keys, payloads) = (Arc::new(self.keys.clone()), Arc::new(self.payloads.clone()));
+        self.keys.clear();
+        self.payloads.clear();
+        Segment { schema: Arc::clone(&self.schema), columns, keys, payloads }
     }
 }
 
@@ -370,27 +377,34 @@ fn recode(interner: &mut Interner, codes: &mut Vec<u32>, values: &Strings, from:
     }
 }
 
-fn finish(column: Building) -> Column {
+/// The finished column; what was built is empty again.
+fn take(column: &mut Building) -> Column {
     match column {
-        Building::Coded { interner, codes, .. } => {
-            let (values, codes) = interner.finish(&codes);
-            Column::Coded { values, codes }
+        Building::Coded { interner, codes, now } => {
+            *now = NO_CODE;
+            let (values, packed) = interner.take(codes);
+            codes.clear();
+            Column::Coded { values, codes: packed }
         }
-        Building::Rank { codes, .. } => {
-            let mut codes = codes;
-            codes.shrink_to_fit();
-            Column::Rank(Packed::U8(codes))
+        Building::Rank { codes, now, .. } => {
+            *now = u8::MAX;
+            let packed = Packed::U8(codes.clone());
+            codes.clear();
+            Column::Rank(packed)
         }
-        Building::Text { heads, codes, mut tails, .. } => {
-            tails.shrink();
-            let (heads, codes) = heads.finish(&codes);
-            Column::Text { heads, codes, tails }
+        Building::Text { heads, codes, tails, now } => {
+            now.clear();
+            let (heads, packed) = heads.take(codes);
+            codes.clear();
+            Column::Text { heads, codes: packed, tails: tails.take() }
         }
-        Building::Whole { values, .. } => {
+        Building::Whole { values, now } => {
+            *now = NO_NUMBER;
             let given = || values.iter().copied().filter(|value| *value != NO_NUMBER);
             let (least, most) = (given().min().unwrap_or(0), given().max().unwrap_or(0));
             let above = |value: i64| value.wrapping_sub(least) as u64;
             let above = Packed::new(above(most), values.iter().map(|value| (*value != NO_NUMBER).then(|| above(*value))));
+            values.clear();
             Column::Whole(Whole { least, most, above })
         }
     }

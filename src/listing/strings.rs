@@ -41,6 +41,17 @@ pub(crate) fn fold(text: &str) -> String {
     if text.is_ascii() { text.to_ascii_lowercase() } else { text.chars().map(fold_char).collect() }
 }
 
+/// [`fold`] into a text that is there already, in place of what it says.
+pub(crate) fn fold_into(text: &str, folded: &mut String) {
+    folded.clear();
+    if text.is_ascii() {
+        folded.push_str(text);
+        folded.make_ascii_lowercase();
+    } else {
+        folded.extend(text.chars().map(fold_char));
+    }
+}
+
 /// `text` cut to [`LONGEST`] bytes at a character's edge.
 pub(crate) fn clip(text: &str) -> &str {
     if text.len() <= LONGEST { text } else { &text[..text.floor_char_boundary(LONGEST)] }
@@ -205,9 +216,31 @@ impl Strings {
         self.open().push(text);
     }
 
-    /// As [`Strings::push`], of a text no longer than [`LONGEST`] whose folded form is known.
-    pub(crate) fn push_folded(&mut self, text: &str, folded: &str) {
-        self.open().push_folded(text, folded);
+    /// So many texts, none longer than [`LONGEST`], each with its folded form, in no more room than they need.
+    pub(crate) fn folded_ones<'a>(count: usize, texts: impl Iterator<Item = (&'a str, &'a str)> + Clone) -> Strings {
+        let mut strings = Strings { blocks: Vec::with_capacity(count.div_ceil(BLOCK)) };
+        let mut left = texts;
+        for first in (0..count).step_by(BLOCK) {
+            let here = (count - first).min(BLOCK);
+            let bytes = left.clone().take(here).map(|(_, folded)| folded.len()).sum();
+            let mut block = Block { text: String::with_capacity(bytes), ends: Vec::with_capacity(here), upper: Vec::new() };
+            left.by_ref().take(here).for_each(|(text, folded)| block.push_folded(text, folded));
+            block.upper.shrink_to_fit();
+            strings.blocks.push(block);
+        }
+        strings
+    }
+
+    /// The texts, in no more room than they need; these are none again, and keep their room.
+    pub(crate) fn take(&mut self) -> Strings {
+        let exact = Strings { blocks: self.blocks.iter().filter(|block| !block.ends.is_empty()).cloned().collect() };
+        self.blocks.truncate(1);
+        for block in &mut self.blocks {
+            block.text.clear();
+            block.ends.clear();
+            block.upper.clear();
+        }
+        exact
     }
 
     /// The block that has room.

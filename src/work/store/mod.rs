@@ -165,12 +165,12 @@ impl Store {
         let next = || queue.lock().unwrap_or_else(PoisonError::into_inner).next();
         let build = || {
             let mut built = Vec::new();
+            let mut builder = Rows::new(accounts);
             while let Some((place, mut numbers)) = next() {
                 numbers.sort_unstable();
-                let mut builder = Rows::new(accounts);
                 builder.reserve(numbers.len());
                 numbers.iter().for_each(|n| builder.push(make(*n), payload(*n, Origin::Live.flag())));
-                built.push((base_name(&place), Arc::new(builder.finish())));
+                built.push((base_name(&place), Arc::new(builder.take())));
             }
             built
         };

@@ -79,6 +79,10 @@ impl<'a> Rows<'a> {
     pub fn finish(self) -> Segment {
         self.builder.finish()
     }
+    /// The rows so far; there are none again, and the room stays.
+    pub fn take(&mut self) -> Segment {
+        self.builder.take()
+    }
 }
 
 pub fn copy(builder: &mut Builder, segment: &Segment, stays: &dyn Fn(u64) -> bool) {
