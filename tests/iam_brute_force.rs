@@ -236,8 +236,10 @@ fn brute(case: &Case, caller: &str, action: &str, resource: &str, keys: &Keys) -
     }
     let limits = (boundary.is_empty() || ask(&boundary, "Allow")) && (session.is_empty() || ask(&session, "Allow"));
     let mine = ask(&case.identity, "Allow") && limits;
+    // A role session stays within its session policies, whomever the resource names.
+    let within = !caller.contains("role/") || session.is_empty() || ask(&session, "Allow");
     let allowed = if resource.contains(account) {
-        mine || of_resource("Allow", 0, 0) || of_resource("Allow", 1, 1) && limits
+        mine || of_resource("Allow", 0, 0) && within || of_resource("Allow", 1, 1) && limits
     } else {
         mine && of_resource("Allow", 0, 2)
     };

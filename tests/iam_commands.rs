@@ -150,3 +150,34 @@ fn an_accounts_iam_from_a_file_stands_beside_an_estate() {
     let bucket = with(&["who-can", "s3:GetObject", "arn:aws:s3:::payroll"]);
     assert!(bucket.err.contains("takes no such resource"), "{}", bucket.err);
 }
+
+#[test]
+fn a_written_policy_hands_a_role_to_the_service_asked_for_and_uses_a_key_through_it_alone() {
+    let home = tempfile::tempdir().unwrap();
+    let role = format!("arn:aws:iam::{ID}:role/app");
+    let function = format!("arn:aws:lambda:eu-west-1:{ID}:function:app");
+    let wanted = ["iam", "policy", "--write", &function, "--pass", &role, "--only", "aws:SourceVpce=vpce-1"];
+    let written = run(&wanted);
+    assert_eq!(written.code, 0, "{}", written.err);
+    let document: Value = serde_json::from_str(&written.out).unwrap();
+    let user = json!({"UserName": "jo", "Path": "/", "Arn": format!("arn:aws:iam::{ID}:user/jo"),
+        "UserPolicyList": [{"PolicyName": "own", "PolicyDocument": document}]});
+    let path = file(home.path(), "details.json", &json!({"UserDetailList": [user], "RoleDetailList": []}));
+    let can = |action: &str, on: &str, known: &[&str]| {
+        let asked = ["--from", path.to_str().unwrap(), "iam", "can", "user/jo", action, on];
+        let context: Vec<&str> = known.iter().flat_map(|k| ["--context", k]).collect();
+        run(&[&asked[..], &context].concat()).code
+    };
+    let vpce = "aws:SourceVpce=vpce-1";
+    assert_eq!(can("lambda:UpdateFunctionCode", &function, &[vpce]), 0);
+    assert_eq!(can("lambda:UpdateFunctionCode", &function, &["aws:SourceVpce=vpce-2"]), 1);
+    assert_eq!(can("iam:PassRole", &role, &[vpce, "iam:PassedToService=lambda.amazonaws.com"]), 0);
+    assert_eq!(can("iam:PassRole", &role, &[vpce, "iam:PassedToService=ec2.amazonaws.com"]), 1);
+    assert_eq!(can("iam:PassRole", &format!("{role}2"), &[vpce, "iam:PassedToService=lambda.amazonaws.com"]), 1);
+    // What cannot be written says why, and what is left out is said.
+    let alone = run(&["iam", "policy", "--pass", &role]);
+    assert!(alone.code != 0 && alone.err.contains("name the service, like lambda.amazonaws.com"), "{}", alone.err);
+    let managed = run(&["iam", "policy", "--permissions", &role]);
+    assert!(managed.err.contains("iam:PassRole is left out: it is not said which service"), "{}", managed.err);
+    assert!(!managed.out.contains("iam:PassRole"));
+}

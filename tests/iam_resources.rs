@@ -130,6 +130,24 @@ fn a_buckets_policy_decides_within_its_account_and_for_another() {
     // A bucket without a policy lets nobody in from outside; one whose policy was not read may.
     assert_eq!(can(&estate, SISTER, "user/jo", "s3:GetObject", "arn:aws:s3:::plain/x"), NO);
     assert_eq!(can(&estate, SISTER, "user/jo", "s3:GetObject", "arn:aws:s3:::shut/x"), Decision::Depends);
+    // Block Public Access keeps a bucket with a public policy to its own account, whomever else the policy names.
+    let mut blocked = estate.clone();
+    let named = allow(&json!({"AWS": sister}), &json!("s3:GetObject"), "arn:aws:s3:::data/*");
+    let public = allow(&json!("*"), &json!("s3:GetObject"), "arn:aws:s3:::data/public/*");
+    let bucket = |statements: Value, restricted| Resource { restricted: Some(restricted), ..with(bucket, &statements) };
+    for (statements, restricted, sisters) in [
+        (json!([named, public]), true, Decision::Denied { explicit: true }),
+        (json!([named, public]), false, YES),
+        (json!([named]), true, YES),
+    ] {
+        blocked.region_mut(OWN, HERE).resources = vec![bucket(statements, restricted)];
+        assert_eq!(can(&blocked, SISTER, "role/app", "s3:GetObject", object), sisters);
+        assert_eq!(can(&blocked, OWN, "user/jo", "s3:GetObject", object), YES);
+        let from = Account::of_estate(&blocked, SISTER).unwrap();
+        let because = from.can("role/app", "s3:GetObject", object, &Context::complete()).unwrap().because;
+        let told = because.iter().any(|b| b.policy == "Block Public Access of data" && b.statement == "RestrictPublicBuckets");
+        assert_eq!(told, sisters != YES);
+    }
     let account = Account::of_estate(&estate, OWN).unwrap();
     let plain = Context::new().with("aws:SecureTransport", ["false"]);
     let denied = account.can("user/jo", "s3:GetObject", object, &plain).unwrap();

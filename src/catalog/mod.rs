@@ -17,6 +17,7 @@ pub mod machines;
 pub mod network;
 pub mod nodes;
 pub mod queues;
+pub mod resources;
 pub mod sessions;
 
 use std::borrow::Cow;
@@ -47,6 +48,7 @@ pub enum ListingId {
     Policies,
     Providers,
     Pipelines,
+    Resources,
     Exposures,
     Vpcs,
     Subnets,
@@ -67,7 +69,7 @@ pub enum ListingId {
 
 impl ListingId {
     /// Every listing, in the order help shows them.
-    pub const ALL: [Self; 25] = [
+    pub const ALL: [Self; 26] = [
         Self::Findings,
         Self::Queues,
         Self::Decisions,
@@ -77,6 +79,7 @@ impl ListingId {
         Self::Policies,
         Self::Providers,
         Self::Pipelines,
+        Self::Resources,
         Self::Exposures,
         Self::Vpcs,
         Self::Subnets,
@@ -112,6 +115,7 @@ impl ListingId {
             Self::Policies => Listing::of::<identity::Policies>(self),
             Self::Providers => Listing::of::<identity::Providers>(self),
             Self::Pipelines => Listing::of::<identity::Pipelines>(self),
+            Self::Resources => Listing::of::<resources::Resources>(self),
             Self::Exposures => Listing::of::<exposures::Exposures>(self),
             Self::Vpcs => Listing::of::<network::Vpcs>(self),
             Self::Subnets => Listing::of::<network::Subnets>(self),

@@ -60,7 +60,12 @@ impl List {
         let fields = self.fields(listing)?;
         let judged = matches!(
             id,
-            ListingId::Findings | ListingId::Queues | ListingId::Accounts | ListingId::Principals | ListingId::Pipelines
+            ListingId::Findings
+                | ListingId::Queues
+                | ListingId::Accounts
+                | ListingId::Principals
+                | ListingId::Pipelines
+                | ListingId::Resources
         );
         let look = if judged { setup::look_judged } else { setup::look };
         let mut kinds = kinds(id).to_vec();
@@ -128,6 +133,7 @@ fn kinds(listing: ListingId) -> &'static [Kind] {
         // Who runs on a machine can be taken over with it.
         ListingId::Principals | ListingId::Pipelines => &[Kind::Accounts, Kind::Iam, Kind::Network, Kind::Workloads],
         ListingId::AccessKeys | ListingId::Policies | ListingId::Providers => &[Kind::Accounts, Kind::Iam],
+        ListingId::Resources => &[Kind::Accounts, Kind::Iam, Kind::Resources],
         // Findings on machines and the roles behind them rank them.
         ListingId::Exposures => &[Kind::Accounts, Kind::Findings, Kind::Network, Kind::Iam],
         ListingId::Vpcs

@@ -487,7 +487,7 @@ impl Account {
             let known = self.by_arn.get(resource.as_str()).and_then(|r| self.principals[*r].trust);
             known.as_ref().map(get).or(trust.as_ref()).map_or(ResourcePolicy::Unknown, ResourcePolicy::Is)
         } else {
-            self.resources.find(resource.as_str()).map_or(ResourcePolicy::Unknown, Held::layer)
+            self.resources.find(resource.as_str()).map_or(ResourcePolicy::Unknown, |held| held.layer(&self.id))
         };
         let layers = Layers { identity, boundary, session: None, scps: &scps, rcps: &rcps, resource: own };
         ask(&layers, resource)

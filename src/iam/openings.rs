@@ -154,7 +154,7 @@ fn lets_in(answer: &Answer) -> bool {
 
 /// The openings of one resource. `known` are the organisation's accounts.
 pub fn of_resource(resources: &Resources, held: &Held, known: &BTreeSet<String>) -> Vec<Opening> {
-    let Some(policy) = held.policy().filter(|_| held.is_known()) else { return Vec::new() };
+    let Some(policy) = held.policy().filter(|_| held.is_known() && !held.is_restricted()) else { return Vec::new() };
     let mut outsiders: BTreeMap<Outsider, Vec<&Statement>> = BTreeMap::new();
     for s in policy.policy.statements.iter().filter(|s| s.effect == Effect::Allow) {
         let Some(element) = &s.principal else { continue };
@@ -223,10 +223,6 @@ pub fn of_resource(resources: &Resources, held: &Held, known: &BTreeSet<String>)
         let who = if who == Outsider::Everyone && !anonymous { Outsider::EveryAccount } else { who };
         let (arn, region) = (held.resource.arn.clone(), held.region.clone());
         found.push(Opening { arn, region, who, actions, statements: because.into_iter().collect() });
-    }
-    // Block Public Access: a bucket whose policy is public lets in nobody from outside at all.
-    if held.resource.restricted == Some(true) && found.iter().any(|o| o.who.is_public()) {
-        found.clear();
     }
     found
 }

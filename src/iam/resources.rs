@@ -8,6 +8,7 @@ use std::sync::{Arc, OnceLock};
 
 use super::evaluate::{Compiled, ResourcePolicy};
 use super::policy::Policy;
+use super::public::is_public;
 use crate::model::account::ControlKind;
 use crate::model::arn::short;
 use crate::model::document::Document;
@@ -34,7 +35,11 @@ pub struct Held {
     pub region: String,
     pub resource: Resource,
     compiled: OnceLock<Option<Arc<Compiled>>>,
+    blocked: OnceLock<Option<Arc<Compiled>>>,
 }
+
+/// Block Public Access as the statement it amounts to for those of other accounts.
+const BLOCKED: &str = r#"{"Version":"2012-10-17","Statement":{"Sid":"RestrictPublicBuckets","Effect":"Deny","Principal":"*","Action":"s3:*","Resource":"*"}}"#;
 
 /// What is over and in an account that others ask about.
 #[derive(Clone)]
@@ -48,7 +53,13 @@ struct Over {
 
 impl Held {
     fn new(account: &str, region: &str, resource: Resource) -> Self {
-        Self { account: account.to_owned(), region: region.to_owned(), resource, compiled: OnceLock::new() }
+        Self {
+            account: account.to_owned(),
+            region: region.to_owned(),
+            resource,
+            compiled: OnceLock::new(),
+            blocked: OnceLock::new(),
+        }
     }
 
     /// The policy with the key's grants; none where there is none, or what there is cannot be read.
@@ -73,8 +84,21 @@ impl Held {
         !self.resource.unread && (self.resource.policy.is_none() || self.policy().is_some())
     }
 
-    /// The policy as a layer of an evaluation.
-    pub fn layer(&self) -> ResourcePolicy<'_> {
+    /// Whether nobody of another account gets in, whatever the policy says: a bucket whose policy is public is kept to its own
+    /// account (Amazon S3, `RestrictPublicBuckets`), those whom the policy names included.
+    pub fn is_restricted(&self) -> bool {
+        self.resource.restricted == Some(true) && self.policy().is_some_and(|p| is_public(&p.policy))
+    }
+
+    /// The policy as a layer of an evaluation of a request from this account.
+    pub fn layer(&self, caller: &str) -> ResourcePolicy<'_> {
+        if caller != self.account && self.is_restricted() {
+            let made = self.blocked.get_or_init(|| {
+                let name = format!("Block Public Access of {}", short(&self.resource.arn));
+                Some(Arc::new(Compiled::new(name, &self.resource.arn, Policy::read(BLOCKED).ok()?)))
+            });
+            return made.as_deref().map_or(ResourcePolicy::Unknown, ResourcePolicy::Is);
+        }
         match self.policy() {
             _ if !self.is_known() => ResourcePolicy::Unknown,
             Some(policy) => ResourcePolicy::Is(policy),

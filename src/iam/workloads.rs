@@ -91,7 +91,7 @@ const CLASSES: &[&str] =
     &["dataclass", "dataclassification", "classification", "datasensitivity", "sensitivity", "confidentiality"];
 
 /// The class that tags tell.
-pub(super) fn class_of(tags: &Tags) -> Option<&str> {
+pub fn class_of(tags: &Tags) -> Option<&str> {
     let plain = |key: &str| key.chars().filter(char::is_ascii_alphanumeric).collect::<String>().to_ascii_lowercase();
     let of = |key: &&str| tags.iter().find(|(k, v)| plain(k) == **key && !v.trim().is_empty()).map(|(_, v)| v.trim());
     CLASSES.iter().find_map(of)

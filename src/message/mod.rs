@@ -111,6 +111,16 @@ pub struct PolicyWish {
     pub plain: String,
     /// Actions to leave out.
     pub without: String,
+    /// Roles that are handed to a service, and the services.
+    pub pass: String,
+    /// Services that may be given the role linked to them.
+    pub linked: String,
+    /// KMS keys that the data is encrypted with.
+    pub keys: String,
+    /// What users and roles that are made or changed have as their permissions boundary.
+    pub boundary: String,
+    /// What every request must carry: `KEY=VALUE`.
+    pub only: String,
 }
 
 /// What is asked about a policy.

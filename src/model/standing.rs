@@ -42,6 +42,24 @@ pub struct Standing {
     pub unused: Option<u8>,
 }
 
+words! {
+    /// Whom a resource's own policy lets in from outside.
+    Open {
+        Nobody = "no",
+        /// An account that is not in the organisation, or somebody of it.
+        Foreign = "foreign",
+        Public = "public",
+    }
+}
+
+/// How open a resource is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Openness {
+    pub open: Open,
+    /// `everyone`, `account 999988887777`
+    pub who: Vec<String>,
+}
+
 /// A delivery pipeline that can become a role.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Pipeline {
@@ -80,4 +98,6 @@ pub struct Standings {
     pub principals: HashMap<String, Standing>,
     /// By account and role.
     pub pipelines: Vec<Pipeline>,
+    /// Resources whose policies are known, by ARN.
+    pub resources: HashMap<String, Openness>,
 }

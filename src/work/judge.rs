@@ -12,6 +12,7 @@ use crate::config::Config;
 use crate::iam::graph::{Source as Trusted, pipelines, trusts};
 use crate::iam::judge as identity;
 use crate::iam::nature::natures;
+use crate::iam::openings::{Outsider, of_resource};
 use crate::iam::unused::{Use, unused};
 use crate::listing::index::Index;
 use crate::listing::query::Cancel;
@@ -19,7 +20,7 @@ use crate::model::arn::short;
 use crate::model::coverage::Outcome;
 use crate::model::estate::Estate;
 use crate::model::finding::{Compliance, Finding, FindingKey, RecordState};
-use crate::model::standing::{Pipeline, Standing, Standings};
+use crate::model::standing::{Open, Openness, Pipeline, Standing, Standings};
 use crate::network::picture::{Picture, Terms};
 use crate::work::behind::{Roles, machines};
 use crate::work::identity::{Engine, Ready};
@@ -156,6 +157,17 @@ fn account(estate: &Estate, ready: &Ready, known: &BTreeSet<String>, settings: &
             _ => continue,
         };
         foreign.entry(trust.role).or_default().push(who);
+    }
+    let resources = account.resources();
+    for held in resources.in_account(&identity.account).into_iter().filter(|held| held.is_known()) {
+        let who: Vec<_> = of_resource(resources, held, known).into_iter().map(|o| o.who).collect();
+        let open = match who.as_slice() {
+            [] => Open::Nobody,
+            all if all.iter().any(Outsider::is_public) => Open::Public,
+            _ => Open::Foreign,
+        };
+        let openness = Openness { open, who: who.iter().map(Outsider::words).collect() };
+        judged.standings.resources.insert(held.resource.arn.clone(), openness);
     }
     let powers = graph.powers();
     for (at, (p, (nature, nature_by))) in account.principals.iter().zip(natures(identity, account)).enumerate() {

@@ -129,6 +129,9 @@ pub fn open(world: &World, library: &Library, listing: ListingId, row: RowId, no
     if let (ListingId::Vpcs, Some(picture)) = (listing, &world.network) {
         detail.sections.extend(detail::way_out_sections(picture, &id));
     }
+    if listing == ListingId::Resources {
+        library.engine.tell_resource(&world.estate, &id, &mut detail);
+    }
     if listing == ListingId::Principals {
         library.engine.tell(&world.estate, &id, &mut detail);
     }

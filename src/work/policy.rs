@@ -9,6 +9,8 @@ use crate::message::{PolicyAsk, PolicyMessage, PolicySays, PolicyWish};
 /// Of what is missing or too much so many are named.
 const MOST_NAMED: usize = 3;
 
+const DOES_IT: &str = "Allows all that is asked for and nothing else.";
+
 /// Answers about a policy.
 pub(super) fn answer(ask: &PolicyAsk) -> PolicySays {
     match ask {
@@ -16,13 +18,10 @@ pub(super) fn answer(ask: &PolicyAsk) -> PolicySays {
             Ok(written) => {
                 let documents: Vec<String> = written.policies.iter().map(Policy::print).collect();
                 let mut says = check(documents.first().map_or("", String::as_str), None);
-                let also = if written.also_needed.is_empty() {
-                    String::new()
-                } else {
-                    format!(" Not granted, but needed by some: {}.", written.also_needed.join(", "))
-                };
                 // Nothing is handed out that was not proven.
-                says.proof = Some((format!("Allows all that is asked for and nothing else.{also}"), true));
+                let mut words = vec![DOES_IT.to_owned()];
+                words.extend(written.beside());
+                says.proof = Some((words.join(" "), true));
                 PolicySays { documents, ..says }
             }
             Err(error) => PolicySays { error: Some(error.to_string()), ..PolicySays::default() },
@@ -55,9 +54,7 @@ fn check(document: &str, wish: Option<&PolicyWish>) -> PolicySays {
     says.size.0 = policy.size();
     if let Some(wish) = wish {
         says.proof = Some(match compare(&[policy], &intent(wish)) {
-            Ok(Compared { missing, beside }) if missing.is_empty() && beside.is_empty() => {
-                ("Allows all that is asked for and nothing else.".to_owned(), true)
-            }
+            Ok(compared) if compared == Compared::default() => (DOES_IT.to_owned(), true),
             Ok(compared) => (words(&compared), false),
             Err(error) => (error.to_string(), false),
         });
@@ -66,17 +63,20 @@ fn check(document: &str, wish: Option<&PolicyWish>) -> PolicySays {
 }
 
 fn words(compared: &Compared) -> String {
-    let some = |all: &[(String, String)]| {
-        let named: Vec<String> = all.iter().take(MOST_NAMED).map(|(action, on)| format!("{action} on {on}")).collect();
+    let some = |all: &[(String, String)], between: &str| {
+        let named: Vec<String> = all.iter().take(MOST_NAMED).map(|(action, on)| format!("{action} {between} {on}")).collect();
         let more = if all.len() > MOST_NAMED { format!(" and {} more", all.len() - MOST_NAMED) } else { String::new() };
         format!("{}{more}", named.join(", "))
     };
     let mut parts = Vec::new();
     if !compared.missing.is_empty() {
-        parts.push(format!("Does not allow {}.", some(&compared.missing)));
+        parts.push(format!("Does not allow {}.", some(&compared.missing, "on")));
     }
     if !compared.beside.is_empty() {
-        parts.push(format!("Allows what was not asked for: {}.", some(&compared.beside)));
+        parts.push(format!("Allows what was not asked for: {}.", some(&compared.beside, "on")));
+    }
+    if !compared.unguarded.is_empty() {
+        parts.push(format!("Allows more than is safe: {}.", some(&compared.unguarded, "without a condition on")));
     }
     parts.join(" ")
 }
@@ -91,8 +91,19 @@ fn intent(wish: &PolicyWish) -> Intent {
         (Level::Tagging, &wish.tagging),
         (Level::PermissionsManagement, &wish.permissions),
     ];
-    let on = levels.iter().flat_map(|(level, text)| words(text).into_iter().map(|arn| (*level, arn))).collect();
-    Intent { on, plain: words(&wish.plain), without: words(&wish.without) }
+    let (pass, pass_to) = words(&wish.pass).into_iter().partition(|word| word.starts_with("arn:"));
+    Intent {
+        on: levels.iter().flat_map(|(level, text)| words(text).into_iter().map(|arn| (*level, arn))).collect(),
+        plain: words(&wish.plain),
+        without: words(&wish.without),
+        pass,
+        pass_to,
+        linked: words(&wish.linked),
+        keys: words(&wish.keys),
+        boundary: Some(wish.boundary.trim().to_owned()).filter(|b| !b.is_empty()),
+        // Commas stand between the values of one condition.
+        only: wish.only.split_whitespace().map(str::to_owned).collect(),
+    }
 }
 
 #[cfg(test)]

@@ -16,6 +16,9 @@ pub fn resource_link(resource: &ResourceRef) -> Option<Link> {
             ("iam", Some("policy")) => link(ListingId::Policies, "id", arn.as_str()),
             ("iam", Some("saml-provider" | "oidc-provider")) => link(ListingId::Providers, "id", arn.as_str()),
             ("iam", _) if arn.resource() == "root" => link(ListingId::Accounts, "id", arn.account()),
+            ("s3" | "sqs" | "sns" | "secretsmanager" | "ecr", _) | ("kms", Some("key")) | ("lambda", Some("function")) => {
+                link(ListingId::Resources, "id", arn.as_str())
+            }
             ("ec2", Some("security-group")) => link(ListingId::SecurityGroups, "id", arn.name()),
             ("ec2", Some("vpc")) => link(ListingId::Vpcs, "id", arn.name()),
             ("ec2", Some("subnet")) => link(ListingId::Subnets, "id", arn.name()),

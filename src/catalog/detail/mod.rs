@@ -13,6 +13,7 @@ mod network;
 mod node;
 mod object;
 mod parts;
+mod resource;
 mod session;
 
 use jiff::Timestamp;
@@ -59,6 +60,7 @@ pub fn of_object(object: Object<'_>, estate: &Estate, now: Timestamp) -> Detail 
         Object::AccessKey(identity, o) => identity::access_key(identity, o, estate, now),
         Object::Policy(identity, o) => identity::policy(identity, o, estate, now),
         Object::Provider(identity, o) => identity::provider(identity, o, estate, now),
+        Object::Resource(region, o) => resource::resource(region, o, estate, now),
         Object::Vpc(region, o) => network::vpc(region, o, estate, now),
         Object::Subnet(region, o) => network::subnet(region, o, estate, now),
         Object::RouteTable(region, o) => network::route_table(region, o, estate, now),

@@ -10,6 +10,7 @@ use crate::model::estate::{Estate, RegionEstate};
 use crate::model::network::{Endpoint, Instance, Interface, LoadBalancer, NetworkAcl, RouteTable, SecurityGroup, Subnet, Vpc};
 use crate::model::node::{Node, Session};
 use crate::model::principal::{AccessKey, Identity, ManagedPolicy};
+use crate::model::resource::Resource;
 
 /// An object of the estate.
 #[derive(Clone, Copy)]
@@ -19,6 +20,7 @@ pub enum Object<'a> {
     AccessKey(&'a Identity, &'a AccessKey),
     Policy(&'a Identity, &'a ManagedPolicy),
     Provider(&'a Identity, Provider<'a>),
+    Resource(&'a RegionEstate, &'a Resource),
     Vpc(&'a RegionEstate, &'a Vpc),
     Subnet(&'a RegionEstate, &'a Subnet),
     RouteTable(&'a RegionEstate, &'a RouteTable),
@@ -70,6 +72,7 @@ pub fn object<'a>(estate: &'a Estate, listing: ListingId, id: &str) -> Option<Ob
             let mut all = saml.chain(i.oidc_providers.iter().map(Provider::Oidc));
             all.find(|p| p.arn() == id).map(|p| Object::Provider(i, p))
         }),
+        ListingId::Resources => in_regions!(Resource, |r: &'a RegionEstate| &r.resources, |o: &Resource| o.arn.clone()),
         ListingId::Vpcs => in_regions!(Vpc, |r: &'a RegionEstate| &r.network.vpcs, |o: &Vpc| o.vpc_id.clone()),
         ListingId::Subnets => in_regions!(Subnet, |r: &'a RegionEstate| &r.network.subnets, |o: &Subnet| o.subnet_id.clone()),
         ListingId::RouteTables => {
@@ -131,6 +134,7 @@ pub fn document(object: Object<'_>) -> String {
         Object::Policy(_, o) => json(o),
         Object::Provider(_, Provider::Saml(o)) => json(o),
         Object::Provider(_, Provider::Oidc(o)) => json(o),
+        Object::Resource(_, o) => json(o),
         Object::Vpc(_, o) => json(o),
         Object::Subnet(_, o) => json(o),
         Object::RouteTable(_, o) => json(o),

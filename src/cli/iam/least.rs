@@ -13,10 +13,12 @@ use crate::cli::Done;
 use crate::cli::iam::{holder, safe};
 use crate::cli::list::unless_closed;
 use crate::iam::account::Account;
+use crate::iam::facts::Level;
 use crate::iam::lint::Kind;
 use crate::iam::unused::{Unused, Use, unused};
 use crate::iam::write::{Intent, write_policy};
 use crate::model::principal::{Identity, LastAccessed, Trail};
+use crate::text;
 use crate::work::sweep::Used;
 
 /// Options of unused.
@@ -151,6 +153,74 @@ fn trail_words(trail: &Trail, found: &Unused) -> String {
     )
 }
 
+/// What a policy is to allow.
+#[derive(Debug, Args)]
+#[command(next_help_heading = "What it allows")]
+pub(super) struct Wanted {
+    /// List what is there
+    #[arg(long, value_name = "ARN")]
+    list: Vec<String>,
+    /// Read
+    #[arg(long, value_name = "ARN")]
+    read: Vec<String>,
+    /// Write, change and delete
+    #[arg(long, value_name = "ARN")]
+    write: Vec<String>,
+    /// Tag
+    #[arg(long, value_name = "ARN")]
+    tagging: Vec<String>,
+    /// Manage permissions on it
+    #[arg(long, value_name = "ARN")]
+    permissions: Vec<String>,
+    /// Actions that take no resource; with wildcards, like s3:List*, all of those that take none
+    #[arg(long, value_name = "ACTION")]
+    action: Vec<String>,
+    /// Actions to leave out
+    #[arg(long, value_name = "ACTION")]
+    without: Vec<String>,
+    /// A role that is handed to a service: iam:PassRole, to the services that the actions asked for start
+    #[arg(long, value_name = "ROLE")]
+    pass: Vec<String>,
+    /// The service that roles are handed to, like lambda.amazonaws.com, in place of those
+    #[arg(long, value_name = "SERVICE")]
+    pass_to: Vec<String>,
+    /// A service that may be given the role linked to it, like ecs.amazonaws.com
+    #[arg(long, value_name = "SERVICE")]
+    service_linked: Vec<String>,
+    /// A KMS key that what is read and written is encrypted with: its use through the services asked for
+    #[arg(long, value_name = "ARN")]
+    key: Vec<String>,
+    /// The policy that users and roles must have as their permissions boundary when they are made or changed
+    #[arg(long, value_name = "ARN")]
+    boundary: Option<String>,
+    /// What every request must carry, like aws:ResourceTag/team=payments or aws:SourceIp=192.0.2.0/24
+    #[arg(long, value_name = "KEY=VALUE")]
+    only: Vec<String>,
+}
+
+impl Wanted {
+    pub(super) fn intent(&self) -> Intent {
+        let asked = [
+            (Level::List, &self.list),
+            (Level::Read, &self.read),
+            (Level::Write, &self.write),
+            (Level::Tagging, &self.tagging),
+            (Level::PermissionsManagement, &self.permissions),
+        ];
+        Intent {
+            on: asked.iter().flat_map(|(level, arns)| arns.iter().map(|arn| (*level, arn.clone()))).collect(),
+            plain: self.action.clone(),
+            without: self.without.clone(),
+            pass: self.pass.clone(),
+            pass_to: self.pass_to.clone(),
+            linked: self.service_linked.clone(),
+            keys: self.key.clone(),
+            boundary: self.boundary.clone(),
+            only: self.only.clone(),
+        }
+    }
+}
+
 /// Writes policies from what is to be done with what.
 pub(super) fn policy(intent: &Intent) -> Result<Done> {
     let written = write_policy(intent, Kind::Managed.size_limit())?;
@@ -158,8 +228,8 @@ pub(super) fn policy(intent: &Intent) -> Result<Done> {
     for policy in &written.policies {
         unless_closed(writeln!(out, "{}", policy.print()))?;
     }
-    if !written.also_needed.is_empty() {
-        eprintln!("These actions need others as well, which are not granted: {}", written.also_needed.join(", "));
+    for told in written.beside() {
+        eprintln!("{}", text::line(&told));
     }
     Ok(Done::Whole)
 }

@@ -17,10 +17,8 @@ use color_eyre::eyre::{Result, WrapErr as _, bail, eyre};
 
 use crate::cli::{Done, Global, setup};
 use crate::iam::account::Account;
-use crate::iam::facts::Level;
 use crate::iam::read::{ReadError, authorization_details};
 use crate::iam::resources::Resources;
-use crate::iam::write::Intent;
 use crate::model::principal::Identity;
 use crate::text;
 use crate::work::sweep::{Kind as Asked, Used};
@@ -74,24 +72,7 @@ enum Command {
     /// What a principal is granted and does not use, and its policies without that, as a diff
     Unused(least::Leftover),
     /// Write a least-privilege policy from what is to be done with which ARNs
-    Policy {
-        #[arg(long, value_name = "ARN")]
-        list: Vec<String>,
-        #[arg(long, value_name = "ARN")]
-        read: Vec<String>,
-        #[arg(long, value_name = "ARN")]
-        write: Vec<String>,
-        #[arg(long, value_name = "ARN")]
-        tagging: Vec<String>,
-        #[arg(long, value_name = "ARN")]
-        permissions: Vec<String>,
-        /// Actions that take no resource; with wildcards, like s3:List*, all of those that take none
-        #[arg(long, value_name = "ACTION")]
-        action: Vec<String>,
-        /// Actions to leave out
-        #[arg(long, value_name = "ACTION")]
-        without: Vec<String>,
-    },
+    Policy(Box<least::Wanted>),
     /// Say what is wrong with a policy document. Exit code 1 where AWS would refuse it or it does not do what it says
     Lint {
         #[arg(required = true, value_name = "FILE")]
@@ -116,17 +97,7 @@ impl Iam {
     pub(super) fn run(&self, global: &Global) -> Result<Done> {
         match &self.command {
             Command::Lint { files, kind } => return lint::run(self.json, files, *kind),
-            Command::Policy { list, read, write, tagging, permissions, action, without } => {
-                let asked = [
-                    (Level::List, list),
-                    (Level::Read, read),
-                    (Level::Write, write),
-                    (Level::Tagging, tagging),
-                    (Level::PermissionsManagement, permissions),
-                ];
-                let on = asked.iter().flat_map(|(level, arns)| arns.iter().map(|arn| (*level, arn.clone()))).collect();
-                return least::policy(&Intent { on, plain: action.clone(), without: without.clone() });
-            }
+            Command::Policy(wanted) => return least::policy(&wanted.intent()),
             _ => {}
         }
         let used = match &self.command {

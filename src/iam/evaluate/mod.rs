@@ -403,12 +403,15 @@ fn walk<T: Trace>(request: &Request<'_>, layers: &Layers<'_>, trace: &mut T) -> 
         None => caller.kind.is_aws(),
     };
     let unknown = if grant.unknown { Truth::Maybe } else { Truth::No };
+    // A role session's own policies limit what names the session, too. A federated user's add to it (AWS STS,
+    // GetFederationToken: permissions of resource policies that name the session are in addition).
+    let direct = if caller.kind == CallerKind::Role { grant.direct.and(limit_s.allow) } else { grant.direct };
     let granted = if !caller.kind.is_aws() {
         grant.direct.or(unknown)
     } else if same_account {
         let delegated = if must_grant { grant.account.or(grant.behind).or(unknown).and(own) } else { own };
         let unseen = if must_grant { unknown } else { Truth::No };
-        delegated.or(grant.direct).or(grant.behind.and(limits)).or(unseen.and(own))
+        delegated.or(direct).or(grant.behind.and(limits)).or(unseen.and(own))
     } else {
         own.and(grant.direct.or(grant.behind).or(grant.account).or(unknown))
     };
@@ -417,14 +420,15 @@ fn walk<T: Trace>(request: &Request<'_>, layers: &Layers<'_>, trace: &mut T) -> 
         if must_grant || !same_account || !caller.kind.is_aws() {
             trace.needs(Layer::Resource, by_resource);
         }
-        if caller.kind.is_aws() && !(same_account && grant.direct == Truth::Yes) {
+        let by_grant = same_account && grant.direct == Truth::Yes;
+        if caller.kind.is_aws() && !by_grant {
             trace.needs(Layer::Identity, identity.allow);
             if boundary.is_some() {
                 trace.needs(Layer::Boundary, limit_b.allow);
             }
-            if session.is_some() {
-                trace.needs(Layer::Session, limit_s.allow);
-            }
+        }
+        if session.is_some() && caller.kind.is_aws() && !(by_grant && direct == grant.direct) {
+            trace.needs(Layer::Session, limit_s.allow);
         }
     }
     match (deny, allowed.and(granted)) {

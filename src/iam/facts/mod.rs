@@ -6,6 +6,8 @@
 //! name, resource types (`!` for required), keys, actions it depends on. Keys and types are given by their place.
 //! The text is unpacked on first use, and a service's lines are read when it is first asked for.
 
+pub mod keys;
+
 use std::collections::BTreeMap;
 use std::sync::OnceLock;
 

@@ -22,6 +22,7 @@ pub use paths::{Path, Step, Target};
 pub use permit::StatementId;
 pub use reach::{Ask, Held, Holder, Prize, PrizeError};
 pub use trust::{Pipeline, Source, Trust, Weakness, pipelines, trusts};
+pub use ways::handed_to;
 
 use super::account::Account;
 use crate::model::arn::{principal, short};

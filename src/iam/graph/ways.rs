@@ -1,6 +1,9 @@
 //! The ways in which a permission becomes somebody else's permissions: rows, so that a new way is one line.
 //! Facts after AWS's API pages of the actions and "Granting a user permissions to pass a role to an AWS service".
 
+use std::collections::BTreeSet;
+
+use crate::iam::facts::facts;
 use crate::iam::workloads::WorkloadKind;
 
 /// Passing a role to a service that then runs the passer's code or acts at the passer's word.
@@ -96,6 +99,13 @@ pub(super) const LAUNCHES: &[Launch] = &[
     launch("emr-serverless.amazonaws.com", &["emr-serverless:StartJobRun"], "run a serverless job with it"),
     launch("gamelift.amazonaws.com", &["gamelift:CreateFleet"], "run a fleet with it"),
 ];
+
+/// The services that these actions hand a role to, where it is known of them.
+pub fn handed_to(actions: &BTreeSet<&str>) -> BTreeSet<&'static str> {
+    let passes = |action: &str| facts().action(action).is_some_and(|(_, a)| a.dependent.contains(&"iam:PassRole"));
+    let launches = LAUNCHES.iter().filter(|l| l.actions.iter().any(|a| actions.contains(a) && passes(a)));
+    launches.map(|l| l.service).collect()
+}
 
 /// Taking over what runs as a role already.
 pub(super) struct TakeOver {

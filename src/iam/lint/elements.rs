@@ -3,70 +3,10 @@
 use std::collections::{HashMap, HashSet};
 
 use super::{Kind, Linter, Weight};
+use crate::iam::facts::keys::{is_global, same_key};
 use crate::iam::facts::{Action, Service, facts};
 use crate::iam::policy::{Compare, Effect, Element, Piece, Quantifier, Spanned, Statement, Template};
 use crate::iam::sets::glob::{ArnPattern, Glob};
-
-/// Keys that every request may carry (AWS: "AWS global condition context keys").
-const GLOBAL: &[&str] = &[
-    "aws:CalledVia",
-    "aws:CalledViaFirst",
-    "aws:CalledViaLast",
-    "aws:CurrentTime",
-    "aws:EpochTime",
-    "aws:FederatedProvider",
-    "aws:MultiFactorAuthAge",
-    "aws:MultiFactorAuthPresent",
-    "aws:PrincipalAccount",
-    "aws:PrincipalArn",
-    "aws:PrincipalIsAWSService",
-    "aws:PrincipalOrgID",
-    "aws:PrincipalOrgPaths",
-    "aws:PrincipalServiceName",
-    "aws:PrincipalServiceNamesList",
-    "aws:PrincipalTag/*",
-    "aws:PrincipalType",
-    "aws:referer",
-    "aws:RequestedRegion",
-    "aws:RequestTag/*",
-    "aws:ResourceAccount",
-    "aws:ResourceOrgID",
-    "aws:ResourceOrgPaths",
-    "aws:ResourceTag/*",
-    "aws:SecureTransport",
-    "aws:SourceAccount",
-    "aws:SourceArn",
-    "aws:SourceIdentity",
-    "aws:SourceIp",
-    "aws:SourceOrgID",
-    "aws:SourceOrgPaths",
-    "aws:SourceVpc",
-    "aws:SourceVpce",
-    "aws:SourceVpcArn",
-    "aws:TagKeys",
-    "aws:TokenIssueTime",
-    "aws:UserAgent",
-    "aws:userid",
-    "aws:username",
-    "aws:ViaAWSService",
-    "aws:VpcSourceIp",
-    "aws:Ec2InstanceSourceVpc",
-    "aws:Ec2InstanceSourcePrivateIPv4",
-    "aws:AssumedRoot",
-    "aws:ChatbotSourceArn",
-    "aws:VpceAccount",
-    "aws:VpceOrgID",
-    "aws:VpceOrgPaths",
-    "aws:SignInSessionArn",
-    "aws:IsMcpServiceAction",
-    "aws:ViaAWSMCPService",
-    "aws:CalledViaAWSMCP",
-    "ec2:SourceInstanceARN",
-    "ec2:RoleDelivery",
-    "lambda:SourceFunctionArn",
-    "ecs:SourceTaskArn",
-    "identitystore:UserId",
-];
 
 impl Linter<'_> {
     /// Checks the action element; the known actions it names, at most once each; none where it is a `NotAction` or all.
@@ -239,7 +179,7 @@ impl Linter<'_> {
             if actions.is_empty() || s.principal.as_ref().is_some_and(|_| self.kind == Kind::Trust) {
                 continue;
             }
-            let global = GLOBAL.iter().any(|g| same_key(g, &key.text));
+            let global = is_global(&key.text);
             // A service's own keys are loosely kept in the reference: one that the service has is taken as known.
             let mut asked = "";
             let of_service = |(service, _): &(&'static Service, &'static Action)| {
@@ -253,16 +193,6 @@ impl Linter<'_> {
                 self.say("unknown-key", Weight::Warning, key.span, message);
             }
         }
-    }
-}
-
-/// `aws:ResourceTag/${TagKey}` and `s3:ExistingObjectTag/<key>` stand for any tag.
-fn same_key(known: &str, key: &str) -> bool {
-    let fixed = known.find(['$', '<', '*']).unwrap_or(known.len());
-    if fixed < known.len() {
-        key.get(..fixed).is_some_and(|begins| begins.eq_ignore_ascii_case(&known[..fixed]))
-    } else {
-        known.eq_ignore_ascii_case(key)
     }
 }
 

@@ -3,49 +3,10 @@
 
 use super::{Linter, Weight};
 use crate::iam::evaluate::fits_operator;
+use crate::iam::facts::keys::kind_of;
 use crate::iam::facts::{Action, Service};
 use crate::iam::grants::Actions;
 use crate::iam::policy::{Compare, Condition, Effect, Policy, PrincipalKind, Quantifier, Statement};
-
-/// Types of keys that every request may carry, where that is not text (AWS: "AWS global condition context keys").
-const KINDS: &[(&str, &str)] = &[
-    ("aws:ChatbotSourceArn", "ARN"),
-    ("aws:PrincipalArn", "ARN"),
-    ("aws:SignInSessionArn", "ARN"),
-    ("aws:SourceArn", "ARN"),
-    ("aws:SourceVpcArn", "ARN"),
-    ("ec2:SourceInstanceARN", "ARN"),
-    ("ecs:SourceTaskArn", "ARN"),
-    ("lambda:SourceFunctionArn", "ARN"),
-    ("aws:MultiFactorAuthPresent", "Bool"),
-    ("aws:PrincipalIsAWSService", "Bool"),
-    ("aws:SecureTransport", "Bool"),
-    ("aws:ViaAWSService", "Bool"),
-    ("aws:CurrentTime", "Date"),
-    ("aws:TokenIssueTime", "Date"),
-    ("aws:MultiFactorAuthAge", "Numeric"),
-    ("aws:SourceIp", "IPAddress"),
-    ("aws:VpcSourceIp", "IPAddress"),
-    ("aws:CalledVia", "ArrayOfString"),
-    ("aws:PrincipalOrgPaths", "ArrayOfString"),
-    ("aws:PrincipalServiceNamesList", "ArrayOfString"),
-    ("aws:SourceOrgPaths", "ArrayOfString"),
-    ("aws:TagKeys", "ArrayOfString"),
-    ("aws:PrincipalAccount", "String"),
-    ("aws:PrincipalOrgID", "String"),
-    ("aws:PrincipalType", "String"),
-    ("aws:RequestedRegion", "String"),
-    ("aws:ResourceAccount", "String"),
-    ("aws:ResourceOrgID", "String"),
-    ("aws:SourceAccount", "String"),
-    ("aws:SourceOrgID", "String"),
-    ("aws:SourceVpc", "String"),
-    ("aws:SourceVpce", "String"),
-    ("aws:UserAgent", "String"),
-    ("aws:referer", "String"),
-    ("aws:userid", "String"),
-    ("aws:username", "String"),
-];
 
 /// Who gives out web identities without a provider in the account (AWS: "AWS JSON policy elements: Principal").
 const WEB_IDENTITIES: &[&str] =
@@ -212,17 +173,4 @@ fn is_number(compare: Compare) -> bool {
         compare,
         C::NumericEquals | C::NumericLessThan | C::NumericLessThanEquals | C::NumericGreaterThan | C::NumericGreaterThanEquals
     )
-}
-
-/// The type of a key: of every request's by the table, of a service's by its facts.
-fn kind_of(key: &str, actions: &[(&'static Service, &'static Action)]) -> Option<&'static str> {
-    if let Some((_, kind)) = KINDS.iter().find(|(name, _)| name.eq_ignore_ascii_case(key)) {
-        return Some(kind);
-    }
-    if key.get(..4).is_some_and(|p| p.eq_ignore_ascii_case("aws:")) {
-        return None;
-    }
-    let mut services: Vec<&'static Service> = actions.iter().map(|(s, _)| *s).collect();
-    services.dedup_by_key(|s| s.prefix);
-    services.iter().find_map(|s| s.keys.iter().find(|k| k.name.eq_ignore_ascii_case(key))).map(|k| k.kind)
 }

@@ -66,7 +66,7 @@ fn with_doubts(words: String, action: &str, resource: &str) -> String {
 }
 
 /// Whom a resource's own policy lets in beside the users and roles that are known.
-fn guests(estate: &Estate, resources: &Resources, resource: &str, action: Option<&str>) -> Option<Section> {
+pub(super) fn guests(estate: &Estate, resources: &Resources, resource: &str, action: Option<&str>) -> Option<Section> {
     let known: BTreeSet<String> = estate.accounts.iter().map(|a| a.id.clone()).collect();
     let rows = guests_of(resources, resource, action, &known).into_iter().map(|g| {
         let more = if g.actions.len() > 3 { format!(" and {} more", g.actions.len() - 3) } else { String::new() };

@@ -188,6 +188,13 @@ impl Engine {
         tell::principal(estate, &ready, at, detail);
     }
 
+    /// Adds to a resource's detail whom its own policy lets in.
+    pub fn tell_resource(&self, estate: &Estate, arn: &str, detail: &mut Detail) {
+        let told = answers::guests(estate, &self.resources(estate), arn, None);
+        // Before the policy itself, which may be long.
+        detail.sections.splice(1..1, told);
+    }
+
     /// Answers a question as people type it.
     ///
     /// # Errors

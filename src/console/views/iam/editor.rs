@@ -17,7 +17,7 @@ use crate::message::{Effect, PolicyAsk, PolicyMessage, PolicySays, PolicyWish, S
 use crate::text;
 
 /// The fields of the wish: name, and what goes in.
-const FIELDS: [(&str, &str); 7] = [
+const FIELDS: [(&str, &str); 12] = [
     ("read", "ARNs, separated by blanks: arn:aws:s3:::bucket/*"),
     ("write", "ARNs"),
     ("list", "ARNs"),
@@ -25,6 +25,11 @@ const FIELDS: [(&str, &str); 7] = [
     ("permissions", "ARNs whose permissions are managed"),
     ("also", "actions that take no resource: ec2:DescribeRegions"),
     ("without", "actions to leave out: s3:Delete*"),
+    ("pass", "roles handed to a service, its name too where no action tells"),
+    ("linked", "services that may get their linked role: ecs.amazonaws.com"),
+    ("keys", "ARNs of the KMS keys that the data is encrypted with"),
+    ("boundary", "ARN of the boundary that every user and role made must have"),
+    ("only", "conditions on every request: aws:ResourceTag/team=payments"),
 ];
 /// Cells of their names.
 const NAMES: u16 = 13;
@@ -47,7 +52,7 @@ pub(super) struct Came {
 
 /// The wish, the documents, and what was said of the one on screen.
 pub(super) struct Editor {
-    fields: [Input; 7],
+    fields: [Input; FIELDS.len()],
     at: At,
     documents: Vec<TextArea<'static>>,
     current: usize,
@@ -90,6 +95,11 @@ impl Editor {
             permissions: text(4),
             plain: text(5),
             without: text(6),
+            pass: text(7),
+            linked: text(8),
+            keys: text(9),
+            boundary: text(10),
+            only: text(11),
         }
     }
 

@@ -1,4 +1,4 @@
-//! IAM: principals, access keys, policies, identity providers, delivery pipelines, a line for questions (who can do what,
+//! IAM: principals, access keys, policies, identity providers, delivery pipelines, resources with policies of their own, a line for questions (who can do what,
 //! who can become whom), and an editor for policies.
 
 mod editor;
@@ -24,7 +24,14 @@ pub const DECLARED: Declared = Declared {
     digit: Some(5),
     name: "iam",
     title: "IAM",
-    listings: &[ListingId::Principals, ListingId::AccessKeys, ListingId::Policies, ListingId::Providers, ListingId::Pipelines],
+    listings: &[
+        ListingId::Principals,
+        ListingId::AccessKeys,
+        ListingId::Policies,
+        ListingId::Providers,
+        ListingId::Pipelines,
+        ListingId::Resources,
+    ],
     make: || Box::new(Iam::new()),
 };
 
