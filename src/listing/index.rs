@@ -203,6 +203,11 @@ impl Index {
         rows.get(place).copied().filter(|id| self.key(*id) == Some(key))
     }
 
+    /// Orders the keys now, so that the first [`Index::find`] need not.
+    pub fn order_keys(&self) {
+        self.keys();
+    }
+
     /// Bytes held on the heap, by the segments and by what was worked out from them so far.
     pub fn memory(&self) -> usize {
         let segments: usize = self.inner.segments.iter().map(|(_, segment)| segment.memory()).sum();
