@@ -117,8 +117,8 @@ impl Iam {
         match &self.command {
             Command::Can { principal, action, resource, context } => {
                 let of_other = principal.split(':').nth(4).is_some_and(|id| !accounts.iter().any(|a| a.id == id));
-                let outsider =
-                    of_other || principal == "*" || principal.ends_with("root") || principal.contains(".amazonaws.com");
+                let plain = !principal.starts_with("arn:") && (principal == "*" || principal.ends_with(".amazonaws.com"));
+                let outsider = of_other || plain || principal == "root" || principal.ends_with(":root");
                 // Somebody from outside is answered by the account that the resource stands in.
                 let owner = || accounts.iter().find(|a| a.owner(resource) == Some(a.id.as_str())).or(accounts.first());
                 let account = match owner().filter(|_| outsider) {
