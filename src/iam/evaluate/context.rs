@@ -46,6 +46,12 @@ impl Context {
     pub fn close(&mut self, beginning: &str) {
         self.closed.push(beginning.to_ascii_lowercase());
     }
+    /// Leaves it open what the keys are that begin so.
+    pub fn forget(&mut self, beginning: &str) {
+        let beginning = beginning.to_ascii_lowercase();
+        self.keys.retain(|(key, _)| !key.starts_with(&beginning));
+        self.closed.retain(|closed| !closed.starts_with(&beginning));
+    }
     /// What is known of a key, which is given in lower case.
     pub fn get(&self, key: &str) -> Known<'_> {
         match self.keys.binary_search_by(|(k, _)| k.as_str().cmp(key)) {
