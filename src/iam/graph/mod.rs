@@ -11,6 +11,8 @@ mod gains;
 mod paths;
 mod permit;
 mod reach;
+#[cfg(test)]
+mod rows;
 mod trust;
 mod ways;
 
