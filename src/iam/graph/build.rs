@@ -68,8 +68,10 @@ pub(super) struct Ground<'a> {
     pub(super) lifting_groups: Vec<usize>,
     /// Attaching what makes an administrator of a user, and of a role: AdministratorAccess first.
     pub(super) attach: [Vec<Context>; 2],
-    /// Whether any policy or trust asks for tags of whoever acts.
-    pub(super) asks_for_tags: bool,
+    /// By policy: whether it asks for tags of whoever acts.
+    pub(super) asks_for_tags: Vec<bool>,
+    /// By policy: whether it allows anything that leads on.
+    pub(super) gainful: Vec<bool>,
     pub(super) plain: Context,
     star: Resource,
 }
@@ -106,7 +108,8 @@ impl<'a> Ground<'a> {
             rcps: levels(account.rcp_levels()),
             lifting_groups: Vec::new(),
             attach: [Vec::new(), Vec::new()],
-            asks_for_tags: account.policies.iter().any(asks_for_tags),
+            asks_for_tags: account.policies.iter().map(asks_for_tags).collect(),
+            gainful: (0..account.policies.len()).map(|p| table.is_gainful(p)).collect(),
             plain: Context::new(),
             star: Resource::new("*").in_account(&account.id),
         };

@@ -209,6 +209,8 @@ impl Ground<'_> {
         let all = &self.attach[usize::from(is_role)];
         let tried = if action.starts_with("iam:Attach") { all.len() } else { 1 };
         let mut found = (Truth::No, [].into());
+        // What no policy could be attached to needs no trying.
+        let tried = if tried > 1 && permit.on(resource, &self.plain).0 == Truth::No { 0 } else { tried };
         for context in all.iter().take(tried) {
             let asked = permit.on(resource, context);
             if asked.0 > found.0 {
@@ -281,7 +283,7 @@ impl Ground<'_> {
                 let mut asked: HashMap<usize, Option<Change>> = HashMap::new();
                 // The nearest first: those behind them come along.
                 let mut before = vec![by];
-                let mut seen = vec![false; count];
+                let mut seen = done.clone();
                 seen[by] = true;
                 close(&into, &mut before, &mut seen);
                 for from in before {

@@ -144,7 +144,7 @@ impl Ground<'_> {
         let Some(permit) = self.permit(me.who, ways::JOIN).filter(|_| !me.who.is_role) else { return };
         let others = self.account.groups.iter().enumerate().filter(|(_, g)| !me.who.groups.contains(&g.name));
         let mut found = Vec::new();
-        for (at, group) in others.filter(|(_, g)| g.policies.iter().any(|p| self.table.is_gainful(*p))) {
+        for (at, group) in others.filter(|(_, g)| g.policies.iter().any(|p| self.gainful[*p])) {
             let (truth, by) = permit.on(&self.groups[at], &self.plain);
             if truth != Truth::No {
                 let mut who = me.who.clone();
@@ -179,9 +179,12 @@ impl Ground<'_> {
     fn attached(&self, me: Actor<'_>, all: &mut Vec<Likeness>) {
         let action = if me.who.is_role { ways::REWRITES_ROLE[1] } else { ways::REWRITES_USER[1] };
         let Some(permit) = self.permit(me.who, action) else { return };
+        if permit.on(&self.principals[me.at], &self.plain).0 == Truth::No {
+            return;
+        }
         let managed = (0..self.policies.len()).filter(|p| !self.account.policies[*p].arn.is_empty());
         let is_old = |p: &usize| self.account.other_versions.values().any(|all| all.contains(p));
-        for policy in managed.filter(|p| self.table.is_gainful(*p) && !me.who.policies.contains(p)) {
+        for policy in managed.filter(|p| self.gainful[*p] && !me.who.policies.contains(p)) {
             if all.len() >= MOST_TRIED {
                 return;
             }
@@ -200,7 +203,12 @@ impl Ground<'_> {
     /// With whatever tags it likes, where anything asks for tags.
     fn tagged(&self, me: Actor<'_>, all: &mut Vec<Likeness>) {
         let action = if me.who.is_role { ways::TAGS_ROLE } else { ways::TAGS_USER };
-        let Some(permit) = self.permit(me.who, action).filter(|_| self.asks_for_tags) else { return };
+        let asks = |p: &usize| self.asks_for_tags[*p];
+        let trusts = || self.account.principals.iter().filter_map(|p| p.trust).any(|t| asks(&t));
+        if !me.who.policies.iter().any(asks) && !trusts() {
+            return;
+        }
+        let Some(permit) = self.permit(me.who, action) else { return };
         let (truth, by) = permit.on(&self.principals[me.at], &self.plain);
         if truth != Truth::No {
             let mut who = me.who.clone();
