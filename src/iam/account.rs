@@ -419,7 +419,7 @@ impl Account {
         });
         let caller = session.as_ref().unwrap_or(&self.principals[at].caller);
         let asked = self.named(resource)?;
-        Ok(self.with_layers(at, &action, &self.resource(&self.all_of(&action, &asked)), |layers, resource| {
+        Ok(self.with_layers(at, &action, &self.resource(&self.all_of(&action, &asked)), None, |layers, resource| {
             explain(&Request { caller, action: &action, resource, context }, layers)
         }))
     }
@@ -434,7 +434,7 @@ impl Account {
         let resource = self.resource(&self.all_of(&action, &asked));
         let mut all = Vec::new();
         for (at, p) in self.principals.iter().enumerate() {
-            let answer = self.with_layers(at, &action, &resource, |layers, resource| {
+            let answer = self.with_layers(at, &action, &resource, None, |layers, resource| {
                 let request = Request { caller: &p.caller, action: &action, resource, context };
                 (!matches!(decide(&request, layers), Decision::Denied { .. })).then(|| explain(&request, layers))
             });
@@ -446,17 +446,49 @@ impl Account {
     /// The decision alone.
     pub(crate) fn decision(&self, at: usize, action: &ActionName, resource: &Resource, context: &Context) -> Decision {
         let caller = &self.principals[at].caller;
-        self.with_layers(at, action, resource, |layers, resource| decide(&Request { caller, action, resource, context }, layers))
+        self.with_layers(at, action, resource, None, |layers, resource| {
+            decide(&Request { caller, action, resource, context }, layers)
+        })
     }
 
     /// What whoever may do everything by its own policies may do: the guardrails over the account still hold.
     pub(crate) fn decision_for_administrator(&self, action: &ActionName, resource: &Resource, context: &Context) -> Decision {
+        self.as_administrator(None, (action, resource, context), None)
+    }
+
+    /// As if one of the principals, or somebody new where none is named, were allowed everything by its own policies.
+    fn as_administrator(
+        &self,
+        at: Option<usize>,
+        (action, resource, context): (&ActionName, &Resource, &Context),
+        trust: Option<&Compiled>,
+    ) -> Decision {
         let all = || Element::of(["*".to_owned()]);
         let everything = Compiled::new("", "", Policy::of(vec![Statement::of(None, Effect::Allow, all(), all(), Vec::new())]));
-        let caller = Caller::new(&format!("arn:aws:iam::{}:user/administrator", self.id));
-        self.with_own(&[&everything], None, action, resource, |layers, resource| {
-            decide(&Request { caller: &caller, action, resource, context }, layers)
+        let mut made = Caller::new(&format!("arn:aws:iam::{}:user/administrator", self.id));
+        if let Some(id) = &self.organization {
+            made.keys.set("aws:PrincipalOrgID", [id.as_str()]);
+        }
+        let caller = at.map_or(&made, |at| &self.principals[at].caller);
+        self.with_own((&[&everything], None), action, resource, trust, |layers, resource| {
+            decide(&Request { caller, action, resource, context }, layers)
         })
+    }
+
+    /// Whether one of the principals may assume a role of another account that has this trust: its own side, the trust, and
+    /// what lies over either.
+    pub(crate) fn assumes(&self, at: usize, role: &Resource, trust: &Compiled) -> Decision {
+        let (action, context) = (ActionName::new("sts:AssumeRole"), Context::new());
+        let caller = &self.principals[at].caller;
+        self.with_layers(at, &action, role, Some(trust), |layers, resource| {
+            decide(&Request { caller, action: &action, resource, context: &context }, layers)
+        })
+    }
+
+    /// As [`Self::assumes`], for an administrator of the account who acts as one of its principals, or as somebody new: it
+    /// gives either what it needs.
+    pub(crate) fn administrator_assumes(&self, at: Option<usize>, role: &Resource, trust: &Compiled) -> Decision {
+        self.as_administrator(at, (&ActionName::new("sts:AssumeRole"), role, &Context::new()), Some(trust))
     }
 
     /// The account without one statement of one of its policies, to see what that statement makes possible.
@@ -531,6 +563,7 @@ impl Account {
         at: usize,
         action: &ActionName,
         resource: &Resource,
+        trust: Option<&Compiled>,
         ask: impl FnOnce(&Layers<'_>, &Resource) -> T,
     ) -> T {
         let p = &self.principals[at];
@@ -538,16 +571,17 @@ impl Account {
         let mut identity: Vec<&Compiled> = p.policies.iter().map(get).collect();
         let unread: Vec<Compiled> = p.unread.iter().filter_map(|name| unread(name)).collect();
         identity.extend(&unread);
-        self.with_own(&identity, p.boundary.as_ref().map(get), action, resource, ask)
+        self.with_own((&identity, p.boundary.as_ref().map(get)), action, resource, trust, ask)
     }
 
-    /// The layers around these policies of a principal's own.
+    /// The layers around these policies of a principal's own and its boundary. `trust`: of the role that is asked about,
+    /// where that is at hand.
     fn with_own<T>(
         &self,
-        identity: &[&Compiled],
-        boundary: Option<&Compiled>,
+        (identity, boundary): (&[&Compiled], Option<&Compiled>),
         action: &ActionName,
         resource: &Resource,
+        trust: Option<&Compiled>,
         ask: impl FnOnce(&Layers<'_>, &Resource) -> T,
     ) -> T {
         let get = |i: &usize| &self.policies[*i];
@@ -558,10 +592,11 @@ impl Account {
             Some(owner) => self.resources.rcps(owner),
             None => self.rcps.iter().map(|l| l.iter().map(get).collect()).collect(),
         };
-        let trust = (action.service() == "sts" && elsewhere.is_some()).then(|| self.resources.trust(resource.as_str())).flatten();
+        let abroad = action.service() == "sts" && elsewhere.is_some() && trust.is_none();
+        let read = abroad.then(|| self.resources.trust(resource.as_str())).flatten();
         let own = if action.service() == "sts" {
             let known = self.by_arn.get(resource.as_str()).and_then(|r| self.principals[*r].trust);
-            known.as_ref().map(get).or(trust.as_ref()).map_or(ResourcePolicy::Unknown, ResourcePolicy::Is)
+            known.as_ref().map(get).or(trust).or(read.as_deref()).map_or(ResourcePolicy::Unknown, ResourcePolicy::Is)
         } else {
             self.resources.find(resource.as_str()).map_or(ResourcePolicy::Unknown, |held| held.layer(&self.id))
         };

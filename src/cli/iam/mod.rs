@@ -130,7 +130,7 @@ impl Iam {
             Command::Paths(asked) => asked.run(self.json, &accounts),
             Command::Blast { principal } => {
                 let account = holder(&accounts, principal)?;
-                blast::blast(self.json, account, account.principal(principal)?)
+                blast::blast(self.json, &accounts, account, account.principal(principal)?)
             }
             Command::Unused(asked) => asked.run(self.json, &accounts, &identities),
             Command::Pipelines => blast::pipelines(self.json, &accounts, &known),

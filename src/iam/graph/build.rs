@@ -1,8 +1,9 @@
 //! Finding the edges: becoming others. Changing what somebody may do is `changes`', what one can do to itself first `gains`'.
 
 use std::collections::{BTreeSet, HashMap};
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
 
+use super::crossings::{Crossing, crossings};
 use super::permit::{Permit, StatementId, Table};
 use super::ways::{self, ADMITS, CREDENTIALS, Gate, LAUNCHES, TAKE_OVERS};
 use super::{Edge, Need, To, Way};
@@ -11,17 +12,22 @@ use crate::iam::evaluate::{ActionName, Compiled, Context, Decision, Layers, Requ
 use crate::iam::policy::{Effect, PrincipalKind};
 use crate::iam::workloads::WorkloadKind;
 
-/// Who is an administrator, and all edges by `from`.
-pub(super) fn build(account: &Account) -> (Vec<bool>, Vec<Edge>) {
+/// Who is an administrator, all edges by `from`, and the ways into other accounts.
+pub(super) fn build(account: &Account) -> (Vec<bool>, Vec<Edge>, Vec<Crossing>) {
     let table = Table::new(account, ways::actions());
     let ground = Ground::new(account, &table);
     let count = account.principals.len();
-    let threads = std::thread::available_parallelism().map_or(1, |n| n.get().min(8));
-    let chunk = count.div_ceil(threads).max(1);
+    let chunk = count.div_ceil(threads()).max(1);
     let administrators: Vec<bool> = spread(count, chunk, |i| ground.is_administrator(&account.principals[i]));
     let mut edges: Vec<Vec<Edge>> = spread(count, chunk, |i| if administrators[i] { Vec::new() } else { ground.edges(i) });
     ground.by_others(&administrators, &mut edges);
-    (administrators, edges.into_iter().flatten().collect())
+    (administrators, edges.into_iter().flatten().collect(), crossings(account, &table))
+}
+
+/// How many threads may work at the same thing. The system is asked once: it reads several files to say.
+pub(super) fn threads() -> usize {
+    static MOST: LazyLock<usize> = LazyLock::new(|| std::thread::available_parallelism().map_or(1, |n| n.get().min(8)));
+    *MOST
 }
 
 /// One answer for each place, worked out in chunks side by side, in order.

@@ -268,7 +268,10 @@ fn every_gain() {
         let make = |actions: &[&str]| {
             let mut admin = admin("/", &json!({"AWS": ID}));
             admin["AssumeRolePolicyDocument"]["Statement"]["Condition"] = json!({"StringEquals": {"aws:PrincipalTag/a": "b"}});
-            let mut all = json!({of: [eve(role, &allow(actions))]});
+            // What a role's session brings is not known, but for the tags that the role has.
+            let mut eve = eve(role, &allow(actions));
+            eve["Tags"] = json!([{"Key": "a", "Value": "c"}]);
+            let mut all = json!({of: [eve]});
             match all["RoleDetailList"].as_array_mut() {
                 Some(roles) => roles.push(admin),
                 None => all["RoleDetailList"] = json!([admin]),
