@@ -6,9 +6,11 @@
 mod blast;
 mod build;
 mod cuts;
+mod issuers;
 mod paths;
 mod permit;
 mod reach;
+mod tokens;
 mod trust;
 mod ways;
 
@@ -21,7 +23,7 @@ pub use cuts::Cut;
 pub use paths::{Path, Step, Target};
 pub use permit::StatementId;
 pub use reach::{Ask, Held, Holder, Prize, PrizeError};
-pub use trust::{Pipeline, Source, Trust, Weakness, pipelines, trusts};
+pub use trust::{Pipeline, Serves, Source, Trust, Weakness, pipelines, trusts};
 pub use ways::handed_to;
 
 use super::account::Account;
