@@ -181,3 +181,82 @@ fn a_written_policy_hands_a_role_to_the_service_asked_for_and_uses_a_key_through
     assert!(managed.err.contains("iam:PassRole is left out: it is not said which service"), "{}", managed.err);
     assert!(!managed.out.contains("iam:PassRole"));
 }
+
+#[test]
+fn a_plain_answer_is_opened_by_every_command() {
+    let home = tempfile::tempdir().unwrap();
+    let path = file(home.path(), "details.json", &details());
+    let from = path.to_str().unwrap();
+    let listed = run(&["--from", from, "list", "principals", "-o", "json"]);
+    assert_eq!(listed.code, 0, "{}", listed.err);
+    assert!(listed.out.contains("user/jo") && listed.out.contains("role/operator"), "{}", listed.out);
+    let found = run(&["--from", from, "list", "findings", "-o", "json"]);
+    assert!(found.code == 0 && found.out.contains("iam-"), "{} {}", found.err, found.out);
+}
+
+#[test]
+fn a_question_names_its_resource_by_arn_or_by_name_and_says_what_it_leaves_out() {
+    let home = tempfile::tempdir().unwrap();
+    let may = |name: &str, statements: Value| json!({"UserName": name, "Path": "/", "Arn": format!("arn:aws:iam::{ID}:user/{name}"), "UserPolicyList": policy("own", statements)});
+    let allow = |action: &str, on: &str, condition: Value| json!({"Effect": "Allow", "Action": action, "Resource": on, "Condition": condition});
+    let role = format!("arn:aws:iam::{ID}:role/reader");
+    let mut jo = may(
+        "jo",
+        json!([
+            allow("iam:PassRole", &role, json!({})),
+            allow("ec2:StopInstances", "*", json!({"StringEquals": {"aws:RequestedRegion": "eu-west-1"}})),
+            allow("s3:ListBucket", "*", json!({"StringEquals": {"s3:prefix": ""}})),
+            allow(
+                "s3:PutBucketTagging",
+                "*",
+                json!({"ForAllValues:StringEquals": {"aws:TagKeys": ["a", "b"]}, "Null": {"aws:TagKeys": "false"}})
+            ),
+        ]),
+    );
+    let mut ann = may("ann", json!([allow("s3:GetObject", "*", json!({}))]));
+    ann["AttachedManagedPolicies"] = json!([{"PolicyName": "unknown", "PolicyArn": format!("arn:aws:iam::{ID}:policy/unknown")}]);
+    let sam = may("sam", json!([allow("s3:GetObject", "arn:aws:s3:::b/*", json!({}))]));
+    jo["UserId"] = json!("AIDAJO");
+    let mut whole = details();
+    whole["UserDetailList"] = json!([jo, ann, sam]);
+    let path = file(home.path(), "details.json", &whole);
+    let can = |who: &str, words: &[&str]| run(&[&["--from", path.to_str().unwrap(), "iam", "can", who][..], words].concat());
+    let first = |ran: &Ran| ran.out.lines().next().unwrap_or_default().split(':').next().unwrap_or_default().to_owned();
+    // A role by its name; what is no resource is named so.
+    assert_eq!(can("user/jo", &["iam:PassRole", "role/reader"]).code, 0);
+    assert_eq!(can("user/jo", &["iam:PassRole", &role]).code, 0);
+    for unknown in ["role/nosuch", "b/k", "foo"] {
+        let ran = can("user/jo", &["iam:PassRole", unknown]);
+        assert!(ran.code == 2 && ran.out.is_empty() && ran.err.contains(unknown), "{unknown}: {} {}", ran.code, ran.err);
+    }
+    // A call goes to the region of the resource.
+    let instance = |region: &str| format!("arn:aws:ec2:{region}:{ID}:instance/i-1");
+    assert_eq!(can("user/jo", &["ec2:StopInstances", &instance("eu-west-1")]).code, 0);
+    assert_eq!(first(&can("user/jo", &["ec2:StopInstances", &instance("us-east-1")])), "denied");
+    // Several values of a key, an empty one, an absent one.
+    let list = |context: &[&str]| first(&can("user/jo", &[&["s3:ListBucket", "arn:aws:s3:::b"][..], context].concat()));
+    assert_eq!(list(&["--context", "s3:prefix="]), "allowed");
+    assert_eq!(list(&["--context", "!s3:prefix"]), "denied");
+    assert_eq!(list(&[]), "depends");
+    let tag = |context: &[&str]| first(&can("user/jo", &[&["s3:PutBucketTagging", "arn:aws:s3:::b"][..], context].concat()));
+    assert_eq!(tag(&["--context", "aws:TagKeys=a", "--context", "aws:TagKeys=b"]), "allowed");
+    assert_eq!(tag(&["--context", "aws:TagKeys=a", "--context", "aws:TagKeys=c"]), "denied");
+    assert_eq!(can("user/jo", &["s3:ListBucket", "arn:aws:s3:::b", "--context", "prefix=x"]).code, 2);
+    // No resource is all of them.
+    let sams = can("user/sam", &["s3:GetObject"]);
+    assert_eq!((sams.code, first(&sams).as_str()), (1, "depends"), "{}", sams.out);
+    assert!(sams.err.contains("No resource is named"), "{}", sams.err);
+    assert_eq!(first(&can("user/sam", &["s3:PutObject"])), "denied");
+    // What was not read is not guessed, and is told as data, too.
+    let anns = can("user/ann", &["s3:GetObject", "arn:aws:s3:::b/k", "--json"]);
+    let answer: Value = serde_json::from_str(&anns.out).unwrap();
+    assert_eq!((anns.code, &answer["decision"]), (1, &json!("depends")));
+    let notes = answer["notes"].to_string();
+    for told in ["policy/unknown", "No organisation is known", "policy of arn:aws:s3:::b/k was not read"] {
+        assert!(notes.contains(told), "{told}: {notes}");
+    }
+    assert!(answer["depends"][0]["condition"].as_str().unwrap().contains("was not read"), "{answer}");
+    // The grant is told, not the guardrails that let it through.
+    let who = run(&["--from", path.to_str().unwrap(), "iam", "who-can", "iam:PassRole", "role/reader"]);
+    assert!(who.out.contains("user/jo") && who.out.contains("inline own of user/jo"), "{}", who.out);
+}
