@@ -5,7 +5,7 @@
 use std::collections::BTreeSet;
 
 use bartizan::iam::account::Account;
-use bartizan::iam::graph::{Graph, Power, Trust, Weakness, pipelines, trusts};
+use bartizan::iam::graph::{Graph, Power, Trust, Weakness, outsiders, pipelines, trusts};
 use bartizan::iam::judge::{Options, judge};
 use bartizan::iam::read::authorization_details;
 use bartizan::model::principal::{Document, Identity};
@@ -489,4 +489,73 @@ fn findings_of_trusts_keep_their_ids() {
     {
         assert_eq!(judged(&passing), [], "{passing}");
     }
+}
+
+/// Those whom a role's trust lets in are named where it is asked who becomes it, though no policy that was read is theirs.
+#[test]
+fn outsiders_are_named_with_what_lets_them_in() {
+    let federated = |host: &str, claim: &str, value: &str| {
+        json!({"Sid": "Tokens", "Effect": "Allow", "Principal": {"Federated": format!("arn:aws:iam::{ID}:oidc-provider/{host}")},
+            "Action": "sts:AssumeRoleWithWebIdentity", "Condition": of(host, &json!({"StringLike": {claim: value}}))})
+    };
+    let statements = json!([
+        {"Sid": "Strangers", "Effect": "Allow", "Principal": {"AWS": [FOREIGN, SISTER, ID]}, "Action": "sts:AssumeRole"},
+        {"Sid": "Partner", "Effect": "Allow", "Principal": {"AWS": "arn:aws:iam::888877776666:role/sync"}, "Action": "sts:AssumeRole",
+            "Condition": {"StringEquals": {"sts:ExternalId": "x"}}},
+        {"Sid": "Ours", "Effect": "Allow", "Principal": "*", "Action": "sts:AssumeRole", "Condition": {"StringEquals": {"aws:PrincipalOrgID": "o-1"}}},
+        {"Sid": "Machines", "Effect": "Allow", "Principal": {"Service": "ec2.amazonaws.com"}, "Action": "sts:AssumeRole"},
+        {"Sid": "People", "Effect": "Allow", "Principal": {"Federated": format!("arn:aws:iam::{ID}:saml-provider/okta")}, "Action": "sts:AssumeRoleWithSAML"},
+        federated(GITHUB, "sub", "repo:acme/*"),
+        federated("gitlab.com", "runner_environment", "gitlab-hosted"),
+    ]);
+    let account = account(&statements);
+    let at = account.principal("role/r").unwrap();
+    let told = |read: &[&str]| -> Vec<String> {
+        let read = read.iter().map(|id| (*id).to_owned()).collect();
+        outsiders(&account, at, &known(), &read).iter().map(|g| format!("{} by {}", g.who, g.statements.join(", "))).collect()
+    };
+    let rest = [
+        "role/sync of 888877776666 with the external id by Partner",
+        "ec2.amazonaws.com by Machines",
+        "saml-provider/okta by People",
+        "GitHub Actions: repo:acme/* by Tokens",
+        "GitLab: all of its users by Tokens",
+    ];
+    let foreign = "account 999988887777 by Strangers";
+    // An account of the organisation that was read tells itself who of it may; of one that was not, this is all there is.
+    assert_eq!(told(&[ID, SISTER]), [&[foreign], rest.as_slice()].concat());
+    assert_eq!(told(&[ID]), [&[foreign, "account 444455556666 by Strangers"], rest.as_slice()].concat());
+
+    // From the command line: without the details of an estate no account is known, so the sister is a stranger.
+    let home = tempfile::tempdir().unwrap();
+    let file = home.path().join("details.json");
+    let role = json!({"RoleDetailList": [{"RoleName": "r", "Path": "/", "Arn": format!("arn:aws:iam::{ID}:role/r"),
+        "AssumeRolePolicyDocument": {"Version": "2012-10-17", "Statement": statements}}]});
+    std::fs::write(&file, role.to_string()).unwrap();
+    let asked = |more: &[&str]| {
+        let mut command = std::process::Command::new(env!("CARGO_BIN_EXE_bartizan"));
+        command.env_clear().env("HOME", home.path());
+        let args = ["iam", "who-can", "sts:AssumeRole", "role/r", "--from"];
+        let out = command.args(args).arg(&file).args(more).output().unwrap();
+        assert!(out.status.success(), "{}", String::from_utf8_lossy(&out.stderr));
+        String::from_utf8(out.stdout).unwrap()
+    };
+    let text = asked(&[]);
+    for line in [
+        "account 999988887777",
+        "account 444455556666",
+        "role/sync of 888877776666 with the external id",
+        "ec2.amazonaws.com",
+        "GitHub Actions: repo:acme/*",
+        "saml-provider/okta",
+    ] {
+        assert!(text.contains(line), "{line} is missing:\n{text}");
+    }
+    assert!(!text.contains("everyone") && !text.contains("Nobody"), "{text}");
+    let rows: Vec<Value> = serde_json::from_str(&asked(&["--json"])).unwrap();
+    let github = rows.iter().find(|r| r["outsider"] == "GitHub Actions: repo:acme/*").unwrap();
+    assert_eq!(
+        (github["actions"][0].as_str(), github["statements"][0].as_str()),
+        (Some("sts:AssumeRoleWithWebIdentity"), Some("Tokens"))
+    );
 }

@@ -23,7 +23,7 @@ pub use cuts::Cut;
 pub use paths::{Path, Step, Target};
 pub use permit::StatementId;
 pub use reach::{Ask, Held, Holder, Prize, PrizeError};
-pub use trust::{Pipeline, Serves, Source, Trust, Weakness, pipelines, trusts};
+pub use trust::{Pipeline, Serves, Source, Trust, Weakness, outsiders, pipelines, trusts, trusts_of};
 pub use ways::handed_to;
 
 use super::account::Account;

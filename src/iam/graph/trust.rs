@@ -14,6 +14,7 @@ use crate::iam::account::Account;
 use crate::iam::evaluate::{ActionName, Caller, Compiled, Context};
 use crate::iam::facts::Level;
 use crate::iam::grants;
+use crate::iam::openings::Guest;
 use crate::iam::policy::{Condition, Effect, PrincipalKind};
 use crate::iam::strangers::{Door, STRANGER, account_of, of_account, strange};
 
@@ -152,72 +153,76 @@ pub struct Pipeline {
 
 /// Every trust of the account's roles in somebody outside it, by role. `known` are the organisation's accounts.
 pub fn trusts(account: &Account, known: &BTreeSet<String>) -> Vec<Trust> {
+    (0..account.principals.len()).flat_map(|role| trusts_of(account, role, known)).collect()
+}
+
+/// As [`trusts`], of one of the account's roles.
+pub fn trusts_of(account: &Account, role: usize, known: &BTreeSet<String>) -> Vec<Trust> {
+    let p = &account.principals[role];
+    let Some(trust) = p.trust else { return Vec::new() };
     let rcps = account.rcp_levels();
     let plain = ActionName::new("sts:AssumeRole");
     let token = ActionName::new("sts:AssumeRoleWithWebIdentity");
     let assertion = ActionName::new("sts:AssumeRoleWithSAML");
     let mut all = Vec::new();
-    for (role, p) in account.principals.iter().enumerate() {
-        let Some(trust) = p.trust else { continue };
-        let compiled = &account.policies[trust];
-        let naming = |action: &ActionName| -> BTreeSet<usize> { compiled.naming(action).map(|(i, _)| i).collect() };
-        let (by_caller, by_token, by_assertion) = (naming(&plain), naming(&token), naming(&assertion));
-        let denies = compiled.policy.statements.iter().any(|s| s.effect == Effect::Deny);
-        for (i, s) in compiled.policy.statements.iter().enumerate().filter(|(_, s)| s.effect == Effect::Allow) {
-            let Some(element) = &s.principal else { continue };
-            let statement = StatementId { policy: trust as u32, statement: i as u32 };
-            let alone = std::cell::OnceCell::new();
-            let ask = |source: &Source| {
-                let only = || if denies || compiled.policy.statements.len() > 1 { only(compiled, i) } else { compiled.clone() };
-                let only: &Compiled = alone.get_or_init(only);
-                let door = Door::new(account.resource(&p.arn), only, &rcps);
-                look(source, &door, (by_caller.contains(&i), by_token.contains(&i)))
-            };
-            let mut add = |source: Source| {
-                let Seen { mut weak, subjects, admits } = ask(&source);
-                weak.sort();
-                weak.dedup();
-                let conditions = s.conditions.iter().map(Condition::describe).collect();
-                all.push(Trust { role, source, weak, admits, subjects, statement, conditions });
-            };
-            let (called, told, asserted) = (by_caller.contains(&i), by_token.contains(&i), by_assertion.contains(&i));
-            if element.not {
-                if called || told {
-                    add(Source::Everyone);
-                }
-                continue;
+    let compiled = &account.policies[trust];
+    let naming = |action: &ActionName| -> BTreeSet<usize> { compiled.naming(action).map(|(i, _)| i).collect() };
+    let (by_caller, by_token, by_assertion) = (naming(&plain), naming(&token), naming(&assertion));
+    let denies = compiled.policy.statements.iter().any(|s| s.effect == Effect::Deny);
+    for (i, s) in compiled.policy.statements.iter().enumerate().filter(|(_, s)| s.effect == Effect::Allow) {
+        let Some(element) = &s.principal else { continue };
+        let statement = StatementId { policy: trust as u32, statement: i as u32 };
+        let alone = std::cell::OnceCell::new();
+        let ask = |source: &Source| {
+            let only = || if denies || compiled.policy.statements.len() > 1 { only(compiled, i) } else { compiled.clone() };
+            let only: &Compiled = alone.get_or_init(only);
+            let door = Door::new(account.resource(&p.arn), only, &rcps);
+            look(source, &door, (by_caller.contains(&i), by_token.contains(&i)))
+        };
+        let mut add = |source: Source| {
+            let Seen { mut weak, subjects, admits } = ask(&source);
+            weak.sort();
+            weak.dedup();
+            let conditions = s.conditions.iter().map(Condition::describe).collect();
+            all.push(Trust { role, source, weak, admits, subjects, statement, conditions });
+        };
+        let (called, told, asserted) = (by_caller.contains(&i), by_token.contains(&i), by_assertion.contains(&i));
+        if element.not {
+            if called || told {
+                add(Source::Everyone);
             }
-            for value in &element.principals {
-                let text = value.value.text.clone();
-                match value.kind {
-                    PrincipalKind::Everyone if called || told => add(Source::Everyone),
-                    PrincipalKind::Aws if !called => {}
-                    PrincipalKind::Aws if text == "*" => add(Source::Everyone),
-                    PrincipalKind::Aws => match (account_of(&text).map(str::to_owned), text.starts_with("arn:")) {
-                        (Some(id), _) if id == account.id => {}
-                        (Some(id), true) if !text.ends_with(":root") => {
-                            add(Source::Principal { known: known.contains(&id), arn: text });
-                        }
-                        (Some(id), _) => add(Source::Account { known: known.contains(&id), id }),
-                        (None, _) => add(Source::Deleted { id: text }),
-                    },
-                    PrincipalKind::Service if called => add(Source::Service { name: text }),
-                    PrincipalKind::Federated if text.contains(":saml-provider/") => {
-                        if asserted {
-                            add(Source::Saml { arn: text });
-                        }
+            continue;
+        }
+        for value in &element.principals {
+            let text = value.value.text.clone();
+            match value.kind {
+                PrincipalKind::Everyone if called || told => add(Source::Everyone),
+                PrincipalKind::Aws if !called => {}
+                PrincipalKind::Aws if text == "*" => add(Source::Everyone),
+                PrincipalKind::Aws => match (account_of(&text).map(str::to_owned), text.starts_with("arn:")) {
+                    (Some(id), _) if id == account.id => {}
+                    (Some(id), true) if !text.ends_with(":root") => {
+                        add(Source::Principal { known: known.contains(&id), arn: text });
                     }
-                    PrincipalKind::Federated if told => {
-                        // Amazon's own web identities have no ARN: cognito-identity.amazonaws.com, accounts.google.com, …
-                        let issuer = text.split_once(":oidc-provider/").map_or(text.as_str(), |(_, issuer)| issuer).to_owned();
-                        let asked = s.conditions.iter().flat_map(|c| &c.values).map(|v| v.text.as_str());
-                        let by = Issuer::of(&issuer, asked);
-                        let pipeline = (by.serves == Serves::Pipelines).then_some(by.name);
-                        add(Source::Oidc { pipeline, serves: by.serves, arn: text, issuer });
+                    (Some(id), _) => add(Source::Account { known: known.contains(&id), id }),
+                    (None, _) => add(Source::Deleted { id: text }),
+                },
+                PrincipalKind::Service if called => add(Source::Service { name: text }),
+                PrincipalKind::Federated if text.contains(":saml-provider/") => {
+                    if asserted {
+                        add(Source::Saml { arn: text });
                     }
-                    PrincipalKind::CanonicalUser if called => add(Source::Deleted { id: text }),
-                    _ => {}
                 }
+                PrincipalKind::Federated if told => {
+                    // Amazon's own web identities have no ARN: cognito-identity.amazonaws.com, accounts.google.com, …
+                    let issuer = text.split_once(":oidc-provider/").map_or(text.as_str(), |(_, issuer)| issuer).to_owned();
+                    let asked = s.conditions.iter().flat_map(|c| &c.values).map(|v| v.text.as_str());
+                    let by = Issuer::of(&issuer, asked);
+                    let pipeline = (by.serves == Serves::Pipelines).then_some(by.name);
+                    add(Source::Oidc { pipeline, serves: by.serves, arn: text, issuer });
+                }
+                PrincipalKind::CanonicalUser if called => add(Source::Deleted { id: text }),
+                _ => {}
             }
         }
     }
@@ -361,6 +366,34 @@ fn by_token(tokens: &Tokens<'_>, host: &str) -> Seen {
         weak.push(Weakness::NoAudience);
     }
     Seen { weak, subjects, admits: true }
+}
+
+/// Those from outside who become a role by its trust, each with the statement that lets it in. Accounts of the organisation
+/// that are `read` tell themselves which of theirs do.
+pub fn outsiders(account: &Account, role: usize, known: &BTreeSet<String>, read: &BTreeSet<String>) -> Vec<Guest> {
+    let named = |t: Trust| {
+        let action = match &t.source {
+            Source::Account { id, known: true } if read.contains(id) => return None,
+            Source::Principal { arn, known: true } if account_of(arn).is_some_and(|id| read.contains(id)) => return None,
+            Source::Saml { .. } => "sts:AssumeRoleWithSAML",
+            Source::Oidc { .. } => "sts:AssumeRoleWithWebIdentity",
+            _ => "sts:AssumeRole",
+        };
+        let secret = !t.weak.contains(&Weakness::NoExternalId);
+        let more = match &t.source {
+            Source::Everyone if t.weak.contains(&Weakness::PublicBySecret) => " who knows the external id".to_owned(),
+            Source::Account { known: false, .. } | Source::Principal { known: false, .. } if secret => {
+                " with the external id".to_owned()
+            }
+            Source::Oidc { .. } if t.weak.contains(&Weakness::NoSubject) => ": all of its users".to_owned(),
+            Source::Oidc { .. } if !t.subjects.is_empty() => format!(": {}", t.subjects.join(", ")),
+            _ => String::new(),
+        };
+        let policy = account.policies.get(t.statement.policy as usize);
+        let statement = policy.map(|p| p.label(t.statement.statement as usize).0).unwrap_or_default();
+        Some(Guest { who: format!("{}{more}", t.source.words()), actions: vec![action.to_owned()], statements: vec![statement] })
+    };
+    trusts_of(account, role, known).into_iter().filter(|t| t.admits).filter_map(named).collect()
 }
 
 /// The delivery pipelines that may become one of the account's roles, with what that role is. Who signs in elsewhere, such

@@ -9,7 +9,7 @@ use crate::catalog::ListingId;
 use crate::catalog::detail::{Body, Detail, Link, Section};
 use crate::iam::facts::Level;
 use crate::iam::grants;
-use crate::iam::graph::{Blast, Edge, Graph, Power, Target, To, Way, trusts};
+use crate::iam::graph::{Blast, Edge, Graph, Power, Target, To, Way, trusts_of};
 use crate::iam::nature::natures;
 use crate::iam::unused::{Use, unused};
 use crate::iam::workloads::{Workload, WorkloadKind};
@@ -105,10 +105,8 @@ fn in_effect(estate: &Estate, ready: &Ready, graph: &Graph<'_>, at: usize) -> Bo
     };
     let nature = natures(ready.identity(), &ready.account).into_iter().nth(at);
     let known: BTreeSet<String> = estate.accounts.iter().map(|a| a.id.clone()).collect();
-    let weak: Vec<String> = (trusts(&ready.account, &known).into_iter().filter(|t| t.role == at))
-        .flat_map(|t| t.weak)
-        .map(|w| w.sentence())
-        .collect();
+    let weak: Vec<String> =
+        trusts_of(&ready.account, at, &known).into_iter().flat_map(|t| t.weak).map(|w| w.sentence()).collect();
     let accessed = ready.identity().last_accessed.iter().find(|l| l.arn == p.arn);
     let idle = accessed.map_or_else(String::new, |accessed| {
         let found = unused(&ready.account, at, &Use::of(accessed), Use::since(accessed, 90), &[]);
