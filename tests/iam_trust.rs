@@ -4,11 +4,14 @@
 
 use std::collections::BTreeSet;
 
+use bartizan::catalog::detail::Body;
 use bartizan::iam::account::Account;
 use bartizan::iam::graph::{Graph, Power, Trust, Weakness, outsiders, pipelines, trusts};
 use bartizan::iam::judge::{Options, judge};
 use bartizan::iam::read::authorization_details;
+use bartizan::model::estate::Estate;
 use bartizan::model::principal::{Document, Identity};
+use bartizan::work::identity::Engine;
 use serde_json::{Value, json};
 
 const ID: &str = "111122223333";
@@ -532,15 +535,14 @@ fn outsiders_are_named_with_what_lets_them_in() {
     let role = json!({"RoleDetailList": [{"RoleName": "r", "Path": "/", "Arn": format!("arn:aws:iam::{ID}:role/r"),
         "AssumeRolePolicyDocument": {"Version": "2012-10-17", "Statement": statements}}]});
     std::fs::write(&file, role.to_string()).unwrap();
-    let asked = |more: &[&str]| {
+    let asked = |args: &[&str]| {
         let mut command = std::process::Command::new(env!("CARGO_BIN_EXE_bartizan"));
-        command.env_clear().env("HOME", home.path());
-        let args = ["iam", "who-can", "sts:AssumeRole", "role/r", "--from"];
-        let out = command.args(args).arg(&file).args(more).output().unwrap();
+        command.env_clear().env("HOME", home.path()).args(["iam", "--from"]).arg(&file).args(args);
+        let out = command.output().unwrap();
         assert!(out.status.success(), "{}", String::from_utf8_lossy(&out.stderr));
         String::from_utf8(out.stdout).unwrap()
     };
-    let text = asked(&[]);
+    let text = asked(&["who-can", "sts:AssumeRole", "role/r"]);
     for line in [
         "account 999988887777",
         "account 444455556666",
@@ -552,10 +554,37 @@ fn outsiders_are_named_with_what_lets_them_in() {
         assert!(text.contains(line), "{line} is missing:\n{text}");
     }
     assert!(!text.contains("everyone") && !text.contains("Nobody"), "{text}");
-    let rows: Vec<Value> = serde_json::from_str(&asked(&["--json"])).unwrap();
+    let rows: Vec<Value> = serde_json::from_str(&asked(&["who-can", "sts:AssumeRole", "role/r", "--json"])).unwrap();
     let github = rows.iter().find(|r| r["outsider"] == "GitHub Actions: repo:acme/*").unwrap();
     assert_eq!(
         (github["actions"][0].as_str(), github["statements"][0].as_str()),
         (Some("sts:AssumeRoleWithWebIdentity"), Some("Tokens"))
     );
+    let paths = asked(&["paths", "--to", "role/r"]);
+    assert!(paths.contains("GitHub Actions: repo:acme/* → arn:aws:iam::111122223333:role/r"), "{paths}");
+    assert!(paths.contains("is let in by its trust, Strangers: sts:AssumeRole"), "{paths}");
+    let rows: Vec<Value> = serde_json::from_str(&asked(&["paths", "--to", "role/r", "--json"])).unwrap();
+    assert!(rows.iter().any(|r| r["outsider"] == "ec2.amazonaws.com" && r["statements"][0] == "Machines"), "{rows:?}");
+}
+
+/// The question line names them too.
+#[test]
+fn a_question_names_who_is_let_in_by_trust() {
+    let mut estate = Estate::default();
+    estate.put_account(bartizan::model::account::Account::bare(ID));
+    estate.put_identity(identity(&github("StringLike", "sub", json!("repo:*"))));
+    let engine = Engine::default();
+    for question in
+        ["who can become role/r", "who can sts:AssumeRole on role/r", "who can sts:AssumeRoleWithWebIdentity on role/r"]
+    {
+        let answer = engine.ask(&estate, question).unwrap().detail;
+        let section = answer.sections.iter().find(|s| s.heading == "Let in by its trust").unwrap();
+        let Body::Table { rows, .. } = &section.body else { panic!("{question}: {section:?}") };
+        assert_eq!(*rows, [["GitHub Actions: repo:*", "sts:AssumeRoleWithWebIdentity", "statement 1"]], "{question}");
+    }
+    // What lets in nobody from outside has no such part.
+    let mut closed = estate.clone();
+    closed.put_identity(identity(&everyone(json!({"StringEquals": {"aws:PrincipalOrgID": "o-1"}}))));
+    let answer = engine.ask(&closed, "who can become role/r").unwrap().detail;
+    assert!(answer.sections.iter().all(|s| s.heading != "Let in by its trust"), "{answer:?}");
 }

@@ -386,6 +386,9 @@ pub fn outsiders(account: &Account, role: usize, known: &BTreeSet<String>, read:
                 " with the external id".to_owned()
             }
             Source::Oidc { .. } if t.weak.contains(&Weakness::NoSubject) => ": all of its users".to_owned(),
+            Source::Oidc { .. } if t.weak.iter().any(|w| matches!(w, Weakness::Guests { .. })) => {
+                format!(" and guests: {}", t.subjects.join(", "))
+            }
             Source::Oidc { .. } if !t.subjects.is_empty() => format!(": {}", t.subjects.join(", ")),
             _ => String::new(),
         };
