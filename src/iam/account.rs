@@ -657,6 +657,11 @@ impl Account {
         &self.scps
     }
 
+    /// The resource control policies over the account's own resources, by level.
+    pub(crate) fn rcp_levels(&self) -> Vec<Vec<&Compiled>> {
+        self.rcps.iter().map(|level| level.iter().map(|i| &self.policies[*i]).collect()).collect()
+    }
+
     fn push(&mut self, p: Principal) {
         self.by_arn.insert(p.arn.clone(), self.principals.len());
         self.principals.push(p);

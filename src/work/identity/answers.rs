@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use super::tell::{MOST_DRAWN, MOST_LINKS, facts, lost, many, push, section, table, tree};
+use super::tell::{MOST_DRAWN, MOST_LINKS, by_trust, facts, lost, many, push, section, table, tree};
 use super::ways::{drawn, first_step, label, rests};
 use super::{Around, MOST_CUTS, link, links, word};
 use crate::catalog::detail::{Body, Detail, Section};
@@ -22,6 +22,7 @@ pub(super) fn who_can(
     (action, resource): (&str, &str),
     resources: &Resources,
     rows: &[(String, Answer)],
+    trust: Option<Section>,
 ) -> Detail {
     let of = |decision: Decision| rows.iter().filter(|(_, a)| a.decision == decision).count();
     let (allowed, depends) = (of(Decision::Allowed), of(Decision::Depends));
@@ -54,7 +55,8 @@ pub(super) fn who_can(
         words
     };
     let words = with_doubts(words, action, resource);
-    let sections = [section("", Body::Prose(words)), guests(estate, resources, resource, Some(action)), section("Who", table)];
+    let guests = guests(estate, resources, resource, Some(action));
+    let sections = [section("", Body::Prose(words)), guests, trust, section("Who", table)];
     Detail { title: String::new(), sections: sections.into_iter().flatten().collect(), links }
 }
 
@@ -116,8 +118,13 @@ pub(super) fn who_becomes(estate: &Estate, around: &Around, account: usize, at: 
     for node in tree.reached.iter().take(MOST_LINKS * 2).copied().chain(abroad.iter().take(MOST_LINKS).map(|p| p.from)) {
         push(&mut links, link(around.joined.arn(node)));
     }
-    let words = if tree.lines.is_empty() && abroad.is_empty() { "Nobody but administrators, as far as was read." } else { "" };
-    let mut sections = vec![section("", Body::Prose(words.to_owned())), section("Who", Body::Code(tree.lines))];
+    let trust = by_trust(estate, &around.ready[account].account, at);
+    let words = match (tree.lines.is_empty() && abroad.is_empty(), &trust) {
+        (false, _) => "",
+        (true, None) => "Nobody but administrators, as far as was read.",
+        (true, Some(_)) => "Nobody but administrators, of those whose policies were read; others by its trust.",
+    };
+    let mut sections = vec![section("", Body::Prose(words.to_owned())), trust, section("Who", Body::Code(tree.lines))];
     if let Some(first) = abroad.first() {
         sections
             .push(section("By way of another account", drawn(estate, around, &goal, &abroad[..abroad.len().min(MOST_DRAWN)])));

@@ -309,7 +309,14 @@ impl Engine {
                     let found = ready.account.who_can(action, &named, context).map_err(|e| e.to_string())?;
                     rows.extend(found.into_iter().map(|(at, answer)| (ready.account.principals[at].arn.clone(), answer)));
                 }
-                answers::who_can(estate, (action, &named), &self.resources(estate), &rows)
+                // A role is become by tokens and assertions, too.
+                let become_it = action.to_ascii_lowercase().starts_with("sts:assumerole");
+                let role = account_of(&named).filter(|_| become_it).and_then(|id| self.account(estate, id));
+                let trust = role.and_then(|ready| {
+                    let at = ready.account.principal(&named).ok()?;
+                    tell::by_trust(estate, &ready.account, at)
+                });
+                answers::who_can(estate, (action, &named), &self.resources(estate), &rows, trust)
             }
             Question::Can { principal, action, resource, context } => {
                 let (ready, at) = self.holder(estate, principal)?;
