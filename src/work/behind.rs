@@ -11,7 +11,7 @@ use crate::catalog::nodes::machine_of;
 use crate::iam::graph::Power;
 use crate::listing::filter;
 use crate::listing::index::Index;
-use crate::listing::query::{Cancel, Query, run};
+use crate::listing::query::{Cancel, unordered};
 use crate::listing::segment::Cell;
 use crate::model::estate::Estate;
 use crate::model::finding::Severity;
@@ -106,10 +106,9 @@ fn open_findings(all: &mut HashMap<String, Facts>, findings: &Index, document: &
     let schema = &ListingId::Findings.get().schema;
     let Ok(open) = filter::parse("open:yes !source:bartizan", schema, now.as_second()) else { return };
     let (Some(resource), Some(severity)) = (schema.field("resource"), schema.field("severity")) else { return };
-    let query = Query { filter: open, sort: Vec::new(), group: None, now: now.as_second() };
-    let Some(rows) = run(findings, &query, &Cancel::new()) else { return };
+    let Some(rows) = unordered(findings, &open, now.as_second(), &Cancel::new()) else { return };
     let mut grave: Vec<(u8, u64, String)> = Vec::new();
-    for row in rows.ids.iter() {
+    for row in &rows {
         let Cell::Text(about) = findings.cell(*row, resource) else { continue };
         let id = machine_of(&about);
         let Some(facts) = all.get_mut(id) else { continue };

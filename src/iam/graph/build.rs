@@ -1,7 +1,7 @@
 //! Finding the edges.
 
 use std::collections::{BTreeSet, HashMap};
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
 
 use super::crossings::{Crossing, crossings};
 use super::permit::{Permit, StatementId, Table};
@@ -19,11 +19,16 @@ pub(super) fn build(account: &Account) -> (Vec<bool>, Vec<Edge>, Vec<Crossing>) 
     let table = Table::new(account, ways::actions());
     let ground = Ground::new(account, &table);
     let count = account.principals.len();
-    let threads = std::thread::available_parallelism().map_or(1, |n| n.get().min(8));
-    let chunk = count.div_ceil(threads).max(1);
+    let chunk = count.div_ceil(threads()).max(1);
     let administrators: Vec<bool> = spread(count, chunk, |i| ground.is_administrator(i));
     let edges: Vec<Vec<Edge>> = spread(count, chunk, |i| if administrators[i] { Vec::new() } else { ground.edges(i) });
     (administrators, edges.into_iter().flatten().collect(), crossings(account, &table))
+}
+
+/// How many threads may work at the same thing. The system is asked once: it reads several files to say.
+pub(super) fn threads() -> usize {
+    static MOST: LazyLock<usize> = LazyLock::new(|| std::thread::available_parallelism().map_or(1, |n| n.get().min(8)));
+    *MOST
 }
 
 /// One answer for each place, worked out in chunks side by side, in order.
