@@ -9,7 +9,8 @@ use std::sync::Arc;
 use jiff::Timestamp;
 
 use super::evaluate::{
-    ActionName, Answer, Caller, Compiled, Context, Decision, Layers, Request, Resource, ResourcePolicy, decide, explain,
+    ActionName, Answer, Caller, CallerKind, Compiled, Context, Decision, Layers, Request, Resource, ResourcePolicy, decide,
+    explain,
 };
 use super::facts::facts;
 use super::policy::{Effect, Element, Policy, PolicyError, Statement};
@@ -424,6 +425,35 @@ impl Account {
         }))
     }
 
+    /// As [`Self::can`], for one who is no user or role of the account: `root` or the ARN of its root user, `*` for whoever has
+    /// no account, an AWS service (`lambda.amazonaws.com`), an identity provider, somebody of another account, of whose own
+    /// policies nothing is known.
+    ///
+    /// # Errors
+    /// [`AskError`]
+    pub fn can_outsider(&self, who: &str, action: &str, resource: &str, context: &Context) -> Result<Answer, AskError> {
+        let caller = match who {
+            "root" => Caller::new(&format!("arn:aws:iam::{}:root", self.id)),
+            arn if arn.starts_with("arn:") => Caller::new(arn),
+            name if name == "*" || [".amazonaws.com", ".amazonaws.com.cn"].iter().any(|end| name.ends_with(end)) => {
+                Caller::new(name)
+            }
+            // Whoever is neither is told what there is.
+            name => return self.principal(name).and_then(|_| self.can(name, action, resource, context)),
+        };
+        let action = ask_action(action)?;
+        let asked = self.named(resource)?;
+        let own: Vec<Compiled> = match caller.kind {
+            CallerKind::User | CallerKind::Role | CallerKind::FederatedUser => unread("its own policies").into_iter().collect(),
+            _ => Vec::new(),
+        };
+        let own: Vec<&Compiled> = own.iter().collect();
+        let resource = self.resource(&self.all_of(&action, &asked));
+        Ok(self.around(&caller.account, (&own, None), &action, &resource, None, |layers, resource| {
+            explain(&Request { caller: &caller, action: &action, resource, context }, layers)
+        }))
+    }
+
     /// Every principal that may do something, or may under conditions, with the reasons, in the account's order.
     ///
     /// # Errors
@@ -584,8 +614,24 @@ impl Account {
         trust: Option<&Compiled>,
         ask: impl FnOnce(&Layers<'_>, &Resource) -> T,
     ) -> T {
+        self.around(&self.id, (identity, boundary), action, resource, trust, ask)
+    }
+
+    /// The layers around the policies of one who is of this account or of another.
+    fn around<T>(
+        &self,
+        caller: &str,
+        (identity, boundary): (&[&Compiled], Option<&Compiled>),
+        action: &ActionName,
+        resource: &Resource,
+        trust: Option<&Compiled>,
+        ask: impl FnOnce(&Layers<'_>, &Resource) -> T,
+    ) -> T {
         let get = |i: &usize| &self.policies[*i];
-        let scps: Vec<Vec<&Compiled>> = self.scps.iter().map(|l| l.iter().map(get).collect()).collect();
+        let scps: Vec<Vec<&Compiled>> = match caller == self.id {
+            true => self.scps.iter().map(|l| l.iter().map(get).collect()).collect(),
+            false => Vec::new(),
+        };
         // What lies over the resource is its own account's.
         let elsewhere = self.owner(resource.as_str()).filter(|owner| *owner != self.id);
         let rcps: Vec<Vec<&Compiled>> = match elsewhere {
@@ -598,7 +644,7 @@ impl Account {
             let known = self.by_arn.get(resource.as_str()).and_then(|r| self.principals[*r].trust);
             known.as_ref().map(get).or(trust).or(read.as_deref()).map_or(ResourcePolicy::Unknown, ResourcePolicy::Is)
         } else {
-            self.resources.find(resource.as_str()).map_or(ResourcePolicy::Unknown, |held| held.layer(&self.id))
+            self.resources.find(resource.as_str()).map_or(ResourcePolicy::Unknown, |held| held.layer(caller))
         };
         let layers = Layers { identity, boundary, session: None, scps: &scps, rcps: &rcps, resource: own };
         ask(&layers, resource)
@@ -609,6 +655,11 @@ impl Account {
     }
     pub(crate) fn scp_levels(&self) -> &[Vec<usize>] {
         &self.scps
+    }
+
+    /// The resource control policies over the account's own resources, by level.
+    pub(crate) fn rcp_levels(&self) -> Vec<Vec<&Compiled>> {
+        self.rcps.iter().map(|level| level.iter().map(|i| &self.policies[*i]).collect()).collect()
     }
 
     fn push(&mut self, p: Principal) {

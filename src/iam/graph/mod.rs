@@ -10,6 +10,7 @@ mod changes;
 mod crossings;
 mod cuts;
 mod gains;
+mod issuers;
 mod joined;
 mod paths;
 mod permit;
@@ -17,6 +18,7 @@ mod reach;
 mod routes;
 #[cfg(test)]
 mod rows;
+mod tokens;
 mod trust;
 mod ways;
 
@@ -31,7 +33,7 @@ pub use paths::{Path, Step, Target};
 pub use permit::StatementId;
 pub use reach::{Ask, Held, Holder, Prize, PrizeError};
 pub use routes::{Abroad, Leg, Rest, Route};
-pub use trust::{Pipeline, Source, Trust, Weakness, pipelines, trusts};
+pub use trust::{Pipeline, Serves, Source, Trust, Weakness, outsiders, pipelines, trusts, trusts_of};
 pub use ways::handed_to;
 
 use super::account::Account;
