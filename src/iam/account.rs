@@ -8,8 +8,10 @@ use std::sync::Arc;
 use jiff::Timestamp;
 
 use super::evaluate::{
-    ActionName, Answer, Caller, Compiled, Context, Decision, Layers, Request, Resource, ResourcePolicy, decide, explain,
+    ActionName, Answer, Caller, Compiled, Context, Decision, Dependence, Layer, Layers, Request, Resource, ResourcePolicy,
+    decide, explain,
 };
+use super::facts;
 use super::policy::{Effect, Element, Policy, PolicyError, Statement};
 use super::resources::{Held, Resources};
 use super::workloads::{Tagged, Workload, WorkloadKind, class_of, known_workloads, running, tagged};
@@ -46,6 +48,8 @@ pub struct Account {
     by_key: HashMap<String, usize>,
     scps: Vec<Vec<usize>>,
     rcps: Vec<Vec<usize>>,
+    /// Who and what stands here is only a part of the account's IAM.
+    pub part: bool,
     /// What carries a policy of its own, in whichever account of the estate.
     resources: Arc<Resources>,
     organization: Option<String>,
@@ -68,6 +72,8 @@ pub struct Principal {
     pub policies: Vec<usize>,
     /// How many of those are its own inline ones and attached ones, without its groups'.
     pub own_policies: usize,
+    /// Policies and groups of it that were not read: what they allow or deny is not known.
+    pub unread: Vec<String>,
     pub boundary: Option<usize>,
     pub trust: Option<usize>,
     pub instance_profiles: Vec<String>,
@@ -147,9 +153,17 @@ impl Account {
             by_key: HashMap::new(),
             scps: Vec::new(),
             rcps: Vec::new(),
+            part: identity.part,
             resources: Arc::default(),
             organization: None,
         };
+        if a.part {
+            a.problem(
+                &format!("account {}", a.id),
+                "what was read is one page of its IAM: users, roles and policies of the pages behind are missing. Write the answer \
+                 again without --max-items and --no-paginate",
+            );
+        }
         for p in &identity.policies {
             let name = if p.policy_name.is_empty() { p.arn.rsplit('/').next().unwrap_or_default() } else { &p.policy_name };
             match p.default_document() {
@@ -167,21 +181,29 @@ impl Account {
                 None => a.problem(name, "its default version is not in what was read"),
             }
         }
+        let mut groups: HashMap<&str, (Vec<usize>, Vec<String>)> = HashMap::new();
         for g in &identity.groups {
+            let before = a.problems.len();
             let policies = a.own(&g.group_policy_list, &g.attached_managed_policies, &format!("group/{}", g.group_name));
+            groups.insert(&g.group_name, (policies.clone(), a.unread(before)));
             a.groups.push(Group { arn: g.arn.clone(), name: g.group_name.clone(), policies });
         }
-        let groups: HashMap<String, Vec<usize>> = a.groups.iter().map(|g| (g.name.clone(), g.policies.clone())).collect();
         for u in &identity.users {
             let who = format!("user/{}", u.user_name);
+            let before = a.problems.len();
             let mut policies = a.own(&u.user_policy_list, &u.attached_managed_policies, &who);
             let own_policies = policies.len();
+            let mut unread = Vec::new();
             for g in &u.group_list {
-                match groups.get(g) {
-                    Some(more) => policies.extend(more),
+                match groups.get(g.as_str()) {
+                    Some((more, not)) => {
+                        policies.extend(more);
+                        unread.extend(not.iter().cloned());
+                    }
                     None => a.problem(&format!("group/{g}"), &format!("{who} is in it, but it was not read")),
                 }
             }
+            unread.extend(a.unread(before));
             let mut caller = Caller::new(&u.arn);
             caller.id.clone_from(&u.user_id);
             if !u.user_id.is_empty() {
@@ -202,6 +224,7 @@ impl Account {
                 groups: u.group_list.clone(),
                 policies,
                 own_policies,
+                unread,
                 boundary,
                 trust: None,
                 instance_profiles: Vec::new(),
@@ -214,7 +237,9 @@ impl Account {
         }
         for r in &identity.roles {
             let who = format!("role/{}", r.role_name);
+            let before = a.problems.len();
             let policies = a.own(&r.role_policy_list, &r.attached_managed_policies, &who);
+            let unread = a.unread(before);
             let mut caller = Caller::new(&r.arn);
             caller.id.clone_from(&r.role_id);
             Self::tag(&mut caller, &r.tags);
@@ -232,6 +257,7 @@ impl Account {
                 groups: Vec::new(),
                 policies,
                 own_policies,
+                unread,
                 boundary,
                 trust,
                 instance_profiles: r.instance_profile_list.iter().map(|p| p.arn.clone()).collect(),
@@ -381,9 +407,11 @@ impl Account {
             caller
         });
         let caller = session.as_ref().unwrap_or(&self.principals[at].caller);
-        Ok(self.with_layers(at, &action, &self.resource(resource), |layers, resource| {
+        let resource = self.asked(&action, resource);
+        let answer = self.with_layers(at, &action, &resource, |layers, resource| {
             explain(&Request { caller, action: &action, resource, context }, layers)
-        }))
+        });
+        Ok(self.unless_unread(at, answer))
     }
 
     /// Every principal that may do something, or may under conditions, with the reasons, in the account's order.
@@ -392,16 +420,38 @@ impl Account {
     /// [`AskError::NoAction`]
     pub fn who_can(&self, action: &str, resource: &str, context: &Context) -> Result<Vec<(usize, Answer)>, AskError> {
         let action = ask_action(action)?;
-        let resource = self.resource(resource);
+        let resource = self.asked(&action, resource);
         let mut all = Vec::new();
         for (at, p) in self.principals.iter().enumerate() {
             let answer = self.with_layers(at, &action, &resource, |layers, resource| {
                 let request = Request { caller: &p.caller, action: &action, resource, context };
-                (!matches!(decide(&request, layers), Decision::Denied { .. })).then(|| explain(&request, layers))
+                let no = match decide(&request, layers) {
+                    Decision::Denied { explicit } => explicit || p.unread.is_empty(),
+                    _ => false,
+                };
+                (!no).then(|| self.unless_unread(at, explain(&request, layers)))
             });
+            let answer = answer.filter(|a| !matches!(a.decision, Decision::Denied { .. }));
             all.extend(answer.map(|a| (at, a)));
         }
         Ok(all)
+    }
+
+    /// Where a principal's own policies alone do not allow, what was not read of them may.
+    fn unless_unread(&self, at: usize, mut answer: Answer) -> Answer {
+        let unread = &self.principals[at].unread;
+        let alone = answer.missing.iter().all(|layer| *layer == Layer::Identity);
+        if answer.decision == (Decision::Denied { explicit: false }) && alone && !unread.is_empty() {
+            answer.decision = Decision::Depends;
+            answer.depends.extend(unread.iter().map(|policy| Dependence {
+                key: "a policy".to_owned(),
+                condition: "it says so; it was not read".to_owned(),
+                effect: Effect::Allow.word(),
+                policy: policy.clone(),
+                statement: "any statement".to_owned(),
+            }));
+        }
+        answer
     }
 
     /// The decision alone.
@@ -431,9 +481,24 @@ impl Account {
         without
     }
 
+    /// What a request is held against: a few actions that name no resource are so against an ARN.
+    fn asked(&self, action: &ActionName, resource: &str) -> Resource {
+        match facts::held_against(action.as_str()).filter(|_| resource == "*") {
+            Some(arn) => {
+                let partition = self.principals.first().and_then(|p| p.arn.split(':').nth(1)).unwrap_or("aws");
+                let arn = arn.replacen(":aws:", &format!(":{partition}:"), 1);
+                self.placed(Resource::literal(&arn), &arn)
+            }
+            None => self.resource(resource),
+        }
+    }
+
     /// A resource of this account, unless its ARN says otherwise.
     pub fn resource(&self, arn: &str) -> Resource {
-        let resource = Resource::new(arn);
+        self.placed(Resource::new(arn), arn)
+    }
+
+    fn placed(&self, resource: Resource, arn: &str) -> Resource {
         let named = arn.split(':').nth(4).is_some_and(|a| !a.is_empty());
         let owner = self.owner(arn).unwrap_or(&self.id);
         let mut resource = if named { resource } else { resource.in_account(owner) };
@@ -500,6 +565,11 @@ impl Account {
     fn push(&mut self, p: Principal) {
         self.by_arn.insert(p.arn.clone(), self.principals.len());
         self.principals.push(p);
+    }
+
+    /// What was found missing since there were so many problems.
+    fn unread(&self, before: usize) -> Vec<String> {
+        self.problems[before..].iter().map(|p| p.policy.clone()).collect()
     }
 
     fn problem(&mut self, policy: &str, why: &str) {

@@ -6,7 +6,7 @@
 //! carries a policy of its own ([`public`] is what S3 takes for public), [`workloads`] what runs as a role, [`openings`] whom those let in from outside; [`account`] puts an account's layers around a
 //! request, read by [`read`] from a file or taken from an estate; [`grants`] is what policies grant as a set of actions;
 //! [`graph`] is who can become whom; on these stand [`question`] and
-//! [`doubts`] about one, [`lint`], [`write`], [`unused`], [`nature`] and [`judge`].
+//! [`doubts`] about one, [`lint`], [`write`], [`unused`] with [`trim`], [`nature`] and [`judge`].
 
 pub mod account;
 pub mod doubts;
@@ -25,6 +25,7 @@ pub mod question;
 pub mod read;
 pub mod resources;
 pub mod sets;
+pub mod trim;
 pub mod unused;
 pub mod workloads;
 pub mod write;

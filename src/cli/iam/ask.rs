@@ -15,11 +15,13 @@ use crate::iam::evaluate::{Answer, Context, Decision, Layer};
 use crate::iam::openings::guests;
 use crate::text;
 
-/// Prints an answer; the end of the program says no where it is no.
-pub(super) fn can(json: bool, question: &str, answer: &Answer) -> Result<Done> {
+/// Prints an answer; the end of the program says no where it is no. `part`: the account's IAM is known in part.
+pub(super) fn can(json: bool, question: &str, answer: &Answer, part: bool) -> Result<Done> {
     let mut out = io::stdout().lock();
     if json {
-        unless_closed(writeln!(out, "{}", serde_json::to_string_pretty(&as_json(answer))?))?;
+        let mut value = as_json(answer);
+        value["part"] = json!(part);
+        unless_closed(writeln!(out, "{}", serde_json::to_string_pretty(&value)?))?;
     } else {
         let mut lines = vec![format!("{}: {question}", word(answer.decision))];
         lines.extend(reasons(answer));
