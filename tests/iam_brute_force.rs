@@ -391,3 +391,174 @@ fn sets_agree_with_membership() {
     }
     assert!(differ > 50);
 }
+
+/// What one value of a request is to one value of a policy, by the operator's name without its prefix and suffix.
+type Hit = fn(&str, &str, &str) -> bool;
+
+/// A kind of operators over a small universe: their names, values of policies, values of requests.
+struct Kind {
+    key: &'static str,
+    operators: &'static [&'static str],
+    wanted: &'static [&'static str],
+    given: &'static [&'static str],
+    hit: Hit,
+}
+
+fn ordered(operator: &str, given: f64, wanted: f64) -> bool {
+    if operator.contains("LessThanEquals") {
+        given <= wanted
+    } else if operator.contains("LessThan") {
+        given < wanted
+    } else if operator.contains("GreaterThanEquals") {
+        given >= wanted
+    } else if operator.contains("GreaterThan") {
+        given > wanted
+    } else {
+        given == wanted
+    }
+}
+
+/// Seconds since 1970 of the times that stand in the universe, worked out by hand.
+fn seconds(time: &str) -> f64 {
+    match time {
+        "2020-01-01T00:00:00Z" | "1577836800" | "2020-01-01T01:00:00+01:00" => 1_577_836_800.0,
+        "2020-01-02T00:00:00Z" | "1577923200" => 1_577_923_200.0,
+        other => panic!("{other}"),
+    }
+}
+
+/// The address as a number with its family, and the bits that count.
+fn address(text: &str) -> (bool, u128, u32) {
+    let (address, bits) = text.split_once('/').map_or((text, None), |(a, b)| (a, Some(b.parse::<u32>().unwrap())));
+    if address.contains(':') {
+        let (head, tail) = address.split_once("::").unwrap();
+        let groups = |part: &str| {
+            part.split(':').filter(|g| !g.is_empty()).map(|g| u128::from_str_radix(g, 16).unwrap()).collect::<Vec<_>>()
+        };
+        let (head, tail) = (groups(head), groups(tail));
+        let zeros = 8 - head.len() - tail.len();
+        let all = head.into_iter().chain(std::iter::repeat_n(0, zeros)).chain(tail);
+        return (true, all.fold(0, |n, g| n << 16 | g), bits.unwrap_or(128));
+    }
+    (false, address.split('.').fold(0, |n, part| n << 8 | part.parse::<u128>().unwrap()), bits.unwrap_or(32))
+}
+
+const KINDS: &[Kind] = &[
+    Kind {
+        key: "k:number",
+        operators: &[
+            "NumericEquals",
+            "NumericNotEquals",
+            "NumericLessThan",
+            "NumericLessThanEquals",
+            "NumericGreaterThan",
+            "NumericGreaterThanEquals",
+        ],
+        wanted: &["1", "2", "2.0", "-1"],
+        given: &["0", "1", "2", "1.5", "-1"],
+        hit: |operator, given, wanted| ordered(operator, given.parse().unwrap(), wanted.parse().unwrap()),
+    },
+    Kind {
+        key: "k:time",
+        operators: &[
+            "DateEquals",
+            "DateNotEquals",
+            "DateLessThan",
+            "DateLessThanEquals",
+            "DateGreaterThan",
+            "DateGreaterThanEquals",
+        ],
+        wanted: &["2020-01-01T00:00:00Z", "1577923200"],
+        given: &["2020-01-01T00:00:00Z", "2020-01-01T01:00:00+01:00", "2020-01-02T00:00:00Z", "1577836800"],
+        hit: |operator, given, wanted| ordered(operator, seconds(given), seconds(wanted)),
+    },
+    Kind {
+        key: "k:flag",
+        operators: &["Bool"],
+        wanted: &["true", "false", "TRUE"],
+        given: &["true", "false", "True"],
+        hit: |_, given, wanted| given.eq_ignore_ascii_case(wanted),
+    },
+    Kind {
+        key: "k:address",
+        operators: &["IpAddress", "NotIpAddress"],
+        wanted: &["203.0.113.0/24", "203.0.113.9", "0.0.0.0/0", "2001:db8::/32", "10.0.0.128/25"],
+        given: &["203.0.113.9", "203.0.114.9", "10.0.0.127", "10.0.0.200", "2001:db8::1", "2001:db9::1"],
+        hit: |_, given, wanted| {
+            let ((six, own, _), (other, network, bits)) = (address(given), address(wanted));
+            let shift = if six { 128 } else { 32 } - bits;
+            six == other && (bits == 0 || own >> shift == network >> shift)
+        },
+    },
+    Kind {
+        key: "k:arn",
+        operators: &["ArnLike", "ArnEquals", "ArnNotLike", "ArnNotEquals"],
+        wanted: &["arn:aws:iam::*:role/a*", "arn:aws:iam::111122223333:role/?", "arn:aws:*:role/ab", "*"],
+        given: &["arn:aws:iam::111122223333:role/a", "arn:aws:iam::444455556666:role/ab", "arn:aws:sns:r:111122223333:role/ab"],
+        hit: |_, given, wanted| arn_like(wanted, given),
+    },
+    Kind {
+        key: "k:text",
+        operators: &["StringEqualsIgnoreCase", "StringNotEqualsIgnoreCase", "StringLike", "StringNotLike"],
+        wanted: &["ab", "AB", "a*", "?B"],
+        given: &["ab", "aB", "AB", "b"],
+        hit: |operator, given, wanted| {
+            if operator.ends_with("Like") { like(wanted, given) } else { given.to_lowercase() == wanted.to_lowercase() }
+        },
+    },
+];
+
+/// The condition operators of every kind of value, in all combinations: prefix, suffix, one or two values on either side,
+/// none, and not known, when the answer must hold for whatever the key may be.
+#[test]
+fn every_operator_agrees_over_its_universe() {
+    let pairs = |of: &'static [&'static str]| {
+        let mut all: Vec<Vec<&str>> = of.iter().map(|one| vec![*one]).collect();
+        all.extend(of.iter().enumerate().flat_map(|(n, a)| of[n + 1..].iter().map(|b| vec![*a, *b])));
+        all
+    };
+    let (caller, action, resource) = (Caller::new(CALLERS[0]), ActionName::new(ACTIONS[0]), Resource::new(RESOURCES[0]));
+    let mut asked = 0;
+    for kind in KINDS {
+        for operator in kind.operators {
+            for (prefix, suffix) in
+                [("", ""), ("", "IfExists"), ("ForAnyValue:", ""), ("ForAllValues:", ""), ("ForAnyValue:", "IfExists")]
+            {
+                let name = format!("{prefix}{operator}{suffix}");
+                let negated = operator.contains("Not");
+                for wanted in pairs(kind.wanted) {
+                    let statement =
+                        json!({"Effect": "Allow", "Action": "*", "Resource": "*", "Condition": {&name: {kind.key: wanted}}});
+                    let compiled = compile(&json!({"Version": "2012-10-17", "Statement": [statement]}));
+                    let identity = [&compiled];
+                    let layers = Layers { identity: &identity, ..Layers::default() };
+                    let ask = |context: &Context| {
+                        decide(&Request { caller: &caller, action: &action, resource: &resource, context }, &layers)
+                    };
+                    let one = |given: &&str| wanted.iter().any(|w| (kind.hit)(operator, given, w)) != negated;
+                    let mut outcomes = Vec::new();
+                    for given in std::iter::once(Vec::new()).chain(pairs(kind.given)) {
+                        let holds = match prefix {
+                            "ForAllValues:" => given.iter().all(one),
+                            "ForAnyValue:" if given.is_empty() => suffix == "IfExists",
+                            "ForAnyValue:" => given.iter().any(one),
+                            _ if given.is_empty() => suffix == "IfExists" || negated,
+                            _ if negated => given.iter().all(one),
+                            _ => given.iter().any(one),
+                        };
+                        let context = Context::complete().with(kind.key, given.iter().copied());
+                        assert_eq!(ask(&context) == Decision::Allowed, holds, "{name} {wanted:?} of {given:?}");
+                        outcomes.push(holds);
+                        asked += 1;
+                    }
+                    match ask(&Context::new()) {
+                        Decision::Allowed => assert!(!outcomes.contains(&false), "{name} {wanted:?} is not known"),
+                        Decision::Denied { .. } => assert!(!outcomes.contains(&true), "{name} {wanted:?} is not known"),
+                        Decision::Depends => {}
+                    }
+                }
+            }
+        }
+    }
+    assert!(asked > 10_000, "{asked}");
+}

@@ -172,8 +172,7 @@ fn what_was_not_read_of_a_principal_may_allow() {
     assert!(account.part && account.problems[0].why.contains("one page of its IAM"), "{:?}", account.problems);
     let ask = |account: &Account, who: &str| account.can(who, "s3:GetObject", "arn:aws:s3:::b/k", &Context::new()).unwrap();
     let no = |explicit| Decision::Denied { explicit };
-    let ada = ask(&account, "user/ada");
-    assert_eq!((ada.decision, ada.depends[0].policy.as_str()), (Decision::Depends, "group/elsewhere"));
+    assert_eq!(ask(&account, "user/ada").decision, Decision::Depends);
     assert_eq!(ask(&account, "user/bob").decision, Decision::Depends);
     assert_eq!(ask(&account, "user/cy").decision, no(true));
     assert_eq!(ask(&account, "user/di").decision, no(false));

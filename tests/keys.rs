@@ -134,7 +134,7 @@ fn proof(name: &str) -> (&'static [&'static str], Holds) {
         "left" => (&["2", "l"], |d, b| !b.screen.contains(" SEV") && d.shows(" SEV")),
         "right" => (&["2"], |d, b| b.screen.contains(" SEV") && !d.shows(" SEV")),
         "next-tab" => (&["5"], |d, b| b.title.contains("Principals") && d.title().contains("Access keys")),
-        "previous-tab" => (&["5"], |d, _| d.title().contains("Pipelines")),
+        "previous-tab" => (&["5"], |d, _| d.title().contains("Resources")),
         "back" => (&["2", "enter"], |d, _| d.foot().contains("enter open")),
         "history-back" => (&["2", "4"], |d, _| d.app.view_name() == "findings"),
         "history-forward" => (&["2", "4", "["], |d, _| d.app.view_name() == "accounts"),

@@ -2,8 +2,8 @@
 //! they let in.
 
 use crate::catalog::{Facts, Names, Spec, Subject, Value, YES_NO, spec};
-use crate::iam::workloads::class_of;
 use crate::listing::schema::Kind;
+use crate::model::account::class_of;
 use crate::model::estate::RegionEstate;
 use crate::model::resource::Resource;
 use crate::model::standing::{Open, Openness};

@@ -18,6 +18,7 @@ use crate::cli::{Done, Global};
 use crate::config::Config;
 use crate::demo;
 use crate::formats;
+use crate::iam::read::authorization_details;
 use crate::ledger::address::{Address, Server};
 use crate::ledger::handle as ledger;
 use crate::ledger::store::Token;
@@ -25,6 +26,7 @@ use crate::message::Outcome;
 use crate::model::coverage::Outcome as Ended;
 use crate::model::estate;
 use crate::model::guard::Before;
+use crate::model::principal::Identity;
 use crate::text;
 use crate::triage::policy::{Role, Team};
 use crate::work::change::Change;
@@ -209,7 +211,14 @@ pub fn from(global: &Global) -> Result<Option<Source>> {
             let imported = match formats::read(&bytes) {
                 Ok(imported) => imported,
                 Err(_) if from.ends_with(".zst") => return Err(not_an_estate).wrap_err_with(|| format!("could not open {from}")),
-                Err(error) => return Err(error).wrap_err_with(|| format!("could not open {from}")),
+                // And so will the answer about an account's IAM.
+                Err(error) => match std::str::from_utf8(&bytes).map(authorization_details) {
+                    Ok(Ok(identity)) => {
+                        let estate = Box::new(estate_around(identity, modified(path)));
+                        return Ok(Some(Source::File { path: from.clone(), estate, findings: Vec::new() }));
+                    }
+                    _ => return Err(error).wrap_err_with(|| format!("could not open {from}")),
+                },
             };
             for broken in &imported.broken {
                 eprintln!("{from}: {broken}");
@@ -218,6 +227,19 @@ pub fn from(global: &Global) -> Result<Option<Source>> {
             Ok(Some(Source::File { path: from.clone(), estate, findings: imported.findings }))
         }
     }
+}
+
+/// An estate of one account of which nothing but its IAM is known.
+fn estate_around(identity: Identity, made: Option<Timestamp>) -> estate::Estate {
+    let mut estate = estate::Estate { collected: made, ..estate::Estate::default() };
+    estate.put_account(crate::model::account::Account::bare(&identity.account));
+    estate.put_identity(identity);
+    estate
+}
+
+/// When a file was written.
+fn modified(path: &Path) -> Option<Timestamp> {
+    fs::metadata(path).and_then(|m| m.modified()).ok().and_then(|time| Timestamp::try_from(time).ok())
 }
 
 /// The accounts that findings name, so that they can be listed.

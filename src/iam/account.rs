@@ -2,20 +2,20 @@
 //!
 //! What the answers mean together (who can become whom) is `graph`'s work.
 
+use std::borrow::Cow;
 use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 
 use jiff::Timestamp;
 
 use super::evaluate::{
-    ActionName, Answer, Caller, Compiled, Context, Decision, Dependence, Layer, Layers, Request, Resource, ResourcePolicy,
-    decide, explain,
+    ActionName, Answer, Caller, Compiled, Context, Decision, Layers, Request, Resource, ResourcePolicy, decide, explain,
 };
-use super::facts;
+use super::facts::{facts, held_against};
 use super::policy::{Effect, Element, Policy, PolicyError, Statement};
 use super::resources::{Held, Resources};
-use super::workloads::{Tagged, Workload, WorkloadKind, class_of, known_workloads, running, tagged};
-use crate::model::account::{ControlKind, Tags};
+use super::workloads::{Tagged, Workload, WorkloadKind, known_workloads, running, tagged};
+use crate::model::account::{ControlKind, Tags, class_of};
 use crate::model::estate::Estate;
 use crate::model::principal::{AttachedPolicy, Boundary, Document, Identity, InlinePolicy};
 use crate::model::resource;
@@ -72,12 +72,12 @@ pub struct Principal {
     pub policies: Vec<usize>,
     /// How many of those are its own inline ones and attached ones, without its groups'.
     pub own_policies: usize,
-    /// Policies and groups of it that were not read: what they allow or deny is not known.
-    pub unread: Vec<String>,
     pub boundary: Option<usize>,
     pub trust: Option<usize>,
     pub instance_profiles: Vec<String>,
     pub caller: Caller,
+    /// Names of policies that apply to it and could not be read: they may allow or deny anything.
+    pub unread: Vec<String>,
 }
 
 #[derive(Debug, Clone)]
@@ -85,6 +85,8 @@ pub struct Group {
     pub arn: String,
     pub name: String,
     pub policies: Vec<usize>,
+    /// As of a principal.
+    pub unread: Vec<String>,
 }
 
 /// A policy document that is not part of the answers, and why.
@@ -102,6 +104,10 @@ pub enum AskError {
     NoPrincipal { asked: String, account: String, near: String },
     #[error("{0:?} is no action: write service:Action, like s3:GetObject")]
     NoAction(String),
+    #[error(
+        "{0:?} is no resource: write its ARN, like arn:aws:s3:::bucket/key, or role/name and user/name for those that are known"
+    )]
+    NoResource(String),
 }
 
 /// Services whose resources carry policies (AWS: "AWS services that work with IAM", resource-based policies), of those
@@ -181,29 +187,28 @@ impl Account {
                 None => a.problem(name, "its default version is not in what was read"),
             }
         }
-        let mut groups: HashMap<&str, (Vec<usize>, Vec<String>)> = HashMap::new();
         for g in &identity.groups {
-            let before = a.problems.len();
-            let policies = a.own(&g.group_policy_list, &g.attached_managed_policies, &format!("group/{}", g.group_name));
-            groups.insert(&g.group_name, (policies.clone(), a.unread(before)));
-            a.groups.push(Group { arn: g.arn.clone(), name: g.group_name.clone(), policies });
+            let (policies, unread) =
+                a.own(&g.group_policy_list, &g.attached_managed_policies, &format!("group/{}", g.group_name));
+            a.groups.push(Group { arn: g.arn.clone(), name: g.group_name.clone(), policies, unread });
         }
+        let groups: HashMap<String, Group> = a.groups.iter().map(|g| (g.name.clone(), g.clone())).collect();
         for u in &identity.users {
             let who = format!("user/{}", u.user_name);
-            let before = a.problems.len();
-            let mut policies = a.own(&u.user_policy_list, &u.attached_managed_policies, &who);
+            let (mut policies, mut unread) = a.own(&u.user_policy_list, &u.attached_managed_policies, &who);
             let own_policies = policies.len();
-            let mut unread = Vec::new();
             for g in &u.group_list {
-                match groups.get(g.as_str()) {
-                    Some((more, not)) => {
-                        policies.extend(more);
-                        unread.extend(not.iter().cloned());
+                match groups.get(g) {
+                    Some(more) => {
+                        policies.extend(&more.policies);
+                        unread.extend(more.unread.iter().cloned());
                     }
-                    None => a.problem(&format!("group/{g}"), &format!("{who} is in it, but it was not read")),
+                    None => {
+                        a.problem(&format!("group/{g}"), &format!("{who} is in it, but it was not read"));
+                        unread.push(format!("policies of group/{g}"));
+                    }
                 }
             }
-            unread.extend(a.unread(before));
             let mut caller = Caller::new(&u.arn);
             caller.id.clone_from(&u.user_id);
             if !u.user_id.is_empty() {
@@ -224,11 +229,11 @@ impl Account {
                 groups: u.group_list.clone(),
                 policies,
                 own_policies,
-                unread,
                 boundary,
                 trust: None,
                 instance_profiles: Vec::new(),
                 caller,
+                unread,
             });
         }
         for key in &identity.access_keys {
@@ -237,9 +242,7 @@ impl Account {
         }
         for r in &identity.roles {
             let who = format!("role/{}", r.role_name);
-            let before = a.problems.len();
-            let policies = a.own(&r.role_policy_list, &r.attached_managed_policies, &who);
-            let unread = a.unread(before);
+            let (policies, unread) = a.own(&r.role_policy_list, &r.attached_managed_policies, &who);
             let mut caller = Caller::new(&r.arn);
             caller.id.clone_from(&r.role_id);
             Self::tag(&mut caller, &r.tags);
@@ -257,11 +260,11 @@ impl Account {
                 groups: Vec::new(),
                 policies,
                 own_policies,
-                unread,
                 boundary,
                 trust,
                 instance_profiles: r.instance_profile_list.iter().map(|p| p.arn.clone()).collect(),
                 caller,
+                unread,
             });
         }
         a
@@ -332,6 +335,19 @@ impl Account {
     pub fn is_blind(&self, arn: &str) -> bool {
         let service = arn.split(':').nth(2).unwrap_or_default();
         CARRY_POLICIES.contains(&service) && !self.resources.find(arn).is_some_and(Held::is_known)
+    }
+    /// What answers do without, in sentences; empty where everything is known.
+    pub fn gaps(&self, resource: &str) -> Vec<String> {
+        let mut gaps: Vec<String> = self.problems.iter().map(|p| format!("{}: {}.", p.policy, p.why)).collect();
+        if self.organization.is_none() {
+            gaps.push(
+                "No organisation is known: if there is one, its service and resource control policies are left out.".into(),
+            );
+        }
+        if self.is_blind(resource) {
+            gaps.push(format!("The policy of {resource} was not read: it may allow or deny more."));
+        }
+        gaps
     }
     /// Whose a resource is, where that is known: a bucket's ARN does not tell.
     pub fn owner<'a>(&'a self, arn: &'a str) -> Option<&'a str> {
@@ -407,11 +423,10 @@ impl Account {
             caller
         });
         let caller = session.as_ref().unwrap_or(&self.principals[at].caller);
-        let resource = self.asked(&action, resource);
-        let answer = self.with_layers(at, &action, &resource, |layers, resource| {
+        let asked = self.named(resource)?;
+        Ok(self.with_layers(at, &action, &self.asked(&action, &asked), |layers, resource| {
             explain(&Request { caller, action: &action, resource, context }, layers)
-        });
-        Ok(self.unless_unread(at, answer))
+        }))
     }
 
     /// Every principal that may do something, or may under conditions, with the reasons, in the account's order.
@@ -420,38 +435,17 @@ impl Account {
     /// [`AskError::NoAction`]
     pub fn who_can(&self, action: &str, resource: &str, context: &Context) -> Result<Vec<(usize, Answer)>, AskError> {
         let action = ask_action(action)?;
-        let resource = self.asked(&action, resource);
+        let asked = self.named(resource)?;
+        let resource = self.asked(&action, &asked);
         let mut all = Vec::new();
         for (at, p) in self.principals.iter().enumerate() {
             let answer = self.with_layers(at, &action, &resource, |layers, resource| {
                 let request = Request { caller: &p.caller, action: &action, resource, context };
-                let no = match decide(&request, layers) {
-                    Decision::Denied { explicit } => explicit || p.unread.is_empty(),
-                    _ => false,
-                };
-                (!no).then(|| self.unless_unread(at, explain(&request, layers)))
+                (!matches!(decide(&request, layers), Decision::Denied { .. })).then(|| explain(&request, layers))
             });
-            let answer = answer.filter(|a| !matches!(a.decision, Decision::Denied { .. }));
             all.extend(answer.map(|a| (at, a)));
         }
         Ok(all)
-    }
-
-    /// Where a principal's own policies alone do not allow, what was not read of them may.
-    fn unless_unread(&self, at: usize, mut answer: Answer) -> Answer {
-        let unread = &self.principals[at].unread;
-        let alone = answer.missing.iter().all(|layer| *layer == Layer::Identity);
-        if answer.decision == (Decision::Denied { explicit: false }) && alone && !unread.is_empty() {
-            answer.decision = Decision::Depends;
-            answer.depends.extend(unread.iter().map(|policy| Dependence {
-                key: "a policy".to_owned(),
-                condition: "it says so; it was not read".to_owned(),
-                effect: Effect::Allow.word(),
-                policy: policy.clone(),
-                statement: "any statement".to_owned(),
-            }));
-        }
-        answer
     }
 
     /// The decision alone.
@@ -481,16 +475,43 @@ impl Account {
         without
     }
 
+    /// What is meant by a resource as people name it: an ARN, `role/name` and `user/name` of this account, `*` for none or any.
+    ///
+    /// # Errors
+    /// [`AskError::NoResource`], [`AskError::NoPrincipal`]
+    pub fn named(&self, resource: &str) -> Result<String, AskError> {
+        if resource == "*" || resource.starts_with("arn:") {
+            return Ok(resource.to_owned());
+        }
+        if resource.starts_with("role/") || resource.starts_with("user/") {
+            return Ok(self.principals[self.principal(resource)?].arn.clone());
+        }
+        Err(AskError::NoResource(resource.chars().take(200).collect()))
+    }
+
     /// What a request is held against: a few actions that name no resource are so against an ARN.
     fn asked(&self, action: &ActionName, resource: &str) -> Resource {
-        match facts::held_against(action.as_str()).filter(|_| resource == "*") {
+        match held_against(action.as_str()).filter(|_| resource == "*") {
             Some(arn) => {
                 let partition = self.principals.first().and_then(|p| p.arn.split(':').nth(1)).unwrap_or("aws");
                 let arn = arn.replacen(":aws:", &format!(":{partition}:"), 1);
                 self.placed(Resource::literal(&arn), &arn)
             }
-            None => self.resource(resource),
+            None => self.resource(&self.all_of(action, resource)),
         }
+    }
+
+    /// The resources that are meant where none is named: all those that the action takes.
+    fn all_of<'a>(&self, action: &ActionName, resource: &'a str) -> Cow<'a, str> {
+        let takes = (resource == "*").then(|| facts().action(action.as_str())).flatten();
+        let takes = takes.and_then(|(service, action)| service.main_type(action));
+        let Some(of) = takes else { return Cow::Borrowed(resource) };
+        let partition = self.principals.first().and_then(|p| p.arn.split(':').nth(1)).unwrap_or("aws");
+        let mut arn = of.arn.replace("${Partition}", partition).replace("${Account}", &self.id);
+        while let (Some(from), Some(to)) = (arn.find("${"), arn.find('}')) {
+            arn.replace_range(from..=to, "*");
+        }
+        Cow::Owned(arn)
     }
 
     /// A resource of this account, unless its ARN says otherwise.
@@ -502,6 +523,14 @@ impl Account {
         let named = arn.split(':').nth(4).is_some_and(|a| !a.is_empty());
         let owner = self.owner(arn).unwrap_or(&self.id);
         let mut resource = if named { resource } else { resource.in_account(owner) };
+        // A call goes to the region where the resource stands.
+        let parts: Vec<&str> = arn.splitn(6, ':').collect();
+        let of_arn = parts.get(3).copied().filter(|region| !region.is_empty() && !region.contains(['*', '?']));
+        let of_bucket = || self.resources.find(arn).map(|held| held.region.as_str()).filter(|region| !region.is_empty());
+        let global = || parts.get(2).filter(|service| GLOBAL_SERVICES.contains(service)).map(|_| home(parts[1]));
+        if let Some(region) = of_arn.or_else(of_bucket).or_else(global) {
+            resource.set_key("aws:RequestedRegion", [region]);
+        }
         if let Some(organization) = self.organization.as_ref().filter(|_| owner == self.id || self.resources.lists(owner)) {
             resource.set_key("aws:ResourceOrgID", [organization.as_str()]);
         }
@@ -526,7 +555,9 @@ impl Account {
     ) -> T {
         let p = &self.principals[at];
         let get = |i: &usize| &self.policies[*i];
-        let identity: Vec<&Compiled> = p.policies.iter().map(get).collect();
+        let mut identity: Vec<&Compiled> = p.policies.iter().map(get).collect();
+        let unread: Vec<Compiled> = p.unread.iter().filter_map(|name| unread(name)).collect();
+        identity.extend(&unread);
         self.with_own(&identity, p.boundary.as_ref().map(get), action, resource, ask)
     }
 
@@ -567,11 +598,6 @@ impl Account {
         self.principals.push(p);
     }
 
-    /// What was found missing since there were so many problems.
-    fn unread(&self, before: usize) -> Vec<String> {
-        self.problems[before..].iter().map(|p| p.policy.clone()).collect()
-    }
-
     fn problem(&mut self, policy: &str, why: &str) {
         self.problems.push(Problem { policy: policy.to_owned(), why: why.to_owned() });
     }
@@ -597,15 +623,23 @@ impl Account {
         levels.iter().map(|l| l.iter().filter_map(|(name, d)| self.compile(name, "", d)).collect()).collect()
     }
 
-    fn own(&mut self, inline: &[InlinePolicy], attached: &[AttachedPolicy], who: &str) -> Vec<usize> {
-        let mut all = Vec::new();
+    /// What is attached to somebody; the names of what could not be read.
+    fn own(&mut self, inline: &[InlinePolicy], attached: &[AttachedPolicy], who: &str) -> (Vec<usize>, Vec<String>) {
+        let (mut all, mut unread) = (Vec::new(), Vec::new());
         for p in inline {
-            all.extend(self.compile(&format!("inline {} of {who}", p.policy_name), "", &p.policy_document));
+            let name = format!("inline {} of {who}", p.policy_name);
+            match self.compile(&name, "", &p.policy_document) {
+                Some(at) => all.push(at),
+                None => unread.push(name),
+            }
         }
         for p in attached {
-            all.extend(self.attached(&p.policy_arn, who));
+            match self.attached(&p.policy_arn, who) {
+                Some(at) => all.push(at),
+                None => unread.push(p.policy_arn.clone()),
+            }
         }
-        all
+        (all, unread)
     }
 
     fn attached(&mut self, arn: &str, who: &str) -> Option<usize> {
@@ -638,6 +672,27 @@ impl Account {
         for (key, value) in tags {
             caller.keys.set(&format!("aws:PrincipalTag/{key}"), [value.as_str()]);
         }
+    }
+}
+
+/// What a policy that was not read does: perhaps everything, perhaps nothing.
+fn unread(name: &str) -> Option<Compiled> {
+    let statement = |effect: &str| {
+        let condition = serde_json::json!({"Bool": {"the policy, which was not read": "true"}});
+        serde_json::json!({"Sid": "NotRead", "Effect": effect, "Action": "*", "Resource": "*", "Condition": condition})
+    };
+    let document = serde_json::json!({"Version": "2012-10-17", "Statement": [statement("Allow"), statement("Deny")]});
+    Some(Compiled::new(name, "", Policy::read(&document.to_string()).ok()?))
+}
+
+/// Services whose calls all go to one region of a partition (AWS: "AWS global condition context keys", `aws:RequestedRegion`).
+const GLOBAL_SERVICES: &[&str] = &["iam", "organizations", "cloudfront", "route53"];
+
+fn home(partition: &str) -> &'static str {
+    match partition {
+        "aws-cn" => "cn-north-1",
+        "aws-us-gov" => "us-gov-west-1",
+        _ => "us-east-1",
     }
 }
 

@@ -15,10 +15,17 @@ pub fn doubts(action: &str, resource: &str) -> Vec<String> {
         let unknown = told.into_iter().filter(|l| matches!(l.id, "unknown-action" | "unknown-service"));
         return unknown.map(|l| format!("Mistyped? {}", l.message)).collect();
     };
+    let name = format!("{}:{}", service.prefix, known.name);
+    if resource == "*" {
+        return service
+            .main_type(known)
+            .map(|r| format!("No resource is named: all that {name} takes are meant, {}.", r.arn))
+            .into_iter()
+            .collect();
+    }
     if !resource.starts_with("arn:") {
         return Vec::new();
     }
-    let name = format!("{}:{}", service.prefix, known.name);
     let asked = ArnPattern::new(resource);
     if held_against(&name).is_some_and(|arn| asked.matches(arn)) {
         return Vec::new();
@@ -47,6 +54,7 @@ mod tests {
             ("s3:GetObject", "arn:aws:s3:::payroll", "takes no such resource, but arn:${Partition}:s3:::${BucketName}/"),
             ("s3:ListBucket", "arn:aws:s3:::payroll/2026.csv", "takes no such resource, but arn:${Partition}:s3:::${BucketName}"),
             ("s3:ListAllMyBuckets", "arn:aws:s3:::payroll", "takes no single resource"),
+            ("s3:GetObject", "*", "all that s3:GetObject takes are meant, arn:${Partition}:s3:::${BucketName}/"),
         ] {
             let told = doubts(action, resource);
             assert!(told.len() == 1 && told[0].contains(says), "{action} {resource}: {told:?}");
@@ -54,7 +62,7 @@ mod tests {
         for (action, resource) in [
             ("s3:GetObject", "arn:aws:s3:::payroll/2026.csv"),
             ("S3:getobject", "arn:aws:s3:::payroll/*"),
-            ("s3:GetObject", "*"),
+            ("s3:ListAllMyBuckets", "*"),
             ("s3:ListAllMyBuckets", "arn:aws:s3:::*"),
             ("iam:PassRole", "role/admin"),
             ("ec2:RunInstances", "arn:aws:ec2:eu-west-1:111122223333:instance/*"),

@@ -1,19 +1,21 @@
 //! Questions as people type them: `who can s3:GetObject on arn:…`, `can role/x iam:PassRole on role/y`. It reads them;
 //! who answers knows the accounts.
 
+use super::evaluate::Context;
+
 /// A question.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Question {
     WhoCan {
         action: String,
         resource: String,
-        context: Vec<(String, Vec<String>)>,
+        context: Context,
     },
     Can {
         principal: String,
         action: String,
         resource: String,
-        context: Vec<(String, Vec<String>)>,
+        context: Context,
     },
     /// Who can become a principal; an administrator where none is named.
     WhoBecomes {
@@ -130,12 +132,12 @@ fn target_of(word: &str) -> Option<String> {
     (!administrator).then(|| word.to_owned())
 }
 
-type Rest = (String, Vec<(String, Vec<String>)>);
+type Rest = (String, Context);
 
-/// `on RESOURCE if KEY=VALUE and KEY=VALUE,VALUE`
+/// `on RESOURCE if KEY=VALUE and KEY=VALUE,VALUE and !KEY`
 fn rest(words: &[&str], form: usize) -> Result<Rest, QuestionError> {
     let mut resource = None;
-    let mut context = Vec::new();
+    let mut context = Context::new();
     let mut words = words.iter().copied().peekable();
     while let Some(word) = words.next() {
         match word.to_ascii_lowercase().as_str() {
@@ -144,11 +146,9 @@ fn rest(words: &[&str], form: usize) -> Result<Rest, QuestionError> {
                 Some(named) => return wrong(format!("{named:?} is a second resource"), form),
                 None => return wrong(format!("{word:?} is followed by no resource"), form),
             },
-            "if" | "when" | "with" | "and" => match words.next().and_then(|pair| pair.split_once('=')) {
-                Some((key, values)) if !key.is_empty() => {
-                    context.push((key.to_owned(), values.split(',').map(str::to_owned).collect()));
-                }
-                _ => return wrong(format!("{word:?} is followed by no KEY=VALUE"), 2),
+            "if" | "when" | "with" | "and" => match words.next() {
+                Some(told) => context.tell(told).or_else(|why| wrong(why, 2))?,
+                None => return wrong(format!("{word:?} is followed by no KEY=VALUE"), 2),
             },
             // The preposition may be left out.
             _ if resource.is_none() => resource = Some(word.to_owned()),
@@ -167,15 +167,15 @@ mod tests {
         for (_, example) in FORMS {
             Question::read(example).unwrap();
         }
-        let can = |resource: &str, context: Vec<(String, Vec<String>)>| {
+        let can = |resource: &str, context: Context| {
             let [principal, action, resource] = ["role/x", "iam:PassRole", resource].map(str::to_owned);
             Ok(Question::Can { principal, action, resource, context })
         };
-        assert_eq!(Question::read("can role/x iam:PassRole on role/y"), can("role/y", vec![]));
-        assert_eq!(Question::read("  Can role/x do iam:PassRole role/y ?"), can("role/y", vec![]));
-        assert_eq!(Question::read("can role/x iam:PassRole"), can("*", vec![]));
-        let keys = vec![("a".to_owned(), vec!["1".to_owned(), "2".to_owned()]), ("b".to_owned(), vec!["3".to_owned()])];
-        assert_eq!(Question::read("can role/x iam:PassRole on role/y if a=1,2 and b=3"), can("role/y", keys));
+        assert_eq!(Question::read("can role/x iam:PassRole on role/y"), can("role/y", Context::new()));
+        assert_eq!(Question::read("  Can role/x do iam:PassRole role/y ?"), can("role/y", Context::new()));
+        assert_eq!(Question::read("can role/x iam:PassRole"), can("*", Context::new()));
+        let keys = Context::new().with("a:k", ["1", "2"]).with("b:k", ["3"]);
+        assert_eq!(Question::read("can role/x iam:PassRole on role/y if a:k=1,2 and b:k=3"), can("role/y", keys));
         assert_eq!(Question::read("who can become admin"), Ok(Question::WhoBecomes { target: None }));
         let becomes = Question::Become { principal: "user/a".into(), target: Some("role/b".into()) };
         assert_eq!(Question::read("can user/a become role/b"), Ok(becomes));
@@ -194,7 +194,7 @@ mod tests {
             ("who can s3:GetObject on a on b", "second resource"),
             ("can role/x", "what role/x is to do"),
             ("can role/x become", "whom role/x is to become"),
-            ("can role/x s3:GetObject on b if x", "no KEY=VALUE"),
+            ("can role/x s3:GetObject on b if x", "write KEY=VALUE"),
             ("blast", "names no principal"),
             ("who can reach", "names no resource"),
             ("who can reach a b", "more than one resource"),

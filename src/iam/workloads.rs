@@ -3,7 +3,7 @@
 
 use std::collections::HashMap;
 
-use crate::model::account::Tags;
+use crate::model::account::{Tags, class_of};
 use crate::model::coverage::Outcome;
 use crate::model::estate::Estate;
 use crate::model::principal::Identity;
@@ -84,17 +84,6 @@ pub struct Tagged {
     /// `confidential`, as the tag has it.
     pub class: String,
     pub arn: String,
-}
-
-/// Tag keys that name a class of data, without case, `-`, `_` and `:`.
-const CLASSES: &[&str] =
-    &["dataclass", "dataclassification", "classification", "datasensitivity", "sensitivity", "confidentiality"];
-
-/// The class that tags tell.
-pub fn class_of(tags: &Tags) -> Option<&str> {
-    let plain = |key: &str| key.chars().filter(char::is_ascii_alphanumeric).collect::<String>().to_ascii_lowercase();
-    let of = |key: &&str| tags.iter().find(|(k, v)| plain(k) == **key && !v.trim().is_empty()).map(|(_, v)| v.trim());
-    CLASSES.iter().find_map(of)
 }
 
 /// The machines, buckets and secrets of an account whose tags tell a class: nothing else is collected with its tags.

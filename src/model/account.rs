@@ -11,6 +11,17 @@ use crate::model::document::Document;
 /// Tags, by key.
 pub type Tags = BTreeMap<String, String>;
 
+/// Tag keys that name a class of data, without case, `-`, `_` and `:`.
+const CLASSES: &[&str] =
+    &["dataclass", "dataclassification", "classification", "datasensitivity", "sensitivity", "confidentiality"];
+
+/// The class that tags tell.
+pub fn class_of(tags: &Tags) -> Option<&str> {
+    let plain = |key: &str| key.chars().filter(char::is_ascii_alphanumeric).collect::<String>().to_ascii_lowercase();
+    let of = |key: &&str| tags.iter().find(|(k, v)| plain(k) == **key && !v.trim().is_empty()).map(|(_, v)| v.trim());
+    CLASSES.iter().find_map(of)
+}
+
 /// Who the console is, by `sts:GetCallerIdentity`.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct Caller {

@@ -15,7 +15,7 @@ pub(super) fn principal(identity: &Identity, o: Principal<'_>, estate: &Estate, 
     let mut w = Writer::new(format!("{} {}", o.kind(), o.name()), now);
     let account = w.account(estate, &identity.account);
     let used = match o {
-        Principal::Role(r) => r.role_last_used.as_ref().map_or_else(
+        Principal::Role(r) => r.role_last_used.as_ref().filter(|l| l.last_used_date.is_some()).map_or_else(
             || "never, as far as AWS remembers (400 days)".to_owned(),
             |l| format!("{} in {}", w.time(l.last_used_date), l.region),
         ),

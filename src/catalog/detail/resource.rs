@@ -4,7 +4,7 @@ use jiff::Timestamp;
 
 use crate::catalog::detail::parts::{Body, Detail, Writer, tags};
 use crate::catalog::resources::{kind_of, name_of};
-use crate::iam::workloads::class_of;
+use crate::model::account::class_of;
 use crate::model::arn;
 use crate::model::estate::{Estate, RegionEstate};
 use crate::model::resource::Resource;

@@ -13,14 +13,16 @@ use crate::iam::account::Account;
 use crate::iam::doubts::doubts;
 use crate::iam::evaluate::{Answer, Context, Decision, Layer};
 use crate::iam::openings::guests;
+use crate::iam::policy::Effect;
 use crate::text;
 
-/// Prints an answer; the end of the program says no where it is no. `part`: the account's IAM is known in part.
-pub(super) fn can(json: bool, question: &str, answer: &Answer, part: bool) -> Result<Done> {
+/// Prints an answer; the end of the program says no where it is no.
+pub(super) fn can(json: bool, question: &str, answer: &Answer, notes: &[String]) -> Result<Done> {
+    tell(notes);
     let mut out = io::stdout().lock();
     if json {
         let mut value = as_json(answer);
-        value["part"] = json!(part);
+        value["notes"] = json!(notes);
         unless_closed(writeln!(out, "{}", serde_json::to_string_pretty(&value)?))?;
     } else {
         let mut lines = vec![format!("{}: {question}", word(answer.decision))];
@@ -30,10 +32,21 @@ pub(super) fn can(json: bool, question: &str, answer: &Answer, part: bool) -> Re
     Ok(if answer.decision == Decision::Allowed { Done::Whole } else { Done::No })
 }
 
-/// Says what speaks against a question, beside its answer.
-pub(super) fn doubt(action: &str, resource: &str) {
-    for doubt in doubts(action, resource) {
-        eprintln!("{}", text::line(&doubt));
+/// What speaks against a question, and what its answer does without.
+pub(super) fn notes<'a>(accounts: impl IntoIterator<Item = &'a Account>, action: &str, resource: &str) -> Vec<String> {
+    let gaps = accounts.into_iter().flat_map(|account| account.gaps(resource));
+    let mut notes: Vec<String> = Vec::new();
+    for note in gaps.chain(doubts(action, resource)) {
+        if !notes.contains(&note) {
+            notes.push(note);
+        }
+    }
+    notes
+}
+
+fn tell(notes: &[String]) {
+    for note in notes {
+        eprintln!("{}", text::line(note));
     }
 }
 
@@ -45,13 +58,20 @@ pub(super) fn who_can(
     (action, resource): (&str, &str),
     context: &Context,
 ) -> Result<Done> {
+    // A role or user by its name is of the account that has it.
+    let named = accounts.iter().find_map(|account| account.named(resource).ok());
+    let resource = match &named {
+        Some(named) => named.as_str(),
+        None => resource,
+    };
     let mut rows = Vec::new();
     for account in accounts {
         for (at, answer) in account.who_can(action, resource, context)? {
             rows.push((account.principals[at].arn.clone(), answer));
         }
     }
-    doubt(action, resource);
+    let notes = notes(accounts, action, resource);
+    tell(&notes);
     let owner = accounts.first().and_then(|a| a.owner(resource));
     if resource.starts_with("arn:") && owner.is_none() && accounts.len() > 1 {
         eprintln!("The ARN names no account: each account answers as if the resource stood in it.");
@@ -68,13 +88,15 @@ pub(super) fn who_can(
                 row
             })
             .collect();
+        rows.extend(notes.iter().map(|note| json!({"note": note})));
         rows.extend(guests.iter().map(|g| json!({"outsider": g.who, "actions": g.actions, "statements": g.statements})));
         unless_closed(writeln!(out, "{}", serde_json::to_string_pretty(&rows)?))?;
     } else {
         let width = rows.iter().map(|(arn, _)| text::width(arn)).max().unwrap_or(0);
         let line = |(arn, answer): &(String, Answer)| {
             // The grant is worth more than the guardrails that let it through.
-            let granted = answer.because.iter().find(|b| b.layer == Layer::Identity).or(answer.because.first());
+            let of = |layer: Layer| answer.because.iter().find(|b| b.layer == layer && b.effect == Effect::Allow);
+            let granted = of(Layer::Identity).or_else(|| of(Layer::Resource)).or(answer.because.first());
             let by = granted.map_or_else(String::new, |b| format!("{}, {}", b.policy, b.statement));
             format!("{}  {:<8}  {by}", text::pad(arn, width, false), word(answer.decision))
         };
@@ -92,8 +114,7 @@ pub(super) fn who_can(
 pub(super) fn read_context(pairs: &[String]) -> Result<Context> {
     let mut context = Context::new();
     for pair in pairs {
-        let (key, value) = pair.split_once('=').ok_or_else(|| eyre!("--context takes KEY=VALUE, and {pair:?} has no ="))?;
-        context.set(key, value.split(',').filter(|v| !v.is_empty()));
+        context.tell(pair).map_err(|why| eyre!("--context {why}"))?;
     }
     Ok(context)
 }

@@ -47,18 +47,21 @@ enum Command {
         principal: String,
         /// service:Action
         action: String,
-        /// The resource's ARN
-        #[arg(default_value = "*")]
+        /// The resource's ARN, role/name or user/name [default: all that the action takes]
+        #[arg(default_value = "*", hide_default_value = true)]
         resource: String,
-        /// What is known of the request: aws:SourceIp=10.0.0.1
+        /// What is known of the request: aws:SourceIp=10.0.0.1; several values with commas between, !KEY for a key that is absent
         #[arg(long, value_name = "KEY=VALUE")]
         context: Vec<String>,
     },
     /// Who may do something, for certain or under conditions
     WhoCan {
+        /// service:Action
         action: String,
-        #[arg(default_value = "*")]
+        /// As for can
+        #[arg(default_value = "*", hide_default_value = true)]
         resource: String,
+        /// As for can
         #[arg(long, value_name = "KEY=VALUE")]
         context: Vec<String>,
     },
@@ -105,18 +108,21 @@ impl Iam {
             _ => Used::Nobody,
         };
         let (accounts, identities, known) = self.accounts(global, used)?;
-        for problem in accounts.iter().flat_map(|a| &a.problems) {
-            eprintln!("{}: {}", text::line(&problem.policy), text::line(&problem.why));
+        // Those who may do something are told with what is not known of it.
+        if !matches!(self.command, Command::Can { .. } | Command::WhoCan { .. }) {
+            for problem in accounts.iter().flat_map(|a| &a.problems) {
+                eprintln!("{}: {}", text::line(&problem.policy), text::line(&problem.why));
+            }
         }
         match &self.command {
             Command::Can { principal, action, resource, context } => {
                 let account = holder(&accounts, principal)?;
-                let answer = account.can(principal, action, resource, &ask::read_context(context)?)?;
-                if account.is_blind(resource) {
-                    eprintln!("The policy of {} was not read: it may allow or deny more.", text::line(resource));
-                }
-                ask::doubt(action, resource);
-                ask::can(self.json, &format!("{principal} {action} on {resource}"), &answer, account.part)
+                // A role or user by its name may be another account's.
+                let others = || accounts.iter().find_map(|a| a.named(resource).ok());
+                let resource = account.named(resource).or_else(|unknown| others().ok_or(unknown))?;
+                let answer = account.can(principal, action, &resource, &ask::read_context(context)?)?;
+                let notes = ask::notes([account], action, &resource);
+                ask::can(self.json, &format!("{principal} {action} on {resource}"), &answer, &notes)
             }
             Command::WhoCan { action, resource, context } => {
                 ask::who_can(self.json, &accounts, &known, (action, resource), &ask::read_context(context)?)

@@ -46,6 +46,28 @@ impl Context {
     pub fn close(&mut self, beginning: &str) {
         self.closed.push(beginning.to_ascii_lowercase());
     }
+    /// Takes in what people write of a request: `KEY=VALUE`, several values with commas between or the key several times,
+    /// `KEY=` for a value without a letter, `!KEY` for a key that the request does not carry.
+    ///
+    /// # Errors
+    /// What is wrong with the text, in words.
+    pub fn tell(&mut self, text: &str) -> Result<(), String> {
+        let (key, values) = match (text.strip_prefix('!'), text.split_once('=')) {
+            (Some(key), _) => (key, Vec::new()),
+            (None, Some((key, values))) => (key, values.split(',').collect()),
+            (None, None) => return Err(format!("{text:?} has no =: write KEY=VALUE, or !KEY for a key that is absent")),
+        };
+        let key = key.trim().to_ascii_lowercase();
+        if !key.split_once(':').is_some_and(|(service, name)| !service.is_empty() && !name.is_empty()) {
+            return Err(format!("{key:?} is no condition key: one is written service:Key, like aws:SourceIp"));
+        }
+        let known = self.keys.iter().position(|(k, _)| *k == key);
+        match known.filter(|_| !values.is_empty()) {
+            Some(at) => self.keys[at].1.extend(values.into_iter().map(str::to_owned)),
+            None => self.set(&key, values),
+        }
+        Ok(())
+    }
     /// What is known of a key, which is given in lower case.
     pub fn get(&self, key: &str) -> Known<'_> {
         match self.keys.binary_search_by(|(k, _)| k.as_str().cmp(key)) {
@@ -57,5 +79,26 @@ impl Context {
     }
     pub fn is_empty(&self) -> bool {
         self.keys.is_empty()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_people_write_of_a_request() {
+        let mut context = Context::new();
+        for text in ["aws:TagKeys=a", "aws:TagKeys=b,c", "s3:prefix=", "!aws:MultiFactorAuthPresent"] {
+            context.tell(text).unwrap();
+        }
+        let of = |key: &str| context.get(key);
+        assert_eq!(of("aws:tagkeys"), Known::Values(&["a", "b", "c"].map(str::to_owned)));
+        assert_eq!(of("s3:prefix"), Known::Values(&[String::new()]));
+        assert_eq!(of("aws:multifactorauthpresent"), Known::Absent);
+        assert_eq!(of("aws:sourceip"), Known::Unknown);
+        for wrong in ["aws:SourceIp", "SourceIp=1", "=1", ":x=1", "!", "aws:=1"] {
+            assert!(context.tell(wrong).is_err(), "{wrong}");
+        }
     }
 }

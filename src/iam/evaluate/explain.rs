@@ -97,7 +97,9 @@ impl Trace for Notes<'_> {
                     } else {
                         compiled.variables().find(unknown).unwrap_or(&written.key.text)
                     };
-                    add(key, written.describe());
+                    // What was not read stands as a condition that nobody can know.
+                    let unread = key.ends_with("which was not read");
+                    add(key, if unread { format!("{key}, does") } else { written.describe() });
                 }
             }
             if policy.statements[index].covers(self.request) == Truth::Maybe {
@@ -160,7 +162,10 @@ pub fn explain(request: &Request<'_>, layers: &Layers<'_>) -> Answer {
             }
             depends.sort();
             depends.dedup();
-            Answer { decision, because: hits.into_iter().map(|h| h.deciding).collect(), missing: Vec::new(), depends }
+            // What it hangs on comes before what holds anyway.
+            let mut because: Vec<Deciding> = hits.into_iter().map(|h| h.deciding).collect();
+            because.sort_by_key(|d| d.certain);
+            Answer { decision, because, missing: Vec::new(), depends }
         }
     }
 }

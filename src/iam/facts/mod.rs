@@ -199,6 +199,13 @@ impl Facts {
 }
 
 impl Service {
+    /// The type of resource that an action is most often about: one that it must be given, else the one with the shortest ARN;
+    /// none where it takes none.
+    pub fn main_type(&self, action: &Action) -> Option<&ResourceType> {
+        let required = action.resources.iter().filter(|(_, required)| *required);
+        let of = |(r, _): &(usize, bool)| self.resources.get(*r);
+        required.filter_map(of).next().or_else(|| action.resources.iter().filter_map(of).min_by_key(|r| r.arn.len()))
+    }
     /// An action by its name, in any case.
     pub fn action(&self, name: &str) -> Option<(usize, &Action)> {
         let name = name.to_ascii_lowercase();

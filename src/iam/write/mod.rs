@@ -48,6 +48,8 @@ pub enum WriteError {
     NoAction { arn: String, level: &'static str },
     #[error("there is no action {0:?}; write service:Action")]
     UnknownAction(String),
+    #[error("{0} takes a resource; name that, as with --read ARN or --write ARN, or in their fields")]
+    TakesResource(String),
     #[error("no action that takes no resource is like {0:?}; name the resource, as --read ARN or --write ARN")]
     NonePlain(String),
     #[error("{0:?} is no role that can be handed to a service; write its ARN, like arn:aws:iam::111122223333:role/app")]
@@ -216,6 +218,9 @@ fn asked(intent: &Intent) -> Result<Vec<Asked>, WriteError> {
             continue;
         }
         let (service, action) = facts().action(name).ok_or_else(|| WriteError::UnknownAction(short(name)))?;
+        if !action.resources.is_empty() {
+            return Err(WriteError::TakesResource(full(service, action)));
+        }
         add(service, action, "*", None);
     }
     let mut of_iam = |action: &str, arn: &str, via: Option<Only>| {
@@ -315,6 +320,17 @@ mod tests {
         assert!(!actions.iter().any(|a| a == "s3:GetBucketPolicy" || a == "s3:PutObject"), "{actions:?}");
         let bucket = Intent { on: vec![(Level::Read, "arn:aws:s3:::data".into())], ..Intent::default() };
         assert!(self::actions(&write_policy(&bucket, 6_144).unwrap()).contains(&"s3:GetBucketPolicy".to_owned()));
+    }
+
+    #[test]
+    fn everyone_has_a_folder_of_its_own() {
+        let folder = "arn:aws:s3:::homes/${aws:username}/*";
+        let intent = Intent { on: vec![(Level::Read, folder.into())], ..Intent::default() };
+        let written = write_policy(&intent, 6_144).unwrap();
+        assert_eq!(under(&written, "s3:GetObject"), [(vec![folder.to_owned()], Vec::new())]);
+        assert_eq!(compare(&written.policies, &intent), Ok(Compared::default()));
+        let all = Policy::read(&written.policies[0].print().replace("${aws:username}", "*")).unwrap();
+        assert!(!compare(&[all], &intent).unwrap().beside.is_empty());
     }
 
     #[test]
@@ -533,6 +549,10 @@ mod tests {
         assert!(matches!(
             write_policy(&Intent { plain: vec!["s3:Nothing".into()], ..Intent::default() }, 6_144),
             Err(WriteError::UnknownAction(_))
+        ));
+        assert!(matches!(
+            write_policy(&Intent { plain: vec!["s3:GetObject".into()], ..Intent::default() }, 6_144),
+            Err(WriteError::TakesResource(_))
         ));
         assert!(matches!(
             write_policy(&Intent { plain: vec!["sqs:Send*".into()], ..Intent::default() }, 6_144),

@@ -8,7 +8,7 @@ use super::{Grants, Intent, WriteError, full, meant};
 use crate::iam::evaluate::{ActionName, Caller, Compiled, Context, Decision, Layers, Request, Resource, ResourcePolicy, decide};
 use crate::iam::facts::facts;
 use crate::iam::grants::Actions;
-use crate::iam::policy::{Effect, Policy};
+use crate::iam::policy::{Effect, Piece, Policy, Template};
 use crate::iam::sets::Set;
 
 const ACCOUNT: &str = "111122223333";
@@ -18,10 +18,17 @@ struct Bench {
     policies: Vec<Compiled>,
     delegating: Option<Compiled>,
     caller: Caller,
+    /// Keys that resources are named by: `aws:username`.
+    variables: BTreeSet<String>,
 }
 
 impl Bench {
-    fn new(policies: &[Policy]) -> Self {
+    fn new(policies: &[Policy], grants: &Grants) -> Self {
+        let arns = grants.values().flat_map(BTreeMap::keys);
+        let variables = arns.flat_map(|arn| Template::read(arn, true, true).pieces).filter_map(|piece| match piece {
+            Piece::Variable { key, .. } => Some(key),
+            _ => None,
+        });
         let delegating = format!(
             r#"{{"Version":"2012-10-17","Statement":{{"Effect":"Allow","Principal":{{"AWS":"{ACCOUNT}"}},"Action":"*","Resource":"*"}}}}"#
         );
@@ -29,11 +36,16 @@ impl Bench {
             policies: policies.iter().map(|p| Compiled::new("written", "", p.clone())).collect(),
             delegating: Policy::read(&delegating).ok().map(|p| Compiled::new("account", "", p)),
             caller: Caller::new(&format!("arn:aws:iam::{ACCOUNT}:role/proof")),
+            variables: variables.collect(),
         }
     }
     /// Whether a request is allowed that meets these conditions and, of one more, has a value that does not.
     fn allows(&self, action: &str, resource: &Resource, met: &[Only], unmet: Option<&Only>) -> bool {
+        // Whoever asks has a name for every variable of the policy.
         let mut context = Context::complete();
+        for key in &self.variables {
+            context.set(key, [NAME]);
+        }
         for only in met {
             context.set(&only.key, [only.example()]);
         }
@@ -55,14 +67,26 @@ impl Bench {
 /// No operator's comparison with a value that was asked for holds for this one.
 const UNFIT: &str = "\u{1}";
 
+/// What stands in the place of a variable.
+const NAME: &str = "name";
+
+/// The resource that an ARN means for the one who asks.
 fn resource(arn: &str) -> Resource {
-    Resource::new(arn).in_account(ACCOUNT)
+    let mut named = String::new();
+    let mut rest = arn;
+    while let Some((before, behind)) = rest.split_once("${") {
+        named.push_str(before);
+        named.push_str(NAME);
+        rest = behind.split_once('}').map_or("", |(_, behind)| behind);
+    }
+    named.push_str(rest);
+    Resource::new(&named).in_account(ACCOUNT)
 }
 
 /// Everything meant is allowed where its conditions hold and only there, and no other action is allowed on any of these
 /// resources.
 pub(super) fn prove(policies: &[Policy], grants: &Grants) -> Result<(), WriteError> {
-    let bench = Bench::new(policies);
+    let bench = Bench::new(policies, grants);
     let arns: BTreeSet<&String> = grants.values().flat_map(|on| on.keys()).collect();
     let resources: Vec<(&String, Resource)> = arns.into_iter().map(|a| (a, resource(a))).collect();
     let conditions: BTreeSet<&Vec<Only>> = grants.values().flat_map(|on| on.values()).collect();
@@ -118,7 +142,7 @@ pub struct Compared {
 /// As [`super::write_policy`], for the intent.
 pub fn compare(policies: &[Policy], intent: &Intent) -> Result<Compared, WriteError> {
     let grants = meant(intent)?.grants;
-    let bench = Bench::new(policies);
+    let bench = Bench::new(policies, &grants);
     let mut compared = Compared::default();
     for (action, on) in &grants {
         for (arn, needed) in on {

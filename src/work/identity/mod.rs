@@ -206,13 +206,14 @@ impl Engine {
         }
         let detail = match &question {
             Question::WhoCan { action, resource, context } => {
-                let context = context_of(context);
+                let named = self.accounts(estate).find_map(|ready| ready.account.named(resource).ok());
+                let named = named.unwrap_or_else(|| resource.clone());
                 let mut rows = Vec::new();
                 for ready in self.accounts(estate) {
-                    let found = ready.account.who_can(action, resource, &context).map_err(|e| e.to_string())?;
+                    let found = ready.account.who_can(action, &named, context).map_err(|e| e.to_string())?;
                     rows.extend(found.into_iter().map(|(at, answer)| (ready.account.principals[at].arn.clone(), answer)));
                 }
-                answers::who_can(estate, (action, resource), &self.resources(estate), &rows)
+                answers::who_can(estate, (action, &named), &self.resources(estate), &rows)
             }
             Question::Can { principal, action, resource, context } => {
                 let (ready, at) = self.holder(estate, principal)?;
@@ -220,7 +221,7 @@ impl Engine {
                 let arn = ready.account.principals[at].arn.clone();
                 // Of a session its role is asked: what it was given by whom is not known.
                 let asked = if principal.contains(":assumed-role/") { principal } else { &arn };
-                let answer = ready.account.can(asked, action, &named, &context_of(context)).map_err(|e| e.to_string())?;
+                let answer = ready.account.can(asked, action, &named, context).map_err(|e| e.to_string())?;
                 answers::can(&arn, (action, &named), &answer, ready.account.is_blind(&named))
             }
             Question::WhoBecomes { target } => {
@@ -352,14 +353,6 @@ fn opened(text: &str, detail: Detail) -> Result<Opened, String> {
 /// The account that an ARN names.
 fn account_of(arn: &str) -> Option<&str> {
     arn.starts_with("arn:").then(|| arn.split(':').nth(4))?.filter(|id| !id.is_empty())
-}
-
-fn context_of(pairs: &[(String, Vec<String>)]) -> Context {
-    let mut context = Context::new();
-    for (key, values) in pairs {
-        context.set(key, values.iter().filter(|v| !v.is_empty()).cloned());
-    }
-    context
 }
 
 fn word(decision: Decision) -> &'static str {
