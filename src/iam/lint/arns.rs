@@ -27,7 +27,7 @@ impl Linter<'_> {
         } else {
             return;
         };
-        self.say("odd-arn", Weight::Error, value.span, format!("{why}; {} names nothing", value.text));
+        self.say("odd-arn", Weight::Error, value.span, format!("{} names nothing: {why}", value.text));
     }
 
     /// Whether the variables of a value are closed, and whether requests can fill them.

@@ -172,7 +172,7 @@ impl Linter<'_> {
                 if many { ", …" } else { "" },
                 if useless.len() == 1 { "takes" } else { "take" },
                 shape.unwrap_or("* alone"),
-                if all { ": the statement does nothing" } else { "" },
+                if all { "; the statement does nothing" } else { "" },
             );
             let weight = if all { Weight::Error } else { Weight::Warning };
             self.say(if all { "useless" } else { "action-mismatch" }, weight, s.span, message);
@@ -180,8 +180,13 @@ impl Linter<'_> {
     }
 
     pub(super) fn conditions(&mut self, s: &Statement, actions: &[(&'static Service, &'static Action)], variables: bool) {
-        for c in &s.conditions {
+        for (i, c) in s.conditions.iter().enumerate() {
             let key = &c.key;
+            let mut before = s.conditions[..i].iter().filter(|o| o.operator == c.operator);
+            if before.any(|o| o.key.text != key.text && o.key.text.eq_ignore_ascii_case(&key.text)) {
+                let message = format!("{} stands twice under one operator: its case does not matter", key.text);
+                self.say("repeated-key", Weight::Error, key.span, message);
+            }
             if c.values.is_empty() {
                 self.say("useless", Weight::Warning, key.span, "a condition without values never holds");
             }

@@ -42,6 +42,11 @@ impl Linter<'_> {
         }
         for p in &principal.principals {
             let text = &p.value.text;
+            let everyone = p.kind == PrincipalKind::Everyone || p.kind == PrincipalKind::Aws && text == "*";
+            if everyone && s.conditions.is_empty() {
+                let message = "every principal of every AWS account becomes the role: name those who may, or add a condition";
+                self.say("open-trust", Weight::Warning, p.value.span, message);
+            }
             if let Some(way) = way(p).filter(|way| !allowed(way)) {
                 let message = format!("{text} becomes a role by {way}, which the statement does not allow");
                 self.say("mismatched-action", Weight::Error, p.value.span, message);
@@ -122,6 +127,9 @@ mod tests {
             error("mismatched-action")
         );
         assert_eq!(trusted(GITHUB, r#""sts:AssumeRoleWithWebIdentity""#, "{}"), [("open-federation", Weight::Warning)]);
+        for everyone in [r#""*""#, r#"{"AWS":"*"}"#] {
+            assert_eq!(trusted(everyone, r#""sts:AssumeRole""#, "{}"), [("open-trust", Weight::Warning)]);
+        }
         for (principal, action, condition) in [
             (ACCOUNT, r#"["sts:AssumeRole","sts:TagSession","sts:SetSourceIdentity"]"#, "{}"),
             (ACCOUNT, r#""sts:*""#, "{}"),
@@ -129,7 +137,7 @@ mod tests {
             (SAML, r#"["sts:AssumeRoleWithSAML","sts:TagSession"]"#, "{}"),
             (SAML, r#""sts:TagSession""#, "{}"),
             (GITHUB, r#""sts:AssumeRoleWithWebIdentity""#, known),
-            (r#""*""#, r#""sts:AssumeRoleWithWebIdentity""#, "{}"),
+            (r#""*""#, r#""sts:AssumeRole""#, r#"{"StringEquals":{"aws:PrincipalOrgID":"o-abcdefghij"}}"#),
             (r#"{"Service":"pods.eks.amazonaws.com"}"#, r#"["sts:AssumeRole","sts:TagSession"]"#, "{}"),
         ] {
             assert_eq!(trusted(principal, action, condition), [], "{principal} {action}");
