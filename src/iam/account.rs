@@ -650,9 +650,6 @@ impl Account {
         ask(&layers, resource)
     }
 
-    pub(crate) fn rcp_levels(&self) -> &[Vec<usize>] {
-        &self.rcps
-    }
     pub(crate) fn scp_levels(&self) -> &[Vec<usize>] {
         &self.scps
     }
