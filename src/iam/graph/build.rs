@@ -89,7 +89,7 @@ impl<'a> Ground<'a> {
             let customer = !arn.is_empty() && !arn.contains(":iam::aws:");
             customer.then(|| account.resource(arn))
         };
-        let levels = |all: &[Vec<usize>]| all.iter().map(|l| l.iter().map(|i| &account.policies[*i]).collect()).collect();
+        let guards = account.scp_levels().iter().map(|level| level.iter().map(|i| &account.policies[*i]).collect());
         let mut ground = Self {
             account,
             table,
@@ -110,7 +110,7 @@ impl<'a> Ground<'a> {
             trusting: HashMap::new(),
             by_service: HashMap::new(),
             by_provider: Vec::new(),
-            scps: levels(account.scp_levels()),
+            scps: guards.collect(),
             rcps: account.rcp_levels(),
             lifting_groups: Vec::new(),
             attach: [Vec::new(), Vec::new()],
