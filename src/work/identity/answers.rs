@@ -4,12 +4,13 @@ use std::collections::BTreeSet;
 
 use super::tell::{MOST_DRAWN, MOST_LINKS, by_trust, facts, lost, many, push, section, table, tree};
 use super::ways::{drawn, first_step, label, rests};
-use super::{Around, MOST_CUTS, link, word};
+use super::{Around, MOST_CUTS, link, links, word};
 use crate::catalog::detail::{Body, Detail, Section};
 use crate::iam::doubts::doubts;
 use crate::iam::evaluate::{Answer, Decision, Layer};
 use crate::iam::graph::{Cut, Goal, Node, Power, Prize, Route, Target, To};
 use crate::iam::openings::guests as guests_of;
+use crate::iam::policy::Effect;
 use crate::iam::resources::Resources;
 use crate::model::arn::principal as named;
 use crate::model::estate::Estate;
@@ -34,7 +35,8 @@ pub(super) fn who_can(
     sorted.sort_by_key(|(_, a)| a.decision == Decision::Depends);
     let line = |(arn, answer): &&(String, Answer)| {
         // The grant is worth more than the guardrails that let it through.
-        let granted = answer.because.iter().find(|b| b.layer == Layer::Identity).or(answer.because.first());
+        let of = |layer: Layer| answer.because.iter().find(|b| b.layer == layer && b.effect == Effect::Allow);
+        let granted = of(Layer::Identity).or_else(|| of(Layer::Resource)).or(answer.because.first());
         let by = granted.map_or_else(String::new, |b| format!("{}, {}", b.policy, b.statement));
         let unless = answer.depends.first().map_or_else(String::new, |d| format!("{} if {}", d.effect, d.condition));
         let account = arn.split(':').nth(4).unwrap_or_default();
@@ -42,7 +44,7 @@ pub(super) fn who_can(
         vec![named(arn), account, word(answer.decision).to_owned(), if unless.is_empty() { by } else { unless }]
     };
     let table = table(&["principal", "account", "answer", "by"], sorted.iter().map(line).collect());
-    let links = sorted.iter().take(MOST_LINKS * 2).map(|(arn, _)| link(arn)).collect();
+    let links = links(estate, sorted.iter().take(MOST_LINKS * 2).map(|(arn, _)| arn.as_str()));
     let nowhere = resource.starts_with("arn:")
         && resource.split(':').nth(4) == Some("")
         && estate.identities.len() > 1
@@ -175,7 +177,7 @@ pub(super) fn who_rules(estate: &Estate, around: &Around, powers: &[Vec<Power>],
             n => format!("{} are", count(n as u64)),
         }
     );
-    let links = rows.iter().take(MOST_LINKS * 2).map(|r| link(&r.1)).collect();
+    let links = links(estate, rows.iter().take(MOST_LINKS * 2).map(|r| r.1.as_str()));
     let sections = [
         section("", Body::Prose(words)),
         section("Statements that cut most", cut_table(estate, around, cuts)),
@@ -258,7 +260,7 @@ pub(super) fn who_reaches(estate: &Estate, around: &Around, asked: &[&str], priz
             count((all - sure) as u64)
         ),
     };
-    let links = paths.iter().take(MOST_LINKS * 2).map(|p| link(around.joined.arn(p.from))).collect();
+    let links = links(estate, paths.iter().take(MOST_LINKS * 2).map(|p| around.joined.arn(p.from)));
     let mut sections = vec![section("", Body::Prose(words)), guests(estate, resources, &prize.resource, None)];
     sections.extend(drawings.into_iter().map(Some));
     sections.push(section("Statements that cut most", cut_table(estate, around, cuts)));
@@ -304,5 +306,6 @@ pub(super) fn blast(estate: &Estate, around: &Around, at: usize) -> Detail {
     let tree = tree(estate, around, node, false);
     sections.extend(section("What it becomes", Body::Code(tree.lines)));
     let links = std::iter::once(node).chain(tree.reached.into_iter().take(MOST_LINKS * 2));
-    Detail { title: String::new(), sections, links: links.map(|n| link(around.joined.arn(n))).collect() }
+    let links = self::links(estate, links.map(|n| around.joined.arn(n)));
+    Detail { title: String::new(), sections, links }
 }

@@ -474,6 +474,21 @@ fn word(decision: Decision) -> &'static str {
     }
 }
 
+/// The ways to principals, those of one name told apart by their accounts.
+fn links<'a>(estate: &Estate, arns: impl IntoIterator<Item = &'a str>) -> Vec<Link> {
+    let arns: Vec<&str> = arns.into_iter().collect();
+    let mut times: HashMap<String, usize> = HashMap::new();
+    arns.iter().for_each(|arn| *times.entry(named(arn)).or_default() += 1);
+    let told = |arn: &&str| {
+        let link = link(arn);
+        match account_of(arn).filter(|_| times.get(&link.label).is_some_and(|n| *n > 1)) {
+            Some(id) => Link { label: format!("{} of {}", link.label, estate.account_label(id)), ..link },
+            None => link,
+        }
+    };
+    arns.iter().map(told).collect()
+}
+
 /// The way to a principal's own row.
 fn link(arn: &str) -> Link {
     Link::to(named(arn), ListingId::Principals, exactly("id", arn))

@@ -300,9 +300,12 @@ pub(super) fn tree(estate: &Estate, around: &Around, root: Node, inwards: bool) 
     let mut lines = growing.lines;
     // An administrator has no edges of its own: it can become anyone.
     let all = (0..own.administrators.len()).map(|at| Node::principal(root.account, at));
-    let others = all.filter(|n| inwards && is_administrator(n) && *n != root && !seen.contains(n)).count();
+    // What AWS keeps for IAM Identity Center and its services nobody in the account can change.
+    let kept = [":role/aws-reserved/", ":role/aws-service-role/"].iter().any(|path| around.joined.arn(root).contains(path));
+    let others = all.filter(|n| inwards && !kept && is_administrator(n) && *n != root && !seen.contains(n)).count();
     if others > 0 {
-        lines.push(format!("And the account's {}.", many(others, "other administrator")));
+        let and = if lines.is_empty() { "The" } else { "And the" };
+        lines.push(format!("{and} account's {}.", many(others, "other administrator")));
     }
     let people = children.into_iter().map(|child| child.other).filter(|n| matches!(n.at, To::Principal(_)));
     Tree { lines: lines.join("\n"), reached: people.collect() }
