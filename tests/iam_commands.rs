@@ -183,6 +183,108 @@ fn a_written_policy_hands_a_role_to_the_service_asked_for_and_uses_a_key_through
 }
 
 #[test]
+fn a_part_of_an_answer_is_not_taken_for_the_whole() {
+    let home = tempfile::tempdir().unwrap();
+    let mut page = details();
+    page["IsTruncated"] = json!(true);
+    page["Marker"] = json!("m");
+    let path = file(home.path(), "page.json", &page);
+    let ran = run(&["--from", path.to_str().unwrap(), "iam", "--json", "can", "user/idle", "s3:GetObject", "arn:aws:s3:::b/k"]);
+    assert!(ran.err.contains("one page of its IAM") && ran.err.contains("--no-paginate"), "{}", ran.err);
+    let answer: Value = serde_json::from_str(&ran.out).unwrap();
+    assert!(answer["decision"] == "denied" && answer["notes"].to_string().contains("one page of its IAM"), "{answer}");
+
+    let whole = file(home.path(), "details.json", &details());
+    let list = file(home.path(), "list.json", &json!([]));
+    let wrong = run(&["--from", list.to_str().unwrap(), "iam", "can", "user/idle", "s3:GetObject"]);
+    assert!(wrong.code == 2 && wrong.err.contains("no IAM in") && wrong.err.contains("an empty list"), "{}", wrong.err);
+    assert!(!wrong.err.contains("list coverage"), "{}", wrong.err);
+    let report = |name: &str, change: Value| {
+        let mut report = json!({"JobStatus": "COMPLETED", "JobCompletionDate": "2026-11-20T00:00:01Z", "IsTruncated": false,
+            "ServicesLastAccessed": [{"ServiceName": "Amazon S3", "ServiceNamespace": "s3"}]});
+        for (key, value) in change.as_object().unwrap() {
+            report[key] = value.clone();
+        }
+        let used = file(home.path(), name, &report);
+        run(&["--from", whole.to_str().unwrap(), "iam", "unused", "user/ann", "--used", used.to_str().unwrap()])
+    };
+    let good = report("good.json", json!({}));
+    assert!(good.code == 0 && good.out.contains("nothing of it is used"), "{}{}", good.out, good.err);
+    for (name, change, says) in [
+        ("working.json", json!({"JobStatus": "IN_PROGRESS", "ServicesLastAccessed": []}), "ask for it again in a while"),
+        ("failed.json", json!({"JobStatus": "FAILED", "Error": {"Message": "no such role"}}), "FAILED (no such role)"),
+        ("page.json", json!({"IsTruncated": true, "Marker": "m"}), "--max-items 1000"),
+    ] {
+        let ran = report(name, change);
+        assert!(ran.code != 0 && ran.out.is_empty() && ran.err.contains(says), "{name}: {} {}", ran.out, ran.err);
+    }
+}
+
+#[test]
+fn unused_hands_out_what_aws_takes() {
+    let home = tempfile::tempdir().unwrap();
+    let statements = json!([
+        {"Effect": "Allow", "Action": ["s3:*", "ec2:*"], "Resource": "*"},
+        {"Effect": "Allow", "NotAction": "iam:*", "Resource": "arn:aws:s3:::x"},
+    ]);
+    let jo = json!({"UserName": "jo", "Path": "/", "Arn": format!("arn:aws:iam::{ID}:user/jo"), "UserPolicyList": policy("own", statements)});
+    let path = file(home.path(), "details.json", &json!({"UserDetailList": [jo]}));
+    // S3 is used, and of its actions every one that is tracked is not.
+    let tracked = ["CreateBucket", "PutBucketPolicy", "DeleteBucket", "GetBucketAcl", "PutBucketAcl", "ListBucketVersions"];
+    let actions: Vec<Value> = tracked.iter().map(|a| json!({"ActionName": a})).collect();
+    let used = file(
+        home.path(),
+        "used.json",
+        &json!({"JobStatus": "COMPLETED", "JobCompletionDate": "2026-11-20T00:00:01Z",
+        "ServicesLastAccessed": [{"ServiceName": "Amazon S3", "ServiceNamespace": "s3", "LastAuthenticated": "2026-11-19T00:00:00Z",
+            "TrackedActionsLastAccessed": actions}, {"ServiceName": "SQS", "ServiceNamespace": "sqs"}]}),
+    );
+    let ask = |more: &[&str]| {
+        let asked = ["--from", path.to_str().unwrap(), "iam", "unused", "user/jo", "--used", used.to_str().unwrap()];
+        let ran = run(&[&asked[..], more].concat());
+        assert_eq!(ran.code, 0, "{}", ran.err);
+        ran.out
+    };
+    let answer: Value = serde_json::from_str(&ask(&["--json"])).unwrap();
+    let policy = &answer["policies"][0];
+    let after: Value = serde_json::from_str(policy["after"].as_str().unwrap()).unwrap();
+    // Short where that is exact, and everything but something stays so.
+    let first: Vec<&str> = after["Statement"][0]["Action"].as_array().unwrap().iter().filter_map(Value::as_str).collect();
+    assert!(first.contains(&"ec2:*") && first.contains(&"s3:GetObject*") && !first.contains(&"s3:*"), "{first:?}");
+    let rest: Vec<&str> = after["Statement"][1]["NotAction"].as_array().unwrap().iter().filter_map(Value::as_str).collect();
+    assert!(rest.starts_with(&["iam:*"]) && rest.contains(&"s3:CreateBucket") && rest.contains(&"sqs:*"), "{rest:?}");
+    let size = serde_json::to_string(&after).unwrap().len();
+    assert_eq!(policy["too_long"].is_null(), size <= 2_048, "{size}: {}", policy["too_long"]);
+    // Hundreds of services of which nothing is known are counted in the text and named in the JSON.
+    let text = ask(&[]);
+    let unknown = answer["unknown"].as_array().unwrap().len();
+    assert!(unknown > 300 && text.contains(&format!("and {} more (--json has all)", unknown - 24)), "{text}");
+    assert!(text.lines().all(|l| l.len() < 1_000), "{text}");
+}
+
+#[test]
+fn answers_with_a_policy_in_them_are_linted_where_it_stands() {
+    let home = tempfile::tempdir().unwrap();
+    let document = r#"{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Principal":"*","Action":"s3:GetObjekt","Resource":"arn:aws:s3:::b/*"}]}"#;
+    let bucket = home.path().join("bucket.json");
+    fs::write(&bucket, format!("{{\n    \"Policy\": {}\n}}\n", serde_json::to_string(document).unwrap())).unwrap();
+    let ran = run(&["iam", "lint", bucket.to_str().unwrap()]);
+    assert_eq!(ran.code, 1, "{}", ran.err);
+    assert!(ran.err.contains("get-bucket-policy; its document is looked over as a resource's policy"), "{}", ran.err);
+    let lines: Vec<&str> = ran.out.lines().collect();
+    let text = fs::read_to_string(&bucket).unwrap();
+    let column = text.lines().nth(1).unwrap().find("\\\"s3:GetObjekt").unwrap() + 1;
+    let at = format!("bucket.json:2:{column}: error:");
+    assert!(lines.len() == 1 && lines[0].contains(&at) && lines[0].ends_with("[unknown-action]"), "{lines:?}");
+    let users = file(home.path(), "users.json", &json!({"Users": []}));
+    let ran = run(&["iam", "lint", users.to_str().unwrap()]);
+    assert!(ran.code == 1 && ran.out.contains("this is the answer of aws iam list-users"), "{}{}", ran.out, ran.err);
+    // What is said counts.
+    let ran = run(&["iam", "lint", "--kind", "managed", bucket.to_str().unwrap()]);
+    assert!(ran.out.contains("[needless-principal]"), "{}", ran.out);
+}
+
+#[test]
 fn a_plain_answer_is_opened_by_every_command() {
     let home = tempfile::tempdir().unwrap();
     let path = file(home.path(), "details.json", &details());

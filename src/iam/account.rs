@@ -12,7 +12,7 @@ use super::evaluate::{
     ActionName, Answer, Caller, CallerKind, Compiled, Context, Decision, Layers, Request, Resource, ResourcePolicy, decide,
     explain,
 };
-use super::facts::facts;
+use super::facts::{facts, held_against};
 use super::policy::{Effect, Element, Policy, PolicyError, Statement};
 use super::resources::{Held, Resources};
 use super::workloads::{Tagged, Workload, WorkloadKind, known_workloads, running, tagged};
@@ -51,6 +51,8 @@ pub struct Account {
     by_key: HashMap<String, usize>,
     scps: Vec<Vec<usize>>,
     rcps: Vec<Vec<usize>>,
+    /// Who and what stands here is only a part of the account's IAM.
+    pub part: bool,
     /// What carries a policy of its own, in whichever account of the estate.
     resources: Arc<Resources>,
     organization: Option<String>,
@@ -161,9 +163,17 @@ impl Account {
             by_key: HashMap::new(),
             scps: Vec::new(),
             rcps: Vec::new(),
+            part: identity.part,
             resources: Arc::default(),
             organization: None,
         };
+        if a.part {
+            a.problem(
+                &format!("account {}", a.id),
+                "what was read is one page of its IAM: users, roles and policies of the pages behind are missing. Write the answer \
+                 again without --max-items and --no-paginate",
+            );
+        }
         for p in &identity.policies {
             let name = if p.policy_name.is_empty() { p.arn.rsplit('/').next().unwrap_or_default() } else { &p.policy_name };
             match p.default_document() {
@@ -420,7 +430,7 @@ impl Account {
         });
         let caller = session.as_ref().unwrap_or(&self.principals[at].caller);
         let asked = self.named(resource)?;
-        Ok(self.with_layers(at, &action, &self.resource(&self.all_of(&action, &asked)), None, |layers, resource| {
+        Ok(self.with_layers(at, &action, &self.asked(&action, &asked), None, |layers, resource| {
             explain(&Request { caller, action: &action, resource, context }, layers)
         }))
     }
@@ -448,7 +458,7 @@ impl Account {
             _ => Vec::new(),
         };
         let own: Vec<&Compiled> = own.iter().collect();
-        let resource = self.resource(&self.all_of(&action, &asked));
+        let resource = self.asked(&action, &asked);
         Ok(self.around(&caller.account, (&own, None), &action, &resource, None, |layers, resource| {
             explain(&Request { caller: &caller, action: &action, resource, context }, layers)
         }))
@@ -461,7 +471,7 @@ impl Account {
     pub fn who_can(&self, action: &str, resource: &str, context: &Context) -> Result<Vec<(usize, Answer)>, AskError> {
         let action = ask_action(action)?;
         let asked = self.named(resource)?;
-        let resource = self.resource(&self.all_of(&action, &asked));
+        let resource = self.asked(&action, &asked);
         let mut all = Vec::new();
         for (at, p) in self.principals.iter().enumerate() {
             let answer = self.with_layers(at, &action, &resource, None, |layers, resource| {
@@ -546,6 +556,18 @@ impl Account {
         Err(AskError::NoResource(resource.chars().take(200).collect()))
     }
 
+    /// What a request is held against: a few actions that name no resource are so against an ARN.
+    fn asked(&self, action: &ActionName, resource: &str) -> Resource {
+        match held_against(action.as_str()).filter(|_| resource == "*") {
+            Some(arn) => {
+                let partition = self.principals.first().and_then(|p| p.arn.split(':').nth(1)).unwrap_or("aws");
+                let arn = arn.replacen(":aws:", &format!(":{partition}:"), 1);
+                self.placed(Resource::literal(&arn), &arn)
+            }
+            None => self.resource(&self.all_of(action, resource)),
+        }
+    }
+
     /// The resources that are meant where none is named: all those that the action takes.
     fn all_of<'a>(&self, action: &ActionName, resource: &'a str) -> Cow<'a, str> {
         let takes = (resource == "*").then(|| facts().action(action.as_str())).flatten();
@@ -561,7 +583,10 @@ impl Account {
 
     /// A resource of this account, unless its ARN says otherwise.
     pub fn resource(&self, arn: &str) -> Resource {
-        let resource = Resource::new(arn);
+        self.placed(Resource::new(arn), arn)
+    }
+
+    fn placed(&self, resource: Resource, arn: &str) -> Resource {
         let named = arn.split(':').nth(4).is_some_and(|a| !a.is_empty());
         let owner = self.owner(arn).unwrap_or(&self.id);
         let mut resource = if named { resource } else { resource.in_account(owner) };
@@ -650,11 +675,13 @@ impl Account {
         ask(&layers, resource)
     }
 
-    pub(crate) fn rcp_levels(&self) -> &[Vec<usize>] {
-        &self.rcps
-    }
     pub(crate) fn scp_levels(&self) -> &[Vec<usize>] {
         &self.scps
+    }
+
+    /// The resource control policies over the account's own resources, by level.
+    pub(crate) fn rcp_levels(&self) -> Vec<Vec<&Compiled>> {
+        self.rcps.iter().map(|level| level.iter().map(|i| &self.policies[*i]).collect()).collect()
     }
 
     fn push(&mut self, p: Principal) {

@@ -3,9 +3,9 @@
 
 use serde_json::json;
 
-use super::facts::facts;
+use super::facts::{facts, held_against};
 use super::lint::{Kind, lint};
-use super::sets::Set;
+use super::sets::glob::ArnPattern;
 
 /// Doubts in sentences; none where the action is known and takes such a resource, or the resource is no whole ARN.
 pub fn doubts(action: &str, resource: &str) -> Vec<String> {
@@ -26,12 +26,15 @@ pub fn doubts(action: &str, resource: &str) -> Vec<String> {
     if !resource.starts_with("arn:") {
         return Vec::new();
     }
-    let asked = Set::resource(resource);
+    let asked = ArnPattern::new(resource);
+    if held_against(&name).is_some_and(|arn| asked.matches(arn)) {
+        return Vec::new();
+    }
     let takes: Vec<_> = known.resources.iter().filter_map(|(r, _)| service.resources.get(*r)).collect();
     if takes.is_empty() {
         return vec![format!("{name} takes no single resource: statements allow it on * alone.")];
     }
-    if takes.iter().any(|r| Set::arns(r.pattern()).overlaps(&asked).unwrap_or(true)) {
+    if takes.iter().any(|r| r.may_be(&asked)) {
         return Vec::new();
     }
     let mut shapes: Vec<&str> = takes.iter().map(|r| r.arn).collect();
@@ -49,6 +52,7 @@ mod tests {
             ("s3:GetObjct", "*", "did you mean s3:GetObject?"),
             ("s4:GetObject", "*", "no service \"s4\""),
             ("s3:GetObject", "arn:aws:s3:::payroll", "takes no such resource, but arn:${Partition}:s3:::${BucketName}/"),
+            ("s3:ListBucket", "arn:aws:s3:::payroll/2026.csv", "takes no such resource, but arn:${Partition}:s3:::${BucketName}"),
             ("s3:ListAllMyBuckets", "arn:aws:s3:::payroll", "takes no single resource"),
             ("s3:GetObject", "*", "all that s3:GetObject takes are meant, arn:${Partition}:s3:::${BucketName}/"),
         ] {
@@ -59,6 +63,7 @@ mod tests {
             ("s3:GetObject", "arn:aws:s3:::payroll/2026.csv"),
             ("S3:getobject", "arn:aws:s3:::payroll/*"),
             ("s3:ListAllMyBuckets", "*"),
+            ("s3:ListAllMyBuckets", "arn:aws:s3:::*"),
             ("iam:PassRole", "role/admin"),
             ("ec2:RunInstances", "arn:aws:ec2:eu-west-1:111122223333:instance/*"),
         ] {

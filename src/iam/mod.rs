@@ -7,7 +7,7 @@
 //! lets in from outside, [`openings`] tells it of resources; [`account`] puts an account's layers around a
 //! request, read by [`read`] from a file or taken from an estate; [`grants`] is what policies grant as a set of actions;
 //! [`graph`] is who can become whom; on these stand [`question`] and
-//! [`doubts`] about one, [`lint`], [`write`], [`unused`], [`nature`] and [`judge`].
+//! [`doubts`] about one, [`lint`], [`write`], [`unused`] with [`trim`], [`nature`] and [`judge`].
 
 pub mod account;
 pub mod doubts;
@@ -27,6 +27,7 @@ pub mod read;
 pub mod resources;
 pub mod sets;
 pub mod strangers;
+pub mod trim;
 pub mod unused;
 pub mod workloads;
 pub mod write;

@@ -15,7 +15,8 @@ pub enum ReadError {
     Part { part: &'static str, source: serde_json::Error },
 }
 
-/// What other commands' answers have at their top.
+/// What commands' answers have at their top.
+const ITS_OWN: [&str; 3] = ["UserDetailList", "RoleDetailList", "GroupDetailList"];
 const OTHERS: &[(&str, &str)] = &[
     ("Statement", "a policy document: lint it instead"),
     ("PolicyVersion", "the answer of aws iam get-policy-version"),
@@ -50,7 +51,16 @@ const OTHERS: &[(&str, &str)] = &[
     ("terraform_version", "a Terraform state"),
 ];
 
-/// Reads a whole file, or a list of its pages. The account's id is that of most ARNs in it.
+/// Which command's answer has such keys at its top; none where it is not known.
+pub fn answer(has: impl Fn(&str) -> bool) -> Option<&'static str> {
+    if ITS_OWN.iter().any(|key| has(key)) {
+        return Some("the answer of aws iam get-account-authorization-details");
+    }
+    OTHERS.iter().find(|(key, _)| has(key)).map(|(_, what)| *what)
+}
+
+/// Reads a whole file, or a list of its pages. The account's id is that of most ARNs in it. Where AWS says that more pages
+/// follow the last, the account is known in part.
 ///
 /// # Errors
 /// [`ReadError`]
@@ -60,7 +70,8 @@ pub fn authorization_details(text: &str) -> Result<Identity, ReadError> {
         Value::Array(pages) if !pages.is_empty() => pages,
         other => vec![other],
     };
-    let mut identity = Identity::default();
+    let more = |page: &Value| page["IsTruncated"] == true || page["NextToken"].is_string();
+    let mut identity = Identity { part: pages.last().is_some_and(more), ..Identity::default() };
     for page in pages {
         page_into(page, &mut identity)?;
     }
@@ -77,8 +88,8 @@ fn page_into(page: Value, identity: &mut Identity) -> Result<(), ReadError> {
         };
         return Err(ReadError::Other { looks: looks.to_owned() });
     };
-    if !["UserDetailList", "RoleDetailList", "GroupDetailList"].iter().any(|k| map.contains_key(*k)) {
-        let known = OTHERS.iter().find(|(key, _)| map.contains_key(*key)).map(|(_, what)| (*what).to_owned());
+    if !ITS_OWN.iter().any(|k| map.contains_key(*k)) {
+        let known = answer(|key| map.contains_key(key)).map(str::to_owned);
         let looks = known.unwrap_or_else(|| {
             let keys: Vec<String> = map.keys().take(3).map(|k| format!("{:?}", k.chars().take(40).collect::<String>())).collect();
             if keys.is_empty() { "an empty object".to_owned() } else { format!("an object with {}", keys.join(", ")) }
@@ -138,5 +149,16 @@ mod tests {
             {"RoleDetailList":[{"RoleName":"r","Arn":"arn:aws:iam::111122223333:role/r"}],"UserDetailList":[]}]"#;
         let identity = authorization_details(text).unwrap();
         assert_eq!((identity.account.as_str(), identity.users.len(), identity.roles.len()), ("111122223333", 1, 1));
+        assert!(!identity.part);
+    }
+
+    #[test]
+    fn a_part_of_an_answer_is_told_from_the_whole() {
+        let page = |more: &str| format!(r#"{{"UserDetailList":[],"RoleDetailList":[]{more}}}"#);
+        let part = |text: &str| authorization_details(text).unwrap().part;
+        let (first, last) = (page(r#","IsTruncated":true,"Marker":"m""#), page(r#","IsTruncated":false"#));
+        assert!(part(&first) && part(&page(r#","NextToken":"t""#)));
+        assert!(!part(&last) && !part(&page("")) && !part(&page(r#","NextToken":null"#)));
+        assert!(!part(&format!("[{first},{last}]")) && part(&format!("[{first},{first}]")));
     }
 }

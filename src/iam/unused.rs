@@ -1,15 +1,15 @@
-//! Least privilege from use: what is granted and was not used, and a policy with only what was used and what the user
-//! keeps. Use is given as plain data (`iam:GetServiceLastAccessedDetails`, CloudTrail look-ups).
+//! Least privilege from use: what is granted and was not used. Use is given as plain data
+//! (`iam:GetServiceLastAccessedDetails`, CloudTrail look-ups). Policies without what is unused are `trim`'s.
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::{SignedDuration, Timestamp};
 
 use super::account::Account;
-use super::evaluate::Compiled;
 use super::facts::{Action, Service, facts};
 use super::grants::{self, Actions};
-use super::policy::{Effect, Element, Policy, Statement};
+use super::policy::Element;
+use super::trim::{Stays, Trimmed, trim};
 use crate::model::principal::{LastAccessed, Trail};
 
 /// What one principal used.
@@ -191,23 +191,15 @@ pub struct Unused {
     pub share: f64,
     /// Granted actions of which CloudTrail alone tells that they were used, and that they were not.
     pub by_trail: (usize, usize),
-    /// The principal's own policies with only what is used or kept. Statements keep resources, conditions and denies.
-    pub trimmed: Vec<Trimmed>,
+    /// What is granted, and what of it stays.
+    stays: Stays,
 }
 
-/// One policy before and after.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Trimmed {
-    pub name: String,
-    /// Empty for an inline policy.
-    pub arn: String,
-    pub before: String,
-    /// None where nothing of it is used.
-    pub after: Option<String>,
-    /// Line by line, `- ` and `+ ` before what goes and comes, two spaces before what stays.
-    pub diff: Vec<String>,
-    /// What is wrong with it, if anything is: something new is granted, or something that stays is not. A defect.
-    pub fault: Option<String>,
+impl Unused {
+    /// The principal's own policies with only what is used or kept. Statements keep resources, conditions and denies.
+    pub fn trimmed(&self, account: &Account, principal: usize) -> Vec<Trimmed> {
+        trim(account, principal, &self.stays)
+    }
 }
 
 /// Compares what a principal is granted with what it used since a time. `keep` are actions to keep whatever their use,
@@ -265,129 +257,13 @@ pub fn unused(account: &Account, principal: usize, used: &Use, since: Timestamp,
             }
         }
     }
-    let p = &account.principals[principal];
-    let trimmed = p.policies[..p.own_policies].iter().map(|i| trim(&account.policies[*i], &kept, &granted)).collect();
     Unused {
         services: services.into_iter().collect(),
         actions: names,
         unknown: unknown.into_iter().collect(),
         by_trail,
         share: if all == 0 { 0.0 } else { idle as f64 / all as f64 },
-        trimmed,
-    }
-}
-
-/// A policy whose Allow statements name only the actions that stay.
-fn trim(policy: &Compiled, kept: &BTreeSet<usize>, granted: &Actions) -> Trimmed {
-    let before = policy.policy.print();
-    let mut after = policy.policy.clone();
-    after.statements = policy
-        .policy
-        .statements
-        .iter()
-        .filter_map(|s| {
-            if s.effect == Effect::Deny {
-                return Some(s.clone());
-            }
-            let named = Actions::named(&s.action);
-            let lost = named.iter().any(|(sv, a)| {
-                let place = sv.first + sv.action(a.name).map_or(0, |(i, _)| i);
-                granted.has(place) && !kept.contains(&place)
-            });
-            // A statement all of whose actions stay is left as it was written.
-            if !lost {
-                return Some(s.clone());
-            }
-            narrowed(s, &named, kept)
-        })
-        .collect();
-    let any = after.statements.iter().any(|s| s.effect == Effect::Allow);
-    let text = any.then(|| after.print());
-    let diff = diff(&before, text.as_deref().unwrap_or_default());
-    let fault = fault(&policy.policy, text.as_deref(), kept, granted);
-    Trimmed { name: policy.name.clone(), arn: policy.arn.clone(), before, after: text, diff, fault }
-}
-
-/// Holds the policy as it is printed against the old one: it grants nothing new, and all of the old one that stays.
-fn fault(before: &Policy, after: Option<&str>, kept: &BTreeSet<usize>, granted: &Actions) -> Option<String> {
-    let after = match after.map(Policy::read) {
-        None => Policy::of(Vec::new()),
-        Some(Ok(after)) => after,
-        Some(Err(error)) => return Some(error.to_string()),
-    };
-    if let Err(action) = grants_nothing_new(before, &after) {
-        return Some(format!("it would grant {action}, which is new"));
-    }
-    let of = |p: &Policy| grants::of_policies(std::iter::once(&Compiled::new("", "", p.clone())));
-    let lost = of(before).and(granted).minus(&of(&after));
-    let stays = |(s, a): &(&Service, &Action)| kept.contains(&(s.first + s.action(a.name).map_or(0, |(i, _)| i)));
-    lost.iter().find(stays).map(|(s, a)| format!("it would no longer grant {}:{}, which stays", s.prefix, a.name))
-}
-
-fn narrowed(s: &Statement, named: &Actions, kept: &BTreeSet<usize>) -> Option<Statement> {
-    let mut names = Vec::new();
-    for service in facts().services() {
-        let of: Vec<usize> = (0..service.actions.len()).filter(|i| named.has(service.first + i)).collect();
-        let stay: Vec<usize> = of.iter().copied().filter(|i| kept.contains(&(service.first + i))).collect();
-        if stay.len() == service.actions.len() && !stay.is_empty() {
-            names.push(format!("{}:*", service.prefix));
-        } else {
-            names.extend(stay.iter().map(|i| format!("{}:{}", service.prefix, service.actions[*i].name)));
-        }
-    }
-    if names.is_empty() {
-        return None;
-    }
-    let mut narrow = s.clone();
-    narrow.action = Element::of(names);
-    Some(narrow)
-}
-
-/// A line diff by longest common subsequence; documents too long for that are shown as all gone and all new.
-fn diff(before: &str, after: &str) -> Vec<String> {
-    let (a, b): (Vec<&str>, Vec<&str>) = (before.lines().collect(), after.lines().collect());
-    if a.len() * b.len() > 4_000_000 {
-        return a.iter().map(|l| format!("- {l}")).chain(b.iter().map(|l| format!("+ {l}"))).collect();
-    }
-    let wide = b.len() + 1;
-    let mut best = vec![0u32; (a.len() + 1) * wide];
-    for i in (0..a.len()).rev() {
-        for j in (0..b.len()).rev() {
-            best[i * wide + j] = if a[i] == b[j] {
-                best[(i + 1) * wide + j + 1] + 1
-            } else {
-                best[(i + 1) * wide + j].max(best[i * wide + j + 1])
-            };
-        }
-    }
-    let (mut i, mut j) = (0, 0);
-    let mut out = Vec::new();
-    while i < a.len() || j < b.len() {
-        if i < a.len() && j < b.len() && a[i] == b[j] {
-            out.push(format!("  {}", a[i]));
-            i += 1;
-            j += 1;
-        } else if j == b.len() || i < a.len() && best[(i + 1) * wide + j] >= best[i * wide + j + 1] {
-            out.push(format!("- {}", a[i]));
-            i += 1;
-        } else {
-            out.push(format!("+ {}", b[j]));
-            j += 1;
-        }
-    }
-    out
-}
-
-/// Checks a trimmed policy against the old one: it grants nothing new.
-///
-/// # Errors
-/// The action that only the new one grants.
-pub fn grants_nothing_new(before: &Policy, after: &Policy) -> Result<(), String> {
-    let of = |p: &Policy| grants::of_policies(std::iter::once(&Compiled::new("", "", p.clone())));
-    let new = of(after).minus(&of(before));
-    match new.iter().next() {
-        None => Ok(()),
-        Some((s, a)) => Err(format!("{}:{}", s.prefix, a.name)),
+        stays: Stays { granted, kept },
     }
 }
 
@@ -417,18 +293,10 @@ mod tests {
         assert_eq!(found.actions, ["s3:PutObject"]);
         assert_eq!(found.unknown, ["sns"]);
         assert!(found.share > 0.0 && found.share < 1.0);
-        let after = found.trimmed[0].after.clone().unwrap();
-        assert!(found.trimmed[0].diff.iter().any(|l| l.starts_with("- ")));
-        assert_eq!(found.trimmed[0].fault, None);
-        // The check would notice.
-        let (before, granted) = (Policy::read(&found.trimmed[0].before).unwrap(), grants::of_principal(&account, 0));
-        let place = |name: &str| facts().action(name).map(|(s, a)| s.first + s.action(a.name).unwrap().0).unwrap();
-        let more = after.replace("sqs:SendMessage", "ec2:RunInstances");
-        assert!(fault(&before, Some(&more), &BTreeSet::new(), &granted).unwrap().contains("ec2:RunInstances, which is new"));
-        let kept = BTreeSet::from([place("s3:PutObject")]);
-        assert!(fault(&before, Some(&after), &kept, &granted).unwrap().contains("no longer grant s3:PutObject"));
-        let policy = Policy::read(&after).unwrap();
-        grants_nothing_new(&Policy::read(&found.trimmed[0].before).unwrap(), &policy).unwrap();
+        let trimmed = found.trimmed(&account, 0);
+        let after = trimmed[0].after.clone().unwrap();
+        assert!(trimmed[0].diff.iter().any(|l| l.starts_with("- ")));
+        assert_eq!(trimmed[0].fault, None);
         let again = Account::read(
             &authorization_details(&text.replace(
                 r#"{"Version":"2012-10-17","Statement":[
@@ -496,11 +364,5 @@ mod tests {
         trail.whole = true;
         trail.events.push(event("kms", "RotateKey"));
         assert_eq!(idle(&accessed, 90).0, Vec::<String>::new());
-    }
-
-    #[test]
-    fn diffs_read_line_by_line() {
-        assert_eq!(diff("a\nb\nc", "a\nx\nc"), ["  a", "- b", "+ x", "  c"]);
-        assert_eq!(diff("", "a"), ["+ a"]);
     }
 }

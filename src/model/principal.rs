@@ -35,6 +35,9 @@ pub struct Identity {
     /// What principals used of what they are granted, of those that were asked about.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub last_accessed: Vec<LastAccessed>,
+    /// More was to come behind what was read: a principal or a policy that is not here may be there.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub part: bool,
 }
 
 /// What one principal used, by `iam:GetServiceLastAccessedDetails`; AWS tracks 400 days.

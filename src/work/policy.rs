@@ -1,7 +1,7 @@
 //! Policies for the editor: written from a wish, looked over, and compared with the wish by our own evaluator.
 
 use crate::iam::facts::Level;
-use crate::iam::lint::{Kind, lint};
+use crate::iam::lint::{Kind, look_over};
 use crate::iam::policy::Policy;
 use crate::iam::write::{Compared, Intent, compare, write_policy};
 use crate::message::{PolicyAsk, PolicyMessage, PolicySays, PolicyWish};
@@ -36,7 +36,9 @@ fn check(document: &str, wish: Option<&PolicyWish>) -> PolicySays {
     if document.trim().is_empty() {
         return says;
     }
-    says.messages = lint(document, Kind::Managed)
+    // What is pasted may be an answer of AWS with a policy in it.
+    says.messages = look_over(document, None)
+        .lints
         .into_iter()
         .map(|l| {
             let about = document.get(l.span.start as usize..l.span.end as usize).unwrap_or_default();

@@ -41,6 +41,7 @@ pub(super) fn blast(json: bool, accounts: &[Account], account: &Account, princip
     };
     let value = json!({
         "principal": account.principals[principal].arn,
+        "part": account.part,
         "everything": blast.everything,
         "becomes": blast.reached.iter().map(|r| json!({
             "principal": account.principals[r.principal].arn, "steps": r.steps, "certain": r.certain,

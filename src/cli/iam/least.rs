@@ -15,6 +15,7 @@ use crate::cli::list::unless_closed;
 use crate::iam::account::Account;
 use crate::iam::facts::Level;
 use crate::iam::lint::Kind;
+use crate::iam::trim::{TooLong, Trimmed};
 use crate::iam::unused::{Unused, Use, unused};
 use crate::iam::write::{Intent, write_policy};
 use crate::model::principal::{Identity, LastAccessed, Trail};
@@ -76,47 +77,64 @@ impl Leftover {
         }
         let found = unused(account, at, &Use::of(&accessed), Use::since(&accessed, self.days), &self.keep);
         // Nothing is handed out that was not held against the old.
-        if let Some((policy, fault)) = found.trimmed.iter().find_map(|t| Some((&t.name, t.fault.as_ref()?))) {
+        let trimmed = found.trimmed(account, at);
+        if let Some((policy, fault)) = trimmed.iter().find_map(|t| Some((&t.name, t.fault.as_ref()?))) {
             bail!("{policy} without what is unused: {fault}; this is a defect, please report it");
         }
-        print(json, arn, self.days, accessed.trail.as_ref(), &found)
+        if json {
+            let value = as_json(arn, account.part, self.days, accessed.trail.as_ref(), &found, &trimmed);
+            unless_closed(writeln!(io::stdout().lock(), "{}", serde_json::to_string_pretty(&value)?))?;
+            return Ok(Done::Whole);
+        }
+        print(arn, self.days, accessed.trail.as_ref(), &found, &trimmed)
     }
 }
 
-fn print(json: bool, arn: &str, days: i64, trail: Option<&Trail>, found: &Unused) -> Result<Done> {
-    let mut out = io::stdout().lock();
-    if json {
-        let trimmed = found
-            .trimmed
-            .iter()
-            .map(|t| json!({"policy": t.name, "policy_arn": t.arn, "before": t.before, "after": t.after, "diff": t.diff}));
-        let value = json!({
-            "principal": arn,
-            "days": days,
-            "share": found.share,
-            "services": found.services,
-            "actions": found.actions,
-            "unknown": found.unknown,
-            "cloudtrail": trail.map(|t| json!({
-                "from": t.from.map(|at| at.to_string()), "to": t.to.map(|at| at.to_string()), "whole": t.whole,
-                "regions": t.regions, "kinds": t.events.len(), "decided": found.by_trail,
-            })),
-            "policies": trimmed.collect::<Vec<_>>(),
+fn as_json(arn: &str, part: bool, days: i64, trail: Option<&Trail>, found: &Unused, trimmed: &[Trimmed]) -> Value {
+    let trimmed = trimmed.iter().map(|t| {
+        let too_long = t.too_long.as_ref().map(|l| {
+            json!({
+                "size": l.size, "limit": l.limit, "all_inline_together": l.together, "managed_policies": l.documents,
+            })
         });
-        unless_closed(writeln!(out, "{}", serde_json::to_string_pretty(&value)?))?;
-        return Ok(Done::Whole);
-    }
+        json!({
+            "policy": t.name, "policy_arn": t.arn, "before": t.before, "after": t.after, "diff": t.diff, "too_long": too_long,
+        })
+    });
+    json!({
+        "principal": arn,
+        "part": part,
+        "days": days,
+        "share": found.share,
+        "services": found.services,
+        "actions": found.actions,
+        "unknown": found.unknown,
+        "cloudtrail": trail.map(|t| json!({
+            "from": t.from.map(|at| at.to_string()), "to": t.to.map(|at| at.to_string()), "whole": t.whole,
+            "regions": t.regions, "kinds": t.events.len(), "decided": found.by_trail,
+        })),
+        "policies": trimmed.collect::<Vec<_>>(),
+    })
+}
+
+/// Names that a line shows of a list; all of them are in the JSON.
+const SHOWN: usize = 24;
+
+fn print(arn: &str, days: i64, trail: Option<&Trail>, found: &Unused, trimmed: &[Trimmed]) -> Result<Done> {
+    let mut out = io::stdout().lock();
     let mut lines = vec![format!("{arn}: {:.0} % of what it is granted was not used in {days} days.", found.share * 100.0)];
     lines.extend(trail.map(|t| trail_words(t, found)));
     let mut list = |label: &str, names: &[String]| {
         if !names.is_empty() {
-            lines.push(format!("{label}: {}", names.join(", ")));
+            let more =
+                if names.len() > SHOWN { format!(", and {} more (--json has all)", names.len() - SHOWN) } else { String::new() };
+            lines.push(format!("{label}: {}{more}", names[..names.len().min(SHOWN)].join(", ")));
         }
     };
     list("Services not used", &found.services.iter().map(|s| (*s).to_owned()).collect::<Vec<_>>());
     list("Actions not used", &found.actions);
     list("Nothing is known of", &found.unknown.iter().map(|s| (*s).to_owned()).collect::<Vec<_>>());
-    for policy in &found.trimmed {
+    for policy in trimmed {
         lines.push(String::new());
         let changed = policy.diff.iter().any(|l| !l.starts_with("  "));
         match (&policy.after, changed) {
@@ -127,9 +145,30 @@ fn print(json: bool, arn: &str, days: i64, trail: Option<&Trail>, found: &Unused
                 lines.extend(policy.diff.iter().cloned());
             }
         }
+        lines.extend(policy.too_long.iter().flat_map(long_words));
     }
     unless_closed(writeln!(out, "{}", safe(&lines)))?;
     Ok(Done::Whole)
+}
+
+/// That AWS does not take a policy where it stands, and what to attach in its place.
+fn long_words(long: &TooLong) -> Vec<String> {
+    let of = if long.together { "all inline policies together" } else { "a managed policy" };
+    let count = |n: usize| text::count(n as u64);
+    let begin = format!("AWS does not take it: {} characters are more than the {} of {of}.", count(long.size), count(long.limit));
+    match long.documents.as_slice() {
+        [] => vec![format!(
+            "{begin} One of its statements alone is too long for any policy: cut it by hand, or keep fewer actions."
+        )],
+        [_] if long.together => vec![format!("{begin} Attach it as a managed policy instead.")],
+        parts => {
+            let many =
+                if parts.len() > 10 { ", more than the ten that a principal has unless AWS is asked for more" } else { "" };
+            let mut lines = vec![format!("{begin} Attach these {} managed policies instead{many}:", parts.len())];
+            lines.extend(parts.iter().flat_map(|p| p.lines()).map(str::to_owned));
+            lines
+        }
+    }
 }
 
 /// What CloudTrail was asked and what that is worth.
@@ -240,6 +279,21 @@ fn last_accessed(text: &str, arn: &str) -> Result<LastAccessed> {
     let services = value["ServicesLastAccessed"].take();
     if !services.is_array() {
         bail!("it is not the answer of aws iam get-service-last-accessed-details: that has a list ServicesLastAccessed");
+    }
+    let again = "aws iam get-service-last-accessed-details --max-items 1000 --job-id ID";
+    match value["JobStatus"].as_str() {
+        Some("COMPLETED") | None => {}
+        Some("IN_PROGRESS") => bail!("AWS was still at work on the report: ask for it again in a while with {again}"),
+        Some(status) => {
+            let why = value["Error"]["Message"].as_str().map(|why| format!(" ({why})")).unwrap_or_default();
+            bail!(
+                "AWS made no report, its job is {status}{why}: have it made again with aws iam \
+                 generate-service-last-accessed-details --granularity ACTION_LEVEL --arn {arn}"
+            )
+        }
+    }
+    if value["IsTruncated"] == true || value["NextToken"].is_string() {
+        bail!("it is one page of the report, and services of the pages behind would count as unknown: ask for all with {again}");
     }
     let made = value["JobCompletionDate"].as_str().and_then(|t| t.parse().ok());
     let services = serde_json::from_value(services).wrap_err("its list ServicesLastAccessed cannot be read")?;

@@ -10,7 +10,7 @@ use serde_json::json;
 
 use crate::cli::Done;
 use crate::cli::list::unless_closed;
-use crate::iam::lint::{Kind, Weight, lint};
+use crate::iam::lint::{Kind, Weight, look_over};
 use crate::text;
 
 /// What a document is attached to.
@@ -25,24 +25,45 @@ pub(super) enum Attached {
     Resource,
 }
 
-/// Prints what is wrong with each file.
-pub(super) fn run(json: bool, files: &[PathBuf], kind: Attached) -> Result<Done> {
-    let kind = match kind {
-        Attached::Managed => Kind::Managed,
-        Attached::User => Kind::InlineUser,
-        Attached::Group => Kind::InlineGroup,
-        Attached::Role => Kind::InlineRole,
-        Attached::Trust => Kind::Trust,
-        Attached::Scp => Kind::Scp,
-        Attached::Resource => Kind::Resource,
-    };
+impl Attached {
+    const fn kind(self) -> Kind {
+        match self {
+            Self::Managed => Kind::Managed,
+            Self::User => Kind::InlineUser,
+            Self::Group => Kind::InlineGroup,
+            Self::Role => Kind::InlineRole,
+            Self::Trust => Kind::Trust,
+            Self::Scp => Kind::Scp,
+            Self::Resource => Kind::Resource,
+        }
+    }
+    const fn words(kind: Kind) -> &'static str {
+        match kind {
+            Kind::Managed => "a managed policy",
+            Kind::InlineUser => "a user's inline policy",
+            Kind::InlineGroup => "a group's inline policy",
+            Kind::InlineRole => "a role's inline policy",
+            Kind::Trust => "a role's trust",
+            Kind::Scp => "a service control policy",
+            Kind::Resource => "a resource's policy",
+        }
+    }
+}
+
+/// Prints what is wrong with each file. Without a kind, an answer of AWS tells what its document is attached to.
+pub(super) fn run(json: bool, files: &[PathBuf], kind: Option<Attached>) -> Result<Done> {
     let mut out = io::BufWriter::new(io::stdout().lock());
     let (mut rows, mut done) = (Vec::new(), Done::Whole);
     for file in files {
         let name = file.display();
         let bytes = fs::read(file).wrap_err_with(|| format!("could not read {name}"))?;
         let document = String::from_utf8(bytes).wrap_err_with(|| format!("{name} is not UTF-8 text"))?;
-        for l in lint(&document, kind) {
+        let looked = look_over(&document, kind.map(Attached::kind));
+        if let Some(what) = looked.what.as_ref().filter(|_| looked.lints.iter().all(|l| l.id != "no-policy")) {
+            let said = format!("{name}: {what}; its document is looked over as {}", Attached::words(looked.kind));
+            eprintln!("{}", text::line(&said));
+        }
+        for l in looked.lints {
             if l.weight == Weight::Error {
                 done = Done::No;
             }

@@ -17,7 +17,7 @@ use color_eyre::eyre::{Result, WrapErr as _, bail, eyre};
 
 use crate::cli::{Done, Global, setup};
 use crate::iam::account::Account;
-use crate::iam::read::{ReadError, authorization_details};
+use crate::iam::read::authorization_details;
 use crate::iam::resources::Resources;
 use crate::model::principal::Identity;
 use crate::text;
@@ -80,9 +80,9 @@ enum Command {
     Lint {
         #[arg(required = true, value_name = "FILE")]
         files: Vec<PathBuf>,
-        /// What it is attached to
-        #[arg(long, value_enum, default_value_t = lint::Attached::Managed)]
-        kind: lint::Attached,
+        /// What it is attached to: a managed policy, unless the file is an answer of AWS, which tells
+        #[arg(long, value_enum)]
+        kind: Option<lint::Attached>,
     },
     /// Delivery pipelines that can become roles, what keeps strangers out, and what each may change
     Pipelines,
@@ -152,6 +152,7 @@ impl Iam {
 
     /// The accounts that are looked at, compiled and as they were read, and the ids that are known in the organisation.
     fn accounts(&self, global: &Global, used: Used) -> Result<Looked> {
+        let mut no_details = None;
         if let Some(from) = global.from.as_deref().filter(|from| *from != "demo") {
             // A plain answer of the AWS CLI will do.
             let text = fs::read(from).wrap_err_with(|| format!("could not read {from}"))?;
@@ -163,7 +164,7 @@ impl Iam {
                     }
                     // It may be an estate or a file of findings.
                     Err(error) if setup::from(global).is_err() => return Err(error).wrap_err_with(|| from.to_owned()),
-                    Err(ReadError::Json(_) | ReadError::Other { .. } | ReadError::Part { .. }) => {}
+                    Err(error) => no_details = Some(error),
                 }
             }
         }
@@ -188,6 +189,11 @@ impl Iam {
         let accounts: Vec<Account> = ids.filter_map(|id| Account::among(estate, id, &resources)).collect();
         match (&self.account, accounts.is_empty()) {
             (Some(asked), true) => bail!("no IAM of account {asked:?} is known; `bartizan list accounts` shows what there is"),
+            (None, true) if no_details.is_some() => {
+                // A file of ours may have none; any other is named as what it is.
+                let error = no_details.map_or_else(|| eyre!("no IAM is known"), Into::into);
+                Err(error).wrap_err_with(|| format!("there is no IAM in {}", global.from.as_deref().unwrap_or_default()))
+            }
             (None, true) => bail!("no IAM is known: `bartizan list coverage` shows what AWS refused"),
             _ => Ok((accounts, estate.identities.clone(), known)),
         }

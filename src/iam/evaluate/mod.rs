@@ -187,6 +187,10 @@ impl Resource {
             None => resource,
         }
     }
+    /// What a request carries, word for word: a star in it is a star.
+    pub fn literal(arn: &str) -> Self {
+        Self { set: None, ..Self::new(arn) }
+    }
     /// The account it stands in, where its ARN does not tell (S3).
     #[must_use]
     pub fn in_account(mut self, account: &str) -> Self {

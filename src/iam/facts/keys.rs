@@ -104,6 +104,11 @@ const KINDS: &[(&str, &str)] = &[
     ("aws:username", "String"),
 ];
 
+/// Keys that every request may carry; `*` stands for a tag's key.
+pub fn global_keys() -> impl Iterator<Item = &'static str> {
+    GLOBAL.iter().copied()
+}
+
 /// Whether every request may carry it.
 pub fn is_global(key: &str) -> bool {
     GLOBAL.iter().any(|g| same_key(g, key))

@@ -9,6 +9,7 @@
 pub mod keys;
 
 use std::collections::BTreeMap;
+use std::ops::Range;
 use std::sync::OnceLock;
 
 use super::sets::glob::{ArnPattern, Glob};
@@ -68,12 +69,18 @@ pub struct ResourceType {
     pub arn: &'static str,
     pub keys: Vec<&'static str>,
     pattern: ArnPattern,
+    /// How many `/` its ARNs have behind the fifth colon, where its names hold none.
+    slashes: Option<usize>,
 }
 
 impl ResourceType {
     /// Every ARN of this type, as a pattern.
     pub fn pattern(&self) -> &ArnPattern {
         &self.pattern
+    }
+    /// Whether a pattern can name a resource of this type: `b/*` names no bucket, `b*` does.
+    pub fn may_be(&self, named: &ArnPattern) -> bool {
+        named.overlaps(&self.pattern) && self.slashes.is_none_or(|most| named.slashes() <= most)
     }
 }
 
@@ -90,6 +97,15 @@ pub struct Action {
     pub keys: Vec<&'static str>,
     /// Actions it needs as well, `iam:PassRole`.
     pub dependent: Vec<&'static str>,
+}
+
+/// Actions that take no resource by the reference, and which AWS holds against an ARN all the same (Amazon S3: "Controlling
+/// access to a bucket with user policies" allows the list of all buckets so).
+const HELD_AGAINST: &[(&str, &str)] = &[("s3:ListAllMyBuckets", "arn:aws:s3:::*")];
+
+/// The ARN that a request carries which names no resource; none where it is `*`.
+pub fn held_against(action: &str) -> Option<&'static str> {
+    HELD_AGAINST.iter().find(|(name, _)| name.eq_ignore_ascii_case(action)).map(|(_, arn)| *arn)
 }
 
 /// The facts of all services.
@@ -196,6 +212,12 @@ impl Service {
         let at = self.actions.binary_search_by(|a| (*a.lower).cmp(name.as_str()));
         at.ok().map(|i| (i, &self.actions[i]))
     }
+    /// Places of the actions whose names begin so, in lower case.
+    pub fn beginning(&self, begins: &str) -> Range<usize> {
+        let first = self.actions.partition_point(|a| *a.lower < *begins);
+        let many = self.actions[first..].iter().take_while(|a| a.lower.starts_with(begins)).count();
+        first..first + many
+    }
     /// Condition keys that requests for an action can carry: its own and those of its resource types.
     pub fn keys_of<'a>(&'a self, action: &'a Action) -> impl Iterator<Item = &'static str> + 'a {
         let of_resources = action.resources.iter().filter_map(|(r, _)| self.resources.get(*r));
@@ -216,6 +238,17 @@ fn arn_pattern(arn: &str) -> ArnPattern {
     ArnPattern::new(&pattern)
 }
 
+/// Services whose reference lists what stands below a type under that type: upload jobs under their domain.
+const BELOW_TOO: &[&str] = &["profile"];
+
+/// How many `/` stand in an ARN's last part, where the names in it hold none themselves: that is known of a type whose
+/// ARNs another type's go on from, as objects' do from their bucket's.
+fn slashes(arn: &str, all: &[ResourceType]) -> Option<usize> {
+    let goes_on = |other: &ResourceType| other.arn.strip_prefix(arn).is_some_and(|rest| rest.starts_with('/'));
+    let own = arn.splitn(6, ':').nth(5).filter(|own| own.ends_with('}'))?;
+    all.iter().any(goes_on).then(|| own.matches('/').count())
+}
+
 fn service(prefix: &'static str, slot: &Slot) -> Service {
     let mut lines = slot.lines.lines();
     let name = lines.next().and_then(|l| l.split_once('\t')).map_or(prefix, |(_, name)| name);
@@ -232,7 +265,7 @@ fn service(prefix: &'static str, slot: &Slot) -> Service {
             "K" => s.keys.push(ConditionKey { name: next(), kind: next() }),
             "R" => {
                 let (name, arn) = (next(), next());
-                s.resources.push(ResourceType { name, arn, keys: keys(&s, next()), pattern: arn_pattern(arn) });
+                s.resources.push(ResourceType { name, arn, keys: keys(&s, next()), pattern: arn_pattern(arn), slashes: None });
             }
             "A" => {
                 let Some((level, name)) = next().split_at_checked(1) else { continue };
@@ -260,6 +293,9 @@ fn service(prefix: &'static str, slot: &Slot) -> Service {
             _ => {}
         }
     }
+    let loose = BELOW_TOO.contains(&prefix);
+    let known: Vec<Option<usize>> = s.resources.iter().map(|r| slashes(r.arn, &s.resources).filter(|_| !loose)).collect();
+    s.resources.iter_mut().zip(known).for_each(|(r, slashes)| r.slashes = slashes);
     s.actions.sort_by(|a, b| a.lower.cmp(&b.lower));
     s
 }
@@ -293,5 +329,25 @@ mod tests {
         assert!(names("sqs: SendMessage").is_empty());
         let bucket = facts().service("s3").unwrap().resources.iter().find(|r| r.name == "bucket").unwrap();
         assert!(bucket.pattern().matches("arn:aws:s3:::b"));
+    }
+
+    #[test]
+    fn names_without_slashes_are_told_from_those_with() {
+        let may = |service: &str, name: &str, arn: &str| {
+            let service = facts().service(service).unwrap();
+            service.resources.iter().find(|r| r.name == name).unwrap().may_be(&ArnPattern::new(arn))
+        };
+        for bucket in ["arn:aws:s3:::b", "arn:aws:s3:::b*", "arn:aws:s3:::*", "arn:*:s3:::?", "*", "arn:aws:s3"] {
+            assert!(may("s3", "bucket", bucket), "{bucket}");
+        }
+        for none in ["arn:aws:s3:::b/*", "arn:aws:s3:::*/*", "arn:aws:s3:::b*/k", "arn:aws:s3:eu-west-1:111122223333:b"] {
+            assert!(!may("s3", "bucket", none), "{none}");
+        }
+        assert!(may("s3", "object", "arn:aws:s3:::b/*") && may("s3", "object", "arn:aws:s3:::b*"));
+        assert!(may("dynamodb", "table", "arn:aws:dynamodb:*:*:table/t*"));
+        assert!(!may("dynamodb", "table", "arn:aws:dynamodb:*:*:table/t/index/*"));
+        // Paths of roles and names of parameters hold them.
+        assert!(may("iam", "role", "arn:aws:iam::*:role/a/b/*"));
+        assert!(may("ssm", "parameter", "arn:aws:ssm:*:*:parameter/a/b/*"));
     }
 }

@@ -111,7 +111,7 @@ impl<'a> Ground<'a> {
             by_service: HashMap::new(),
             by_provider: Vec::new(),
             scps: levels(account.scp_levels()),
-            rcps: levels(account.rcp_levels()),
+            rcps: account.rcp_levels(),
             lifting_groups: Vec::new(),
             attach: [Vec::new(), Vec::new()],
             asks_for_tags: account.policies.iter().map(asks_for_tags).collect(),

@@ -160,8 +160,7 @@ pub fn trusts(account: &Account, known: &BTreeSet<String>) -> Vec<Trust> {
 pub fn trusts_of(account: &Account, role: usize, known: &BTreeSet<String>) -> Vec<Trust> {
     let p = &account.principals[role];
     let Some(trust) = p.trust else { return Vec::new() };
-    let level = |level: &Vec<usize>| level.iter().map(|i| &account.policies[*i]).collect();
-    let rcps: Vec<Vec<&Compiled>> = account.rcp_levels().iter().map(level).collect();
+    let rcps = account.rcp_levels();
     let plain = ActionName::new("sts:AssumeRole");
     let token = ActionName::new("sts:AssumeRoleWithWebIdentity");
     let assertion = ActionName::new("sts:AssumeRoleWithSAML");

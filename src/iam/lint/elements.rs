@@ -4,9 +4,15 @@ use std::collections::{HashMap, HashSet};
 
 use super::{Kind, Linter, Weight};
 use crate::iam::facts::keys::{is_global, same_key};
-use crate::iam::facts::{Action, Service, facts};
-use crate::iam::policy::{Compare, Effect, Element, Piece, Quantifier, Spanned, Statement, Template};
+use crate::iam::facts::{Action, Service, facts, held_against};
+use crate::iam::policy::{Compare, Condition, Effect, Element, Piece, Quantifier, Spanned, Statement, Template};
 use crate::iam::sets::glob::{ArnPattern, Glob};
+
+/// Keys of tags, which requests carry for some actions only.
+const TAGS: &[&str] = &["aws:RequestTag/*", "aws:ResourceTag/*", "aws:TagKeys"];
+
+/// Services of whose keys the reference does not say which action has them: AWS's own managed policies use them with others.
+const LOOSE: &[&str] = &["a4b", "aws-marketplace", "iottwinmaker", "ssm", "tag"];
 
 impl Linter<'_> {
     /// Checks the action element; the known actions it names, at most once each; none where it is a `NotAction` or all.
@@ -19,13 +25,17 @@ impl Linter<'_> {
         let wildcards: Vec<usize> = (0..lower.len()).filter(|i| lower[*i].1.is_some()).collect();
         let mut seen: HashSet<&str> = HashSet::new();
         let mut named = Vec::new();
-        for (i, value) in element.values.iter().enumerate() {
-            if value.text.bytes().all(|b| b == b'*') && !value.text.is_empty() {
+        let all = |value: &Spanned| value.text.bytes().all(|b| b == b'*') && !value.text.is_empty();
+        let expand = |value: &Spanned| if all(value) { Vec::new() } else { facts().expand(&value.text) };
+        let expanded: Vec<_> = element.values.iter().map(expand).collect();
+        // What names nothing that there is does nothing.
+        let dead = !element.not && element.values.iter().zip(&expanded).all(|(v, found)| !all(v) && found.is_empty());
+        for (i, (value, found)) in element.values.iter().zip(expanded).enumerate() {
+            if all(value) {
                 continue;
             }
-            let found = facts().expand(&value.text);
             if found.is_empty() {
-                self.unknown_action(value);
+                self.unknown_action(value, if dead { Weight::Error } else { Weight::Warning });
             }
             let own = &lower[i].0;
             let covers = |j: &&usize| {
@@ -48,7 +58,7 @@ impl Linter<'_> {
         named.into_iter().map(|(_, s, a)| (s, a)).collect()
     }
 
-    fn unknown_action(&mut self, value: &Spanned) {
+    fn unknown_action(&mut self, value: &Spanned, weight: Weight) {
         let text = &value.text;
         if text.trim() != text || text.contains(char::is_whitespace) {
             let message = format!("{text:?} has white space in it and never matches");
@@ -60,7 +70,7 @@ impl Linter<'_> {
         };
         let Some(service) = facts().service(&prefix.to_ascii_lowercase()) else {
             let message = format!("there is no service {prefix:?}");
-            return self.say("unknown-service", Weight::Warning, value.span, message);
+            return self.say("unknown-service", weight, value.span, message);
         };
         let near = service
             .actions
@@ -70,7 +80,7 @@ impl Linter<'_> {
             .filter(|(d, _)| *d <= 3);
         let hint = near.map(|(_, n)| format!("; did you mean {prefix}:{n}?")).unwrap_or_default();
         let what = if name.contains(['*', '?']) { "no action of it matches" } else { "it has no such action" };
-        self.say("unknown-action", Weight::Warning, value.span, format!("{text}: {what}{hint}"));
+        self.say("unknown-action", weight, value.span, format!("{text}: {what}{hint}"));
     }
 
     pub(super) fn resources(&mut self, s: &Statement, actions: &[(&'static Service, &'static Action)], variables: bool) {
@@ -92,10 +102,13 @@ impl Linter<'_> {
                 let message = format!("{text:?} has {parts} of an ARN's six parts; AWS takes the others as *: write them");
                 self.say("short-arn", Weight::Warning, value.span, message);
             }
-            if !variables && text.contains("${") {
+            if variables {
+                self.variables(value);
+            } else if text.contains("${") {
                 let message = "policy variables are plain text in this version";
                 self.say("plain-variable", Weight::Warning, value.span, message);
             }
+            self.arn(value, variables);
             // A variable may stand for anything.
             let template = Template::read(text, true, true);
             let open: Vec<_> =
@@ -110,15 +123,26 @@ impl Linter<'_> {
         let mut useless = Vec::new();
         let mut compared: HashMap<(&str, usize), Vec<bool>> = HashMap::new();
         for (service, action) in actions {
+            let name = || format!("{}:{}", service.prefix, action.name);
             if action.resources.is_empty() {
-                useless.push(format!("{}:{}", service.prefix, action.name));
+                let mut any = false;
+                if let Some(arn) = held_against(&name()) {
+                    for (used, (_, own)) in used.iter_mut().zip(&sets) {
+                        let fits = own.matches(arn);
+                        *used |= fits;
+                        any |= fits;
+                    }
+                }
+                if !any {
+                    useless.push(name());
+                }
                 continue;
             }
             let mut any = false;
             for r in action.resources.iter().map(|(r, _)| *r) {
                 // Many actions take the same type; each is compared with each pattern once.
                 let fits = compared.entry((service.prefix, r)).or_insert_with(|| {
-                    let fits = |own: &ArnPattern| service.resources.get(r).is_some_and(|r| own.overlaps(r.pattern()));
+                    let fits = |own: &ArnPattern| service.resources.get(r).is_some_and(|r| r.may_be(own));
                     sets.iter().map(|(_, own)| fits(own)).collect::<Vec<bool>>()
                 });
                 for (used, fits) in used.iter_mut().zip(fits.iter()) {
@@ -127,7 +151,7 @@ impl Linter<'_> {
                 }
             }
             if !any {
-                useless.push(format!("{}:{}", service.prefix, action.name));
+                useless.push(name());
             }
         }
         for ((value, _), _) in sets.iter().zip(&used).filter(|(_, used)| !**used) {
@@ -138,11 +162,17 @@ impl Linter<'_> {
             let many = useless.len() > 3;
             let shown = useless.iter().take(3).cloned().collect::<Vec<_>>().join(", ");
             let all = useless.len() == actions.len();
+            // What the first of them takes, where it takes any.
+            let first = useless.first().and_then(|name| facts().action(name));
+            let shapes =
+                first.into_iter().flat_map(|(service, a)| a.resources.iter().filter_map(|(r, _)| service.resources.get(*r)));
+            let shape = shapes.map(|r| r.arn).min_by_key(|arn| arn.len());
             let message = format!(
-                "{shown}{} {} none of the statement's resources{}",
+                "{shown}{} {} none of the statement's resources, but {}{}",
                 if many { ", …" } else { "" },
                 if useless.len() == 1 { "takes" } else { "take" },
-                if all { ": the statement does nothing" } else { "; such actions need Resource \"*\"" },
+                shape.unwrap_or("* alone"),
+                if all { "; the statement does nothing" } else { "" },
             );
             let weight = if all { Weight::Error } else { Weight::Warning };
             self.say(if all { "useless" } else { "action-mismatch" }, weight, s.span, message);
@@ -150,15 +180,20 @@ impl Linter<'_> {
     }
 
     pub(super) fn conditions(&mut self, s: &Statement, actions: &[(&'static Service, &'static Action)], variables: bool) {
-        for c in &s.conditions {
+        for (i, c) in s.conditions.iter().enumerate() {
             let key = &c.key;
+            let mut before = s.conditions[..i].iter().filter(|o| o.operator == c.operator);
+            if before.any(|o| o.key.text != key.text && o.key.text.eq_ignore_ascii_case(&key.text)) {
+                let message = format!("{} stands twice under one operator: its case does not matter", key.text);
+                self.say("repeated-key", Weight::Error, key.span, message);
+            }
             if c.values.is_empty() {
                 self.say("useless", Weight::Warning, key.span, "a condition without values never holds");
             }
             if !variables && c.values.iter().any(|v| v.text.contains("${")) {
                 self.say("plain-variable", Weight::Warning, key.span, "policy variables are plain text in this version");
             }
-            self.values(s, c, actions);
+            self.values(s, c, actions, variables);
             if matches!(c.operator.compare, Compare::StringEquals) && c.values.iter().any(|v| v.text.contains('*')) {
                 self.say("literal-star", Weight::Warning, key.span, "StringEquals compares * as it is; StringLike has wildcards");
             }
@@ -179,25 +214,43 @@ impl Linter<'_> {
             if actions.is_empty() || s.principal.as_ref().is_some_and(|_| self.kind == Kind::Trust) {
                 continue;
             }
-            let global = is_global(&key.text);
-            // A service's own keys are loosely kept in the reference: one that the service has is taken as known.
-            let mut asked = "";
-            let of_service = |(service, _): &(&'static Service, &'static Action)| {
-                std::mem::replace(&mut asked, service.prefix) != service.prefix
-                    && service.keys.iter().any(|k| same_key(k.name, &key.text))
-            };
-            let of_action =
-                |(service, action): &(&'static Service, &'static Action)| service.keys_of(action).any(|k| same_key(k, &key.text));
-            if !global && !actions.iter().any(of_service) && !actions.iter().any(of_action) {
-                let message = format!("none of the statement's actions knows the condition key {}", key.text);
-                self.say("unknown-key", Weight::Warning, key.span, message);
-            }
+            self.key(c, actions);
+        }
+    }
+
+    /// Whether requests for the statement's actions can carry a condition's key.
+    fn key(&mut self, c: &Condition, actions: &[(&'static Service, &'static Action)]) {
+        let key = &c.key;
+        // These are every service's, but not every action's.
+        let of_tags = TAGS.iter().any(|tags| same_key(tags, &key.text));
+        let global = is_global(&key.text);
+        if global && !of_tags {
+            return;
+        }
+        if actions.iter().any(|(service, action)| service.keys_of(action).any(|k| same_key(k, &key.text))) {
+            return;
+        }
+        let mut asked = "";
+        let of_service = |(service, _): &(&'static Service, &'static Action)| {
+            std::mem::replace(&mut asked, service.prefix) != service.prefix
+                && service.keys.iter().any(|k| same_key(k.name, &key.text))
+        };
+        if !global && !actions.iter().any(of_service) {
+            let message = format!("none of the statement's actions knows the condition key {}", key.text);
+            return self.say("unknown-key", Weight::Warning, key.span, message);
+        }
+        let loose = actions.iter().any(|(service, _)| LOOSE.contains(&service.prefix));
+        let op = c.operator;
+        let absent = op.if_exists || op.negated || op.quantifier == Quantifier::AllValues || op.compare == Compare::Null;
+        if !loose && !absent {
+            let message = format!("no request for the statement's actions carries {}: the condition never holds", key.text);
+            self.say("idle-key", Weight::Warning, key.span, message);
         }
     }
 }
 
 /// How many letters differ (Levenshtein).
-fn distance(a: &str, b: &str) -> usize {
+pub(super) fn distance(a: &str, b: &str) -> usize {
     let b: Vec<char> = b.chars().take(80).collect();
     let mut row: Vec<usize> = (0..=b.len()).collect();
     for (i, ca) in a.chars().take(80).enumerate() {

@@ -2,8 +2,11 @@
 //!
 //! Facts come from `facts`, containment from `sets`; nothing is said of a document that needs an account to judge.
 
+mod arns;
 mod elements;
+mod trust;
 mod values;
+mod within;
 
 use std::collections::HashSet;
 
@@ -12,6 +15,7 @@ use super::grants::Actions;
 use super::policy::json::MAX_BYTES;
 use super::policy::{Effect, Element, Policy, Span, Statement, Version};
 use super::sets::Set;
+pub use within::{Looked, look_over};
 
 /// How much a message matters.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -134,8 +138,8 @@ impl Linter<'_> {
                 }
                 let plain = sid.text.bytes().all(|b| b.is_ascii_alphanumeric());
                 if !plain && self.kind != Kind::Resource && self.kind != Kind::Trust {
-                    let message = "a Sid in an identity policy has letters and digits only";
-                    self.say("odd-sid", Weight::Note, sid.span, message);
+                    let message = "AWS refuses it: a Sid in such a policy has letters and digits only";
+                    self.say("odd-sid", Weight::Error, sid.span, message);
                 }
             }
             self.statement(s, policy.version == Some(Version::V2012));
@@ -199,6 +203,9 @@ impl Linter<'_> {
             self.say("useless", Weight::Error, s.span, message);
         }
         self.principals(s);
+        if self.kind == Kind::Trust {
+            self.trusted(s);
+        }
         let actions = self.actions(&s.action);
         self.resources(s, &actions, variables);
         self.conditions(s, &actions, variables);
@@ -303,6 +310,10 @@ mod tests {
     #[test]
     fn each_message_with_its_fixture() {
         let on = |action: &str, rest: &str| ids(&format!(r#"{{"Effect":"Allow","Action":{action},{rest}}}"#));
+        let weighed = |action: &str, rest: &str| {
+            let text = format!(r#"{{"Version":"2012-10-17","Statement":{{"Effect":"Allow","Action":{action},{rest}}}}}"#);
+            lint(&text, Kind::Managed).into_iter().map(|l| (l.id, l.weight)).collect::<Vec<_>>()
+        };
         let bucket = r#""Resource":"arn:aws:s3:::b/*""#;
         assert_eq!(on(r#""s3:GetObject""#, bucket), [""; 0]);
         assert_eq!(on(r#""s3:GetObjekt""#, bucket), ["unknown-action"]);
@@ -311,6 +322,26 @@ mod tests {
         assert_eq!(on(r#"["s3:GetObject","s3:Get*"]"#, bucket)[0..1], ["action-mismatch"][..]);
         assert!(on(r#"["s3:GetObject","s3:GetObj*"]"#, bucket).contains(&"covered"));
         assert!(on(r#""sqs:SendMessage""#, bucket).contains(&"useless"));
+        // What names nothing does nothing; beside what there is, it is a slip.
+        assert_eq!(weighed(r#""s3:GetObjekt""#, bucket), [("unknown-action", Weight::Error)]);
+        assert_eq!(weighed(r#""s4:GetObject""#, bucket), [("unknown-service", Weight::Error)]);
+        assert_eq!(weighed(r#"["s3:GetObject","s3:GetObjekt"]"#, bucket), [("unknown-action", Weight::Warning)]);
+        assert_eq!(
+            weighed(r#""s3:GetObject""#, r#""Sid":"has space-","Resource":"arn:aws:s3:::b/*""#),
+            [("odd-sid", Weight::Error)]
+        );
+        // A bucket's name has no slash.
+        assert_eq!(
+            weighed(r#"["s3:ListBucket","s3:PutBucketPolicy"]"#, bucket),
+            [("useless", Weight::Error), ("resource-mismatch", Weight::Warning)]
+        );
+        for named in ["arn:aws:s3:::b", "arn:aws:s3:::b*", "arn:aws:s3:::*"] {
+            assert_eq!(on(r#""s3:ListBucket""#, &format!(r#""Resource":"{named}""#)), [""; 0], "{named}");
+        }
+        // AWS's walkthrough for buckets allows the list of all buckets so.
+        let every = r#""Resource":"arn:aws:s3:::*""#;
+        assert_eq!(on(r#"["s3:ListAllMyBuckets","s3:GetBucketLocation"]"#, every), [""; 0]);
+        assert!(on(r#""s3:ListAllMyBuckets""#, r#""Resource":"arn:aws:s3:::b""#).contains(&"useless"));
         assert_eq!(on(r#""s3:GetObject""#, r#""Resource":"my-bucket""#), ["no-arn"]);
         assert_eq!(on(r#""*""#, r#""Resource":"*""#), ["grants-everything"]);
         assert_eq!(on(r#""iam:PassRole""#, r#""Resource":"*""#), ["open-grant"]);
@@ -357,6 +388,21 @@ mod tests {
         assert_eq!(on(r#"{"NumericLessThan":{"aws:username":"5"}}"#), ["operator-type"]);
         assert_eq!(on(r#"{"StringLike":{"aws:PrincipalOrgPaths":"o-1/*"}}"#), ["set-operator"]);
         assert_eq!(on(r#"{"ForAnyValue:StringLike":{"aws:PrincipalOrgPaths":"o-1/*"}}"#), [""; 0]);
+        assert_eq!(on(r#"{"IpAddress":{"aws:SourceIp":"10.0.0.0/8"}}"#), ["private-address"]);
+        assert_eq!(on(r#"{"NotIpAddress":{"aws:SourceIp":["203.0.113.0/24","fd00::/8"]}}"#), ["private-address"]);
+        for fine in ["10.0.0.0/7", "172.32.0.0/16", "203.0.113.0/24", "2001:db8::/32"] {
+            assert_eq!(on(&format!(r#"{{"IpAddress":{{"aws:SourceIp":"{fine}"}}}}"#)), [""; 0], "{fine}");
+        }
+        assert_eq!(on(r#"{"IpAddress":{"aws:VpcSourceIp":"10.0.0.0/8"}}"#), [""; 0]);
+        assert_eq!(on(r#"{"NumericLessThan":{"aws:MultiFactorAuthAge":"${aws:username}"}}"#), ["unfit-variable"]);
+        assert_eq!(on(r#"{"StringEquals":{"aws:PrincipalTag/a":"${aws:usrname}"}}"#), ["unknown-variable"]);
+        assert_eq!(on(r#"{"ArnLike":{"aws:PrincipalArn":"arn:awz:iam::*:role/x"}}"#), ["odd-arn"]);
+        assert_eq!(on(r#"{"StringLike":{"aws:username":"a","aws:UserName":"b"}}"#), ["repeated-key"]);
+        // Keys of the service that requests for the action do not carry.
+        assert_eq!(on(r#"{"StringLike":{"s3:prefix":"home/*"}}"#), ["idle-key"]);
+        assert_eq!(on(r#"{"StringEquals":{"aws:RequestTag/team":"red"}}"#), ["idle-key"]);
+        assert_eq!(on(r#"{"StringEqualsIfExists":{"aws:RequestTag/team":"red"}}"#), [""; 0]);
+        assert_eq!(on(r#"{"StringEquals":{"s3:ExistingObjectTag/team":"red"}}"#), [""; 0]);
         assert_eq!(on(r#"{"BoolIfExists":{"aws:MultiFactorAuthPresent":"true"}}"#), ["mfa-pattern"]);
         assert_eq!(on(r#"{"Bool":{"aws:MultiFactorAuthPresent":"true"}}"#), [""; 0]);
         assert_eq!(under("Deny", r#"{"Bool":{"aws:MultiFactorAuthPresent":"false"}}"#), ["mfa-pattern"]);
@@ -376,6 +422,8 @@ mod tests {
             r#"{"AWS":"arn:aws:iam::111122223333:group/admins"}"#,
             r#"{"AWS":"jo"}"#,
             r#"{"AWS":"arn:aws:iam::1111:user/jo"}"#,
+            r#"{"AWS":"arn:awz:iam::111122223333:user/jo"}"#,
+            r#"{"Service":"ec2.amazon.com"}"#,
             r#"{"Service":"lambda"}"#,
             r#"{"Federated":"token.actions.githubusercontent.com"}"#,
             r#"{"CanonicalUser":"jo"}"#,
@@ -383,13 +431,16 @@ mod tests {
             assert_eq!(trusted(nobody), ["odd-principal"], "{nobody}");
         }
         for somebody in [
-            r#""*""#,
-            r#"{"AWS":["*","111122223333","arn:aws:iam::111122223333:root","arn:aws:iam::111122223333:user/a/jo"]}"#,
-            r#"{"AWS":["arn:aws:sts::111122223333:assumed-role/r/s","AROAEXAMPLEEXAMPLE"]}"#,
-            r#"{"Service":["ec2.amazonaws.com","edgelambda.amazonaws.com"]}"#,
-            r#"{"Federated":["cognito-identity.amazonaws.com","arn:aws:iam::111122223333:saml-provider/corp"]}"#,
+            r#"{"AWS":["111122223333","arn:aws:iam::111122223333:root","arn:aws:iam::111122223333:user/a/jo"]}"#,
+            r#"{"AWS":"arn:aws:sts::111122223333:assumed-role/r/s"}"#,
+            r#"{"Service":["ec2.amazonaws.com","edgelambda.amazonaws.com","ec2.amazonaws.com.cn"]}"#,
         ] {
             assert_eq!(trusted(somebody), [""; 0], "{somebody}");
+        }
+        assert_eq!(trusted(r#"{"AWS":["111122223333","AROAEXAMPLEEXAMPLE"]}"#), ["deleted-principal"]);
+        for federated in ["cognito-identity.amazonaws.com", "arn:aws:iam::111122223333:saml-provider/corp"] {
+            let said = trusted(&format!(r#"{{"Federated":"{federated}"}}"#));
+            assert!(!said.contains(&"odd-principal") && said.contains(&"mismatched-action"), "{federated}: {said:?}");
         }
     }
 

@@ -1,6 +1,10 @@
 //! What is compared in conditions, and who is named: values and keys of the operator's type, patterns that do not do what
 //! they say, principals that are nobody.
 
+use std::net::IpAddr;
+
+use super::arns::is_partition;
+use super::trust::WEB_IDENTITIES;
 use super::{Linter, Weight};
 use crate::iam::evaluate::fits_operator;
 use crate::iam::facts::keys::kind_of;
@@ -8,13 +12,44 @@ use crate::iam::facts::{Action, Service};
 use crate::iam::grants::Actions;
 use crate::iam::policy::{Compare, Condition, Effect, Policy, PrincipalKind, Quantifier, Statement};
 
-/// Who gives out web identities without a provider in the account (AWS: "AWS JSON policy elements: Principal").
-const WEB_IDENTITIES: &[&str] =
-    &["cognito-identity.amazonaws.com", "www.amazon.com", "graph.facebook.com", "accounts.google.com"];
+/// What services' names end with, by partition; Alexa's skills are told apart by names of their own.
+const SERVICES: &[&str] = &[
+    ".amazonaws.com",
+    ".amazonaws.com.cn",
+    ".amazonaws.eu",
+    ".aws.internal",
+    ".c2s.ic.gov",
+    ".sc2s.sgov.gov",
+    ".cloud.adc-e.uk",
+    ".csp.hci.ic.gov",
+];
+const SKILLS: &[&str] = &["alexa-appkit.amazon.com", "alexa-connectedhome.amazon.com"];
 
 impl Linter<'_> {
     /// Whether a condition compares what can be compared.
-    pub(super) fn values(&mut self, s: &Statement, c: &Condition, actions: &[(&'static Service, &'static Action)]) {
+    pub(super) fn values(
+        &mut self,
+        s: &Statement,
+        c: &Condition,
+        actions: &[(&'static Service, &'static Action)],
+        variables: bool,
+    ) {
+        let text = matches!(
+            c.operator.compare,
+            Compare::StringEquals | Compare::StringEqualsIgnoreCase | Compare::StringLike | Compare::Arn
+        );
+        for value in c.values.iter().filter(|_| variables) {
+            self.variables(value);
+            if value.text.contains("${") && value.text.contains('}') && !text {
+                let message =
+                    format!("{} takes no policy variables: only texts and ARNs are compared with them", c.operator.name());
+                self.say("unfit-variable", Weight::Error, value.span, message);
+            }
+        }
+        for value in c.values.iter().filter(|_| c.operator.compare == Compare::Arn) {
+            self.arn(value, variables);
+        }
+        self.private(c);
         for value in c.values.iter().filter(|v| !fits_operator(c.operator.compare, &v.text)) {
             let wanted = match c.operator.compare {
                 Compare::Null | Compare::Bool => "true or false",
@@ -39,6 +74,22 @@ impl Linter<'_> {
         if about_mfa && s.effect == Effect::Allow && c.operator.if_exists && says("true") {
             let message = "long-term keys carry no aws:MultiFactorAuthPresent and are allowed without MFA: use Bool";
             self.say("mfa-pattern", Weight::Warning, c.key.span, message);
+        }
+    }
+
+    /// Addresses that never come to AWS (AWS: "Access Analyzer policy check reference", private IP address).
+    fn private(&mut self, c: &Condition) {
+        if c.operator.compare != Compare::IpAddress || !c.key.text.eq_ignore_ascii_case("aws:SourceIp") {
+            return;
+        }
+        let inner: Vec<_> = c.values.iter().filter(|v| is_private(&v.text)).collect();
+        let weight = if inner.len() == c.values.len() { Weight::Error } else { Weight::Warning };
+        for value in inner {
+            let message = format!(
+                "no request comes to AWS from the private {}; through a VPC endpoint it carries aws:VpcSourceIp in place of {}",
+                value.text, c.key.text
+            );
+            self.say("private-address", weight, value.span, message);
         }
     }
 
@@ -80,8 +131,9 @@ impl Linter<'_> {
                 PrincipalKind::Everyone => None,
                 PrincipalKind::Aws => aws_principal(text),
                 PrincipalKind::Service => {
-                    let host = text.contains('.') && text.bytes().all(|b| b.is_ascii_alphanumeric() || b"-.".contains(&b));
-                    (!host).then_some("a service is named like lambda.amazonaws.com")
+                    let plain = text.bytes().all(|b| b.is_ascii_alphanumeric() || b"-.".contains(&b));
+                    let known = SERVICES.iter().any(|end| text.ends_with(end)) || SKILLS.contains(&text);
+                    (!plain || !known).then_some("a service is named like lambda.amazonaws.com")
                 }
                 PrincipalKind::Federated => {
                     let provider =
@@ -94,6 +146,11 @@ impl Linter<'_> {
                     (!hex).then_some("a canonical user id has 64 hexadecimal digits")
                 }
             };
+            let gone = p.kind == PrincipalKind::Aws && ["AIDA", "AROA"].iter().any(|prefix| is_id(text, prefix));
+            if gone {
+                let message = format!("{text:?} is a user or role that was deleted: nobody is let in by it");
+                self.say("deleted-principal", Weight::Note, p.value.span, message);
+            }
             if let Some(why) = wrong {
                 self.say("odd-principal", Weight::Error, p.value.span, format!("{text:?} is nobody: {why}"));
             }
@@ -136,14 +193,16 @@ fn aws_principal(text: &str) -> Option<&'static str> {
     if text == "*" || text.len() == 12 && text.bytes().all(|b| b.is_ascii_digit()) {
         return None;
     }
-    let id = |prefix: &str| text.starts_with(prefix) && text.bytes().all(|b| b.is_ascii_alphanumeric());
-    if ["AIDA", "AROA", "ANPA", "AGPA"].iter().any(|p| id(p)) {
+    if ["AIDA", "AROA", "ANPA", "AGPA"].iter().any(|prefix| is_id(text, prefix)) {
         return None;
     }
     let parts: Vec<&str> = text.splitn(6, ':').collect();
-    let [_, _, service, _, account, name] = parts.as_slice() else {
+    let [_, partition, service, _, account, name] = parts.as_slice() else {
         return Some("write an account's id, or the ARN of a user, role or session");
     };
+    if !is_partition(partition) {
+        return Some("its ARN names no partition; most begin with arn:aws:");
+    }
     if text.contains(['*', '?']) {
         return Some("wildcards in a principal's ARN never match; use * and a condition on aws:PrincipalArn");
     }
@@ -160,6 +219,33 @@ fn aws_principal(text: &str) -> Option<&'static str> {
     let known = kinds.iter().any(|k| name.starts_with(k));
     let own = account || name.starts_with("user/CloudFront");
     (!known || !own).then_some("write an account's id, or the ARN of a user, role or session")
+}
+
+/// The id that AWS keeps a principal by.
+fn is_id(text: &str, prefix: &str) -> bool {
+    text.starts_with(prefix) && text.bytes().all(|b| b.is_ascii_alphanumeric())
+}
+
+/// Whether a range lies within the private ones (RFC 1918, RFC 4193), the loopback's and the link's.
+fn is_private(range: &str) -> bool {
+    let (address, bits) = range.split_once('/').map_or((range, None), |(a, b)| (a, b.parse::<u8>().ok()));
+    let within = |least: u8| bits.is_none_or(|bits| bits >= least);
+    match address.parse() {
+        Ok(IpAddr::V4(v4)) => {
+            let [a, b, ..] = v4.octets();
+            match (a, b) {
+                (10 | 127, _) => within(8),
+                (172, 16..=31) => within(12),
+                (192, 168) | (169, 254) => within(16),
+                _ => false,
+            }
+        }
+        Ok(IpAddr::V6(v6)) => {
+            let first = v6.segments()[0];
+            first & 0xfe00 == 0xfc00 && within(7) || first & 0xffc0 == 0xfe80 && within(10) || v6.is_loopback()
+        }
+        Err(_) => false,
+    }
 }
 
 fn is_date(compare: Compare) -> bool {

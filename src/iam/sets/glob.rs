@@ -246,6 +246,14 @@ impl ArnPattern {
         // Where a text is split into parts follows from the text alone, so each part answers for itself.
         own.iter().zip(theirs.iter()).all(|(a, b)| a.overlaps(b))
     }
+    /// How many `/` everything it stands for has at least in its last part.
+    pub(crate) fn slashes(&self) -> usize {
+        let mut tokens = Vec::new();
+        if let Some(parts) = &self.parts {
+            parts[5].tokens(true, &mut tokens);
+        }
+        tokens.iter().filter(|t| **t == Token::Char('/')).count()
+    }
     /// The pattern as steps over the whole text.
     pub(crate) fn tokens(&self) -> Vec<Token> {
         let mut out = Vec::new();

@@ -113,7 +113,9 @@ pub(super) fn who_becomes(estate: &Estate, around: &Around, account: usize, at: 
     // Those of its own account stand in the tree, unless their way leads through another.
     let strays = |p: &Route| p.from.account != to.account || p.legs.iter().any(|l| l.to.account != to.account);
     let mut abroad: Vec<Route> = around.joined.routes(&goal).into_iter().filter(strays).collect();
-    abroad.sort_by_key(|p| (!p.certain, p.legs.len(), p.from));
+    // Administrators are ones in the open: who is none comes first.
+    let rules = |n: Node| matches!(n.at, To::Principal(at) if around.joined.built(n.account).administrators[at]);
+    abroad.sort_by_key(|p| (!p.certain, rules(p.from), p.legs.len(), p.from));
     let mut links = vec![link(around.joined.arn(to))];
     for node in tree.reached.iter().take(MOST_LINKS * 2).copied().chain(abroad.iter().take(MOST_LINKS).map(|p| p.from)) {
         push(&mut links, link(around.joined.arn(node)));

@@ -1,0 +1,146 @@
+//! What a role's trust policy allows: the actions by which somebody becomes a role, and by which of them each kind of
+//! principal comes.
+
+use super::{Linter, Weight};
+use crate::iam::policy::{Effect, PrincipalKind, PrincipalValue, Statement};
+use crate::iam::sets::glob::Glob;
+
+/// Who gives out web identities without a provider in the account (AWS: "AWS JSON policy elements: Principal").
+pub(super) const WEB_IDENTITIES: &[&str] =
+    &["cognito-identity.amazonaws.com", "www.amazon.com", "graph.facebook.com", "accounts.google.com"];
+
+const BY_CALL: &str = "sts:AssumeRole";
+const BY_SAML: &str = "sts:AssumeRoleWithSAML";
+const BY_TOKEN: &str = "sts:AssumeRoleWithWebIdentity";
+const WAYS: [&str; 3] = [BY_CALL, BY_SAML, BY_TOKEN];
+/// What goes with them.
+const BESIDE: [&str; 3] = ["sts:TagSession", "sts:SetSourceIdentity", "sts:SetContext"];
+
+impl Linter<'_> {
+    /// Looks over one statement of a trust policy.
+    pub(super) fn trusted(&mut self, s: &Statement) {
+        if s.action.not {
+            return;
+        }
+        let names = |value: &str, action: &str| Glob::new(&value.to_ascii_lowercase()).matches(&action.to_ascii_lowercase());
+        for value in &s.action.values {
+            if !WAYS.iter().chain(&BESIDE).any(|action| names(&value.text, action)) {
+                let message = format!(
+                    "{} is nothing that a trust policy can allow: AWS takes {} and {} alone",
+                    value.text,
+                    WAYS.join(", "),
+                    BESIDE.join(", ")
+                );
+                self.say("trust-action", Weight::Error, value.span, message);
+            }
+        }
+        let allowed = |way: &str| s.action.values.iter().any(|v| names(&v.text, way));
+        let Some(principal) = s.principal.as_ref().filter(|p| s.effect == Effect::Allow && !p.not) else { return };
+        // A statement of tags and identities alone stands beside the one that lets in.
+        if !WAYS.iter().any(|way| allowed(way)) {
+            return;
+        }
+        for p in &principal.principals {
+            let text = &p.value.text;
+            let everyone = p.kind == PrincipalKind::Everyone || p.kind == PrincipalKind::Aws && text == "*";
+            if everyone && s.conditions.is_empty() {
+                let message = "every principal of every AWS account becomes the role: name those who may, or add a condition";
+                self.say("open-trust", Weight::Warning, p.value.span, message);
+            }
+            if let Some(way) = way(p).filter(|way| !allowed(way)) {
+                let message = format!("{text} becomes a role by {way}, which the statement does not allow");
+                self.say("mismatched-action", Weight::Error, p.value.span, message);
+            }
+            if let Some(host) = issuer(p) {
+                let about = |key: &str| key.get(..host.len()).is_some_and(|h| h.eq_ignore_ascii_case(host));
+                if !s.conditions.iter().any(|c| about(&c.key.text)) {
+                    let message = format!(
+                        "whoever gets a token of {host} becomes the role: add conditions on {host}:aud and, where others get \
+                         tokens there too, on {host}:sub"
+                    );
+                    self.say("open-federation", Weight::Warning, p.value.span, message);
+                }
+            }
+        }
+        let comes = |by: &str| principal.principals.iter().any(|p| way(p).is_none_or(|w| w == by));
+        for value in &s.action.values {
+            let exact = WAYS.iter().find(|w| w.eq_ignore_ascii_case(&value.text));
+            if let Some(by) = exact.filter(|by| !comes(by)) {
+                let message = format!("none of the statement's principals becomes a role by {by}");
+                self.say("mismatched-action", Weight::Error, value.span, message);
+            }
+        }
+    }
+}
+
+/// The call by which a principal becomes a role; none where that may be any, or is not known.
+fn way(p: &PrincipalValue) -> Option<&'static str> {
+    match p.kind {
+        PrincipalKind::Aws if p.value.text == "*" => None,
+        PrincipalKind::Aws | PrincipalKind::Service => Some(BY_CALL),
+        PrincipalKind::Federated if p.value.text.contains(":saml-provider/") => Some(BY_SAML),
+        PrincipalKind::Federated => issuer(p).map(|_| BY_TOKEN),
+        PrincipalKind::Everyone | PrincipalKind::CanonicalUser => None,
+    }
+}
+
+/// The host and path that give out tokens.
+fn issuer(p: &PrincipalValue) -> Option<&str> {
+    let text = p.value.text.as_str();
+    if p.kind != PrincipalKind::Federated {
+        return None;
+    }
+    text.split_once(":oidc-provider/").map(|(_, host)| host).or_else(|| WEB_IDENTITIES.contains(&text).then_some(text))
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::iam::lint::{Kind, Weight, lint};
+
+    fn trusted(principal: &str, action: &str, condition: &str) -> Vec<(&'static str, Weight)> {
+        let text = format!(
+            r#"{{"Version":"2012-10-17","Statement":{{"Effect":"Allow","Principal":{principal},"Action":{action},"Condition":{condition}}}}}"#
+        );
+        lint(&text, Kind::Trust).into_iter().map(|l| (l.id, l.weight)).collect()
+    }
+
+    #[test]
+    fn actions_are_those_by_which_the_principals_come() {
+        const ACCOUNT: &str = r#"{"AWS":"111122223333"}"#;
+        const SAML: &str = r#"{"Federated":"arn:aws:iam::111122223333:saml-provider/corp"}"#;
+        const GITHUB: &str = r#"{"Federated":"arn:aws:iam::111122223333:oidc-provider/token.actions.githubusercontent.com"}"#;
+        let known = r#"{"StringEquals":{"token.actions.githubusercontent.com:sub":"repo:o/r:ref:refs/heads/main"}}"#;
+        let error = |id| vec![(id, Weight::Error)];
+        assert_eq!(trusted(r#"{"AWS":"*"}"#, r#""s3:GetObject""#, "{}"), error("trust-action"));
+        assert!(trusted(ACCOUNT, r#""sts:TagSessions""#, "{}").contains(&("trust-action", Weight::Error)));
+        assert_eq!(trusted(ACCOUNT, r#""sts:GetCallerIdentity""#, "{}"), error("trust-action"));
+        let wrong = vec![("mismatched-action", Weight::Error); 2];
+        assert_eq!(trusted(SAML, r#""sts:AssumeRole""#, "{}"), wrong);
+        assert_eq!(trusted(GITHUB, r#""sts:AssumeRole""#, known), wrong);
+        assert_eq!(trusted(ACCOUNT, r#""sts:AssumeRoleWithSAML""#, "{}"), wrong);
+        assert_eq!(
+            trusted(
+                r#"{"AWS":"111122223333","Federated":"arn:aws:iam::111122223333:saml-provider/corp"}"#,
+                r#""sts:AssumeRole""#,
+                "{}"
+            ),
+            error("mismatched-action")
+        );
+        assert_eq!(trusted(GITHUB, r#""sts:AssumeRoleWithWebIdentity""#, "{}"), [("open-federation", Weight::Warning)]);
+        for everyone in [r#""*""#, r#"{"AWS":"*"}"#] {
+            assert_eq!(trusted(everyone, r#""sts:AssumeRole""#, "{}"), [("open-trust", Weight::Warning)]);
+        }
+        for (principal, action, condition) in [
+            (ACCOUNT, r#"["sts:AssumeRole","sts:TagSession","sts:SetSourceIdentity"]"#, "{}"),
+            (ACCOUNT, r#""sts:*""#, "{}"),
+            (ACCOUNT, r#""sts:TagSession""#, "{}"),
+            (SAML, r#"["sts:AssumeRoleWithSAML","sts:TagSession"]"#, "{}"),
+            (SAML, r#""sts:TagSession""#, "{}"),
+            (GITHUB, r#""sts:AssumeRoleWithWebIdentity""#, known),
+            (r#""*""#, r#""sts:AssumeRole""#, r#"{"StringEquals":{"aws:PrincipalOrgID":"o-abcdefghij"}}"#),
+            (r#"{"Service":"pods.eks.amazonaws.com"}"#, r#"["sts:AssumeRole","sts:TagSession"]"#, "{}"),
+        ] {
+            assert_eq!(trusted(principal, action, condition), [], "{principal} {action}");
+        }
+    }
+}
