@@ -1,6 +1,6 @@
 //! Whom roles trust from outside: what a stranger can become and nothing else, by its account and by its token; and which of
 //! those who hold tokens are delivery pipelines.
-#![allow(clippy::unwrap_used, clippy::expect_used, reason = "tests")]
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::needless_pass_by_value, reason = "tests")]
 
 use std::collections::BTreeSet;
 

@@ -168,14 +168,12 @@ pub fn trusts_of(account: &Account, role: usize, known: &BTreeSet<String>) -> Ve
     let compiled = &account.policies[trust];
     let naming = |action: &ActionName| -> BTreeSet<usize> { compiled.naming(action).map(|(i, _)| i).collect() };
     let (by_caller, by_token, by_assertion) = (naming(&plain), naming(&token), naming(&assertion));
-    let denies = compiled.policy.statements.iter().any(|s| s.effect == Effect::Deny);
     for (i, s) in compiled.policy.statements.iter().enumerate().filter(|(_, s)| s.effect == Effect::Allow) {
         let Some(element) = &s.principal else { continue };
         let statement = StatementId { policy: trust as u32, statement: i as u32 };
         let alone = std::cell::OnceCell::new();
         let ask = |source: &Source| {
-            let only = || if denies || compiled.policy.statements.len() > 1 { only(compiled, i) } else { compiled.clone() };
-            let only: &Compiled = alone.get_or_init(only);
+            let only: &Compiled = alone.get_or_init(|| only(compiled, i));
             let door = Door::new(account.resource(&p.arn), only, &rcps);
             look(source, &door, (by_caller.contains(&i), by_token.contains(&i)))
         };
