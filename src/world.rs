@@ -96,8 +96,12 @@ impl World {
 
     /// Takes new facts: every listing's rows are made again.
     pub fn rebuild(&mut self, facts: &Facts) {
-        let cores = std::thread::available_parallelism().map_or(1, |cores| cores.get()).min(4);
-        self.indexes = threads::spread(cores, ListingId::ALL.to_vec(), |id| id.get().index(facts));
+        // The longest first, so that no thread is left with it at the end.
+        let long = [ListingId::Coverage, ListingId::Principals];
+        let jobs: Vec<ListingId> = long.into_iter().chain(ListingId::ALL.into_iter().filter(|id| !long.contains(id))).collect();
+        for (id, index) in threads::spread(threads::most(), jobs, |id| (id, id.get().index(facts))) {
+            self.indexes[id as usize] = index;
+        }
         self.estate = Arc::clone(&facts.estate);
         self.network.clone_from(&facts.network);
         self.history = Arc::clone(&facts.history);

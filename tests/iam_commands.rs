@@ -358,6 +358,14 @@ fn a_question_names_its_resource_by_arn_or_by_name_and_says_what_it_leaves_out()
         assert!(notes.contains(told), "{told}: {notes}");
     }
     assert!(answer["depends"][0]["condition"].as_str().unwrap().contains("was not read"), "{answer}");
+    // Those who are no users or roles can be asked about, too.
+    assert_eq!(first(&can("root", &["s3:GetObject", "arn:aws:s3:::b/k"])), "allowed");
+    assert_eq!(first(&can(&format!("arn:aws:iam::{ID}:root"), &["iam:CreateUser"])), "allowed");
+    assert_eq!(first(&can("*", &["sts:AssumeRole", "role/reader"])), "denied");
+    assert_eq!(first(&can("lambda.amazonaws.com", &["sts:AssumeRole", "role/reader"])), "denied");
+    assert_eq!(first(&can("arn:aws:iam::999988887777:role/x", &["sts:AssumeRole", "role/reader"])), "denied");
+    assert_eq!(first(&can("arn:aws:iam::999988887777:role/x", &["s3:GetObject", "arn:aws:s3:::b/k"])), "depends");
+    assert_eq!(can("user/nobody", &["s3:GetObject", "arn:aws:s3:::b/k"]).code, 2);
     // The grant is told, not the guardrails that let it through.
     let who = run(&["--from", path.to_str().unwrap(), "iam", "who-can", "iam:PassRole", "role/reader"]);
     assert!(who.out.contains("user/jo") && who.out.contains("inline own of user/jo"), "{}", who.out);

@@ -6,7 +6,7 @@ use std::collections::BTreeSet;
 
 use bartizan::iam::account::Account;
 use bartizan::iam::evaluate::{Context, Decision};
-use bartizan::iam::graph::{Graph, Power, Prize, Source, Target, To, Way, Weakness, pipelines, trusts};
+use bartizan::iam::graph::{Cut, Graph, Node, Power, Prize, Source, Target, To, Way, Weakness, pipelines, trusts};
 use bartizan::iam::read::authorization_details;
 use bartizan::iam::workloads::{Workload, WorkloadKind};
 use bartizan::model::coverage::{Coverage, Outcome};
@@ -51,6 +51,14 @@ fn account(users: impl Into<Value>, mut roles: Vec<Value>) -> Account {
         [WorkloadKind::Ec2Instance, WorkloadKind::LaunchTemplate, WorkloadKind::LambdaFunction, WorkloadKind::CodeBuildProject]
             .into();
     account
+}
+
+fn freed(cut: &Cut) -> Vec<usize> {
+    let at = |node: &Node| match node.at {
+        To::Principal(at) => at,
+        To::Administrator => panic!("an administrator stays one"),
+    };
+    cut.freed.iter().map(at).collect()
 }
 
 fn power(account: &Account, name: &str) -> Power {
@@ -223,7 +231,7 @@ fn paths_and_the_statement_that_cuts_most() {
     assert_eq!(cuts[0].policy, "inline own of role/middle");
     assert_eq!((cuts[0].freed.len(), cuts[0].of), (4, 4));
     let cut = graph.cut_of(at("user/other"), &Target::Administrator).unwrap();
-    assert!(cut.freed.contains(&at("user/other")));
+    assert!(freed(&cut).contains(&at("user/other")));
     assert_eq!(graph.cut_of(at("user/idle"), &Target::Administrator), None);
 }
 
@@ -239,7 +247,7 @@ fn a_cut_is_tried_out_before_it_is_told() {
     let bob = account.principal("user/bob").unwrap();
     assert_eq!(graph.cut_of(bob, &Target::Administrator).unwrap().policy, "inline own of user/bob");
     for cut in graph.cuts(&Target::Administrator, 5) {
-        assert_eq!(cut.freed, [bob], "eve keeps her other way");
+        assert_eq!(freed(&cut), [bob], "eve keeps her other way");
     }
 
     let arn = |name: &str| json!({"AWS": format!("arn:aws:iam::{ID}:{name}")});
@@ -294,7 +302,7 @@ fn resources_are_reached_by_their_users_and_by_whoever_becomes_one() {
     // The role's own statement is what both it and the one who becomes it rest on.
     let cut = &graph.cuts(&target, 1)[0];
     assert_eq!(cut.policy, "inline own of role/reader");
-    assert_eq!(cut.freed, [at("user/chained"), at("role/reader")]);
+    assert_eq!(freed(cut), [at("user/chained"), at("role/reader")]);
 
     // One action alone, on the object it takes.
     let named = Prize::new(bucket, &["s3:PutObject".to_owned()]).unwrap();

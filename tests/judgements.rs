@@ -239,7 +239,7 @@ fn changes(estate: &Estate) -> Vec<Change> {
     });
     let services = ["ecr", "kms", "lambda", "s3", "secretsmanager", "sns", "sqs"];
     let resources = estate.regions.iter().flat_map(|r| services.map(|service| resources(r, service, true)));
-    let asked = Change::Coverage(estate.coverage.clone());
+    let asked = Change::Coverage((*estate.coverage).clone());
     [accounts, asked].into_iter().chain(identities).chain(networks).chain(resources).collect()
 }
 

@@ -15,6 +15,7 @@ use crate::cache::log::{self, Scanned};
 use crate::cache::meta::{Place, Summary};
 use crate::cache::{Cache, files};
 use crate::listing::segment::{Segment, SegmentError};
+use crate::listing::threads;
 use crate::model::finding::Finding;
 
 const MARK: &[u8; 8] = b"bartcol1";
@@ -193,7 +194,7 @@ impl Cache {
             let Summary { rows, urgent } = summary(place);
             (std::cmp::Reverse((urgent, rows)), place.clone())
         });
-        let threads = std::thread::available_parallelism().map_or(1, |n| n.get()).min(4).min(places.len().max(1));
+        let threads = threads::most().min(places.len().max(1));
         let queue = Mutex::new(places.into_iter());
         let next = || queue.lock().unwrap_or_else(PoisonError::into_inner).next();
         std::thread::scope(|scope| {

@@ -1,6 +1,6 @@
 //! The listing of accounts.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
 use crate::catalog::{Facts, ListingId, Names, Spec, Subject, Value, spec};
@@ -87,10 +87,16 @@ impl Subject for Accounts {
         let (open, critical, high) = (counts("open:yes"), counts("open:yes severity:critical"), counts("open:yes severity:high"));
         let of = |map: &BTreeMap<String, usize>, id: &str| map.get(id).copied().unwrap_or_default();
         let estate = &facts.estate;
+        // Answered and asked, of each account in one pass.
+        let mut questions: HashMap<&str, (usize, usize)> = HashMap::new();
+        for rows in estate.coverage.chunk_by(|a, b| a.account == b.account) {
+            let (answered, asked) = questions.entry(&rows[0].account).or_default();
+            *answered += rows.iter().filter(|c| c.outcome == Outcome::Ok).count();
+            *asked += rows.iter().filter(|c| c.outcome != Outcome::NotAsked).count();
+        }
         for account in &estate.accounts {
             let id = account.id.as_str();
-            let asked = estate.coverage.iter().filter(|c| c.account == id && c.outcome != Outcome::NotAsked);
-            let answered = asked.clone().filter(|c| c.outcome == Outcome::Ok).count();
+            let (answered, asked) = questions.get(id).copied().unwrap_or_default();
             let identity = estate.identity(id);
             each(
                 id,
@@ -101,7 +107,7 @@ impl Subject for Accounts {
                     high: of(&high, id),
                     regions: estate.regions.iter().filter(|r| r.account == id).count(),
                     answered,
-                    asked: asked.count(),
+                    asked,
                     roles: identity.map_or(0, |i| i.roles.len()),
                     users: identity.map_or(0, |i| i.users.len()),
                 },

@@ -53,8 +53,16 @@ impl Subject for CoverageRows {
     }
 
     fn rows<'a>(facts: &'a Facts, each: &mut dyn FnMut(&str, &Row<'a>)) {
-        for coverage in &facts.estate.coverage {
-            let row = Row { id: id(coverage), coverage, account_name: facts.estate.account_label(&coverage.account) };
+        // Rows of an account follow each other.
+        let mut last: Option<(&str, &str)> = None;
+        for coverage in facts.estate.coverage.iter() {
+            let account = coverage.account.as_str();
+            let account_name = match last {
+                Some((of, name)) if of == account => name,
+                _ => facts.estate.account_label(account),
+            };
+            last = Some((account, account_name));
+            let row = Row { id: id(coverage), coverage, account_name };
             each(&row.id, &row);
         }
     }

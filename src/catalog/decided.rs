@@ -123,6 +123,7 @@ impl<'a> Rules<'a> {
 
     fn lay(&self, segment: &Segment) -> Segment {
         let mut builder = SegmentBuilder::new(Arc::clone(&SCHEMA));
+        builder.reserve(segment.rows());
         let source = Source::new(segment);
         let inherits = !self.resources.is_empty() || !self.accounts.is_empty();
         for row in 0..segment.rows() {

@@ -139,6 +139,10 @@ impl Default for Builder {
 }
 
 impl Builder {
+    /// Makes room for so many more findings.
+    pub fn reserve(&mut self, rows: usize) {
+        self.segment.reserve(rows);
+    }
     /// Adds a finding; `place` is where its document is kept.
     pub fn push(&mut self, row: &Row, place: u64) {
         push(&mut self.segment, &self.specs, row, row.finding.key.short(), place);
@@ -149,5 +153,9 @@ impl Builder {
     }
     pub fn finish(self) -> Segment {
         self.segment.finish()
+    }
+    /// The rows so far; there are none again, and the room stays.
+    pub fn take(&mut self) -> Segment {
+        self.segment.take()
     }
 }

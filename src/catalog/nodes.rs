@@ -4,7 +4,7 @@ use std::collections::{BTreeSet, HashMap};
 
 use crate::catalog::{Facts, ListingId, Names, Spec, Subject, Value, spec};
 use crate::listing::filter;
-use crate::listing::query::{Cancel, Query, run};
+use crate::listing::query::{Cancel, unordered};
 use crate::listing::schema::Kind;
 use crate::listing::segment::Cell;
 use crate::model::estate::RegionEstate;
@@ -107,8 +107,7 @@ fn findings_on_machines(facts: &Facts) -> Option<HashMap<String, (usize, Severit
     let (schema, now) = (&ListingId::Findings.get().schema, facts.now.as_second());
     let open = filter::parse("open:yes (resource:instance/ or resource:i-* or resource:mi-*)", schema, now).ok()?;
     let (resource, severity) = (schema.field("resource")?, schema.field("severity")?);
-    let query = Query { filter: open, sort: Vec::new(), group: None, now };
-    for row in run(findings, &query, &Cancel::new())?.ids {
+    for row in unordered(findings, &open, now, &Cancel::new())? {
         let Cell::Text(about) = findings.cell(row, resource) else { continue };
         let Cell::Rank(rank, _) = findings.cell(row, severity) else { continue };
         let Some(severity) = Severity::ALL.get(usize::from(rank)).copied() else { continue };

@@ -93,11 +93,12 @@ fn open(
         config.sessions.at_quit = AtQuit::Terminate;
     }
     let config = &config;
-    // The terminal may be a whole journey away when it is asked for its colours: meanwhile the world is made.
+    // The terminal may be a whole journey away when it is asked for its colours: meanwhile the world is made, in this thread,
+    // whose heap grows in large steps; that of any other asks the system for every page.
     let (opened, looks) = std::thread::scope(|scope| {
-        let opened = scope.spawn(|| source::open(source, config, now));
-        let looks = looks(config, &remembered);
-        (opened.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)), looks)
+        let looks = scope.spawn(|| looks(config, &remembered));
+        let opened = source::open(source, config, now);
+        (opened, looks.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)))
     });
     let (theme, depth, glyphs) = looks?;
     let runtime = setup::runtime()?;

@@ -108,8 +108,8 @@ fn trouble(account: &str, region: &str, api: &str) -> Option<(Outcome, &'static 
     }
 }
 
-/// Adds every row; `findings` is how many Security Hub handed out.
-pub(super) fn add(estate: &mut Estate, findings: usize, at: Timestamp) {
+/// Every row; `findings` is how many Security Hub handed out.
+pub(super) fn rows(estate: &Estate, findings: usize, at: Timestamp) -> Vec<Coverage> {
     let row = |account: usize, region: &str, api: &str, count: usize| Coverage {
         account: SEATS[account].id.to_owned(),
         region: region.to_owned(),
@@ -119,7 +119,7 @@ pub(super) fn add(estate: &mut Estate, findings: usize, at: Timestamp) {
         count: count as u64,
         at,
     };
-    let mut rows = Vec::with_capacity(2000);
+    let mut rows = Vec::with_capacity(5000);
     let units = estate.organization.as_ref().map_or(0, |o| o.units.len());
     let policies = estate.organization.as_ref().map_or(0, |o| o.controls.iter().map(|c| c.policies.len()).sum());
     for (api, count) in [
@@ -134,7 +134,16 @@ pub(super) fn add(estate: &mut Estate, findings: usize, at: Timestamp) {
         rows.push(row(0, "", api, count));
     }
     rows.push(row(AUDIT, REGIONS[0], "securityhub:GetFindings", findings));
-    for (n, seat) in SEATS.iter().enumerate() {
+    // Nearly in order already: sorting is a pass over them.
+    let mut seats: Vec<usize> = (0..SEATS.len()).collect();
+    seats.sort_unstable_by_key(|n| SEATS[*n].id);
+    let mut regions = REGIONS;
+    regions.sort_unstable();
+    for n in seats {
+        let seat = &SEATS[n];
+        if let Some(identity) = estate.identity(seat.id) {
+            rows.extend(GLOBAL.iter().map(|(api, count)| row(n, "", api, count(identity))));
+        }
         let mut assume = row(n, "", "sts:AssumeRole", 1);
         if n == REFUSED {
             assume.outcome = Outcome::Denied;
@@ -149,10 +158,7 @@ pub(super) fn add(estate: &mut Estate, findings: usize, at: Timestamp) {
             assume.reason = "the account is suspended".to_owned();
         }
         rows.push(assume);
-        if let Some(identity) = estate.identity(seat.id) {
-            rows.extend(GLOBAL.iter().map(|(api, count)| row(n, "", api, count(identity))));
-        }
-        for region in REGIONS {
+        for region in regions {
             let Some(part) = estate.region(seat.id, region) else { continue };
             for (api, count) in REGIONAL {
                 let mut row = row(n, region, api, count(part));
@@ -166,5 +172,5 @@ pub(super) fn add(estate: &mut Estate, findings: usize, at: Timestamp) {
         }
     }
     rows.sort_by(|a, b| (&a.account, &a.region, &a.api).cmp(&(&b.account, &b.region, &b.api)));
-    estate.coverage = rows;
+    rows
 }

@@ -98,9 +98,14 @@ impl Organization {
         let posts = nodes::add(&mut estate, now);
         workloads::add(&mut estate);
         resources::add(&mut estate);
-        coverage::add(&mut estate, findings, collected);
         let kinds = kinds::all();
-        let facts = facts::collect(&estate, &kinds, now);
+        // Side by side: the console waits for both.
+        let (facts, coverage) = std::thread::scope(|scope| {
+            let coverage = scope.spawn(|| coverage::rows(&estate, findings, collected));
+            let facts = facts::collect(&estate, &kinds, now);
+            (facts, coverage.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)))
+        });
+        estate.coverage = Arc::new(coverage);
         Self { now, findings, estate: Arc::new(estate), generator: Generator::new(kinds, facts), posts }
     }
 

@@ -9,7 +9,8 @@ use std::sync::Arc;
 use jiff::Timestamp;
 
 use super::evaluate::{
-    ActionName, Answer, Caller, Compiled, Context, Decision, Layers, Request, Resource, ResourcePolicy, decide, explain,
+    ActionName, Answer, Caller, CallerKind, Compiled, Context, Decision, Layers, Request, Resource, ResourcePolicy, decide,
+    explain,
 };
 use super::facts::{facts, held_against};
 use super::policy::{Effect, Element, Policy, PolicyError, Statement};
@@ -424,8 +425,37 @@ impl Account {
         });
         let caller = session.as_ref().unwrap_or(&self.principals[at].caller);
         let asked = self.named(resource)?;
-        Ok(self.with_layers(at, &action, &self.asked(&action, &asked), |layers, resource| {
+        Ok(self.with_layers(at, &action, &self.asked(&action, &asked), None, |layers, resource| {
             explain(&Request { caller, action: &action, resource, context }, layers)
+        }))
+    }
+
+    /// As [`Self::can`], for one who is no user or role of the account: `root` or the ARN of its root user, `*` for whoever has
+    /// no account, an AWS service (`lambda.amazonaws.com`), an identity provider, somebody of another account, of whose own
+    /// policies nothing is known.
+    ///
+    /// # Errors
+    /// [`AskError`]
+    pub fn can_outsider(&self, who: &str, action: &str, resource: &str, context: &Context) -> Result<Answer, AskError> {
+        let caller = match who {
+            "root" => Caller::new(&format!("arn:aws:iam::{}:root", self.id)),
+            arn if arn.starts_with("arn:") => Caller::new(arn),
+            name if name == "*" || [".amazonaws.com", ".amazonaws.com.cn"].iter().any(|end| name.ends_with(end)) => {
+                Caller::new(name)
+            }
+            // Whoever is neither is told what there is.
+            name => return self.principal(name).and_then(|_| self.can(name, action, resource, context)),
+        };
+        let action = ask_action(action)?;
+        let asked = self.named(resource)?;
+        let own: Vec<Compiled> = match caller.kind {
+            CallerKind::User | CallerKind::Role | CallerKind::FederatedUser => unread("its own policies").into_iter().collect(),
+            _ => Vec::new(),
+        };
+        let own: Vec<&Compiled> = own.iter().collect();
+        let resource = self.asked(&action, &asked);
+        Ok(self.around(&caller.account, (&own, None), &action, &resource, None, |layers, resource| {
+            explain(&Request { caller: &caller, action: &action, resource, context }, layers)
         }))
     }
 
@@ -439,7 +469,7 @@ impl Account {
         let resource = self.asked(&action, &asked);
         let mut all = Vec::new();
         for (at, p) in self.principals.iter().enumerate() {
-            let answer = self.with_layers(at, &action, &resource, |layers, resource| {
+            let answer = self.with_layers(at, &action, &resource, None, |layers, resource| {
                 let request = Request { caller: &p.caller, action: &action, resource, context };
                 (!matches!(decide(&request, layers), Decision::Denied { .. })).then(|| explain(&request, layers))
             });
@@ -451,17 +481,49 @@ impl Account {
     /// The decision alone.
     pub(crate) fn decision(&self, at: usize, action: &ActionName, resource: &Resource, context: &Context) -> Decision {
         let caller = &self.principals[at].caller;
-        self.with_layers(at, action, resource, |layers, resource| decide(&Request { caller, action, resource, context }, layers))
+        self.with_layers(at, action, resource, None, |layers, resource| {
+            decide(&Request { caller, action, resource, context }, layers)
+        })
     }
 
     /// What whoever may do everything by its own policies may do: the guardrails over the account still hold.
     pub(crate) fn decision_for_administrator(&self, action: &ActionName, resource: &Resource, context: &Context) -> Decision {
+        self.as_administrator(None, (action, resource, context), None)
+    }
+
+    /// As if one of the principals, or somebody new where none is named, were allowed everything by its own policies.
+    fn as_administrator(
+        &self,
+        at: Option<usize>,
+        (action, resource, context): (&ActionName, &Resource, &Context),
+        trust: Option<&Compiled>,
+    ) -> Decision {
         let all = || Element::of(["*".to_owned()]);
         let everything = Compiled::new("", "", Policy::of(vec![Statement::of(None, Effect::Allow, all(), all(), Vec::new())]));
-        let caller = Caller::new(&format!("arn:aws:iam::{}:user/administrator", self.id));
-        self.with_own(&[&everything], None, action, resource, |layers, resource| {
-            decide(&Request { caller: &caller, action, resource, context }, layers)
+        let mut made = Caller::new(&format!("arn:aws:iam::{}:user/administrator", self.id));
+        if let Some(id) = &self.organization {
+            made.keys.set("aws:PrincipalOrgID", [id.as_str()]);
+        }
+        let caller = at.map_or(&made, |at| &self.principals[at].caller);
+        self.with_own((&[&everything], None), action, resource, trust, |layers, resource| {
+            decide(&Request { caller, action, resource, context }, layers)
         })
+    }
+
+    /// Whether one of the principals may assume a role of another account that has this trust: its own side, the trust, and
+    /// what lies over either.
+    pub(crate) fn assumes(&self, at: usize, role: &Resource, trust: &Compiled) -> Decision {
+        let (action, context) = (ActionName::new("sts:AssumeRole"), Context::new());
+        let caller = &self.principals[at].caller;
+        self.with_layers(at, &action, role, Some(trust), |layers, resource| {
+            decide(&Request { caller, action: &action, resource, context: &context }, layers)
+        })
+    }
+
+    /// As [`Self::assumes`], for an administrator of the account who acts as one of its principals, or as somebody new: it
+    /// gives either what it needs.
+    pub(crate) fn administrator_assumes(&self, at: Option<usize>, role: &Resource, trust: &Compiled) -> Decision {
+        self.as_administrator(at, (&ActionName::new("sts:AssumeRole"), role, &Context::new()), Some(trust))
     }
 
     /// The account without one statement of one of its policies, to see what that statement makes possible.
@@ -551,6 +613,7 @@ impl Account {
         at: usize,
         action: &ActionName,
         resource: &Resource,
+        trust: Option<&Compiled>,
         ask: impl FnOnce(&Layers<'_>, &Resource) -> T,
     ) -> T {
         let p = &self.principals[at];
@@ -558,32 +621,50 @@ impl Account {
         let mut identity: Vec<&Compiled> = p.policies.iter().map(get).collect();
         let unread: Vec<Compiled> = p.unread.iter().filter_map(|name| unread(name)).collect();
         identity.extend(&unread);
-        self.with_own(&identity, p.boundary.as_ref().map(get), action, resource, ask)
+        self.with_own((&identity, p.boundary.as_ref().map(get)), action, resource, trust, ask)
     }
 
-    /// The layers around these policies of a principal's own.
+    /// The layers around these policies of a principal's own and its boundary. `trust`: of the role that is asked about,
+    /// where that is at hand.
     fn with_own<T>(
         &self,
-        identity: &[&Compiled],
-        boundary: Option<&Compiled>,
+        (identity, boundary): (&[&Compiled], Option<&Compiled>),
         action: &ActionName,
         resource: &Resource,
+        trust: Option<&Compiled>,
+        ask: impl FnOnce(&Layers<'_>, &Resource) -> T,
+    ) -> T {
+        self.around(&self.id, (identity, boundary), action, resource, trust, ask)
+    }
+
+    /// The layers around the policies of one who is of this account or of another.
+    fn around<T>(
+        &self,
+        caller: &str,
+        (identity, boundary): (&[&Compiled], Option<&Compiled>),
+        action: &ActionName,
+        resource: &Resource,
+        trust: Option<&Compiled>,
         ask: impl FnOnce(&Layers<'_>, &Resource) -> T,
     ) -> T {
         let get = |i: &usize| &self.policies[*i];
-        let scps: Vec<Vec<&Compiled>> = self.scps.iter().map(|l| l.iter().map(get).collect()).collect();
+        let scps: Vec<Vec<&Compiled>> = match caller == self.id {
+            true => self.scps.iter().map(|l| l.iter().map(get).collect()).collect(),
+            false => Vec::new(),
+        };
         // What lies over the resource is its own account's.
         let elsewhere = self.owner(resource.as_str()).filter(|owner| *owner != self.id);
         let rcps: Vec<Vec<&Compiled>> = match elsewhere {
             Some(owner) => self.resources.rcps(owner),
             None => self.rcps.iter().map(|l| l.iter().map(get).collect()).collect(),
         };
-        let trust = (action.service() == "sts" && elsewhere.is_some()).then(|| self.resources.trust(resource.as_str())).flatten();
+        let abroad = action.service() == "sts" && elsewhere.is_some() && trust.is_none();
+        let read = abroad.then(|| self.resources.trust(resource.as_str())).flatten();
         let own = if action.service() == "sts" {
             let known = self.by_arn.get(resource.as_str()).and_then(|r| self.principals[*r].trust);
-            known.as_ref().map(get).or(trust.as_ref()).map_or(ResourcePolicy::Unknown, ResourcePolicy::Is)
+            known.as_ref().map(get).or(trust).or(read.as_deref()).map_or(ResourcePolicy::Unknown, ResourcePolicy::Is)
         } else {
-            self.resources.find(resource.as_str()).map_or(ResourcePolicy::Unknown, |held| held.layer(&self.id))
+            self.resources.find(resource.as_str()).map_or(ResourcePolicy::Unknown, |held| held.layer(caller))
         };
         let layers = Layers { identity, boundary, session: None, scps: &scps, rcps: &rcps, resource: own };
         ask(&layers, resource)

@@ -220,6 +220,18 @@ pub fn judge(identity: &Identity, graph: &Graph<'_>, options: &Options) -> Vec<J
     judge.found
 }
 
+/// A principal that can make itself an administrator, by a way of these steps.
+pub fn escalation(arn: &str, steps: &[String]) -> Judgement {
+    Judgement {
+        rule: ESCALATION,
+        key: format!("{}/{arn}", ESCALATION.id),
+        resource: arn.to_owned(),
+        principal: crate::model::arn::short(arn).to_owned(),
+        region: String::new(),
+        evidence: format!("{}.", steps.join("; then ")),
+    }
+}
+
 struct Judge<'a> {
     account: &'a Account,
     graph: &'a Graph<'a>,
@@ -357,7 +369,8 @@ impl Judge<'_> {
                         .flat_map(|path| &path.steps)
                         .filter_map(|s| Some(self.graph.sentence(&self.graph.edges()[*s.edges.first()?])))
                         .collect();
-                    self.add(ESCALATION, &p.arn, "", format!("{}.", sentences.join("; then ")));
+                    let found = escalation(&p.arn, &sentences);
+                    self.found.push(found);
                 }
                 _ => {}
             }

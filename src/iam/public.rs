@@ -56,7 +56,7 @@ fn is_one(key: &str, value: &str) -> bool {
     }
     // An access point may have any name, as long as its account is one.
     if key.eq_ignore_ascii_case("s3:DataAccessPointArn") {
-        return value.splitn(6, ':').nth(4).is_some_and(|account| !account.is_empty() && !account.contains(['*', '?']));
+        return value.split(':').nth(4).is_some_and(|account| !account.is_empty() && !account.contains(['*', '?']));
     }
     !value.contains(['*', '?'])
 }

@@ -3,7 +3,7 @@
 //!
 //! Whom they let in from outside is `openings`' work.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::{Arc, OnceLock};
 
 use super::evaluate::{Compiled, ResourcePolicy};
@@ -13,7 +13,7 @@ use crate::model::account::ControlKind;
 use crate::model::arn::short;
 use crate::model::document::Document;
 use crate::model::estate::{Estate, RegionEstate};
-use crate::model::principal::Identity;
+use crate::model::principal::{Identity, Role};
 use crate::model::resource::{Grant, Resource};
 
 /// No service takes a policy of more than 32 KB; white space and escapes add to that.
@@ -25,6 +25,18 @@ pub struct Resources {
     by_arn: HashMap<String, Held>,
     accounts: HashMap<String, Over>,
     regions: Vec<Arc<RegionEstate>>,
+    abroad: OnceLock<Abroad>,
+}
+
+/// Roles whose trust names other accounts.
+#[derive(Default, Clone)]
+struct Abroad {
+    /// ARNs of roles by the account that their trust names, in whatever way.
+    by_account: BTreeMap<String, Vec<String>>,
+    /// Those that name everyone.
+    open: Vec<String>,
+    /// Their trust, each once.
+    trusts: HashMap<String, Arc<Compiled>>,
 }
 
 /// One of them.
@@ -207,12 +219,14 @@ impl Resources {
         self.accounts.get(account).is_some_and(|over| over.listed)
     }
 
-    /// The trust of a role of any account whose IAM was read.
-    pub fn trust(&self, role: &str) -> Option<Compiled> {
+    /// The trust of a role that other accounts may be let into by it, of any account whose IAM was read.
+    pub fn trust(&self, role: &str) -> Option<Arc<Compiled>> {
+        if let Some(known) = self.abroad().trusts.get(role) {
+            return Some(Arc::clone(known));
+        }
         let identity = self.accounts.get(role.split(':').nth(4)?)?.identity.as_ref()?;
         let role = identity.roles.iter().find(|r| r.arn == role)?;
-        let policy = Policy::read(&role.assume_role_policy_document.0).ok()?;
-        Some(Compiled::new(format!("trust of role/{}", role.role_name), "", policy))
+        trust_of(role).map(Arc::new)
     }
 
     /// Whether a role's trust may let somebody of an account in.
@@ -222,12 +236,62 @@ impl Resources {
 
     /// Roles of other accounts that may trust somebody of this one, by ARN: their trust names the account, or everyone.
     pub fn roles_trusting(&self, account: &str) -> Vec<&str> {
-        let others = self.accounts.iter().filter(|(id, _)| *id != account).filter_map(|(_, over)| over.identity.as_ref());
-        let names = |trust: &str| trust.contains(account) || trust.contains("\"*\"") || trust.contains("NotPrincipal");
-        let roles = others.flat_map(|i| &i.roles).filter(|r| names(&r.assume_role_policy_document.0));
-        let mut roles: Vec<&str> = roles.map(|r| r.arn.as_str()).collect();
-        roles.sort_unstable();
-        roles
+        let abroad = self.abroad();
+        let named = abroad.by_account.get(account).into_iter().flatten();
+        let elsewhere = |role: &&String| role.split(':').nth(4) != Some(account);
+        let roles: BTreeSet<&str> = named.chain(&abroad.open).filter(elsewhere).map(String::as_str).collect();
+        roles.into_iter().collect()
+    }
+
+    /// Accounts whose IAM was read and of which a role of this account may trust somebody.
+    pub fn trusted_by(&self, account: &str) -> Vec<&str> {
+        let abroad = self.abroad();
+        let own = |roles: &[String]| roles.iter().any(|r| r.split(':').nth(4) == Some(account));
+        let read = |id: &&String| id.as_str() != account && self.accounts[id.as_str()].identity.is_some();
+        let mut found: Vec<&str> = if own(&abroad.open) {
+            self.accounts.keys().filter(read).map(String::as_str).collect()
+        } else {
+            let named = abroad.by_account.iter().filter(|(id, roles)| self.accounts.contains_key(*id) && own(roles));
+            named.map(|(id, _)| id).filter(read).map(String::as_str).collect()
+        };
+        found.sort_unstable();
+        found
+    }
+
+    /// The accounts from which ways may lead into some, by whom roles trust, those first.
+    pub fn inward(&self, into: &[&str]) -> Vec<String> {
+        let mut all: Vec<String> = Vec::new();
+        let mut next: Vec<&str> = into.to_vec();
+        while let Some(id) = next.pop() {
+            if !all.iter().any(|known| known == id) {
+                all.push(id.to_owned());
+                next.extend(self.trusted_by(id));
+            }
+        }
+        all
+    }
+
+    /// All roles are looked over once: most trust nobody outside.
+    fn abroad(&self) -> &Abroad {
+        self.abroad.get_or_init(|| {
+            let mut abroad = Abroad::default();
+            for (own, identity) in self.accounts.iter().filter_map(|(id, over)| Some((id, over.identity.as_ref()?))) {
+                for role in &identity.roles {
+                    let text = role.assume_role_policy_document.0.as_str();
+                    let open = text.contains("\"*\"") || text.contains("NotPrincipal");
+                    let named: BTreeSet<&str> = accounts_in(text).filter(|id| id != own).collect();
+                    if !open && named.is_empty() {
+                        continue;
+                    }
+                    for id in named {
+                        abroad.by_account.entry(id.to_owned()).or_default().push(role.arn.clone());
+                    }
+                    abroad.open.extend(open.then(|| role.arn.clone()));
+                    abroad.trusts.extend(trust_of(role).map(|trust| (role.arn.clone(), Arc::new(trust))));
+                }
+            }
+            abroad
+        })
     }
 
     /// The resource control policies over an account's resources, by level from the root down.
@@ -242,4 +306,15 @@ impl Resources {
         });
         levels.iter().map(|level| level.iter().collect()).collect()
     }
+}
+
+fn trust_of(role: &Role) -> Option<Compiled> {
+    let document = &role.assume_role_policy_document.0;
+    let policy = Policy::read(document).ok().filter(|_| document.len() <= LARGEST)?;
+    Some(Compiled::new(format!("trust of role/{}", role.role_name), "", policy))
+}
+
+/// Twelve digits in a row, wherever a document has them.
+fn accounts_in(text: &str) -> impl Iterator<Item = &str> {
+    text.split(|c: char| !c.is_ascii_digit()).filter(|digits| digits.len() == 12)
 }

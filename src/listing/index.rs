@@ -181,6 +181,11 @@ impl Index {
         self.held(id)?.key(id.row as usize)
     }
 
+    /// Whether it is this very index, and not only one with the same rows.
+    pub fn is(&self, other: &Index) -> bool {
+        Arc::ptr_eq(&self.inner, &other.inner)
+    }
+
     /// The row's payload; none when the row is of another index.
     pub fn payload(&self, id: RowId) -> Option<u64> {
         self.held(id)?.payload(id.row as usize)
@@ -196,6 +201,11 @@ impl Index {
         let rows = &self.keys().rows;
         let place = rows.partition_point(|id| self.key(*id).is_some_and(|known| known < key));
         rows.get(place).copied().filter(|id| self.key(*id) == Some(key))
+    }
+
+    /// Orders the keys now, so that the first [`Index::find`] need not.
+    pub fn order_keys(&self) {
+        self.keys();
     }
 
     /// Bytes held on the heap, by the segments and by what was worked out from them so far.

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use crate::listing::index::{Index, RowId};
-use crate::listing::plan::{Bits, Chunk, Plan, chunks};
+use crate::listing::plan::{Bits, Chunk, Plan, chunks, set_rows};
 use crate::listing::schema::FieldId;
 use crate::listing::{groups, sort, threads};
 
@@ -85,6 +85,17 @@ pub fn run(index: &Index, query: &Query, cancel: &Cancel) -> Option<Rows> {
 pub fn count(index: &Index, filter: &Filter, now: i64, cancel: &Cancel) -> Option<usize> {
     let answers = answers(index, &Plan::new(index, filter, now), &chunks(index), &|| cancel.is_cancelled())?;
     Some(answers.iter().flatten().map(|word| word.count_ones() as usize).sum())
+}
+
+/// The rows that pass `filter` as they stand in the index, for those who look at each of them: nothing is sorted. None when
+/// `cancel` was used meanwhile.
+pub fn unordered(index: &Index, filter: &Filter, now: i64, cancel: &Cancel) -> Option<Vec<RowId>> {
+    let chunks = chunks(index);
+    let answers = answers(index, &Plan::new(index, filter, now), &chunks, &|| cancel.is_cancelled())?;
+    let of = |(chunk, bits): (&Chunk, &Bits)| -> Vec<RowId> {
+        set_rows(bits).map(|row| RowId { segment: chunk.segment as u32, row: (chunk.first + row) as u32 }).collect()
+    };
+    Some(chunks.iter().zip(&answers).flat_map(of).collect())
 }
 
 /// How many of the rows that pass `filter` have each value of `field`; `""` stands for none. Ranks come highest first,

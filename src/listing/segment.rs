@@ -5,10 +5,10 @@
 //! out, a segment holds at most 4,294,967,294 rows. Whole documents belong elsewhere: a row's payload says where.
 
 use std::borrow::Cow;
-use std::collections::HashMap;
 use std::sync::Arc;
 
 use crate::listing::column::{Column, MEMBER, Whole, split_at};
+use crate::listing::interner::Interner;
 use crate::listing::packed::Packed;
 use crate::listing::schema::{Field, FieldId, Kind, Schema};
 use crate::listing::strings::{LONGEST, Strings, clip};
@@ -157,26 +157,6 @@ impl Segment {
     }
 }
 
-/// Distinct texts with their codes.
-#[derive(Debug, Default)]
-struct Interner {
-    codes: HashMap<Box<str>, u32>,
-    values: Strings,
-}
-
-impl Interner {
-    fn code(&mut self, text: &str) -> u32 {
-        let text = clip(text);
-        if let Some(code) = self.codes.get(text) {
-            return *code;
-        }
-        let code = self.codes.len() as u32;
-        self.codes.insert(text.into(), code);
-        self.values.push(text);
-        code
-    }
-}
-
 /// No value, among codes.
 const NO_CODE: u32 = u32::MAX;
 /// No value, among whole numbers.
@@ -216,6 +196,19 @@ impl SegmentBuilder {
         SegmentBuilder { schema, columns, keys: Vec::new(), payloads: Vec::new(), scratch: String::new() }
     }
 
+    /// Makes room for so many more rows.
+    pub fn reserve(&mut self, rows: usize) {
+        self.keys.reserve_exact(rows);
+        self.payloads.reserve_exact(rows);
+        for column in &mut self.columns {
+            match column {
+                Building::Coded { codes, .. } | Building::Text { codes, .. } => codes.reserve_exact(rows),
+                Building::Rank { codes, .. } => codes.reserve_exact(rows),
+                Building::Whole { values, .. } => values.reserve_exact(rows),
+            }
+        }
+    }
+
     /// The row's text or keyword in `field` (either name does for both kinds).
     pub fn text(&mut self, field: FieldId, text: &str) -> &mut Self {
         match self.columns.get_mut(usize::from(field.0)) {
@@ -233,7 +226,7 @@ impl SegmentBuilder {
 
     /// The row's keyword in `field`. In a Set it is the only member.
     pub fn keyword(&mut self, field: FieldId, word: &str) -> &mut Self {
-        if matches!(self.schema.iter().nth(usize::from(field.0)), Some((_, Field { kind: Kind::Set, .. }))) {
+        if usize::from(field.0) < self.schema.len() && matches!(self.schema.get(field).kind, Kind::Set) {
             return self.set(field, [word]);
         }
         self.text(field, word)
@@ -353,10 +346,17 @@ impl SegmentBuilder {
 
     /// The segment. A row begun but not pushed is dropped.
     pub fn finish(mut self) -> Segment {
-        self.keys.shrink_to_fit();
-        self.payloads.shrink_to_fit();
-        let columns = self.columns.into_iter().map(|column| Arc::new(finish(column))).collect();
-        Segment { schema: self.schema, columns, keys: Arc::new(self.keys), payloads: Arc::new(self.payloads) }
+        self.take()
+    }
+
+    /// The segment, in no more room than it needs. The builder has no rows again but keeps its room: building many segments
+    /// with one leaves no gaps in memory behind.
+    pub fn take(&mut self) -> Segment {
+        let columns = self.columns.iter_mut().map(|column| Arc::new(take(column))).collect();
+        let (keys, payloads) = (Arc::new(self.keys.clone()), Arc::new(self.payloads.clone()));
+        self.keys.clear();
+        self.payloads.clear();
+        Segment { schema: Arc::clone(&self.schema), columns, keys, payloads }
     }
 }
 
@@ -377,46 +377,37 @@ fn recode(interner: &mut Interner, codes: &mut Vec<u32>, values: &Strings, from:
     }
 }
 
-fn finish(column: Building) -> Column {
+/// The finished column; what was built is empty again.
+fn take(column: &mut Building) -> Column {
     match column {
-        Building::Coded { interner, codes, .. } => {
-            let (values, codes) = finish_codes(&interner, &codes);
-            Column::Coded { values, codes }
+        Building::Coded { interner, codes, now } => {
+            *now = NO_CODE;
+            let (values, packed) = interner.take(codes);
+            codes.clear();
+            Column::Coded { values, codes: packed }
         }
-        Building::Rank { codes, .. } => {
-            let mut codes = codes;
-            codes.shrink_to_fit();
-            Column::Rank(Packed::U8(codes))
+        Building::Rank { codes, now, .. } => {
+            *now = u8::MAX;
+            let packed = Packed::U8(codes.clone());
+            codes.clear();
+            Column::Rank(packed)
         }
-        Building::Text { heads, codes, mut tails, .. } => {
-            tails.shrink();
-            let (heads, codes) = finish_codes(&heads, &codes);
-            Column::Text { heads, codes, tails }
+        Building::Text { heads, codes, tails, now } => {
+            now.clear();
+            let (heads, packed) = heads.take(codes);
+            codes.clear();
+            Column::Text { heads, codes: packed, tails: tails.take() }
         }
-        Building::Whole { values, .. } => {
+        Building::Whole { values, now } => {
+            *now = NO_NUMBER;
             let given = || values.iter().copied().filter(|value| *value != NO_NUMBER);
             let (least, most) = (given().min().unwrap_or(0), given().max().unwrap_or(0));
             let above = |value: i64| value.wrapping_sub(least) as u64;
             let above = Packed::new(above(most), values.iter().map(|value| (*value != NO_NUMBER).then(|| above(*value))));
+            values.clear();
             Column::Whole(Whole { least, most, above })
         }
     }
-}
-
-fn finish_codes(interner: &Interner, codes: &[u32]) -> (Strings, Packed) {
-    // Codes in the order of their values: merging and sorting many segments then finds sorted runs.
-    let given = &interner.values;
-    let mut order: Vec<usize> = (0..given.len()).collect();
-    order.sort_by(|a, b| given.folded(*a).cmp(given.folded(*b)).then_with(|| given.get(*a).cmp(&given.get(*b))));
-    let (mut values, mut places) = (Strings::default(), vec![0u64; order.len()]);
-    for (place, code) in order.into_iter().enumerate() {
-        values.push(&given.get(code));
-        places[code] = place as u64;
-    }
-    values.shrink();
-    let largest = places.len().saturating_sub(1) as u64;
-    let codes = Packed::new(largest, codes.iter().map(|code| places.get(*code as usize).copied()));
-    (values, codes)
 }
 
 /// A member without the character that parts members.

@@ -41,6 +41,17 @@ pub(crate) fn fold(text: &str) -> String {
     if text.is_ascii() { text.to_ascii_lowercase() } else { text.chars().map(fold_char).collect() }
 }
 
+/// [`fold`] into a text that is there already, in place of what it says.
+pub(crate) fn fold_into(text: &str, folded: &mut String) {
+    folded.clear();
+    if text.is_ascii() {
+        folded.push_str(text);
+        folded.make_ascii_lowercase();
+    } else {
+        folded.extend(text.chars().map(fold_char));
+    }
+}
+
 /// `text` cut to [`LONGEST`] bytes at a character's edge.
 pub(crate) fn clip(text: &str) -> &str {
     if text.len() <= LONGEST { text } else { &text[..text.floor_char_boundary(LONGEST)] }
@@ -60,29 +71,43 @@ pub(crate) struct Block {
 impl Block {
     fn push(&mut self, text: &str) {
         let text = clip(text);
+        if !text.is_ascii() {
+            return self.push_folded(text, &fold(text));
+        }
         let start = self.text.len();
-        if text.is_ascii() {
-            self.text.push_str(text);
-            // in place: the bytes just added are ASCII
-            if text.bytes().any(|byte| byte.is_ascii_uppercase()) {
-                for (at, byte) in text.bytes().enumerate() {
-                    if byte.is_ascii_uppercase() {
+        self.text.push_str(text);
+        if text.bytes().any(|byte| byte.is_ascii_uppercase()) {
+            self.text[start..].make_ascii_lowercase();
+            self.mark_ascii(start, text);
+        }
+        self.ends.push(self.text.len() as u32);
+    }
+
+    /// As [`Block::push`], of a text that is folded already.
+    fn push_folded(&mut self, text: &str, folded: &str) {
+        let start = self.text.len();
+        self.text.push_str(folded);
+        if text != folded {
+            if text.is_ascii() {
+                self.mark_ascii(start, text);
+            } else {
+                for ((at, c), low) in text.char_indices().zip(folded.chars()) {
+                    if low != c {
                         self.mark(start + at);
                     }
                 }
-                self.text.truncate(start);
-                self.text.push_str(&text.to_ascii_lowercase());
-            }
-        } else {
-            for c in text.chars() {
-                let low = fold_char(c);
-                if low != c {
-                    self.mark(self.text.len());
-                }
-                self.text.push(low);
             }
         }
         self.ends.push(self.text.len() as u32);
+    }
+
+    /// Marks the upper case of an ASCII text that stands at `start`.
+    fn mark_ascii(&mut self, start: usize, text: &str) {
+        for (at, byte) in text.bytes().enumerate() {
+            if byte.is_ascii_uppercase() {
+                self.mark(start + at);
+            }
+        }
     }
 
     fn mark(&mut self, at: usize) {
@@ -188,15 +213,46 @@ pub(crate) struct Strings {
 
 impl Strings {
     pub(crate) fn push(&mut self, text: &str) {
+        self.open().push(text);
+    }
+
+    /// So many texts, none longer than [`LONGEST`], each with its folded form, in no more room than they need.
+    pub(crate) fn folded_ones<'a>(count: usize, texts: impl Iterator<Item = (&'a str, &'a str)> + Clone) -> Strings {
+        let mut strings = Strings { blocks: Vec::with_capacity(count.div_ceil(BLOCK)) };
+        let mut left = texts;
+        for first in (0..count).step_by(BLOCK) {
+            let here = (count - first).min(BLOCK);
+            let bytes = left.clone().take(here).map(|(_, folded)| folded.len()).sum();
+            let mut block = Block { text: String::with_capacity(bytes), ends: Vec::with_capacity(here), upper: Vec::new() };
+            left.by_ref().take(here).for_each(|(text, folded)| block.push_folded(text, folded));
+            block.upper.shrink_to_fit();
+            strings.blocks.push(block);
+        }
+        strings
+    }
+
+    /// The texts, in no more room than they need; these are none again, and keep their room.
+    pub(crate) fn take(&mut self) -> Strings {
+        let exact = Strings { blocks: self.blocks.iter().filter(|block| !block.ends.is_empty()).cloned().collect() };
+        self.blocks.truncate(1);
+        for block in &mut self.blocks {
+            block.text.clear();
+            block.ends.clear();
+            block.upper.clear();
+        }
+        exact
+    }
+
+    /// The block that has room.
+    fn open(&mut self) -> &mut Block {
         if self.blocks.last().is_none_or(|block| block.ends.len() == BLOCK) {
             if let Some(full) = self.blocks.last_mut() {
                 full.text.shrink_to_fit();
             }
             self.blocks.push(Block::default());
         }
-        if let Some(block) = self.blocks.last_mut() {
-            block.push(text);
-        }
+        let last = self.blocks.len() - 1;
+        &mut self.blocks[last]
     }
 
     pub(crate) fn len(&self) -> usize {

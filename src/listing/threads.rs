@@ -1,12 +1,20 @@
 //! A little help from more than one core. It owns threads for the length of one call, none longer.
 
-use std::sync::Mutex;
+use std::sync::{LazyLock, Mutex};
 
-/// How many threads a query may use: half a handful at most, a console is a guest on its machine.
+/// How many threads may work at the same thing: half a handful at most, a console is a guest on its machine. The system is
+/// asked once: it reads several files to say.
+pub fn most() -> usize {
+    static MOST: LazyLock<usize> = LazyLock::new(|| std::thread::available_parallelism().map_or(1, |cores| cores.get()).min(4));
+    *MOST
+}
+
+/// How many threads a query over so many rows may use.
 pub fn count(rows: usize) -> usize {
     const WORTH_A_THREAD: usize = 1 << 15;
-    let cores = std::thread::available_parallelism().map_or(1, |cores| cores.get());
-    cores.min(4).min(rows / WORTH_A_THREAD).max(1)
+    // Few rows do not even ask.
+    let worth = rows / WORTH_A_THREAD;
+    if worth <= 1 { 1 } else { worth.min(most()) }
 }
 
 /// The answers of `work` to each job, in the jobs' order, on `threads` threads.

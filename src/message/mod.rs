@@ -1,5 +1,6 @@
 //! What the console asks of `work`, and what comes back. The console decides and draws; it performs nothing.
 
+pub mod keys;
 pub mod session;
 
 use std::collections::BTreeMap;
@@ -15,6 +16,7 @@ use crate::catalog::detail::Detail;
 use crate::listing::index::{Index, RowId};
 use crate::listing::query::{Query, Rows};
 use crate::listing::schema::FieldId;
+use crate::message::keys::Keys;
 use crate::message::session::Live;
 use crate::model::decision::{Decision, Subject};
 use crate::model::estate::Estate;
@@ -162,7 +164,7 @@ pub struct PolicyMessage {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum On {
     /// Findings, by their rows' keys.
-    Findings(Arc<[u64]>),
+    Findings(Keys),
     /// An account, a resource or a principal.
     Subject(Subject),
 }
@@ -216,7 +218,7 @@ pub struct Settled {
 
 impl Default for Proposal {
     fn default() -> Self {
-        Self { on: On::Findings(Arc::from([])), decision: Decision::Reopen, reason: String::new() }
+        Self { on: On::Findings(Keys::default()), decision: Decision::Reopen, reason: String::new() }
     }
 }
 

@@ -36,7 +36,8 @@ pub struct Estate {
     pub identities: Vec<Arc<Identity>>,
     /// One for each account and region that was read, sorted by both.
     pub regions: Vec<Arc<RegionEstate>>,
-    pub coverage: Vec<Coverage>,
+    /// Sorted by account, region and API.
+    pub coverage: Arc<Vec<Coverage>>,
     /// When each account's identities, by its id, and each region's networks, by `account/region`, were first judged: what
     /// stood then is not new.
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
@@ -105,16 +106,17 @@ impl Estate {
         self.accounts.retain(|a| stays(&a.id));
         self.identities.retain(|i| stays(&i.account));
         self.regions.retain(|r| stays(&r.account));
-        self.coverage.retain(|c| c.account.is_empty() || stays(&c.account));
+        Arc::make_mut(&mut self.coverage).retain(|c| c.account.is_empty() || stays(&c.account));
         self.first_judged.retain(|of, _| stays(of.split('/').next().unwrap_or_default()));
     }
     /// Adds coverage rows; a row replaces the older one for the same account, region and API.
     pub fn put_coverage(&mut self, rows: impl IntoIterator<Item = Coverage>) {
+        let known = Arc::make_mut(&mut self.coverage);
         for row in rows {
             let same = |c: &Coverage| (&c.account, &c.region, &c.api).cmp(&(&row.account, &row.region, &row.api));
-            match self.coverage.binary_search_by(same) {
-                Ok(at) => self.coverage[at] = row,
-                Err(at) => self.coverage.insert(at, row),
+            match known.binary_search_by(same) {
+                Ok(at) => known[at] = row,
+                Err(at) => known.insert(at, row),
             }
         }
     }

@@ -11,7 +11,7 @@ use crate::catalog::nodes::machine_of;
 use crate::iam::graph::Power;
 use crate::listing::filter;
 use crate::listing::index::Index;
-use crate::listing::query::{Cancel, Query, run};
+use crate::listing::query::{Cancel, unordered};
 use crate::listing::segment::Cell;
 use crate::model::estate::Estate;
 use crate::model::finding::Severity;
@@ -41,7 +41,7 @@ impl Behind for Machines {
     }
 }
 
-/// The powers of roles, worked out once for each account's IAM as it was collected.
+/// The powers of roles within their own accounts, worked out once for each account's IAM as it was collected.
 #[derive(Debug, Default)]
 pub struct Roles(Mutex<HashMap<String, Known>>);
 
@@ -76,6 +76,7 @@ pub fn machines(
     now: Timestamp,
 ) -> Machines {
     let mut all: HashMap<String, Facts> = HashMap::new();
+    let raised = engine.raised(estate);
     for region in &estate.regions {
         let profiled = || region.network.instances.iter().filter_map(|i| Some((i, i.iam_instance_profile.as_ref()?)));
         let powers = if profiled().next().is_some() { roles.of(estate, engine, &region.account) } else { None };
@@ -86,7 +87,8 @@ pub fn machines(
         for (instance, profile) in profiled() {
             let of = |r: &&crate::model::principal::Role| r.instance_profile_list.iter().any(|p| p.arn == profile.arn);
             let Some(role) = identity.and_then(|i| i.roles.iter().find(of)) else { continue };
-            let power = powers.as_ref().and_then(|p| p.get(&role.arn)).copied();
+            let own = powers.as_ref().and_then(|p| p.get(&role.arn)).copied();
+            let power = raised.get(&role.arn).copied().or(own);
             let facts = all.entry(instance.instance_id.clone()).or_default();
             facts.role.clone_from(&role.arn);
             facts.administrator = power == Some(Power::Administrator);
@@ -104,10 +106,9 @@ fn open_findings(all: &mut HashMap<String, Facts>, findings: &Index, document: &
     let schema = &ListingId::Findings.get().schema;
     let Ok(open) = filter::parse("open:yes !source:bartizan", schema, now.as_second()) else { return };
     let (Some(resource), Some(severity)) = (schema.field("resource"), schema.field("severity")) else { return };
-    let query = Query { filter: open, sort: Vec::new(), group: None, now: now.as_second() };
-    let Some(rows) = run(findings, &query, &Cancel::new()) else { return };
+    let Some(rows) = unordered(findings, &open, now.as_second(), &Cancel::new()) else { return };
     let mut grave: Vec<(u8, u64, String)> = Vec::new();
-    for row in rows.ids.iter() {
+    for row in &rows {
         let Cell::Text(about) = findings.cell(*row, resource) else { continue };
         let id = machine_of(&about);
         let Some(facts) = all.get_mut(id) else { continue };

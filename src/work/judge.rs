@@ -9,7 +9,7 @@ use jiff::{SignedDuration, Timestamp};
 
 use crate::catalog::ListingId;
 use crate::config::Config;
-use crate::iam::graph::{Source as Trusted, pipelines, trusts};
+use crate::iam::graph::{Accounts, Built, Graph, Joined, Node, Power, Source as Trusted, pipelines, trusts};
 use crate::iam::judge as identity;
 use crate::iam::nature::natures;
 use crate::iam::openings::{Outsider, of_resource};
@@ -108,6 +108,7 @@ pub fn judge_by(
 ) -> Option<Judged> {
     let mut judged = Judged { seen: estate.collected.unwrap_or(now), ..Judged::default() };
     let known: BTreeSet<String> = estate.accounts.iter().map(|a| a.id.clone()).collect();
+    let mut graphs = Vec::new();
     for identity in &estate.identities {
         if cancel.is_cancelled() {
             return None;
@@ -115,7 +116,10 @@ pub fn judge_by(
         let Some(ready) = engine.account(estate, &identity.account) else { continue };
         judged.looked.push(identity.account.clone());
         account(estate, &ready, &known, settings, now, &mut judged);
+        // The graph is kept until all are there; the account need not be.
+        graphs.push(ready.graph().built());
     }
+    across(estate, engine, graphs, &mut judged);
     if cancel.is_cancelled() {
         return None;
     }
@@ -198,6 +202,51 @@ fn account(estate: &Estate, ready: &Ready, known: &BTreeSet<String>, settings: &
             deploys: p.deploys.into_iter().map(str::to_owned).collect(),
         }
     }));
+}
+
+/// Raises those who become an administrator only by way of another account: most accounts have none.
+fn across(estate: &Estate, engine: &Engine, graphs: Vec<Arc<Built>>, judged: &mut Judged) {
+    let joined = Joined::new(graphs);
+    let mut raised = HashMap::new();
+    for (account, powers) in joined.powers().into_iter().enumerate() {
+        for (at, power) in powers.into_iter().enumerate() {
+            let arn = joined.arn(Node::principal(account, at));
+            let Some(standing) = judged.standings.principals.get_mut(arn) else { continue };
+            if power > standing.power {
+                standing.power = power;
+                raised.insert(arn.to_owned(), power);
+            }
+        }
+    }
+    let routes = if raised.is_empty() { Vec::new() } else { joined.routes(&joined.administrator()) };
+    let (accounts, label) = (Compiled { estate, engine, joined: &joined }, |id: &str| estate.account_label(id).to_owned());
+    for route in routes {
+        let arn = joined.arn(route.from);
+        if raised.get(arn) == Some(&Power::CanBecome) {
+            let steps: Vec<String> = route.legs.iter().map(|leg| joined.sentence(leg, &accounts, &label)).collect();
+            let account = &joined.built(route.from.account).id;
+            judged.findings.push(identity::escalation(arn, &steps).finding(account, judged.seen, judged.seen));
+        }
+    }
+    for pipeline in &mut judged.standings.pipelines {
+        pipeline.power = raised.get(&pipeline.role).copied().unwrap_or(pipeline.power);
+    }
+    engine.raise(raised);
+}
+
+/// The accounts of an estate, each compiled when it has to be asked.
+struct Compiled<'a> {
+    estate: &'a Estate,
+    engine: &'a Engine,
+    joined: &'a Joined,
+}
+
+impl Accounts for Compiled<'_> {
+    fn with<T>(&self, account: usize, ask: impl FnOnce(&Graph<'_>) -> T) -> Option<T> {
+        let built = self.joined.built(account);
+        let ready = self.engine.account(self.estate, &built.id)?;
+        Some(ask(&Graph::again(&ready.account, Arc::clone(built))))
+    }
 }
 
 /// Brings a judgement into the store: what is new stands from now, and counts as new unless what it is about was never

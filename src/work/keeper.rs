@@ -436,6 +436,8 @@ impl Keeper {
                 k.world.repaint(&facts);
             }
             if k.estate_dirty || k.findings_dirty {
+                // A row is found by its key on the screen's thread, which must not wait for that.
+                facts.findings.order_keys();
                 k.library.show(Seen { estate: Arc::clone(&k.world.estate), findings: facts.findings });
             }
             (k.estate_dirty, k.findings_dirty, k.state_dirty, k.painted_dirty) = (false, false, false, false);

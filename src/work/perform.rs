@@ -11,7 +11,7 @@ use crate::catalog::export::{Format, Rows as Export};
 use crate::catalog::{Listing, ListingId, detail};
 use crate::listing::filter;
 use crate::listing::index::{Index, RowId};
-use crate::listing::query::{Cancel, GroupBy, Query, count, run};
+use crate::listing::query::{Cancel, count, facets, run};
 use crate::listing::schema::FieldId;
 use crate::listing::segment::Cell;
 use crate::message::{Answer, Effect, Need, Opened, Outcome, Overview, Slot};
@@ -262,9 +262,7 @@ fn top(findings: &Index, field: &str, now: Timestamp, cancel: &Cancel) -> Option
     let field = schema.field(field)?;
     let counts = |expression: &str| -> Option<Vec<(String, usize)>> {
         let filter = filter::parse(expression, schema, now.as_second()).ok()?;
-        let group = Some(GroupBy { field, oldest: None, worst: None });
-        let rows = run(findings, &Query { filter, sort: Vec::new(), group, now: now.as_second() }, cancel)?;
-        Some(rows.groups.into_iter().map(|g| (g.value, g.matched)).collect())
+        (!cancel.is_cancelled()).then(|| facets(findings, &filter, field))
     };
     let of = |list: &[(String, usize)], name: &str| list.iter().find(|(n, _)| n == name).map_or(0, |(_, n)| *n);
     let (critical, high) = (counts("open:yes severity:critical")?, counts("open:yes severity:high")?);
@@ -283,10 +281,8 @@ fn top(findings: &Index, field: &str, now: Timestamp, cancel: &Cancel) -> Option
 fn trend(findings: &Index, now: Timestamp, cancel: &Cancel) -> Option<Vec<(usize, usize)>> {
     let schema = &ListingId::Findings.get().schema;
     let by_day = |expression: &str, field: &str| -> Option<Vec<(String, usize)>> {
-        let filter = filter::parse(expression, schema, now.as_second()).ok()?;
-        let group = Some(GroupBy { field: schema.field(field)?, oldest: None, worst: None });
-        let rows = run(findings, &Query { filter, sort: Vec::new(), group, now: now.as_second() }, cancel)?;
-        Some(rows.groups.into_iter().map(|g| (g.value, g.matched)).collect())
+        let (filter, field) = (filter::parse(expression, schema, now.as_second()).ok()?, schema.field(field)?);
+        (!cancel.is_cancelled()).then(|| facets(findings, &filter, field))
     };
     let new = by_day(&format!("age<29d {NEW}"), "first_seen")?;
     let from = now.checked_sub(SignedDuration::from_hours(29 * 24)).ok()?.strftime("%Y-%m-%d");

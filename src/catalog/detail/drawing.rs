@@ -16,6 +16,9 @@ pub struct Drawing {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Node {
     pub label: String,
+    /// Where it stands, under its label; may be empty.
+    #[serde(skip_serializing_if = "String::is_empty")]
+    pub place: String,
     /// What all arrows lead to.
     pub goal: bool,
 }
@@ -74,7 +77,8 @@ impl Drawing {
     pub fn lines(&self, cells: usize, ascii: bool) -> Vec<Inked> {
         let pens = if ascii { &ASCII } else { &UNICODE };
         let cells = cells.max(40);
-        let widest = self.boxes.iter().map(|b| text::width(&text::line(&b.label))).max().unwrap_or(0);
+        let texts = self.boxes.iter().flat_map(|b| [&b.label, &b.place]);
+        let widest = texts.map(|t| text::width(&text::line(t))).max().unwrap_or(0);
         let wide = (widest + 4).clamp(8, cells * 2 / 5);
         let mut lanes = self.lanes(cells);
         let words = lanes.iter().map(|l| l.column).min().unwrap_or(cells).saturating_sub(wide + 3);
@@ -96,6 +100,8 @@ impl Drawing {
                 }
                 None => lines.push(with_lanes(line, wide, &lanes, pens)),
             }
+            // The place stands beside the first arrow, or on a line of its own.
+            let mut place = (!node.place.is_empty()).then(|| text::pad(&text::line(&node.place), wide - 4, false));
             for arrow in self.arrows.iter().filter(|a| a.from == n) {
                 let Some(at) = lanes.iter().position(|l| l.to == arrow.to) else { continue };
                 let word = text::fit(&text::line(&arrow.label), words).into_owned();
@@ -103,13 +109,21 @@ impl Drawing {
                 let run = run(from, lanes[at].column, &lanes, pens);
                 let end = if std::mem::replace(&mut lanes[at].open, true) { pens.join } else { pens.corners[1] };
                 let ink = if arrow.certain { Ink::Word } else { Ink::Doubt };
-                let line = vec![
-                    (format!("{}{}", pens.down, " ".repeat(wide - 2)), Ink::Rule),
+                let mut line = match place.take() {
+                    Some(place) => vec![(format!("{} ", pens.down), Ink::Rule), (place, Ink::Word), (" ".to_owned(), Ink::Rule)],
+                    None => vec![(format!("{}{}", pens.down, " ".repeat(wide - 2)), Ink::Rule)],
+                };
+                line.extend([
                     (format!("{}{} ", pens.out, pens.across), Ink::Rule),
                     (word, ink),
                     (format!(" {run}{end}"), Ink::Rule),
-                ];
+                ]);
                 lines.push(with_lanes(line, lanes[at].column + 1, &lanes, pens));
+            }
+            if let Some(place) = place {
+                let line =
+                    vec![(format!("{} ", pens.down), Ink::Rule), (place, Ink::Word), (format!(" {}", pens.down), Ink::Rule)];
+                lines.push(with_lanes(line, wide, &lanes, pens));
             }
             lines.push(with_lanes(edge(pens.corners[2], pens.corners[3]), wide, &lanes, pens));
         }
@@ -158,7 +172,11 @@ mod tests {
     fn drawing(labels: &[&str], arrows: &[(usize, usize, &str)]) -> Drawing {
         let last = labels.len() - 1;
         Drawing {
-            boxes: labels.iter().enumerate().map(|(n, l)| Node { label: (*l).to_owned(), goal: n == last }).collect(),
+            boxes: labels
+                .iter()
+                .enumerate()
+                .map(|(n, l)| Node { label: (*l).to_owned(), place: String::new(), goal: n == last })
+                .collect(),
             arrows: arrows
                 .iter()
                 .map(|(from, to, label)| Arrow { from: *from, to: *to, label: (*label).to_owned(), certain: true })
@@ -222,6 +240,26 @@ mod tests {
                 "┌──────┐                             │",
                 "│ g    │◄────────────────────────────┘",
                 "└──────┘",
+            ]
+        );
+    }
+
+    #[test]
+    fn where_a_box_stands_is_told_under_its_label() {
+        let mut chain = drawing(&["role/ci", "role/root"], &[(0, 1, "sts:AssumeRole")]);
+        chain.boxes[0].place = "build".to_owned();
+        chain.boxes[1].place = "payments-prod".to_owned();
+        assert_eq!(
+            plain(&chain, 50, false),
+            [
+                "┌───────────────┐",
+                "│ role/ci       │",
+                "│ build         ├─ sts:AssumeRole ───────────────┐",
+                "└───────────────┘                                │",
+                "┌───────────────┐                                │",
+                "│ role/root     │◄───────────────────────────────┘",
+                "│ payments-prod │",
+                "└───────────────┘",
             ]
         );
     }

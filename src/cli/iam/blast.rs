@@ -11,13 +11,25 @@ use crate::cli::iam::safe;
 use crate::cli::list::unless_closed;
 use crate::iam::account::Account;
 use crate::iam::facts::Level;
-use crate::iam::graph::{Graph, Source, pipelines as trusted_pipelines};
+use crate::iam::graph::{Graph, Joined, Node, Source, To, onward, pipelines as trusted_pipelines};
 use crate::model::arn::short;
 use crate::text;
 
-/// Prints what is lost with a principal.
-pub(super) fn blast(json: bool, account: &Account, principal: usize) -> Result<Done> {
+/// Prints what is lost with a principal, in its account and in others that ways lead into.
+pub(super) fn blast(json: bool, accounts: &[Account], account: &Account, principal: usize) -> Result<Done> {
     let graph = Graph::new(account);
+    let build = |id: &str| {
+        let other = accounts.iter().find(|a| a.id == id)?;
+        Some(((), if id == account.id { graph.built() } else { Graph::new(other).built() }))
+    };
+    let joined = Joined::new(onward(&[&account.id], build).into_iter().map(|(_, built)| built));
+    let (abroad, back) = joined.abroad(Node::principal(0, principal));
+    let rules = |n: Node| match n.at {
+        To::Principal(at) => joined.built(n.account).administrators[at],
+        To::Administrator => true,
+    };
+    let ruled: BTreeSet<&str> =
+        abroad.iter().filter(|a| a.certain && rules(a.node)).map(|a| joined.built(a.node.account).id.as_str()).collect();
     let blast = graph.blast(principal, true);
     let levels = |counts: &[u32; 5]| -> Value {
         Level::ALL
@@ -40,9 +52,11 @@ pub(super) fn blast(json: bool, account: &Account, principal: usize) -> Result<D
         "classes": blast.classes.iter().map(|c| json!({
             "class": c.class, "entered": c.read, "destroyed": c.destroy, "resources": c.resources,
         })).collect::<Vec<_>>(),
-        "other_accounts": blast.abroad.iter().map(|a| json!({
-            "role": a.role, "by": account.principals[a.by].arn, "certain": a.certain,
+        "everything_by_another_account": back,
+        "other_accounts": abroad.iter().filter(|a| matches!(a.node.at, To::Principal(_))).map(|a| json!({
+            "role": joined.arn(a.node), "by": joined.arn(a.by), "steps": a.steps, "certain": a.certain,
         })).collect::<Vec<_>>(),
+        "everything_in": ruled,
         "resources": blast.things.iter().map(|t| json!({
             "what": t.what, "known": t.known, "read": t.read, "written": t.write, "destroyed": t.destroy, "resources": t.resources,
         })).collect::<Vec<_>>(),
@@ -77,12 +91,24 @@ pub(super) fn blast(json: bool, account: &Account, principal: usize) -> Result<D
     for class in &blast.classes {
         lines.push(format!("  {} of data class {:?}: {}", class.resources.len(), class.class, class.resources.join(" ")));
     }
-    if !blast.abroad.is_empty() {
-        lines.push(format!("In other accounts it becomes {}:", text::count(blast.abroad.len() as u64)));
+    if back && !blast.everything {
+        lines.push("Everything in the account is lost after all: by way of another it becomes an administrator.".into());
     }
-    for abroad in blast.abroad.iter().take(30) {
-        let sure = if abroad.certain { "" } else { ", under conditions" };
-        lines.push(format!("  {} by {}{sure}", abroad.role, short(&account.principals[abroad.by].arn)));
+    if !ruled.is_empty() {
+        let all: Vec<&str> = ruled.iter().copied().collect();
+        lines.push(format!("Everything in {} other accounts is lost: {}", text::count(all.len() as u64), all.join(" ")));
+    }
+    let roles: Vec<_> = abroad.iter().filter(|a| matches!(a.node.at, To::Principal(_))).collect();
+    if !roles.is_empty() {
+        lines.push(format!("In other accounts it becomes {}:", text::count(roles.len() as u64)));
+    }
+    for role in roles.iter().take(30) {
+        let sure = if role.certain { "" } else { ", under conditions" };
+        let steps = if role.steps == 1 { "" } else { "s" };
+        lines.push(format!("  {} in {} step{steps} by {}{sure}", joined.arn(role.node), role.steps, short(joined.arn(role.by))));
+    }
+    if roles.len() > 30 {
+        lines.push(format!("  and {} more", roles.len() - 30));
     }
     for things in &blast.things {
         lines.push(format!(
@@ -115,9 +141,12 @@ pub(super) fn blast(json: bool, account: &Account, principal: usize) -> Result<D
 /// Prints the delivery pipelines that can become a role.
 pub(super) fn pipelines(json: bool, accounts: &[Account], known: &BTreeSet<String>) -> Result<Done> {
     let mut rows = Vec::new();
-    for account in accounts {
-        let graph = Graph::new(account);
-        for p in trusted_pipelines(&graph, known) {
+    let graphs: Vec<Graph<'_>> = accounts.iter().map(Graph::new).collect();
+    // What a pipeline becomes by way of another account counts.
+    let powers = Joined::new(graphs.iter().map(Graph::built)).powers();
+    for (graph, powers) in graphs.iter().zip(powers) {
+        let account = graph.account;
+        for p in trusted_pipelines(graph, known) {
             let weak: Vec<String> = p.trust.weak.iter().map(|w| w.sentence()).collect();
             rows.push(json!({
                 "role": account.principals[p.trust.role].arn,
@@ -125,7 +154,7 @@ pub(super) fn pipelines(json: bool, accounts: &[Account], known: &BTreeSet<Strin
                 "issuer": match &p.trust.source { Source::Oidc { issuer, .. } => issuer.clone(), _ => String::new() },
                 "subjects": p.trust.subjects,
                 "weak": weak,
-                "administrator": p.power.word(),
+                "administrator": powers[p.trust.role].word(),
                 "writes": p.writes,
                 "manages_permissions": p.manages,
                 "deploys": p.deploys,

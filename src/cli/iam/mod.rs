@@ -43,7 +43,7 @@ pub(super) struct Iam {
 enum Command {
     /// May a principal do something? Exit code 1 where it may not
     Can {
-        /// An ARN, role/name or user/name
+        /// An ARN, role/name or user/name; root, * for whoever has no account, a service, or somebody of another account
         principal: String,
         /// service:Action
         action: String,
@@ -116,11 +116,23 @@ impl Iam {
         }
         match &self.command {
             Command::Can { principal, action, resource, context } => {
-                let account = holder(&accounts, principal)?;
+                let of_other = principal.split(':').nth(4).is_some_and(|id| !accounts.iter().any(|a| a.id == id));
+                let plain = !principal.starts_with("arn:") && (principal == "*" || principal.ends_with(".amazonaws.com"));
+                let outsider = of_other || plain || principal == "root" || principal.ends_with(":root");
+                // Somebody from outside is answered by the account that the resource stands in.
+                let owner = || accounts.iter().find(|a| a.owner(resource) == Some(a.id.as_str())).or(accounts.first());
+                let account = match owner().filter(|_| outsider) {
+                    Some(owner) => owner,
+                    None => holder(&accounts, principal)?,
+                };
                 // A role or user by its name may be another account's.
                 let others = || accounts.iter().find_map(|a| a.named(resource).ok());
                 let resource = account.named(resource).or_else(|unknown| others().ok_or(unknown))?;
-                let answer = account.can(principal, action, &resource, &ask::read_context(context)?)?;
+                let context = ask::read_context(context)?;
+                let answer = match outsider {
+                    true => account.can_outsider(principal, action, &resource, &context),
+                    false => account.can(principal, action, &resource, &context),
+                }?;
                 let notes = ask::notes([account], action, &resource);
                 ask::can(self.json, &format!("{principal} {action} on {resource}"), &answer, &notes)
             }
@@ -130,7 +142,7 @@ impl Iam {
             Command::Paths(asked) => asked.run(self.json, &accounts),
             Command::Blast { principal } => {
                 let account = holder(&accounts, principal)?;
-                blast::blast(self.json, account, account.principal(principal)?)
+                blast::blast(self.json, &accounts, account, account.principal(principal)?)
             }
             Command::Unused(asked) => asked.run(self.json, &accounts, &identities),
             Command::Pipelines => blast::pipelines(self.json, &accounts, &known),

@@ -1,6 +1,7 @@
 //! `iam paths`: ways to become another, an administrator, or to get at a resource; and the statements that cut most.
 
 use std::io::{self, Write as _};
+use std::sync::Arc;
 
 use clap::Args;
 use color_eyre::eyre::{Result, bail};
@@ -10,7 +11,7 @@ use crate::cli::Done;
 use crate::cli::iam::{holder, safe};
 use crate::cli::list::unless_closed;
 use crate::iam::account::Account;
-use crate::iam::graph::{Cut, Graph, Path, Prize, StatementId, Target, To};
+use crate::iam::graph::{Built, Cut, Goal, Graph, Joined, Leg, Node, Prize, Rest, Route, Target, To, onward};
 use crate::iam::resources::Held;
 
 /// Paths that are listed at most.
@@ -47,99 +48,106 @@ impl Paths {
         if prize.is_none() && !self.action.is_empty() {
             bail!("--action says what is done with a resource, and {:?} is none", self.to.as_deref().unwrap_or_default());
         }
-        let named = self.who.as_deref().or(self.to.as_deref().filter(|_| prize.is_none()));
-        // A role may be become from another account than its own.
-        let own = self.to.as_deref().filter(|_| prize.is_none()).map(|to| holder(accounts, to)).transpose()?;
-        let looked: Vec<&Account> = match (named, &prize) {
-            (Some(principal), _) => vec![holder(accounts, principal)?],
-            // Whom it lets in from other accounts is known where its policy is; else it is reached from within its own.
-            (None, Some(prize)) => {
-                let known = accounts.first().and_then(|a| a.resources().find(&prize.resource)).is_some_and(Held::is_known);
-                let id = prize.resource.split(':').nth(4).unwrap_or_default();
-                match accounts.iter().find(|a| a.id == id && !known) {
-                    Some(own) => vec![own],
-                    None => accounts.iter().collect(),
-                }
-            }
-            (None, None) => accounts.iter().collect(),
+        let whose = self.who.as_deref().map(|who| holder(accounts, who).and_then(|a| Ok((a, a.principal(who)?)))).transpose()?;
+        let target = match self.to.as_deref().filter(|_| prize.is_none()) {
+            // A name of the account that is looked at means that one.
+            Some(to) => match whose.and_then(|(own, _)| Some((own, own.principal(to).ok()?))) {
+                Some(own) => Some(own),
+                None => Some(holder(accounts, to).and_then(|a| Ok((a, a.principal(to)?)))?),
+            },
+            None => None,
         };
         let owner = prize.as_ref().and_then(|p| accounts.first().and_then(|a| a.owner(&p.resource)));
-        if prize.is_some() && owner.is_none() && looked.len() > 1 {
+        // Whom a resource lets in from other accounts is known where its policy is; else it is reached from within its own.
+        let asked: Vec<&str> = prize.as_ref().map_or_else(Vec::new, |prize| {
+            let known = accounts.first().and_then(|a| a.resources().find(&prize.resource)).is_some_and(Held::is_known);
+            let id = prize.resource.split(':').nth(4).unwrap_or_default();
+            match accounts.iter().find(|a| a.id == id && !known) {
+                Some(own) => vec![own.id.as_str()],
+                None => accounts.iter().map(|a| a.id.as_str()).collect(),
+            }
+        });
+        if prize.is_some() && owner.is_none() && (asked.len() > 1 && whose.is_none()) {
             eprintln!("The ARN names no account that is known: each account answers as if the resource stood in it.");
         }
-        let (mut all, mut cuts) = (Vec::new(), Vec::new());
-        for account in looked {
-            let graph = Graph::new(account);
-            let from = self.who.as_deref().map(|p| account.principal(p)).transpose()?;
-            // From elsewhere a role is reached by its trust, which `by_other_accounts` tells.
-            if own.is_some_and(|own| own.id != account.id) {
-                continue;
+        let graphs = self.around(accounts, whose.map(|(a, _)| a), target.map(|(a, _)| a), &asked);
+        let joined = Joined::new(graphs.iter().map(Graph::built));
+        let node = |(account, at): (&Account, usize)| Some(Node::principal(joined.account(&account.id)?, at));
+        let goal = match (&prize, target.and_then(node)) {
+            (Some(prize), _) => {
+                // Whoever is asked about is asked by its own policies as well, wherever the resource stands.
+                let own = whose.map(|(account, _)| account.id.as_str());
+                let reached = graphs
+                    .iter()
+                    .enumerate()
+                    .filter(|(_, g)| asked.contains(&g.account.id.as_str()) || own == Some(g.account.id.as_str()));
+                joined.resource(reached.filter_map(|(at, g)| match g.reach(prize) {
+                    Target::Resource(held) => Some((at, *held)),
+                    _ => None,
+                }))
             }
-            let target = match (&prize, self.to.as_deref()) {
-                (Some(prize), _) => graph.reach(prize),
-                (None, Some(p)) => Target::Principals(vec![account.principal(p)?]),
-                (None, None) => Target::Administrator,
+            (None, Some(to)) => joined.principals(&[to]),
+            (None, None) => joined.administrator(),
+        };
+        let from = whose.and_then(node);
+        if self.cuts {
+            let cuts = match from {
+                Some(from) => joined.cut_of(from, &goal, graphs.as_slice()).into_iter().collect(),
+                None => joined.cuts(&goal, MOST_CUTS, graphs.as_slice()),
             };
-            if self.cuts {
-                let found = match from {
-                    Some(from) => graph.cut_of(from, &target).into_iter().collect(),
-                    None => graph.cuts(&target, MOST_CUTS),
-                };
-                cuts.extend(found.iter().map(|cut| cut_as_json(account, cut)));
-                continue;
-            }
-            let (paths, more) = match (from, &target) {
-                (Some(from), _) => {
-                    let (mut paths, more) = graph.paths(Some(from), &target, MOST_PATHS);
-                    // Whoever is there already has no step to take; for a resource that is worth telling.
-                    let there = graph.shortest(from, &target).filter(|p| prize.is_some() && p.steps.is_empty());
-                    paths.splice(0..0, there);
-                    (paths, more)
-                }
-                // For everyone at once, the shortest of each says enough.
-                (None, Target::Administrator) => {
-                    (graph.escalations().into_iter().flatten().filter(|p| !p.steps.is_empty()).collect(), false)
-                }
-                (None, Target::Resource(_)) => {
-                    let mut paths: Vec<Path> = graph.routes(&target).into_iter().flatten().collect();
-                    paths.sort_by_key(|p| (!p.certain, p.steps.len(), p.from));
-                    (paths, false)
-                }
-                (None, Target::Principals(_)) => graph.paths(None, &target, MOST_PATHS),
-            };
-            all.extend(paths.iter().map(|path| told(&graph, &target, path)));
-            if more {
-                eprintln!("there are more paths than the {MOST_PATHS} shown; name --who and --to");
-            }
+            let cuts: Vec<Value> = cuts.iter().map(|cut| cut_as_json(&graphs, &joined, cut)).collect();
+            return print_cuts(json, &cuts);
         }
-        if !self.cuts && prize.is_none() {
-            all.extend(self.by_other_accounts(accounts)?);
-        }
-        if self.cuts { print_cuts(json, &cuts) } else { print(json, &all) }
+        let paths = match from {
+            Some(from) => {
+                let (mut paths, more) = joined.paths(Some(from), &goal, MOST_PATHS);
+                if more {
+                    eprintln!("there are, or may be, more paths than the {} shown: those are the shortest", paths.len());
+                }
+                // Whoever is there already has no step to take; for a resource that is worth telling.
+                let there = joined.shortest(from, &goal).filter(|p| prize.is_some() && p.legs.is_empty());
+                paths.splice(0..0, there);
+                paths
+            }
+            // For everyone at once, the shortest of each says enough.
+            None => {
+                let mut paths = joined.routes(&goal);
+                paths.retain(|p| prize.is_some() || !p.legs.is_empty());
+                if prize.is_some() || target.is_some() {
+                    paths.sort_by_key(|p| (!p.certain, p.legs.len(), p.from));
+                }
+                paths
+            }
+        };
+        let all: Vec<Value> = paths.iter().map(|path| told(&graphs, &joined, &goal, path)).collect();
+        print(json, &all)
     }
 
-    /// The ways of other accounts' principals to the role that is asked about.
-    fn by_other_accounts(&self, accounts: &[Account]) -> Result<Vec<Value>> {
-        let Some(to) = self.to.as_deref() else { return Ok(Vec::new()) };
-        let own = holder(accounts, to)?;
-        let role = &own.principals[own.principal(to)?];
-        let prize = Prize::role(&role.arn);
-        let mut all = Vec::new();
-        for account in accounts.iter().filter(|a| a.id != own.id) {
-            let from = match self.who.as_deref().map(|who| account.principal(who)) {
-                Some(Err(_)) => continue,
-                Some(Ok(from)) => Some(from),
-                None => None,
-            };
-            if !role.is_role || !own.resources().trusts(&role.arn, &account.id) {
-                continue;
+    /// The graphs of the accounts that ways may lead through: on from whoever is asked about, or back from the target.
+    fn around<'a>(
+        &self,
+        accounts: &'a [Account],
+        whose: Option<&'a Account>,
+        target: Option<&'a Account>,
+        asked: &[&str],
+    ) -> Vec<Graph<'a>> {
+        let find = |id: &str| accounts.iter().find(|a| a.id == id);
+        let back = |into: &[&str]| {
+            let ids = accounts.first().map(|a| a.resources().inward(into)).unwrap_or_default();
+            ids.iter().filter_map(|id| find(id)).map(Graph::new).collect()
+        };
+        match (whose, target) {
+            (Some(whose), target) => {
+                let mut ids = vec![whose.id.as_str()];
+                ids.extend(target.map(|t| t.id.as_str()).filter(|id| *id != whose.id));
+                let build = |id: &str| find(id).map(|account| (account, Graph::new(account).built()));
+                let all: Vec<(&Account, Arc<Built>)> = onward(&ids, build);
+                all.into_iter().map(|(account, built)| Graph::again(account, built)).collect()
             }
-            let graph = Graph::new(account);
-            let target = graph.reach(&prize);
-            let paths = graph.routes(&target).into_iter().flatten().filter(|p| from.is_none_or(|f| f == p.from));
-            all.extend(paths.take(MOST_PATHS).map(|path| told(&graph, &target, &path)));
+            (None, Some(target)) => back(&[&target.id]),
+            (None, None) if self.to.is_some() => back(asked),
+            (None, None) => accounts.iter().map(Graph::new).collect(),
         }
-        Ok(all)
     }
 }
 
@@ -174,7 +182,8 @@ fn print_cuts(json: bool, cuts: &[Value]) -> Result<Done> {
     for cut in cuts {
         let text = |field: &str| cut[field].as_str().unwrap_or_default();
         let freed: Vec<&str> = cut["cuts_off"].as_array().into_iter().flatten().filter_map(Value::as_str).collect();
-        lines.push(format!("{}, {}: cuts off {} of {}", text("policy"), text("statement"), freed.len(), cut["of"]));
+        let place = format!("{}, {} in account {}", text("policy"), text("statement"), text("account"));
+        lines.push(format!("{place}: cuts off {} of {}", freed.len(), cut["of"]));
         lines.extend(freed.iter().take(20).map(|arn| format!("  {arn}")));
         if freed.len() > 20 {
             lines.push(format!("  and {} more", freed.len() - 20));
@@ -185,59 +194,56 @@ fn print_cuts(json: bool, cuts: &[Value]) -> Result<Done> {
     Ok(Done::Whole)
 }
 
-fn cut_as_json(account: &Account, cut: &Cut) -> Value {
+fn cut_as_json(graphs: &[Graph<'_>], joined: &Joined, cut: &Cut) -> Value {
+    let account = graphs[cut.account].account;
     let policy = account.policies.get(cut.statement.policy as usize);
     json!({
         "account": account.id,
         "policy": cut.policy,
         "policy_arn": policy.map_or("", |p| &p.arn),
         "statement": cut.label,
-        "cuts_off": cut.freed.iter().map(|p| account.principals[*p].arn.as_str()).collect::<Vec<_>>(),
+        "cuts_off": cut.freed.iter().map(|p| joined.arn(*p)).collect::<Vec<_>>(),
         "of": cut.of,
     })
 }
 
-/// A path as data, each step with a sentence and what it rests on.
-fn told(graph: &Graph<'_>, target: &Target, path: &Path) -> Value {
-    let arn = |to: To| match to {
-        To::Principal(at) => graph.account.principals[at].arn.clone(),
-        To::Administrator => "administrator".to_owned(),
-    };
-    let by = |action: &str, by: &[StatementId]| {
-        let statements: Vec<String> = by
-            .iter()
-            .map(|id| {
-                let (policy, statement) = graph.statement(*id);
-                format!("{policy}, {statement}")
-            })
-            .collect();
+/// A path as data, each step with a sentence, what it rests on, and the account that it leads into.
+fn told(graphs: &[Graph<'_>], joined: &Joined, goal: &Goal, path: &Route) -> Value {
+    let by = |(action, by): &Rest| {
+        let statements: Vec<String> = by.iter().map(|(policy, statement)| format!("{policy}, {statement}")).collect();
         format!("{action} by {}", statements.join(" or "))
     };
-    let steps = path.steps.iter().map(|step| {
-        let edge = step.edges.first().and_then(|at| graph.edges().get(*at));
-        let needs = edge.map(|edge| edge.needs.iter().map(|need| by(need.action, &need.by)).collect::<Vec<_>>());
-        json!({ "to": arn(step.to), "sentence": edge.map(|e| graph.sentence(e)), "needs": needs, "ways": step.edges.len() })
-    });
-    let mut steps: Vec<Value> = steps.collect();
-    let mut to = path.steps.last().map_or_else(|| "administrator".to_owned(), |s| arn(s.to));
-    if let Target::Resource(reached) = target {
+    let id = |node: Node| graphs[node.account].account.id.as_str();
+    let step = |leg: &Leg| {
+        let needs: Vec<String> = joined.rests(leg, graphs).iter().map(by).collect();
+        let sentence = joined.sentence(leg, graphs, &|id| format!("account {id}"));
+        json!({ "to": joined.arn(leg.to), "account": id(leg.to), "sentence": sentence, "needs": needs, "ways": leg.by.len() })
+    };
+    let mut steps: Vec<Value> = path.legs.iter().map(step).collect();
+    let end = path.end();
+    let mut to = path.legs.last().map_or("administrator", |leg| joined.arn(leg.to)).to_owned();
+    if let Some(held) = goal.held(end.account) {
         // The last step is the use of the resource itself.
-        let holder = match path.steps.last().map_or(To::Principal(path.from), |s| s.to) {
-            To::Principal(at) => reached.holder(at),
+        let holder = match end.at {
+            To::Principal(at) => held.holder(at),
             To::Administrator => None,
         };
-        to.clone_from(&reached.prize.resource);
+        to.clone_from(&held.prize.resource);
         steps.extend(holder.map(|holder| {
-            let (sentence, statements) = graph.use_of(reached, holder);
-            let asks = reached.prize.asks();
+            let graph = &graphs[end.account];
+            let (sentence, statements) = graph.use_of(held, holder);
+            let asks = held.prize.asks();
             let may: Vec<&str> = holder.may.iter().filter_map(|(ask, _)| Some(asks.get(*ask)?.action.as_str())).collect();
             let first = may.first().copied().unwrap_or_default();
-            let needs: Vec<String> = (!statements.is_empty()).then(|| by(first, &statements)).into_iter().collect();
-            json!({ "to": to, "sentence": sentence, "needs": needs, "ways": may.len(), "actions": may })
+            let named = || statements.iter().map(|id| graph.statement(*id)).map(|(p, s)| format!("{p}, {s}")).collect::<Vec<_>>();
+            let needs: Vec<String> =
+                (!statements.is_empty()).then(|| format!("{first} by {}", named().join(" or "))).into_iter().collect();
+            json!({ "to": to, "account": id(end), "sentence": sentence, "needs": needs, "ways": may.len(), "actions": may })
         }));
     }
     json!({
-        "from": graph.account.principals[path.from].arn,
+        "from": joined.arn(path.from),
+        "account": id(path.from),
         "to": to,
         "certain": path.certain,
         "steps": steps,

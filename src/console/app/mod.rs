@@ -346,12 +346,12 @@ impl App {
                 }
                 let target = self.views[self.current].target(&self.world);
                 match target.map(|target| target.on) {
-                    Some(On::Findings(keys)) if keys.len() == 1 => {
+                    Some(On::Findings(keys)) if keys.count() == 1 => {
                         let ticket = self.tickets.take(Slot::Decision);
                         self.stopped = Some(ticket);
                         vec![Effect::Stopped { ticket, key: keys[0] }]
                     }
-                    Some(On::Findings(keys)) if !keys.is_empty() => {
+                    Some(On::Findings(keys)) if keys.count() > 0 => {
                         self.notice = Some(("One finding at a time: take the marks off first.".to_owned(), true));
                         Vec::new()
                     }

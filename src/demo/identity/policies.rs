@@ -112,6 +112,12 @@ pub(super) fn account(id: &str, external: &str) -> Document {
     document(&json!([statement]))
 }
 
+/// Trust to several accounts.
+pub(super) fn accounts(ids: &[&str]) -> Document {
+    let roots: Vec<String> = ids.iter().map(|id| format!("arn:aws:iam::{id}:root")).collect();
+    document(&json!([{ "Effect": "Allow", "Principal": { "AWS": roots }, "Action": "sts:AssumeRole" }]))
+}
+
 /// Trust to GitHub's workflows with this subject; to every workflow of the world where it is empty.
 pub(super) fn github(account: &str, subject: &str) -> Document {
     let mut condition = json!({ "StringEquals": { format!("{GITHUB}:aud"): "sts.amazonaws.com" } });

@@ -178,7 +178,12 @@ fn special(smith: &mut Smith<'_>) {
             smith.role("/", "release-orchestrator", policies::github(seat.id, "repo:acme-example/*"), &["ci-assume-anything"]);
         }
         "sandbox-research" | "payments-dev" => {
-            let role = smith.role("/", "legacy-admin", policies::account(seat.id, ""), &[]);
+            // The payments team once let the build account in, and nobody shut the door behind it.
+            let trust = match (seat.name, SEATS.iter().find(|s| s.name == "ci-cd")) {
+                ("payments-dev", Some(build)) => policies::accounts(&[seat.id, build.id]),
+                _ => policies::account(seat.id, ""),
+            };
+            let role = smith.role("/", "legacy-admin", trust, &[]);
             role.role_policy_list = vec![InlinePolicy {
                 policy_name: "all".to_owned(),
                 policy_document: policies::customer("full-admin", seat.app, seat.id),

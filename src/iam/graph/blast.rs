@@ -1,4 +1,5 @@
-//! Blast radius: what is lost with a key, a role, an instance or a pipeline.
+//! Blast radius: what is lost of an account with a key, a role, an instance or a pipeline. What is lost of others is
+//! [`super::Joined::abroad`].
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
@@ -25,18 +26,6 @@ pub struct Blast {
     pub classes: Vec<Class>,
     /// Of the resources that are known by name, in whatever account, those that can be got at, by service.
     pub things: Vec<Things>,
-    /// Roles of other accounts that it, or one that it becomes, can assume.
-    pub abroad: Vec<Abroad>,
-}
-
-/// A role of another account that is become.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Abroad {
-    pub role: String,
-    /// Who assumes it, by its place in [`crate::iam::account::Account::principals`].
-    pub by: usize,
-    /// Nothing unknown stands in between.
-    pub certain: bool,
 }
 
 /// What can be got at of one service's known resources.
@@ -175,7 +164,6 @@ impl Graph<'_> {
         };
         each.iter().for_each(|(_, own)| granted.add(own));
         let things = self.things(&each, everything);
-        let abroad = self.abroad(&seen.keys().copied().collect::<Vec<_>>());
         let data = self.data(&seen.keys().copied().collect::<Vec<_>>(), &granted, everything);
         let classes = self.classes(&seen.keys().copied().collect::<Vec<_>>(), everything);
         Blast {
@@ -187,40 +175,7 @@ impl Graph<'_> {
             data,
             classes,
             things,
-            abroad,
         }
-    }
-
-    /// Roles of other accounts that one of these principals can assume, each by the one that does for certain, if any.
-    fn abroad(&self, principals: &[usize]) -> Vec<Abroad> {
-        let (context, assume) = (Context::new(), ActionName::new("sts:AssumeRole"));
-        let bit = Actions::named(&Element::of(["sts:AssumeRole".to_owned()]));
-        // From another account both sides must allow.
-        let may = |p: &&usize| bit.within(&grants::of_principal(self.account, **p));
-        let able: Vec<usize> = principals.iter().filter(may).copied().collect();
-        if able.is_empty() {
-            return Vec::new();
-        }
-        let mut found = Vec::new();
-        for role in self.account.resources().roles_trusting(&self.account.id) {
-            let resource = self.account.resource(role);
-            let mut best: Option<Abroad> = None;
-            for p in &able {
-                let certain = match self.account.decision(*p, &assume, &resource, &context) {
-                    Decision::Denied { .. } => continue,
-                    Decision::Allowed => true,
-                    Decision::Depends => false,
-                };
-                if certain || best.is_none() {
-                    best = Some(Abroad { role: role.to_owned(), by: *p, certain });
-                }
-                if certain {
-                    break;
-                }
-            }
-            found.extend(best);
-        }
-        found
     }
 
     /// The known resources that any of these principals gets at, by its own policies or by the resource's.

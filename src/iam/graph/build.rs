@@ -1,8 +1,9 @@
 //! Finding the edges.
 
 use std::collections::{BTreeSet, HashMap};
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
 
+use super::crossings::{Crossing, crossings};
 use super::permit::{Permit, StatementId, Table};
 use super::ways::{self, CREDENTIALS, LAUNCHES, TAKE_OVERS};
 use super::{Edge, Need, To, Way};
@@ -13,16 +14,21 @@ use crate::iam::workloads::WorkloadKind;
 
 const ADMINISTRATOR_ACCESS: &str = "arn:aws:iam::aws:policy/AdministratorAccess";
 
-/// Who is an administrator, and all edges by `from`.
-pub(super) fn build(account: &Account) -> (Vec<bool>, Vec<Edge>) {
+/// Who is an administrator, all edges by `from`, and the ways into other accounts.
+pub(super) fn build(account: &Account) -> (Vec<bool>, Vec<Edge>, Vec<Crossing>) {
     let table = Table::new(account, ways::actions());
     let ground = Ground::new(account, &table);
     let count = account.principals.len();
-    let threads = std::thread::available_parallelism().map_or(1, |n| n.get().min(8));
-    let chunk = count.div_ceil(threads).max(1);
+    let chunk = count.div_ceil(threads()).max(1);
     let administrators: Vec<bool> = spread(count, chunk, |i| ground.is_administrator(i));
     let edges: Vec<Vec<Edge>> = spread(count, chunk, |i| if administrators[i] { Vec::new() } else { ground.edges(i) });
-    (administrators, edges.into_iter().flatten().collect())
+    (administrators, edges.into_iter().flatten().collect(), crossings(account, &table))
+}
+
+/// How many threads may work at the same thing. The system is asked once: it reads several files to say.
+pub(super) fn threads() -> usize {
+    static MOST: LazyLock<usize> = LazyLock::new(|| std::thread::available_parallelism().map_or(1, |n| n.get().min(8)));
+    *MOST
 }
 
 /// One answer for each place, worked out in chunks side by side, in order.
@@ -429,7 +435,7 @@ impl Shared {
 }
 
 /// Roles that AWS keeps: their policies and trust cannot be changed through IAM.
-fn is_aws_kept(path: &str) -> bool {
+pub(super) fn is_aws_kept(path: &str) -> bool {
     path.starts_with("/aws-service-role/") || path.starts_with("/aws-reserved/")
 }
 

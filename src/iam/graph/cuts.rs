@@ -1,104 +1,177 @@
-//! Which single statement, removed, cuts most ways to a target. What is found is tried out: the account is judged again
-//! without the statement, so that a way which comes to light only then is not overlooked.
+//! Which single statement, removed, cuts most ways to a goal. What is found is tried out: its account is judged again
+//! without the statement, and so is who crosses into it where it is a role's trust, so that a way which comes to light only
+//! then is not overlooked.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
-use super::{Edge, Graph, StatementId, Target, slot};
+use super::crossings::to_role;
+use super::joined::{Accounts, By, Goal, Joined, Leap, Node, Part};
+use super::{Graph, StatementId, Target, To};
 
 /// What the removal of one statement would cut.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Cut {
+    /// The account of the statement, by its place among those that are joined.
+    pub account: usize,
     pub statement: StatementId,
     pub policy: String,
     pub label: String,
-    /// Principals that reach the target for certain and could no longer.
-    pub freed: Vec<usize>,
-    /// Principals that reach the target for certain, all of them.
+    /// Principals that reach the goal for certain and could no longer.
+    pub freed: Vec<Node>,
+    /// Principals that reach the goal for certain, all of them.
     pub of: usize,
 }
 
 /// Statements that are looked at.
 const MOST_TRIED: usize = 150;
 
-impl Graph<'_> {
-    /// The statements whose removal keeps most principals from the target, best first.
-    pub fn cuts(&self, target: &Target, most: usize) -> Vec<Cut> {
-        let mut cuts = self.estimated(target);
+/// A statement, in its account.
+type Place = (usize, StatementId);
+
+impl Joined {
+    /// The statements whose removal keeps most principals from the goal, best first.
+    pub fn cuts(&self, goal: &Goal, most: usize, accounts: &(impl Accounts + ?Sized)) -> Vec<Cut> {
+        let mut cuts = self.estimated(goal, accounts);
         cuts.truncate(most);
-        let mut cuts: Vec<Cut> = cuts.into_iter().filter_map(|cut| self.tried(target, cut)).collect();
-        cuts.sort_by_key(|c| (std::cmp::Reverse(c.freed.len()), c.statement));
+        let mut cuts: Vec<Cut> = cuts.into_iter().filter_map(|cut| self.tried(goal, cut, accounts)).collect();
+        cuts.sort_by_key(|c| (std::cmp::Reverse(c.freed.len()), c.account, c.statement));
         cuts
     }
 
-    /// The statement whose removal keeps a principal from the target and, of several, frees most others too; none where
-    /// no single one does.
-    pub fn cut_of(&self, from: usize, target: &Target) -> Option<Cut> {
-        let may = self.estimated(target).into_iter().filter(|cut| cut.freed.contains(&from)).take(2);
-        may.filter_map(|cut| self.tried(target, cut)).find(|cut| cut.freed.contains(&from))
+    /// The statement whose removal keeps a principal from the goal and, of several, frees most others too; none where no
+    /// single one does.
+    pub fn cut_of(&self, from: Node, goal: &Goal, accounts: &(impl Accounts + ?Sized)) -> Option<Cut> {
+        let may = self.estimated(goal, accounts).into_iter().filter(|cut| cut.freed.contains(&from)).take(2);
+        may.filter_map(|cut| self.tried(goal, cut, accounts)).find(|cut| cut.freed.contains(&from))
     }
 
-    /// By the edges there are, best first.
-    fn estimated(&self, target: &Target) -> Vec<Cut> {
-        let goals = self.goals(target, true);
-        let before = self.distances(target, true);
-        let count = self.administrators.len();
+    /// By the ways there are, best first.
+    fn estimated(&self, goal: &Goal, accounts: &(impl Accounts + ?Sized)) -> Vec<Cut> {
+        let ends = goal.ends(true);
+        let before = self.distances(goal, true);
         // Only statements that some shortest step rests on alone can cut anything.
-        let mut weight: BTreeMap<StatementId, usize> = BTreeMap::new();
-        for e in self.edges.iter().filter(|e| e.certain) {
-            let ahead = before[slot(e.to, count)].map(|d| d + 1);
-            if ahead.is_some() && before[e.from] == ahead {
-                for need in e.needs.iter() {
-                    if let [only] = *need.by {
-                        *weight.entry(only).or_default() += 1;
-                    }
+        let mut weight: BTreeMap<Place, usize> = BTreeMap::new();
+        for at in (0..self.nodes()).filter(|at| before[*at].is_some_and(|d| d > 0)) {
+            self.each_out(at, &goal.led, |leap| {
+                if self.is_certain(&leap) && before[leap.to].map(|d| d + 1) == before[at] {
+                    self.alone_behind(&leap).into_iter().for_each(|place| *weight.entry(place).or_default() += 1);
                 }
+            });
+        }
+        for account in 0..self.len() {
+            let holders = goal.held(account).into_iter().flat_map(|held| &held.holders).filter(|h| h.certain);
+            for statement in holders.filter_map(|h| h.may.first()?.1.first()) {
+                *weight.entry((account, *statement)).or_default() += 1;
             }
         }
-        if let Target::Resource(reached) = target {
-            for statement in reached.holders.iter().filter(|h| h.certain).filter_map(|h| h.may.first()?.1.first()) {
-                *weight.entry(*statement).or_default() += 1;
-            }
-        }
-        let mut looked: Vec<(StatementId, usize)> = weight.into_iter().collect();
+        let mut looked: Vec<(Place, usize)> = weight.into_iter().collect();
         looked.sort_by_key(|(id, n)| (std::cmp::Reverse(*n), *id));
         looked.truncate(MOST_TRIED);
         // Whoever uses a resource by its own permissions is kept off it, too; an administrator is one whatever is cut.
-        let least = u32::from(!matches!(target, Target::Resource(_)));
-        let of = (0..count).filter(|i| before[*i].is_some_and(|steps| steps >= least)).count();
+        let least = u32::from(goal.prize().is_none());
+        let of = self.everyone().filter(|at| before[*at].is_some_and(|steps| steps >= least)).count();
         let mut cuts: Vec<Cut> = looked
             .into_iter()
-            .filter_map(|(statement, _)| {
-                let mut left = goals.clone();
-                if let Target::Resource(reached) = target {
-                    left.retain(|g| reached.holder(*g).is_none_or(|h| h.holds_without(statement)));
-                }
-                let after = self.spread_from(left, |e| e.certain && !rests_on(e, statement));
-                let freed: Vec<usize> = (0..count).filter(|i| before[*i].is_some() && after[*i].is_none()).collect();
-                let (policy, label) = self.statement(statement);
-                (!freed.is_empty()).then_some(Cut { statement, policy, label, freed, of })
+            .filter_map(|(place, _)| {
+                let (account, statement) = place;
+                let mut left = ends.clone();
+                left.retain(|end| {
+                    let node = self.node(*end);
+                    let held = goal.held(node.account).filter(|_| node.account == account);
+                    let holder = match node.at {
+                        To::Principal(at) => held.and_then(|h| h.holder(at)),
+                        To::Administrator => None,
+                    };
+                    holder.is_none_or(|h| h.holds_without(statement))
+                });
+                let after = self.spread(&left, &goal.led, |leap| self.is_certain(leap) && !self.rests_on(leap, place));
+                let freed = self.freed(&before, &after);
+                let (policy, label) = (!freed.is_empty()).then(|| accounts.with(account, |g| g.statement(statement)))??;
+                Some(Cut { account, statement, policy, label, freed, of })
             })
             .collect();
-        cuts.sort_by_key(|c| (std::cmp::Reverse(c.freed.len()), c.statement));
+        cuts.sort_by_key(|c| (std::cmp::Reverse(c.freed.len()), c.account, c.statement));
         cuts
     }
 
+    fn freed(&self, before: &[Option<u32>], after: &[Option<u32>]) -> Vec<Node> {
+        self.everyone().filter(|at| before[*at].is_some() && after[*at].is_none()).map(|at| self.node(at)).collect()
+    }
+
+    /// Each permission that a way rests on, as the statements any of which grants it.
+    fn needs(&self, leap: &Leap) -> Vec<Vec<Place>> {
+        let part = &self.parts[leap.account];
+        let here = |by: &[StatementId]| by.iter().map(|s| (leap.account, *s)).collect::<Vec<_>>();
+        match leap.by {
+            By::Edge(e) => part.built.edges[e].needs.iter().map(|n| here(&n.by)).collect(),
+            By::Crossing(c) => {
+                let (crossing, role) = (&part.crossings[c], self.node(leap.to));
+                let trust = self.trust_of(role, &crossing.trust).into_iter().map(|s| (role.account, s)).collect();
+                [here(&crossing.own), trust].into_iter().filter(|by| !by.is_empty()).collect()
+            }
+            By::Power => Vec::new(),
+        }
+    }
+
+    /// Statements each of which a way rests on alone.
+    fn alone_behind(&self, leap: &Leap) -> Vec<Place> {
+        self.needs(leap).into_iter().filter_map(|by| if let [only] = *by { Some(only) } else { None }).collect()
+    }
+
+    /// Whether a way is gone without a statement.
+    fn rests_on(&self, leap: &Leap, place: Place) -> bool {
+        match leap.by {
+            By::Edge(_) if leap.account != place.0 => false,
+            By::Edge(e) => self.parts[leap.account].built.edges[e].needs.iter().any(|n| n.by.iter().all(|s| *s == place.1)),
+            _ => self.needs(leap).iter().any(|by| by.iter().all(|s| *s == place)),
+        }
+    }
+
     /// The same by the account without the statement; none where nobody is kept away after all.
-    fn tried(&self, target: &Target, cut: Cut) -> Option<Cut> {
-        let account = self.account.without(cut.statement.policy as usize, cut.statement.statement as usize);
-        let graph = Graph::new(&account);
-        let before = self.distances(target, true);
-        let after = match target {
-            // Who is an administrator now is what is to be kept out of reach, with or without the statement.
-            Target::Administrator => graph.spread_from(self.goals(target, true), |e| e.certain),
-            Target::Principals(_) => graph.distances(target, true),
-            Target::Resource(reached) => graph.distances(&graph.reach(&reached.prize), true),
+    fn tried(&self, goal: &Goal, cut: Cut, accounts: &(impl Accounts + ?Sized)) -> Option<Cut> {
+        let StatementId { policy, statement } = cut.statement;
+        let prize = goal.held(cut.account).map(|held| &held.prize);
+        let (built, held, rest) = accounts.with(cut.account, |graph| {
+            let account = graph.account.without(policy as usize, statement as usize);
+            let graph = Graph::new(&account);
+            (graph.built(), prize.map(|prize| graph.reach(prize)), account.policies.get(policy as usize).cloned())
+        })?;
+        let mut parts = self.parts.clone();
+        // Who of other accounts is let in by what is left of a role's trust.
+        let roles = built.people.iter().enumerate().filter(|(_, p)| p.trust == Some(policy));
+        for (at, role) in roles {
+            for other in self.crossing_into(self.index(Node::principal(cut.account, at))) {
+                let trust = rest.clone()?;
+                let now = accounts.with(other, |graph| to_role(graph.account, &role.arn, trust))?;
+                let others = parts[other].crossings.iter().filter(|c| c.role != role.arn).cloned();
+                parts[other].crossings = others.chain(now).collect();
+            }
+        }
+        parts[cut.account] = Part::from(built);
+        let joined = Self::of(parts);
+        // Who is an administrator now is what is to be kept out of reach, with or without the statement.
+        let ends = match held {
+            Some(Target::Resource(held)) => {
+                let others = (0..self.len()).filter(|a| *a != cut.account).filter_map(|a| Some((a, goal.held(a)?)));
+                let all = others.flat_map(|(a, held)| joined.holding(a, held)).chain(joined.holding(cut.account, &held));
+                all.filter(|(_, sure)| *sure).map(|(at, _)| at).collect()
+            }
+            _ => goal.ends(true),
         };
-        let freed: Vec<usize> = (0..account.principals.len()).filter(|i| before[*i].is_some() && after[*i].is_none()).collect();
+        let before = self.distances(goal, true);
+        let after = joined.spread(&ends, &goal.led, |leap| joined.is_certain(leap));
+        let freed = self.freed(&before, &after);
         (!freed.is_empty()).then_some(Cut { freed, ..cut })
     }
-}
 
-/// Whether an edge is gone without a statement.
-fn rests_on(edge: &Edge, statement: StatementId) -> bool {
-    edge.needs.iter().any(|n| n.by.iter().all(|s| *s == statement))
+    fn crossing_into(&self, role: usize) -> BTreeSet<usize> {
+        let mut all = BTreeSet::new();
+        let to = self.arn(self.node(role));
+        for (account, part) in self.parts.iter().enumerate() {
+            if part.crossings.iter().any(|c| &*c.role == to) {
+                all.insert(account);
+            }
+        }
+        all
+    }
 }

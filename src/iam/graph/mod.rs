@@ -2,25 +2,31 @@
 //! Every edge names its permissions and the statements behind them.
 //!
 //! An administrator has no edges of its own: it can become anyone. SCPs and boundaries count where they are known.
+//! Each account has a graph of its own; [`Joined`] are those of several.
 
 mod blast;
 mod build;
+mod crossings;
 mod cuts;
+mod joined;
 mod paths;
 mod permit;
 mod reach;
+mod routes;
 mod trust;
 mod ways;
 
-use std::collections::VecDeque;
 use std::ops::Deref;
 use std::sync::Arc;
 
-pub use blast::{Abroad, Blast, Class, Data, Reached, Things};
+pub use blast::{Blast, Class, Data, Reached, Things};
+pub use crossings::Crossing;
 pub use cuts::Cut;
+pub use joined::{Accounts, By, Goal, Joined, Node, onward};
 pub use paths::{Path, Step, Target};
 pub use permit::StatementId;
 pub use reach::{Ask, Held, Holder, Prize, PrizeError};
+pub use routes::{Abroad, Leg, Rest, Route};
 pub use trust::{Pipeline, Source, Trust, Weakness, pipelines, trusts};
 pub use ways::handed_to;
 
@@ -44,6 +50,19 @@ pub struct Built {
     starts: Vec<usize>,
     /// Edges by where they lead; the last list leads to administrator.
     incoming: Vec<Vec<u32>>,
+    /// The account's twelve digits.
+    pub id: String,
+    people: Vec<Person>,
+    crossings: Arc<[Crossing]>,
+}
+
+/// What is kept of a principal beside its account.
+struct Person {
+    arn: Arc<str>,
+    /// Place of a role's trust in [`Account::policies`].
+    trust: Option<u32>,
+    /// AWS keeps it: nobody in the account changes it.
+    kept: bool,
 }
 
 /// Where an edge leads.
@@ -105,7 +124,7 @@ impl Deref for Graph<'_> {
 impl<'a> Graph<'a> {
     /// Builds the graph, on as many threads as the machine has, with the same outcome on any number.
     pub fn new(account: &'a Account) -> Self {
-        let (administrators, edges) = build::build(account);
+        let (administrators, edges, crossings) = build::build(account);
         let count = account.principals.len();
         let mut starts = vec![0; count + 1];
         for e in &edges {
@@ -118,7 +137,13 @@ impl<'a> Graph<'a> {
         for (i, e) in edges.iter().enumerate() {
             incoming[slot(e.to, count)].push(i as u32);
         }
-        Self { account, built: Arc::new(Built { administrators, edges, starts, incoming }) }
+        let people = account.principals.iter().map(|p| Person {
+            arn: p.arn.as_str().into(),
+            trust: p.trust.map(|t| t as u32),
+            kept: build::is_aws_kept(&p.path),
+        });
+        let (id, people, crossings) = (account.id.clone(), people.collect(), crossings.into());
+        Self { account, built: Arc::new(Built { administrators, edges, starts, incoming, id, people, crossings }) }
     }
 
     /// The graph of an account for which it was built before.
@@ -138,67 +163,6 @@ impl<'a> Graph<'a> {
     }
     pub fn edges_to(&self, principal: usize) -> impl Iterator<Item = &Edge> {
         self.incoming[principal].iter().map(|e| &self.edges[*e as usize])
-    }
-
-    /// What each principal is in effect.
-    pub fn powers(&self) -> Vec<Power> {
-        let certain = self.distances(&Target::Administrator, true);
-        let any = self.distances(&Target::Administrator, false);
-        (0..self.administrators.len())
-            .map(|i| match (self.administrators[i], certain[i], any[i]) {
-                (true, ..) => Power::Administrator,
-                (_, Some(_), _) => Power::CanBecome,
-                (_, _, Some(_)) => Power::MayBecome,
-                _ => Power::Ordinary,
-            })
-            .collect()
-    }
-
-    /// Steps from each principal to the target, over certain edges alone or over all; none where there is no way.
-    fn distances(&self, target: &Target, certain: bool) -> Vec<Option<u32>> {
-        self.spread_from(self.goals(target, certain), |e| e.certain || !certain)
-    }
-
-    /// Steps from each principal to the nearest goal over the edges that count.
-    fn spread_from(&self, goals: Vec<usize>, counts: impl Fn(&Edge) -> bool) -> Vec<Option<u32>> {
-        let count = self.administrators.len();
-        let mut far: Vec<Option<u32>> = vec![None; count + 1];
-        let mut queue = VecDeque::new();
-        for slot in goals {
-            far[slot] = Some(0);
-            queue.push_back(slot);
-        }
-        while let Some(at) = queue.pop_front() {
-            let next = far[at].map(|d| d + 1);
-            for e in &self.incoming[at] {
-                let e = &self.edges[*e as usize];
-                if far[e.from].is_none() && counts(e) {
-                    far[e.from] = next;
-                    queue.push_back(e.from);
-                }
-            }
-        }
-        far
-    }
-
-    /// Nodes that are the target; the one behind the last principal is administrator itself.
-    /// `certain`: only those that are there for certain.
-    fn goals(&self, target: &Target, certain: bool) -> Vec<usize> {
-        let count = self.administrators.len();
-        match target {
-            Target::Administrator => (0..count).filter(|i| self.administrators[*i]).chain([count]).collect(),
-            Target::Principals(all) => {
-                let mut goals: Vec<usize> = all.iter().copied().filter(|i| *i < count).collect();
-                goals.sort_unstable();
-                goals.dedup();
-                goals
-            }
-            Target::Resource(reached) => {
-                let counts = |sure: bool| sure || !certain;
-                let holders = reached.holders.iter().filter(|h| counts(h.certain)).map(|h| h.principal);
-                holders.chain(reached.administrator.filter(|sure| counts(*sure)).map(|_| count)).collect()
-            }
-        }
     }
 
     /// What an edge says, in one sentence.

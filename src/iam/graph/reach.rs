@@ -1,6 +1,6 @@
 //! Who gets at a resource: those whose own permissions reach it, as an end for paths.
 
-use super::build::spread;
+use super::build::{spread, threads};
 use super::permit::StatementId;
 use super::{Graph, Target};
 use crate::iam::account::Account;
@@ -80,10 +80,6 @@ impl Prize {
         }
         Ok(Self { resource: resource.to_owned(), asks })
     }
-    /// A role as what is got at: whoever may assume it.
-    pub fn role(arn: &str) -> Self {
-        Self { resource: arn.to_owned(), asks: vec![Ask { action: "sts:AssumeRole".to_owned(), arn: arn.to_owned() }] }
-    }
     pub fn asks(&self) -> &[Ask] {
         &self.asks
     }
@@ -130,8 +126,7 @@ impl Graph<'_> {
         let asked: Vec<(ActionName, Resource)> =
             prize.asks.iter().map(|a| (ActionName::new(&a.action), self.account.resource(&a.arn))).collect();
         let count = self.account.principals.len();
-        let threads = std::thread::available_parallelism().map_or(1, |n| n.get().min(8));
-        let holders = spread(count, count.div_ceil(threads).max(1), |p| holder(self.account, p, &asked));
+        let holders = spread(count, count.div_ceil(threads()).max(1), |p| holder(self.account, p, &asked));
         let context = Context::new();
         let by_power = asked.iter().map(|(action, resource)| self.account.decision_for_administrator(action, resource, &context));
         let mut administrator = None;

@@ -1,23 +1,19 @@
 //! Answers to questions as details: who can, who can become, who reaches, what is lost. A principal in full is `tell`'s.
 
 use std::collections::BTreeSet;
-use std::sync::Arc;
 
-use super::tell::{MOST_DRAWN, MOST_LINKS, facts, lost, many, push, section, table, told, tree};
-use super::ways::{drawn, rests};
-use super::{Ready, link, word};
+use super::tell::{MOST_DRAWN, MOST_LINKS, facts, lost, many, push, section, table, tree};
+use super::ways::{drawn, first_step, label, rests};
+use super::{Around, MOST_CUTS, link, word};
 use crate::catalog::detail::{Body, Detail, Section};
 use crate::iam::doubts::doubts;
 use crate::iam::evaluate::{Answer, Decision, Layer};
-use crate::iam::graph::{Cut, Graph, Path, Power, Prize, Target, To};
+use crate::iam::graph::{Cut, Goal, Node, Power, Prize, Route, Target, To};
 use crate::iam::openings::guests as guests_of;
 use crate::iam::resources::Resources;
 use crate::model::arn::principal as named;
 use crate::model::estate::Estate;
 use crate::text::count;
-
-/// Statements that are told to cut most.
-const MOST_CUTS: usize = 5;
 
 /// The answer to `who can ACTION on RESOURCE`.
 pub(super) fn who_can(
@@ -105,151 +101,148 @@ pub(super) fn can(arn: &str, (action, resource): (&str, &str), answer: &Answer, 
     Detail { title: String::new(), sections: sections.into_iter().flatten().collect(), links: links.collect() }
 }
 
-/// The answer to `who can become PRINCIPAL`, or an administrator.
-pub(super) fn who_becomes(estate: &Estate, ready: &[Arc<Ready>], to: Option<usize>, others: &[Arc<Ready>]) -> Detail {
-    let mut links = Vec::new();
-    let mut sections = Vec::new();
-    if let (Some(at), [only]) = (to, ready) {
-        let graph = only.graph();
-        let tree = tree(&graph, at, true);
-        links.push(link(&graph.account.principals[at].arn));
-        links.extend(tree.reached.iter().take(MOST_LINKS * 2).map(|i| link(&graph.account.principals[*i].arn)));
-        let rows = from_abroad(estate, others, &graph.account.principals[at].arn);
-        let nobody = tree.reached.is_empty() && rows.is_empty();
-        let words = if nobody { "Nobody but administrators, as far as was read." } else { "" };
-        sections.push(section("", Body::Prose(words.to_owned())));
-        sections.push(section("Who", Body::Code(tree.lines)));
-        links.extend(rows.iter().take(MOST_LINKS).map(|(arn, _)| link(arn)));
-        let rows = rows.into_iter().map(|(_, row)| row).collect();
-        sections.push(section("From other accounts", table(&["principal", "account", "answer", "steps", "by"], rows)));
-    } else {
-        let mut rows = Vec::new();
-        let mut cuts: Vec<(String, Cut)> = Vec::new();
-        for ready in ready {
-            let graph = ready.graph();
-            let powers = graph.powers();
-            // Where nobody can, there is nothing to cut.
-            if powers.contains(&Power::CanBecome) {
-                cuts.extend(ready.cuts(&graph).into_iter().map(|cut| (ready.account.id.clone(), cut)));
-            }
-            for (at, path) in graph.escalations().into_iter().enumerate() {
-                let Some(path) = path.filter(|_| powers[at] > Power::Ordinary) else { continue };
-                let first = path.steps.first().and_then(|s| graph.edges().get(*s.edges.first()?));
-                let how = first.map_or_else(|| "by its own policies".to_owned(), |e| told(&graph, e));
-                let arn = &ready.account.principals[at].arn;
-                let account = estate.account_label(&ready.account.id).to_owned();
-                let row = vec![named(arn), account, powers[at].word().to_owned(), path.steps.len().to_string(), how];
-                rows.push((powers[at], arn.clone(), row));
-            }
-        }
-        cuts.sort_by(|a, b| b.1.freed.len().cmp(&a.1.freed.len()).then_with(|| a.0.cmp(&b.0)));
-        cuts.truncate(MOST_CUTS);
-        // Those who should not be come first: an administrator is one in the open.
-        let place = |p: Power| match p {
-            Power::CanBecome => 0,
-            Power::MayBecome => 1,
-            _ => 2,
-        };
-        rows.sort_by(|a, b| place(a.0).cmp(&place(b.0)).then_with(|| a.1.cmp(&b.1)));
-        let of = |p: Power| rows.iter().filter(|r| r.0 == p).count();
-        let words = format!(
-            "{} can become one, {} more under conditions; {} one already.",
-            many(of(Power::CanBecome), "principal"),
-            count(of(Power::MayBecome) as u64),
-            match of(Power::Administrator) {
-                1 => "1 is".to_owned(),
-                n => format!("{} are", count(n as u64)),
-            }
-        );
-        links.extend(rows.iter().take(MOST_LINKS * 2).map(|r| link(&r.1)));
-        sections.push(section("", Body::Prose(words)));
-        let cuts = cuts.into_iter().map(|(account, cut)| (estate.account_label(&account).to_owned(), cut)).collect();
-        sections.push(section("Statements that cut most", cut_table(cuts)));
-        let rows = rows.into_iter().map(|r| r.2).collect();
-        sections.push(section("Who", table(&["principal", "account", "administrator", "steps", "first step"], rows)));
+/// The answer to `who can become PRINCIPAL`.
+pub(super) fn who_becomes(estate: &Estate, around: &Around, account: usize, at: usize) -> Detail {
+    let to = Node::principal(account, at);
+    let tree = tree(estate, around, to, true);
+    let goal = around.joined.principals(&[to]);
+    // Those of its own account stand in the tree, unless their way leads through another.
+    let strays = |p: &Route| p.from.account != to.account || p.legs.iter().any(|l| l.to.account != to.account);
+    let mut abroad: Vec<Route> = around.joined.routes(&goal).into_iter().filter(strays).collect();
+    abroad.sort_by_key(|p| (!p.certain, p.legs.len(), p.from));
+    let mut links = vec![link(around.joined.arn(to))];
+    for node in tree.reached.iter().take(MOST_LINKS * 2).copied().chain(abroad.iter().take(MOST_LINKS).map(|p| p.from)) {
+        push(&mut links, link(around.joined.arn(node)));
     }
+    let words = if tree.lines.is_empty() && abroad.is_empty() { "Nobody but administrators, as far as was read." } else { "" };
+    let mut sections = vec![section("", Body::Prose(words.to_owned())), section("Who", Body::Code(tree.lines))];
+    if let Some(first) = abroad.first() {
+        sections
+            .push(section("By way of another account", drawn(estate, around, &goal, &abroad[..abroad.len().min(MOST_DRAWN)])));
+        sections.push(section("By these statements", rests(estate, around, &goal, first)));
+    }
+    let row = |p: &Route| {
+        let (word, how) = (if p.certain { "yes" } else { "may" }, first_step(estate, around, p).unwrap_or_default());
+        let account = label(estate, around, p.from.account).to_owned();
+        vec![named(around.joined.arn(p.from)), account, word.to_owned(), p.legs.len().to_string(), how]
+    };
+    let rows = abroad.iter().map(row).collect();
+    sections.push(section("From other accounts", table(&["principal", "account", "answer", "steps", "first step"], rows)));
     Detail { title: String::new(), sections: sections.into_iter().flatten().collect(), links }
 }
 
-/// Who of other accounts becomes a role, each by its shortest way.
-fn from_abroad(estate: &Estate, others: &[Arc<Ready>], role: &str) -> Vec<(String, Vec<String>)> {
-    let prize = Prize::role(role);
-    let mut rows: Vec<(bool, usize, String, Vec<String>)> = Vec::new();
-    for ready in others {
-        let graph = ready.graph();
-        let target = graph.reach(&prize);
-        let Target::Resource(reached) = &target else { continue };
-        for path in graph.routes(&target).into_iter().flatten() {
-            let arn = &ready.account.principals[path.from].arn;
-            let by = match path.steps.last().map_or(To::Principal(path.from), |s| s.to) {
-                To::Principal(at) if at == path.from => reached.holder(at).map_or_else(String::new, |h| {
-                    let by = h.may.first().and_then(|(_, by)| by.first()).map(|id| graph.statement(*id));
-                    by.map_or_else(|| "its trust".to_owned(), |(policy, statement)| format!("{policy}, {statement}"))
-                }),
-                To::Principal(at) => format!("as {}", named(&ready.account.principals[at].arn)),
-                To::Administrator => "as an administrator that it makes itself".to_owned(),
-            };
-            let (word, account) = (if path.certain { "yes" } else { "may" }, estate.account_label(&ready.account.id).to_owned());
-            let row = vec![named(arn), account, word.to_owned(), (path.steps.len() + 1).to_string(), by];
-            rows.push((path.certain, path.steps.len(), arn.clone(), row));
-        }
+/// The answer to `who can become administrator`: of all accounts, those whose powers are told.
+pub(super) fn who_rules(estate: &Estate, around: &Around, powers: &[Vec<Power>], cuts: Vec<Cut>) -> Detail {
+    let mut rows = Vec::new();
+    let mut strays = 0;
+    for path in around.joined.routes(&around.joined.administrator()) {
+        let To::Principal(at) = path.from.at else { continue };
+        let power = powers[path.from.account][at];
+        let end = path.end().account;
+        strays += usize::from(end != path.from.account && power == Power::CanBecome);
+        let how = first_step(estate, around, &path).unwrap_or_else(|| "by its own policies".to_owned());
+        let arn = around.joined.arn(path.from).to_owned();
+        let of = if end == path.from.account { String::new() } else { format!(" of {}", label(estate, around, end)) };
+        let account = label(estate, around, path.from.account).to_owned();
+        let row = vec![named(&arn), account, format!("{}{of}", power.word()), path.legs.len().to_string(), how];
+        rows.push((power, arn, row));
     }
-    rows.sort_by(|a, b| (!a.0, a.1, &a.2).cmp(&(!b.0, b.1, &b.2)));
-    rows.into_iter().map(|(_, _, arn, row)| (arn, row)).collect()
+    // Those who should not be come first: an administrator is one in the open.
+    let place = |p: Power| match p {
+        Power::CanBecome => 0,
+        Power::MayBecome => 1,
+        _ => 2,
+    };
+    rows.sort_by(|a, b| place(a.0).cmp(&place(b.0)).then_with(|| a.1.cmp(&b.1)));
+    let of = |p: Power| rows.iter().filter(|r| r.0 == p).count();
+    let abroad = match strays {
+        0 => String::new(),
+        n => format!(", {} of them of another account than their own", count(n as u64)),
+    };
+    let words = format!(
+        "{} can become one{abroad}, {} more under conditions; {} one already.",
+        many(of(Power::CanBecome), "principal"),
+        count(of(Power::MayBecome) as u64),
+        match of(Power::Administrator) {
+            1 => "1 is".to_owned(),
+            n => format!("{} are", count(n as u64)),
+        }
+    );
+    let links = rows.iter().take(MOST_LINKS * 2).map(|r| link(&r.1)).collect();
+    let sections = [
+        section("", Body::Prose(words)),
+        section("Statements that cut most", cut_table(estate, around, cuts)),
+        section(
+            "Who",
+            table(&["principal", "account", "administrator", "steps", "first step"], rows.into_iter().map(|r| r.2).collect()),
+        ),
+    ];
+    Detail { title: String::new(), sections: sections.into_iter().flatten().collect(), links }
 }
 
 /// Statements by how many they cut off, with their accounts.
-fn cut_table(cuts: Vec<(String, Cut)>) -> Body {
-    let row = |(account, cut): (String, Cut)| vec![format!("{} of {}", cut.freed.len(), cut.of), cut.policy, cut.label, account];
+fn cut_table(estate: &Estate, around: &Around, cuts: Vec<Cut>) -> Body {
+    let row = |cut: Cut| {
+        let account = label(estate, around, cut.account).to_owned();
+        vec![format!("{} of {}", cut.freed.len(), cut.of), cut.policy, cut.label, account]
+    };
     table(&["cuts off", "policy", "statement", "account"], cuts.into_iter().map(row).collect())
 }
 
-/// The answer to `who can reach RESOURCE`: for each account its graph, whom the resource is reached by, and everyone's
-/// shortest way there.
-pub(super) fn who_reaches(estate: &Estate, accounts: &[Arc<Ready>], prize: &Prize, resources: &Resources) -> Detail {
-    let mut rows: Vec<(bool, usize, String, Vec<String>)> = Vec::new();
-    let mut links = Vec::new();
-    let mut drawings = Vec::new();
-    let mut cuts: Vec<(String, Cut)> = Vec::new();
-    for ready in accounts {
-        let graph = ready.graph();
-        let target = graph.reach(prize);
-        let Target::Resource(reached) = &target else { continue };
-        if reached.holders.is_empty() && reached.administrator.is_none() {
-            continue;
-        }
-        let mut chains: Vec<Path> = Vec::new();
-        for path in graph.routes(&target).into_iter().flatten() {
-            let arn = &ready.account.principals[path.from].arn;
-            let end = path.steps.last().map_or(To::Principal(path.from), |s| s.to);
-            let by = match end {
-                To::Principal(at) => reached.holder(at).map_or_else(String::new, |h| graph.use_of(reached, h).0),
-                To::Administrator => "as an administrator that it makes itself".to_owned(),
-            };
-            let account = estate.account_label(&ready.account.id).to_owned();
-            let word = if path.certain { "yes" } else { "may" };
-            let row = vec![named(arn), account, word.to_owned(), path.steps.len().to_string(), by];
-            rows.push((path.certain, path.steps.len(), arn.clone(), row));
-            if !path.steps.is_empty() {
-                chains.push(path);
-            }
-        }
-        // Whoever reaches it by a chain is what nobody sees in a policy.
-        chains.sort_by_key(|p| (!p.certain, p.steps.len(), p.from));
-        chains.truncate(MOST_DRAWN);
-        let label = estate.account_label(&ready.account.id).to_owned();
-        cuts.extend(graph.cuts(&target, 1).into_iter().map(|cut| (label.clone(), cut)));
-        if let (Some(first), true) = (chains.first(), drawings.len() < MOST_DRAWN) {
-            let heading = if accounts.len() > 1 { format!("By a chain, in {label}") } else { "By a chain".to_owned() };
-            drawings.extend(section(&heading, drawn(&graph, &target, &chains)));
-            drawings.extend(section("By these statements", rests(&graph, &target, first)));
+/// The answer to `who can reach RESOURCE`: whom it is reached by in the accounts that were asked, and everyone's shortest way
+/// there.
+pub(super) fn who_reaches(estate: &Estate, around: &Around, asked: &[&str], prize: &Prize, resources: &Resources) -> Detail {
+    let mut held = Vec::new();
+    for account in asked.iter().filter_map(|id| around.joined.account(id)) {
+        if let Target::Resource(found) = around.ready[account].graph().reach(prize)
+            && (!found.holders.is_empty() || found.administrator.is_some())
+        {
+            held.push((account, *found));
         }
     }
-    cuts.sort_by(|a, b| b.1.freed.len().cmp(&a.1.freed.len()).then_with(|| a.0.cmp(&b.0)));
-    cuts.truncate(MOST_CUTS);
-    rows.sort_by(|a, b| (!a.0, a.1, &a.2).cmp(&(!b.0, b.1, &b.2)));
-    let (sure, chained) = (rows.iter().filter(|r| r.0).count(), rows.iter().filter(|r| r.0 && r.1 > 0).count());
-    let words = match rows.len() {
+    let goal = around.joined.resource(held);
+    let mut paths = around.joined.routes(&goal);
+    paths.sort_by(|a, b| {
+        let key = |p: &Route| (!p.certain, p.legs.len());
+        key(a).cmp(&key(b)).then_with(|| around.joined.arn(a.from).cmp(around.joined.arn(b.from)))
+    });
+    let row = |path: &Route| {
+        let end = path.end();
+        let by = match (end.at, goal.held(end.account)) {
+            (To::Principal(at), Some(held)) => {
+                let graph = around.ready[end.account].graph();
+                held.holder(at).map_or_else(String::new, |h| graph.use_of(held, h).0)
+            }
+            _ => "as an administrator that it makes itself".to_owned(),
+        };
+        let place =
+            if end.account == path.from.account { String::new() } else { format!(", in {}", label(estate, around, end.account)) };
+        let account = label(estate, around, path.from.account).to_owned();
+        let word = if path.certain { "yes" } else { "may" };
+        vec![named(around.joined.arn(path.from)), account, word.to_owned(), path.legs.len().to_string(), format!("{by}{place}")]
+    };
+    let rows: Vec<Vec<String>> = paths.iter().map(row).collect();
+    // Whoever reaches it by a chain is what nobody sees in a policy: those of one account in one drawing.
+    let mut drawings: Vec<Section> = Vec::new();
+    let mut seen: Vec<usize> = Vec::new();
+    for first in paths.iter().filter(|p| !p.legs.is_empty()) {
+        let account = first.from.account;
+        if seen.contains(&account) || seen.len() == MOST_DRAWN {
+            continue;
+        }
+        seen.push(account);
+        let own = paths.iter().filter(|p| !p.legs.is_empty() && p.from.account == account);
+        let chains: Vec<Route> = own.take(MOST_DRAWN).cloned().collect();
+        let several = around.joined.len() > 1;
+        let heading =
+            if several { format!("By a chain, from {}", label(estate, around, account)) } else { "By a chain".to_owned() };
+        drawings.extend(section(&heading, drawn(estate, around, &goal, &chains)));
+        drawings.extend(section("By these statements", rests(estate, around, &goal, first)));
+    }
+    let cuts = around.joined.cuts(&goal, MOST_CUTS, around);
+    let sure = paths.iter().filter(|p| p.certain).count();
+    let chained = paths.iter().filter(|p| p.certain && !p.legs.is_empty()).count();
+    let words = match paths.len() {
         0 => "Nobody whose policies were read.".to_owned(),
         all => format!(
             "{} can, {} of them by becoming another first; {} more may, under conditions that are not known.",
@@ -258,27 +251,24 @@ pub(super) fn who_reaches(estate: &Estate, accounts: &[Arc<Ready>], prize: &Priz
             count((all - sure) as u64)
         ),
     };
-    links.extend(rows.iter().take(MOST_LINKS * 2).map(|r| link(&r.2)));
+    let links = paths.iter().take(MOST_LINKS * 2).map(|p| link(around.joined.arn(p.from))).collect();
     let mut sections = vec![section("", Body::Prose(words)), guests(estate, resources, &prize.resource, None)];
     sections.extend(drawings.into_iter().map(Some));
-    sections.push(section("Statements that cut most", cut_table(cuts)));
-    let rows = rows.into_iter().map(|r| r.3).collect();
+    sections.push(section("Statements that cut most", cut_table(estate, around, cuts)));
     sections.push(section("Who", table(&["principal", "account", "answer", "steps", "by"], rows)));
     Detail { title: String::new(), sections: sections.into_iter().flatten().collect(), links }
 }
 
 /// The answer to `can PRINCIPAL become PRINCIPAL`.
-pub(super) fn becomes(graph: &Graph<'_>, from: usize, to: &Target, paths: &[Path], more: bool) -> Detail {
-    let mut links = vec![link(&graph.account.principals[from].arn)];
-    let already = *to == Target::Administrator && graph.administrators[from] || *to == Target::Principals(vec![from]);
+pub(super) fn becomes(estate: &Estate, around: &Around, from: Node, goal: &Goal, paths: &[Route], more: bool) -> Detail {
+    let mut links = vec![link(around.joined.arn(from))];
+    let already = around.joined.shortest(from, goal).is_some_and(|p| p.legs.is_empty());
     let words = match paths {
         _ if already => "It is already.".to_owned(),
-        // Whoever is an administrator needs no way.
-        [] if graph.administrators[from] => "Yes: it is an administrator and can become anyone.".to_owned(),
         [] => "No: there is no way, as far as was read.".to_owned(),
         [first, ..] if first.certain => format!(
             "Yes, in {}; {}{}.",
-            many(first.steps.len(), "step"),
+            many(first.legs.len(), "step"),
             many(paths.len(), "way"),
             if more { " and more" } else { "" }
         ),
@@ -288,28 +278,24 @@ pub(super) fn becomes(graph: &Graph<'_>, from: usize, to: &Target, paths: &[Path
     for (n, path) in paths.iter().take(3).enumerate() {
         if n == 0 {
             let heading = if paths.len() > 1 { "The shortest ways" } else { "The way" };
-            sections.push(section(heading, drawn(graph, to, &paths[..paths.len().min(MOST_DRAWN)])));
+            sections.push(section(heading, drawn(estate, around, goal, &paths[..paths.len().min(MOST_DRAWN)])));
         }
         let heading = if n == 0 { "By these statements" } else { "Or by these" };
-        sections.push(section(heading, rests(graph, to, path)));
-        for step in &path.steps {
-            if let To::Principal(at) = step.to {
-                push(&mut links, link(&graph.account.principals[at].arn));
-            }
+        sections.push(section(heading, rests(estate, around, goal, path)));
+        for leg in path.legs.iter().filter(|leg| matches!(leg.to.at, To::Principal(_))) {
+            push(&mut links, link(around.joined.arn(leg.to)));
         }
     }
     links.truncate(MOST_LINKS * 2);
     Detail { title: String::new(), sections: sections.into_iter().flatten().collect(), links }
 }
 
-/// The answer to `blast PRINCIPAL`.
-pub(super) fn blast(estate: &Estate, ready: &Ready, at: usize) -> Detail {
-    let graph = ready.graph();
-    let arn = &ready.account.principals[at].arn;
-    let blast = graph.blast(at, true);
-    let mut sections = lost(estate, &graph, &blast);
-    sections.extend(section("What it becomes", Body::Code(tree(&graph, at, false).lines)));
-    let links = std::iter::once(link(arn));
-    let links = links.chain(blast.reached.iter().take(MOST_LINKS * 2).map(|r| link(&ready.account.principals[r.principal].arn)));
-    Detail { title: String::new(), sections, links: links.collect() }
+/// The answer to `blast PRINCIPAL`, of the first of these accounts.
+pub(super) fn blast(estate: &Estate, around: &Around, at: usize) -> Detail {
+    let node = Node::principal(0, at);
+    let mut sections = lost(estate, around, node);
+    let tree = tree(estate, around, node, false);
+    sections.extend(section("What it becomes", Body::Code(tree.lines)));
+    let links = std::iter::once(node).chain(tree.reached.into_iter().take(MOST_LINKS * 2));
+    Detail { title: String::new(), sections, links: links.map(|n| link(around.joined.arn(n))).collect() }
 }

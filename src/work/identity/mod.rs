@@ -11,8 +11,8 @@ use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use crate::catalog::ListingId;
 use crate::catalog::detail::{Detail, Link};
 use crate::iam::account::Account;
-use crate::iam::evaluate::{Context, Decision};
-use crate::iam::graph::{Built, Cut, Graph, Prize, Target};
+use crate::iam::evaluate::Decision;
+use crate::iam::graph::{Accounts, Built, Cut, Goal, Graph, Joined, Node, Power, Prize, To, onward};
 use crate::iam::question::Question;
 use crate::iam::resources::{Held, Resources};
 use crate::iam::workloads::{WorkloadKind, known_workloads};
@@ -26,8 +26,8 @@ use crate::model::principal::Identity;
 
 /// So many policies stay compiled; the accounts asked for longest ago go first.
 const MOST_POLICIES: usize = 30_000;
-/// Statements of one account that are told to cut most.
-const MOST_CUTS: usize = 2;
+/// Statements that are told to cut most.
+const MOST_CUTS: usize = 5;
 /// Paths that an answer shows.
 const MOST_PATHS: usize = 20;
 
@@ -35,10 +35,8 @@ const MOST_PATHS: usize = 20;
 pub struct Ready {
     pub account: Account,
     built: OnceLock<Arc<Built>>,
-    /// The statements that cut most ways to administrator, once they were asked for.
-    cuts: OnceLock<Vec<Cut>>,
-    /// The one that ends a principal's ways, by principal.
-    ends: Mutex<HashMap<usize, Option<Cut>>>,
+    /// The statement that ends a principal's ways, by principal, and the graphs that say so.
+    ends: Mutex<HashMap<usize, (Graphs, Option<Cut>)>>,
     identity: Arc<Identity>,
     listed: Option<Arc<model::account::Account>>,
     /// Kinds of workloads of which all are known.
@@ -51,7 +49,6 @@ impl Ready {
         Some(Self {
             account,
             built: OnceLock::new(),
-            cuts: OnceLock::new(),
             ends: Mutex::default(),
             identity: Arc::clone(estate.identity(id)?),
             listed: estate.account(id).map(Arc::clone),
@@ -63,19 +60,6 @@ impl Ready {
     pub fn graph(&self) -> Graph<'_> {
         let built = self.built.get_or_init(|| Graph::new(&self.account).built());
         Graph::again(&self.account, Arc::clone(built))
-    }
-    /// The statements whose removal cuts most ways to administrator: each is tried out, which takes as long as the graph.
-    fn cuts(&self, graph: &Graph<'_>) -> Vec<Cut> {
-        self.cuts.get_or_init(|| graph.cuts(&Target::Administrator, MOST_CUTS)).clone()
-    }
-    /// The one that keeps a principal from becoming an administrator.
-    fn cut_of(&self, graph: &Graph<'_>, at: usize) -> Option<Cut> {
-        let known = self.ends.lock().unwrap_or_else(PoisonError::into_inner).get(&at).cloned();
-        known.unwrap_or_else(|| {
-            let cut = graph.cut_of(at, &Target::Administrator);
-            self.ends.lock().unwrap_or_else(PoisonError::into_inner).insert(at, cut.clone());
-            cut
-        })
     }
     pub fn identity(&self) -> &Identity {
         &self.identity
@@ -93,6 +77,54 @@ impl Ready {
             && known.len() == self.regions.len()
             && known.iter().zip(&self.regions).all(|(a, b)| Arc::ptr_eq(a, b) || same(a, b))
     }
+}
+
+/// Graphs that an answer was worked out from.
+type Graphs = Vec<Arc<Built>>;
+
+/// Accounts that hang together, each ready to be asked, with their graphs as one.
+pub struct Around {
+    pub ready: Vec<Arc<Ready>>,
+    pub joined: Joined,
+}
+
+impl Accounts for Around {
+    fn with<T>(&self, account: usize, ask: impl FnOnce(&Graph<'_>) -> T) -> Option<T> {
+        self.ready.get(account).map(|ready| ask(&ready.graph()))
+    }
+}
+
+impl Around {
+    fn of(ready: Vec<Arc<Ready>>) -> Self {
+        let joined = Joined::new(ready.iter().map(|r| r.graph().built()));
+        Self { ready, joined }
+    }
+    fn graphs(&self) -> Graphs {
+        (0..self.joined.len()).map(|account| Arc::clone(self.joined.built(account))).collect()
+    }
+    /// Its place among these; an account that is read is there where it was asked for.
+    fn node(&self, ready: &Ready, at: usize) -> Option<Node> {
+        Some(Node::principal(self.joined.account(&ready.account.id)?, at))
+    }
+    /// The statement that keeps a principal from becoming an administrator: it is tried out, which takes as long as a graph.
+    fn end_of(&self, node: Node, goal: &Goal) -> Option<Cut> {
+        let (ready, at) = match node.at {
+            To::Principal(at) => (&self.ready[node.account], at),
+            To::Administrator => return None,
+        };
+        let graphs = self.graphs();
+        let known = ready.ends.lock().unwrap_or_else(PoisonError::into_inner).get(&at).cloned();
+        if let Some((_, cut)) = known.filter(|(of, _)| same_graphs(of, &graphs)) {
+            return cut;
+        }
+        let cut = self.joined.cut_of(node, goal, self);
+        ready.ends.lock().unwrap_or_else(PoisonError::into_inner).insert(at, (graphs, cut.clone()));
+        cut
+    }
+}
+
+fn same_graphs(a: &Graphs, b: &Graphs) -> bool {
+    a.len() == b.len() && a.iter().zip(b).all(|(a, b)| Arc::ptr_eq(a, b))
 }
 
 /// Whether something by that id runs in a region.
@@ -113,6 +145,10 @@ struct Kept {
     resources: Option<Arc<Resources>>,
     /// The one asked for last stands last.
     ready: Vec<Arc<Ready>>,
+    /// The statements that cut most ways to administrator, once they were asked for, and the graphs that say so.
+    cuts: Option<(Graphs, Vec<Cut>)>,
+    /// Principals whose power ways through other accounts raise, as they were judged last.
+    raised: Arc<HashMap<String, Power>>,
 }
 
 impl Kept {
@@ -123,6 +159,8 @@ impl Kept {
             self.organization.clone_from(&estate.organization);
             self.resources = None;
             self.ready.clear();
+            self.cuts = None;
+            self.raised = Arc::default();
         }
     }
 }
@@ -176,16 +214,74 @@ impl Engine {
         Some(ready)
     }
 
-    /// Whether a principal can be told of at once, or its account has to be compiled first.
+    /// Whether a principal can be told of at once, or accounts have to be compiled first: its own, one that its ways lead
+    /// into, or one from which ways lead into its own.
     pub fn is_warm(&self, estate: &Estate, arn: &str) -> bool {
-        account_of(arn).is_none_or(|id| self.kept(estate, id).is_none_or(|r| r.built.get().is_some()))
+        let Some(own) = account_of(arn).filter(|id| estate.identity(id).is_some()) else { return true };
+        let mut cold = false;
+        let mut graph = |id: &str| {
+            let built = self.kept(estate, id).and_then(|ready| ready.built.get().cloned());
+            cold |= built.is_none() && estate.identity(id).is_some();
+            built.map(|built| ((), built))
+        };
+        onward(&[own], &mut graph);
+        self.resources(estate).inward(&[own]).iter().for_each(|id| drop(graph(id)));
+        !cold
+    }
+
+    /// Accounts and those that ways from them lead into.
+    fn onward(&self, estate: &Estate, from: &[&str]) -> Around {
+        let account = |id: &str| self.account(estate, id).map(|ready| (Arc::clone(&ready), ready.graph().built()));
+        let (ready, graphs): (Vec<_>, Vec<_>) = onward(from, account).into_iter().unzip();
+        Around { ready, joined: Joined::new(graphs) }
+    }
+
+    /// Accounts and those from which ways may lead into them.
+    fn inward(&self, estate: &Estate, into: &[&str]) -> Around {
+        let ids = self.resources(estate).inward(into);
+        Around::of(ids.iter().filter_map(|id| self.account(estate, id)).collect())
+    }
+
+    /// An account, those that ways from it lead into, and those from which ways may lead into it.
+    fn about(&self, estate: &Estate, id: &str) -> Around {
+        let mut ready = self.onward(estate, &[id]).ready;
+        for other in self.resources(estate).inward(&[id]) {
+            if !ready.iter().any(|r| r.account.id == other) {
+                ready.extend(self.account(estate, &other));
+            }
+        }
+        Around::of(ready)
+    }
+
+    /// The statements whose removal cuts most ways to administrator: each is tried out.
+    fn cuts(&self, around: &Around) -> Vec<Cut> {
+        let graphs = around.graphs();
+        let known = self.0.lock().unwrap_or_else(PoisonError::into_inner).cuts.clone();
+        if let Some((_, cuts)) = known.filter(|(of, _)| same_graphs(of, &graphs)) {
+            return cuts;
+        }
+        let cuts = around.joined.cuts(&around.joined.administrator(), MOST_CUTS, around);
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).cuts = Some((graphs, cuts.clone()));
+        cuts
+    }
+
+    /// Says what judgement found: whom ways through other accounts make more than its own account does.
+    pub fn raise(&self, raised: HashMap<String, Power>) {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).raised = Arc::new(raised);
+    }
+    /// What was said last by [`Self::raise`], as long as nothing of it can have changed.
+    pub fn raised(&self, estate: &Estate) -> Arc<HashMap<String, Power>> {
+        let mut kept = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        kept.leave(estate);
+        Arc::clone(&kept.raised)
     }
 
     /// Adds to a principal's detail what the engine knows of it.
     pub fn tell(&self, estate: &Estate, arn: &str, detail: &mut Detail) {
-        let Some(ready) = account_of(arn).and_then(|id| self.account(estate, id)) else { return };
-        let Ok(at) = ready.account.principal(arn) else { return };
-        tell::principal(estate, &ready, at, detail);
+        let Some(id) = account_of(arn).filter(|id| estate.identity(id).is_some()) else { return };
+        let around = self.about(estate, id);
+        let Some(Ok(at)) = around.ready.first().map(|ready| ready.account.principal(arn)) else { return };
+        tell::principal(estate, &around, at, detail);
     }
 
     /// Adds to a resource's detail whom its own policy lets in.
@@ -224,59 +320,62 @@ impl Engine {
                 let answer = ready.account.can(asked, action, &named, context).map_err(|e| e.to_string())?;
                 answers::can(&arn, (action, &named), &answer, ready.account.is_blind(&named))
             }
-            Question::WhoBecomes { target } => {
-                let (ready, to) = match target {
-                    Some(principal) => self.holder(estate, principal).map(|(ready, at)| (vec![ready], Some(at)))?,
-                    None => (self.accounts(estate).collect(), None),
-                };
-                // A role may trust other accounts than its own.
-                let role = to.and_then(|at| Some(ready.first()?.account.principals[at].arn.clone()));
-                let resources = self.resources(estate);
-                let named = estate.identities.iter().filter(|i| role.as_ref().is_some_and(|r| resources.trusts(r, &i.account)));
-                let others: Vec<Arc<Ready>> = named.filter_map(|i| self.account(estate, &i.account)).collect();
-                answers::who_becomes(estate, &ready, to, &others)
+            Question::WhoBecomes { target: Some(principal) } => {
+                let (ready, at) = self.holder(estate, principal)?;
+                let around = self.inward(estate, &[&ready.account.id]);
+                let account = around.joined.account(&ready.account.id).ok_or_else(gone)?;
+                answers::who_becomes(estate, &around, account, at)
+            }
+            Question::WhoBecomes { target: None } => {
+                let around = Around::of(self.accounts(estate).collect());
+                let powers = around.joined.powers();
+                // Where nobody can, there is nothing to cut.
+                let any = powers.iter().flatten().any(|p| *p == Power::CanBecome);
+                let cuts = if any { self.cuts(&around) } else { Vec::new() };
+                answers::who_rules(estate, &around, &powers, cuts)
             }
             Question::WhoReaches { resource } => {
                 let prize = Prize::new(resource, &[]).map_err(|e| e.to_string())?;
                 // Whom it lets in from other accounts is known where its policy is.
                 let known = self.resources(estate).find(resource).is_some_and(Held::is_known);
                 let own = account_of(resource).filter(|id| !known && estate.identity(id).is_some());
-                let ready: Vec<Arc<Ready>> = match own {
-                    Some(id) => self.account(estate, id).into_iter().collect(),
-                    None => self.accounts(estate).collect(),
+                let asked: Vec<&str> = match own {
+                    Some(id) => vec![id],
+                    None => estate.identities.iter().map(|i| i.account.as_str()).collect(),
                 };
-                answers::who_reaches(estate, &ready, &prize, &self.resources(estate))
+                let around = self.inward(estate, &asked);
+                answers::who_reaches(estate, &around, &asked, &prize, &self.resources(estate))
             }
             Question::Become { principal, target } => {
                 let (ready, from) = self.holder(estate, principal)?;
-                let graph = ready.graph();
-                let to = match target {
-                    Some(name) => match ready.account.principal(name) {
-                        Ok(at) => Target::Principals(vec![at]),
-                        // A role of another account is become by its trust.
-                        Err(own) => match self.holder(estate, name) {
-                            Ok((other, at)) if other.account.id != ready.account.id && other.account.principals[at].is_role => {
-                                graph.reach(&Prize::role(&other.account.principals[at].arn))
-                            }
-                            _ => return Err(own.to_string()),
-                        },
-                    },
-                    None => Target::Administrator,
+                let id = ready.account.id.as_str();
+                let (around, goal) = match target {
+                    None => {
+                        let around = self.onward(estate, &[id]);
+                        let goal = around.joined.administrator();
+                        (around, goal)
+                    }
+                    Some(name) => {
+                        // A name of its own account means that one.
+                        let (other, to) = match ready.account.principal(name) {
+                            Ok(at) => (Arc::clone(&ready), at),
+                            Err(_) => self.holder(estate, name)?,
+                        };
+                        let mut ids = vec![id, other.account.id.as_str()];
+                        ids.dedup();
+                        let around = self.onward(estate, &ids);
+                        let to = around.node(&other, to).ok_or_else(gone)?;
+                        let goal = around.joined.principals(&[to]);
+                        (around, goal)
+                    }
                 };
-                if let Target::Resource(reached) = &to
-                    && reached.holder(from).is_some()
-                {
-                    let (arn, role) = (&ready.account.principals[from].arn, &reached.prize.resource);
-                    let answer = ready.account.can(arn, "sts:AssumeRole", role, &Context::new()).map_err(|e| e.to_string())?;
-                    let detail = answers::can(arn, ("sts:AssumeRole", role), &answer, false);
-                    return opened(text, detail);
-                }
-                let (paths, more) = graph.paths(Some(from), &to, MOST_PATHS);
-                answers::becomes(&graph, from, &to, &paths, more)
+                let from = around.node(&ready, from).ok_or_else(gone)?;
+                let (paths, more) = around.joined.paths(Some(from), &goal, MOST_PATHS);
+                answers::becomes(estate, &around, from, &goal, &paths, more)
             }
             Question::Blast { principal } => {
                 let (ready, at) = self.holder(estate, principal)?;
-                answers::blast(estate, &ready, at)
+                answers::blast(estate, &self.onward(estate, &[&ready.account.id]), at)
             }
         };
         opened(text, detail)
@@ -341,6 +440,11 @@ impl Engine {
                 .map_or_else(|_| named.to_owned(), |(ready, at)| ready.account.principals[at].arn.clone()),
         }
     }
+}
+
+/// What was found a moment ago and is not there any more.
+fn gone() -> String {
+    "What was asked about went away with the last refresh: ask again.".to_owned()
 }
 
 /// An answer with its question, as data too.

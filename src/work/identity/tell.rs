@@ -3,13 +3,13 @@
 
 use std::collections::{BTreeSet, HashSet};
 
-use super::ways::{drawn, ends, rests};
-use super::{Ready, link};
+use super::ways::{drawn, ends, label, rests};
+use super::{Around, Ready, link};
 use crate::catalog::ListingId;
 use crate::catalog::detail::{Body, Detail, Link, Section};
 use crate::iam::facts::Level;
 use crate::iam::grants;
-use crate::iam::graph::{Blast, Edge, Graph, Power, Target, To, Way, trusts};
+use crate::iam::graph::{By, Graph, Leg, Node, Power, To, Way, trusts};
 use crate::iam::nature::natures;
 use crate::iam::unused::{Use, unused};
 use crate::iam::workloads::{Workload, WorkloadKind};
@@ -53,32 +53,46 @@ pub(super) fn many(n: usize, one: &str) -> String {
     format!("{} {one}{}", count(n as u64), if n == 1 { "" } else { "s" })
 }
 
-/// What the engine knows of a user or role, behind the first section of its detail.
-pub(super) fn principal(estate: &Estate, ready: &Ready, at: usize, detail: &mut Detail) {
+/// What the engine knows of a user or role of the first of these accounts, behind the first section of its detail.
+pub(super) fn principal(estate: &Estate, around: &Around, at: usize, detail: &mut Detail) {
+    let ready = &around.ready[0];
     let graph = ready.graph();
     let arn = &ready.account.principals[at].arn;
-    let mut sections = vec![section("In effect", in_effect(estate, ready, &graph, at))];
+    let (node, goal) = (Node::principal(0, at), around.joined.administrator());
+    let shortest = around.joined.shortest(node, &goal);
+    let power = match &shortest {
+        Some(path) if path.legs.is_empty() => Power::Administrator,
+        Some(path) if path.certain => Power::CanBecome,
+        Some(_) => Power::MayBecome,
+        None => Power::Ordinary,
+    };
+    let through = shortest.as_ref().filter(|path| path.end().account != 0).map(|path| path.end().account);
+    let mut sections =
+        vec![section("In effect", in_effect(estate, ready, at, (power, through.map(|a| label(estate, around, a)))))];
     let (heading, bars) = bars(&graph, at);
     sections.push(section(&heading, bars));
-    let power = Target::Administrator;
-    if let Some(path) = graph.shortest(at, &power).filter(|p| !p.steps.is_empty()) {
+    if let Some(path) = shortest.filter(|p| !p.legs.is_empty()) {
         let mut paths = vec![path];
-        paths.extend(graph.paths(Some(at), &power, MOST_DRAWN).0);
-        sections.push(section("How it becomes an administrator", drawn(&graph, &power, &paths)));
-        sections.push(section("By these statements", rests(&graph, &power, &paths[0])));
+        paths.extend(around.joined.paths(Some(node), &goal, MOST_DRAWN).0);
+        sections.push(section("How it becomes an administrator", drawn(estate, around, &goal, &paths)));
+        sections.push(section("By these statements", rests(estate, around, &goal, &paths[0])));
         if paths[0].certain {
-            let cut = ready.cut_of(&graph, at);
-            sections.push(section("What would end it", Body::Prose(ends(cut.as_ref()))));
+            let cut = around.end_of(node, &goal);
+            sections.push(section("What would end it", Body::Prose(ends(estate, around, node, cut.as_ref()))));
+        }
+        let abroad = paths[0].legs.iter().map(|leg| leg.to).filter(|to| to.account != 0 && matches!(to.at, To::Principal(_)));
+        for to in abroad {
+            push(&mut detail.links, link_to(estate, around, to));
         }
     }
-    let (into, from) = (tree(&graph, at, true), tree(&graph, at, false));
+    let (into, from) = (tree(estate, around, node, true), tree(estate, around, node, false));
     sections.push(section("Who can become it", Body::Code(into.lines)));
     sections.push(section("What it can become", Body::Code(from.lines)));
-    sections.extend(lost(estate, &graph, &graph.blast(at, true)).into_iter().map(Some));
+    sections.extend(lost(estate, around, node).into_iter().map(Some));
     let place = detail.sections.len().min(1);
     detail.sections.splice(place..place, sections.into_iter().flatten());
-    for other in into.reached.iter().chain(&from.reached).take(MOST_LINKS) {
-        push(&mut detail.links, link(&ready.account.principals[*other].arn));
+    for other in into.reached.iter().chain(&from.reached).filter(|n| n.account == 0).take(MOST_LINKS) {
+        push(&mut detail.links, link(around.joined.arn(*other)));
     }
     let machine = |w: &&Workload| w.role_arn == *arn && w.kind == WorkloadKind::Ec2Instance;
     let machines: Vec<&str> = ready.account.workloads.iter().filter(machine).filter_map(|w| w.arn.rsplit('/').next()).collect();
@@ -95,13 +109,14 @@ pub(super) fn push(links: &mut Vec<Link>, link: Link) {
     }
 }
 
-fn in_effect(estate: &Estate, ready: &Ready, graph: &Graph<'_>, at: usize) -> Body {
+fn in_effect(estate: &Estate, ready: &Ready, at: usize, (power, of): (Power, Option<&str>)) -> Body {
     let p = &ready.account.principals[at];
-    let power = match graph.powers().get(at) {
-        Some(Power::Administrator) => "yes, by its own policies".to_owned(),
-        Some(Power::CanBecome) => "can become one".to_owned(),
-        Some(Power::MayBecome) => "may become one, under conditions that are not known".to_owned(),
-        _ => "no".to_owned(),
+    let of = of.map_or_else(String::new, |account| format!(" of {account}"));
+    let power = match power {
+        Power::Administrator => "yes, by its own policies".to_owned(),
+        Power::CanBecome => format!("can become one{of}"),
+        Power::MayBecome => format!("may become one{of}, under conditions that are not known"),
+        Power::Ordinary => "no".to_owned(),
     };
     let nature = natures(ready.identity(), &ready.account).into_iter().nth(at);
     let known: BTreeSet<String> = estate.accounts.iter().map(|a| a.id.clone()).collect();
@@ -162,23 +177,56 @@ fn bars(graph: &Graph<'_>, at: usize) -> (String, Body) {
     (heading, Body::Bars { parts, rows })
 }
 
-fn name(graph: &Graph<'_>, at: usize) -> String {
-    let arn = &graph.account.principals[at].arn;
-    let star = if graph.administrators[at] { "  (administrator)" } else { "" };
-    format!("{}{star}", named(arn))
+/// The way to somebody of another account.
+fn link_to(estate: &Estate, around: &Around, node: Node) -> Link {
+    let plain = link(around.joined.arn(node));
+    Link { label: format!("{} of {}", plain.label, label(estate, around, node.account)), ..plain }
 }
 
-pub(super) fn told(graph: &Graph<'_>, edge: &Edge) -> String {
-    // What may run as the role says so itself.
-    let sure = if edge.certain || matches!(edge.way, Way::MayTakeOver(_)) { "" } else { "  (under conditions)" };
-    format!("can {}{sure}", graph.way(edge, if edge.to == To::Administrator { "administrator" } else { "it" }))
+/// Somebody in a tree: of another account than its root's with that.
+fn name(estate: &Estate, around: &Around, root: Node, node: Node) -> String {
+    let graph = around.joined.built(node.account);
+    let place = match node.account == root.account {
+        true => String::new(),
+        false => format!(" of {}", label(estate, around, node.account)),
+    };
+    match node.at {
+        To::Principal(at) => {
+            let star = if graph.administrators[at] { "  (administrator)" } else { "" };
+            format!("{}{place}{star}", named(around.joined.arn(node)))
+        }
+        To::Administrator => format!("administrator{place}"),
+    }
+}
+
+/// What lets somebody take a step, `it` being whom it leads to.
+fn told(around: &Around, leg: &Leg) -> String {
+    let sure = if leg.certain { "" } else { "  (under conditions)" };
+    match leg.by.first() {
+        Some(By::Edge(at)) => {
+            let graph = around.ready[leg.from.account].graph();
+            let Some(edge) = graph.edges().get(*at) else { return String::new() };
+            // What may run as the role says so itself.
+            let sure = if matches!(edge.way, Way::MayTakeOver(_)) { "" } else { sure };
+            format!("can {}{sure}", graph.way(edge, if edge.to == To::Administrator { "administrator" } else { "it" }))
+        }
+        Some(By::Crossing(at)) => {
+            let through = around.joined.crossings(leg.from.account)[*at].through;
+            let arn = |q| named(around.joined.arn(Node::principal(leg.from.account, q)));
+            let first = through.map_or_else(String::new, |q| format!("become {} and ", arn(q)));
+            format!("can {first}assume it{sure}")
+        }
+        _ => "is one".to_owned(),
+    }
 }
 
 /// As [`told`], with the kind of what is taken over and not its name: many are taken over in one way.
-fn in_general(graph: &Graph<'_>, edge: &Edge) -> String {
-    let words = told(graph, edge);
-    match edge.way {
-        Way::TakeOver(_, workload) => match graph.account.workloads.get(workload as usize) {
+fn in_general(around: &Around, leg: &Leg) -> String {
+    let words = told(around, leg);
+    let Some(By::Edge(at)) = leg.by.first() else { return words };
+    let ready = &around.ready[leg.from.account];
+    match ready.graph().edges().get(*at).map(|e| e.way) {
+        Some(Way::TakeOver(_, workload)) => match ready.account.workloads.get(workload as usize) {
             Some(w) => words.replace(short(&w.arn), w.kind.word()),
             None => words,
         },
@@ -188,117 +236,155 @@ fn in_general(graph: &Graph<'_>, edge: &Edge) -> String {
 
 pub(super) struct Tree {
     pub(super) lines: String,
-    /// Nearest first.
-    pub(super) reached: Vec<usize>,
+    /// Users and roles, nearest first.
+    pub(super) reached: Vec<Node>,
+}
+
+/// Whom a step leads to, and the step.
+struct Child {
+    parent: Node,
+    other: Node,
+    leg: Leg,
 }
 
 /// Whoever can become a principal, or whom it can become, as a tree of shortest ways.
-pub(super) fn tree(graph: &Graph<'_>, root: usize, inwards: bool) -> Tree {
-    // Breadth first, so that each stands where its shortest way ends.
-    let mut children: Vec<(usize, usize, &Edge)> = Vec::new();
-    let mut seen: HashSet<usize> = HashSet::from([root]);
+pub(super) fn tree(estate: &Estate, around: &Around, root: Node, inwards: bool) -> Tree {
+    // Breadth first, so that each stands where its shortest way ends. Administrators are not gone on from: they become anyone.
+    let ends_there = |node: Node| match node.at {
+        To::Principal(at) => around.joined.built(node.account).administrators[at],
+        To::Administrator => false,
+    };
+    let mut children: Vec<Child> = Vec::new();
+    let mut seen: HashSet<Node> = HashSet::from([root]);
     let mut level = vec![root];
     let mut admin = None;
     for _ in 0..MOST_STEPS {
         let mut next = Vec::new();
         for at in level {
-            let mut edges: Vec<&Edge> =
-                if inwards { graph.edges_to(at).collect() } else { graph.edges_from(at).iter().collect() };
-            edges.sort_by_key(|e| !e.certain);
-            for edge in edges {
-                let other = match (inwards, edge.to) {
-                    (true, _) => edge.from,
-                    (false, To::Principal(to)) => to,
-                    (false, To::Administrator) => {
-                        admin = admin.or((at == root).then_some(edge));
-                        continue;
-                    }
-                };
-                if seen.insert(other) {
-                    children.push((at, other, edge));
-                    next.push(other);
+            for leg in around.joined.steps(at, inwards) {
+                let other = if inwards { leg.from } else { leg.to };
+                // Being an administrator is told of the root alone, and of others where it leads into another account.
+                let power = !inwards && other.at == To::Administrator;
+                if power && at == root && leg.by != [By::Power] {
+                    admin = admin.or_else(|| Some(leg.clone()));
+                }
+                let ends = power && around.joined.steps(other, false).is_empty();
+                if !ends && seen.insert(other) {
+                    children.push(Child { parent: at, other, leg });
+                    next.extend((!ends_there(other)).then_some(other));
                 }
             }
         }
         level = next;
     }
     let mut lines = Vec::new();
-    if let Some(edge) = admin {
-        lines.push(format!("◆ administrator: it {}", told(graph, edge)));
+    if let Some(leg) = admin {
+        lines.push(format!("◆ administrator: it {}", told(around, &leg)));
     }
-    let mut left = MOST_LINES;
-    branch(graph, root, "", &children, &mut lines, &mut left);
-    if graph.administrators[root] && !inwards {
-        lines = vec!["Anyone: it is an administrator.".to_owned()];
+    let own = around.joined.built(root.account);
+    let is_administrator = |node: &Node| matches!(node.at, To::Principal(at) if own.administrators[at]);
+    if is_administrator(&root) && !inwards {
+        lines.push("Anyone in its account: it is an administrator.".to_owned());
     }
-    let mut others: usize = 0;
-    if inwards {
-        // An administrator has no edges of its own: it can become anyone.
-        others = (0..graph.administrators.len()).filter(|i| graph.administrators[*i] && *i != root && !seen.contains(i)).count();
-    }
+    let mut growing = Growing { estate, around, root, children: &children, lines, left: MOST_LINES };
+    growing.branch(root, "");
+    let mut lines = growing.lines;
+    // An administrator has no edges of its own: it can become anyone.
+    let all = (0..own.administrators.len()).map(|at| Node::principal(root.account, at));
+    let others = all.filter(|n| inwards && is_administrator(n) && *n != root && !seen.contains(n)).count();
     if others > 0 {
         lines.push(format!("And the account's {}.", many(others, "other administrator")));
     }
-    Tree { lines: lines.join("\n"), reached: children.into_iter().map(|(_, other, _)| other).collect() }
+    let people = children.into_iter().map(|child| child.other).filter(|n| matches!(n.at, To::Principal(_)));
+    Tree { lines: lines.join("\n"), reached: people.collect() }
 }
 
-/// One line for each child; many that are become in one way share a line.
-fn branch(
-    graph: &Graph<'_>,
-    at: usize,
-    indent: &str,
-    children: &[(usize, usize, &Edge)],
-    lines: &mut Vec<String>,
-    left: &mut usize,
-) {
-    let mut groups: Vec<(String, Vec<(usize, &Edge)>)> = Vec::new();
-    for (_, other, edge) in children.iter().filter(|(parent, ..)| *parent == at) {
-        let words = in_general(graph, edge);
-        match groups.iter_mut().find(|(known, _)| *known == words) {
-            Some((_, all)) => all.push((*other, edge)),
-            None => groups.push((words, vec![(*other, edge)])),
+/// A tree as it is written.
+struct Growing<'a> {
+    estate: &'a Estate,
+    around: &'a Around,
+    root: Node,
+    children: &'a [Child],
+    lines: Vec<String>,
+    left: usize,
+}
+
+impl Growing<'_> {
+    /// One line for each child; many that are become in one way share a line.
+    fn branch(&mut self, at: Node, indent: &str) {
+        let mut groups: Vec<(String, Vec<&Child>)> = Vec::new();
+        for child in self.children.iter().filter(|c| c.parent == at) {
+            let words = in_general(self.around, &child.leg);
+            match groups.iter_mut().find(|(known, _)| *known == words) {
+                Some((_, all)) => all.push(child),
+                None => groups.push((words, vec![child])),
+            }
         }
-    }
-    // Whoever leads on has a line to lead on from.
-    let leads = |other: &usize| children.iter().any(|(parent, ..)| parent == other);
-    let mut shown: Vec<(String, Option<usize>)> = Vec::new();
-    for (words, all) in groups {
-        let alone = |other: usize, edge: &Edge| format!("{}  {}", name(graph, other), told(graph, edge));
-        let (on, ends): (Vec<_>, Vec<_>) = all.into_iter().partition(|(other, _)| leads(other));
-        shown.extend(on.into_iter().map(|(other, edge)| (alone(other, edge), Some(other))));
-        if ends.len() > 3 {
-            let some: Vec<String> = ends.iter().take(3).map(|(other, _)| name(graph, *other)).collect();
-            shown.push((format!("{} and {} more  {words}", some.join(", "), count(ends.len() as u64 - 3)), None));
-        } else {
-            shown.extend(ends.into_iter().map(|(other, edge)| (alone(other, edge), None)));
+        // Whoever leads on has a line to lead on from.
+        let leads = |other: Node| self.children.iter().any(|c| c.parent == other);
+        let name = |other: Node| name(self.estate, self.around, self.root, other);
+        let alone = |child: &Child| format!("{}  {}", name(child.other), told(self.around, &child.leg));
+        let mut shown: Vec<(String, Option<Node>)> = Vec::new();
+        for (words, all) in groups {
+            let (on, ends): (Vec<_>, Vec<_>) = all.into_iter().partition(|c| leads(c.other));
+            shown.extend(on.into_iter().map(|child| (alone(child), Some(child.other))));
+            if ends.len() > 3 {
+                let some: Vec<String> = ends.iter().take(3).map(|child| name(child.other)).collect();
+                shown.push((format!("{} and {} more  {words}", some.join(", "), count(ends.len() as u64 - 3)), None));
+            } else {
+                shown.extend(ends.into_iter().map(|child| (alone(child), None)));
+            }
         }
-    }
-    let total = shown.len();
-    for (n, (words, on)) in shown.into_iter().enumerate() {
-        if *left == 0 {
-            lines.push(format!("{indent}… and {}", many(total - n, "more line")));
-            return;
-        }
-        *left -= 1;
-        let (fork, bar) = if n + 1 == total { ("└─", "   ") } else { ("├─", "│  ") };
-        lines.push(format!("{indent}{fork} {words}"));
-        if let Some(other) = on {
-            branch(graph, other, &format!("{indent}{bar}"), children, lines, left);
+        let total = shown.len();
+        for (n, (words, on)) in shown.into_iter().enumerate() {
+            if self.left == 0 {
+                self.lines.push(format!("{indent}… and {}", many(total - n, "more line")));
+                return;
+            }
+            self.left -= 1;
+            let (fork, bar) = if n + 1 == total { ("└─", "   ") } else { ("├─", "│  ") };
+            self.lines.push(format!("{indent}{fork} {words}"));
+            if let Some(other) = on {
+                self.branch(other, &format!("{indent}{bar}"));
+            }
         }
     }
 }
 
 /// What is lost with a principal.
-pub(super) fn lost(estate: &Estate, graph: &Graph<'_>, blast: &Blast) -> Vec<Section> {
+pub(super) fn lost(estate: &Estate, around: &Around, node: Node) -> Vec<Section> {
+    let To::Principal(at) = node.at else { return Vec::new() };
+    let graph = around.ready[node.account].graph();
+    let blast = graph.blast(at, true);
+    let (abroad, back) = around.joined.abroad(node);
     let mut words = vec![if blast.everything {
         "Everything in the account: it is, or becomes, an administrator.".to_owned()
     } else {
         format!(
-            "It becomes {}, and all of them together may take {}.",
+            "It becomes {} of its account, and all of them together may take {}.",
             many(blast.reached.len(), "other"),
             many(blast.actions, "action")
         )
     }];
+    if back && !blast.everything {
+        words.push("Everything in the account after all: by way of another it becomes an administrator.".to_owned());
+    }
+    // Of which other accounts it becomes an administrator, for certain.
+    let rules = |n: Node| match n.at {
+        To::Principal(at) => around.joined.built(n.account).administrators[at],
+        To::Administrator => true,
+    };
+    let mut ruled: Vec<usize> = Vec::new();
+    for a in abroad.iter().filter(|a| a.certain && rules(a.node)) {
+        if !ruled.contains(&a.node.account) {
+            ruled.push(a.node.account);
+        }
+    }
+    if !ruled.is_empty() {
+        let some: Vec<&str> = ruled.iter().take(4).map(|account| label(estate, around, *account)).collect();
+        let more = if ruled.len() > some.len() { ", …" } else { "" };
+        words.push(format!("Everything in {}: {}{more}.", many(ruled.len(), "other account"), some.join(", ")));
+    }
     words.extend(graph.account.data_class.iter().map(|class| format!("The account's tags call its data {class:?}.")));
     let rows = |d: &crate::iam::graph::Data| {
         let shown: Vec<&str> = d.resources.iter().take(4).map(String::as_str).collect();
@@ -314,14 +400,17 @@ pub(super) fn lost(estate: &Estate, graph: &Graph<'_>, blast: &Blast) -> Vec<Sec
         let more = if c.resources.len() > 4 { format!(" and {} more", c.resources.len() - 4) } else { String::new() };
         vec![c.class.clone(), c.read.to_string(), c.destroy.to_string(), format!("{}{more}", shown.join(" "))]
     });
-    let elsewhere = match blast.abroad.len().saturating_sub(MOST_LINES) {
+    let roles: Vec<_> = abroad.iter().filter(|a| matches!(a.node.at, To::Principal(_))).collect();
+    let elsewhere = match roles.len().saturating_sub(MOST_LINES) {
         0 => "Roles of other accounts it becomes".to_owned(),
         more => format!("Roles of other accounts it becomes; {} more", count(more as u64)),
     };
-    let abroad = blast.abroad.iter().take(MOST_LINES).map(|a| {
-        let account = estate.account_label(a.role.split(':').nth(4).unwrap_or_default()).to_owned();
-        let by = named(&graph.account.principals[a.by].arn);
-        vec![named(&a.role), account, by, if a.certain { String::new() } else { "under conditions".to_owned() }]
+    let abroad = roles.iter().take(MOST_LINES).map(|a| {
+        let by = name(estate, around, node, a.by);
+        let by = by.replace("  (administrator)", "");
+        let sure = if a.certain { String::new() } else { "under conditions".to_owned() };
+        let role = named(around.joined.arn(a.node));
+        vec![role, label(estate, around, a.node.account).to_owned(), a.steps.to_string(), by, sure]
     });
     let things = blast.things.iter().map(|t| {
         let shown: Vec<&str> = t.resources.iter().take(4).map(|r| short(r)).collect();
@@ -331,7 +420,7 @@ pub(super) fn lost(estate: &Estate, graph: &Graph<'_>, blast: &Blast) -> Vec<Sec
     });
     let sections = [
         section("If it leaks", Body::Prose(words.join("\n"))),
-        section(&elsewhere, table(&["role", "account", "by", ""], abroad.collect())),
+        section(&elsewhere, table(&["role", "account", "steps", "by", ""], abroad.collect())),
         section("Resources in reach", table(&["of", "read", "written", "destroyed", "which"], things.collect())),
         section("Data in reach, by class", table(&["class", "read", "destroyed", "which"], classes.collect())),
         section(

@@ -21,6 +21,7 @@ use crate::formats::merge;
 use crate::listing::index::Index;
 use crate::listing::schema::FieldId;
 use crate::listing::segment::{Cell, Segment, SegmentBuilder};
+use crate::listing::threads;
 use crate::model::account::Account;
 use crate::model::finding::Finding;
 pub use crate::work::store::rows::{Accounts, Origin};
@@ -164,17 +165,17 @@ impl Store {
         let next = || queue.lock().unwrap_or_else(PoisonError::into_inner).next();
         let build = || {
             let mut built = Vec::new();
+            let mut builder = Rows::new(accounts);
             while let Some((place, mut numbers)) = next() {
                 numbers.sort_unstable();
-                let mut builder = Rows::new(accounts);
+                builder.reserve(numbers.len());
                 numbers.iter().for_each(|n| builder.push(make(*n), payload(*n, Origin::Live.flag())));
-                built.push((base_name(&place), Arc::new(builder.finish())));
+                built.push((base_name(&place), Arc::new(builder.take())));
             }
             built
         };
-        let threads = std::thread::available_parallelism().map_or(1, |n| n.get()).min(4);
         let mut built = std::thread::scope(|scope| {
-            let helpers: Vec<_> = (1..threads).map(|_| scope.spawn(build)).collect();
+            let helpers: Vec<_> = (1..threads::most()).map(|_| scope.spawn(build)).collect();
             let mut built = build();
             for helper in helpers {
                 built.extend(helper.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)));

@@ -62,6 +62,10 @@ impl<'a> Rows<'a> {
     pub fn new(accounts: Accounts<'a>) -> Self {
         Self { builder: Builder::default(), accounts, last: None }
     }
+    /// Makes room for so many more rows.
+    pub fn reserve(&mut self, rows: usize) {
+        self.builder.reserve(rows);
+    }
     pub fn copy(&mut self, segment: &Segment, stays: &dyn Fn(u64) -> bool) {
         copy(&mut self.builder, segment, stays);
     }
@@ -74,6 +78,10 @@ impl<'a> Rows<'a> {
     }
     pub fn finish(self) -> Segment {
         self.builder.finish()
+    }
+    /// The rows so far; there are none again, and the room stays.
+    pub fn take(&mut self) -> Segment {
+        self.builder.take()
     }
 }
 

@@ -240,7 +240,7 @@ impl Browse {
             None => answered.row(n).map_or_else(|| Row::Cells(Vec::new()), cells),
         };
         let marked = |n: usize| {
-            !self.marks.is_empty() && answered.row(n).and_then(|r| answered.index.key(r)).is_some_and(|k| self.marks.contains(&k))
+            !self.marks.is_empty() && answered.row(n).is_some_and(|row| self.marks.contains(&answered.index, &answered.rows, row))
         };
         let at = (self.place, self.first_column.min(columns.len().saturating_sub(1)), answered.line_count());
         table::draw(canvas.buffer, area, theme, &columns, at, &row, &marked);

@@ -30,6 +30,7 @@ use crate::listing::index::{Index, RowId};
 use crate::listing::query::{GroupBy, Query, Sort, distinct};
 use crate::listing::schema::{FieldId, Kind};
 use crate::listing::segment::Cell;
+use crate::message::keys::Keys;
 use crate::message::{Answer, Effect, On, Opened, Slot, Ticket};
 use crate::model::decision::{Subject, person};
 use crate::text;
@@ -164,14 +165,15 @@ impl Browse {
         let id = self.text_of(index, row, "id");
         let (on, count, name) = match self.listing.id {
             ListingId::Findings => {
-                let keys: Vec<u64> = match self.marks.is_empty() {
-                    true => index.key(row).into_iter().collect(),
-                    false => {
-                        answered.rows.ids.iter().filter_map(|row| index.key(*row)).filter(|k| self.marks.contains(k)).collect()
-                    }
+                let keys = if self.marks.is_empty() {
+                    Keys::from(index.key(row).into_iter().collect::<Vec<u64>>())
+                } else if self.marks.are_all(&answered.index, &answered.rows) {
+                    Keys::of(&answered.index, &answered.rows)
+                } else {
+                    Keys::from(self.marked(answered).into_iter().filter_map(|row| index.key(row)).collect::<Vec<u64>>())
                 };
-                let count = keys.len();
-                (On::Findings(keys.into()), count, self.text_of(index, row, "title"))
+                let count = keys.count();
+                (On::Findings(keys), count, self.text_of(index, row, "title"))
             }
             ListingId::Accounts => (On::Subject(Subject::Account(id.clone())), 1, world.estate.account_label(&id).to_owned()),
             ListingId::Principals => (On::Subject(Subject::Principal(id)), 1, self.text_of(index, row, "name")),
@@ -362,10 +364,10 @@ impl Browse {
             Action::Back => self.back(cx),
             Action::Document => Some(self.document(cx)),
             Action::Mark => {
-                if let Some(key) = self.key_here()
-                    && !self.marks.remove(&key)
+                if let (Some(answered), None) = (&self.answered, self.group)
+                    && let Some(row) = answered.row(self.place.cursor)
                 {
-                    self.marks.insert(key);
+                    self.marks.toggle(&answered.index, &answered.rows, row);
                 }
                 self.step(Action::Down);
                 nothing
@@ -457,8 +459,7 @@ impl Browse {
     fn mark_all(&mut self) {
         let Some(answered) = &self.answered else { return };
         if self.marks.is_empty() {
-            self.marks.reserve(answered.rows.ids.len());
-            self.marks.extend(answered.rows.ids.iter().filter_map(|row| answered.index.key(*row)));
+            self.marks.mark_all(&answered.index, &answered.rows);
         } else {
             self.marks.clear();
         }
@@ -570,8 +571,7 @@ impl Browse {
 
     /// The marked ones of the rows shown, in their order.
     fn marked(&self, answered: &Answered) -> Vec<RowId> {
-        let is_marked = |row: &RowId| answered.index.key(*row).is_some_and(|key| self.marks.contains(&key));
-        answered.rows.ids.iter().filter(|row| is_marked(row)).copied().collect()
+        self.marks.of(&answered.index, &answered.rows)
     }
 
     fn copy(&self) -> Vec<Request> {

@@ -1,5 +1,7 @@
 //! The rows a list was answered, as the lines they make on screen: rows, groups, or rows under headings.
 
+use std::sync::Arc;
+
 use crate::console::widgets::table::Place;
 use crate::listing::index::{Index, RowId};
 use crate::listing::query::Rows;
@@ -9,7 +11,7 @@ use crate::listing::segment::Cell;
 /// Rows, the index they are of, and the lines they make on screen.
 pub(super) struct Answered {
     pub index: Index,
-    pub rows: Rows,
+    pub rows: Arc<Rows>,
     /// Where outlines are shown: every line; else lines are rows.
     lines: Option<Vec<OutlineLine>>,
 }
@@ -23,7 +25,7 @@ impl Answered {
     /// The rows, under the values of `outline` as headings where one is given.
     pub fn new(index: Index, rows: Rows, outline: Option<FieldId>) -> Self {
         let lines = outline.filter(|_| rows.groups.is_empty()).map(|field| headed(&index, &rows, field));
-        Self { index, rows, lines }
+        Self { index, rows: Arc::new(rows), lines }
     }
     pub fn line_count(&self) -> usize {
         match &self.lines {

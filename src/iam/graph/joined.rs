@@ -1,0 +1,396 @@
+//! The graphs of several accounts as one, joined where somebody of one may assume a role of another. An administrator
+//! becomes anybody in its account, and crosses as whoever is let in. Who gets where is found here; the ways are `routes`'.
+//!
+//! It keeps no account: what a way says is asked of [`Accounts`], so that few need to be at hand.
+
+use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
+use std::sync::Arc;
+
+use super::crossings::Crossing;
+use super::reach::{Held, Prize};
+use super::{Built, Graph, Power, Target, To, slot};
+
+/// Somebody in one of the accounts; [`To::Administrator`] is whoever made itself one there.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Node {
+    /// Place among the accounts that are joined.
+    pub account: usize,
+    pub at: To,
+}
+
+impl Node {
+    pub fn principal(account: usize, at: usize) -> Self {
+        Self { account, at: To::Principal(at) }
+    }
+}
+
+/// One way to take a step.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum By {
+    /// Place in [`Graph::edges`] of the account where the step begins.
+    Edge(usize),
+    /// Place in [`Joined::crossings`] of the account where it begins.
+    Crossing(usize),
+    /// By being an administrator.
+    Power,
+}
+
+/// Where the accounts that are joined are found when they have to be asked.
+pub trait Accounts {
+    /// Asks one of them; none where it is not to be had any more.
+    fn with<T>(&self, account: usize, ask: impl FnOnce(&Graph<'_>) -> T) -> Option<T>;
+}
+
+impl Accounts for [Graph<'_>] {
+    fn with<T>(&self, account: usize, ask: impl FnOnce(&Graph<'_>) -> T) -> Option<T> {
+        self.get(account).map(ask)
+    }
+}
+
+/// Several accounts' graphs.
+pub struct Joined {
+    pub(super) parts: Vec<Part>,
+    /// Where each account's nodes start, and behind the last; an account's last one is its administrator.
+    firsts: Vec<usize>,
+    into: HashMap<usize, Vec<Cross>>,
+    out: HashMap<usize, Vec<Cross>>,
+    /// By account: administrators who as such get further than by their own policies, sorted.
+    climbers: Vec<Vec<usize>>,
+}
+
+#[derive(Clone)]
+pub(super) struct Part {
+    pub(super) built: Arc<Built>,
+    pub(super) crossings: Arc<[Crossing]>,
+}
+
+impl From<Arc<Built>> for Part {
+    fn from(built: Arc<Built>) -> Self {
+        Self { crossings: Arc::clone(&built.crossings), built }
+    }
+}
+
+impl Part {
+    pub(super) fn count(&self) -> usize {
+        self.built.people.len()
+    }
+}
+
+/// A crossing with both its ends in place.
+#[derive(Clone, Copy)]
+struct Cross {
+    from: usize,
+    to: usize,
+    account: usize,
+    at: usize,
+}
+
+/// A step as it is walked: from and to are places among all nodes.
+#[derive(Clone, Copy)]
+pub(super) struct Leap {
+    pub(super) from: usize,
+    pub(super) to: usize,
+    /// The account where it begins.
+    pub(super) account: usize,
+    pub(super) by: By,
+}
+
+/// Where ways lead.
+pub struct Goal {
+    /// Nodes that are it, sorted, and whether they are for certain.
+    pub(super) ends: Vec<(usize, bool)>,
+    /// Those of them that the administrators of their accounts become.
+    pub(super) led: Vec<usize>,
+    what: What,
+}
+
+enum What {
+    Administrator,
+    Principals,
+    /// Who gets at it, by account.
+    Resource(BTreeMap<usize, Held>),
+}
+
+impl Goal {
+    pub fn is_administrator(&self) -> bool {
+        matches!(self.what, What::Administrator)
+    }
+    /// Who of an account gets at the resource, where it is one.
+    pub fn held(&self, account: usize) -> Option<&Held> {
+        match &self.what {
+            What::Resource(held) => held.get(&account),
+            _ => None,
+        }
+    }
+    /// The resource, where it is one.
+    pub fn prize(&self) -> Option<&Prize> {
+        match &self.what {
+            What::Resource(held) => held.values().next().map(|h| &h.prize),
+            _ => None,
+        }
+    }
+    pub(super) fn ends(&self, certain: bool) -> Vec<usize> {
+        self.ends.iter().filter(|(_, sure)| *sure || !certain).map(|(at, _)| *at).collect()
+    }
+}
+
+/// The accounts that ways from some of them lead into, those first: each is asked for once, and its crossings say which
+/// come next.
+pub fn onward<T>(from: &[&str], mut account: impl FnMut(&str) -> Option<(T, Arc<Built>)>) -> Vec<(T, Arc<Built>)> {
+    let mut seen: BTreeSet<String> = from.iter().map(|id| (*id).to_owned()).collect();
+    let mut queue: VecDeque<String> = from.iter().map(|id| (*id).to_owned()).collect();
+    let mut all = Vec::new();
+    while let Some(id) = queue.pop_front() {
+        let Some(found) = account(&id) else { continue };
+        let next: BTreeSet<&str> = found.1.crossings.iter().filter_map(|c| c.role.split(':').nth(4)).collect();
+        queue.extend(next.into_iter().filter(|id| seen.insert((*id).to_owned())).map(str::to_owned));
+        all.push(found);
+    }
+    all
+}
+
+impl Joined {
+    /// Joins the graphs of different accounts. What leads into an account that is not among them leads nowhere.
+    pub fn new(graphs: impl IntoIterator<Item = Arc<Built>>) -> Self {
+        Self::of(graphs.into_iter().map(Part::from).collect())
+    }
+
+    pub(super) fn of(parts: Vec<Part>) -> Self {
+        let mut firsts = vec![0];
+        for part in &parts {
+            firsts.push(firsts[firsts.len() - 1] + part.count() + 1);
+        }
+        let named: BTreeSet<&str> = parts.iter().flat_map(|p| p.crossings.iter().map(|c| &*c.role)).collect();
+        let mut roles: HashMap<&str, usize> = HashMap::new();
+        for (account, part) in parts.iter().enumerate().filter(|_| !named.is_empty()) {
+            let known = part.built.people.iter().enumerate().filter(|(_, p)| named.contains(&*p.arn));
+            roles.extend(known.map(|(at, p)| (&*p.arn, firsts[account] + at)));
+        }
+        let (mut into, mut out) = (HashMap::<usize, Vec<Cross>>::new(), HashMap::<usize, Vec<Cross>>::new());
+        let mut climbers = Vec::new();
+        for (account, part) in parts.iter().enumerate() {
+            let mut by: BTreeMap<usize, BTreeSet<(usize, bool)>> = BTreeMap::new();
+            for (at, crossing) in part.crossings.iter().enumerate() {
+                let Some(to) = roles.get(&*crossing.role).copied() else { continue };
+                let from = slot(crossing.from, part.count());
+                by.entry(from).or_default().insert((to, crossing.certain));
+                let cross = Cross { from: firsts[account] + from, to, account, at };
+                into.entry(to).or_default().push(cross);
+                out.entry(cross.from).or_default().push(cross);
+            }
+            let made = by.remove(&part.count()).unwrap_or_default();
+            let further = |p: &usize| {
+                let own =
+                    |to: usize, sure: bool| by.get(p).is_some_and(|own| own.contains(&(to, sure)) || own.contains(&(to, true)));
+                made.iter().any(|(to, sure)| !own(*to, *sure))
+            };
+            let all = (0..part.count()).filter(|p| part.built.administrators[*p]);
+            climbers.push(all.filter(further).collect());
+        }
+        Self { firsts, into, out, climbers, parts }
+    }
+
+    /// One account by itself.
+    pub fn alone(graph: &Graph<'_>) -> Self {
+        Self::new([graph.built()])
+    }
+
+    /// The graph of one of the accounts as it was built.
+    pub fn built(&self, account: usize) -> &Arc<Built> {
+        &self.parts[account].built
+    }
+    /// How many accounts.
+    pub fn len(&self) -> usize {
+        self.parts.len()
+    }
+    pub fn is_empty(&self) -> bool {
+        self.parts.is_empty()
+    }
+    /// The ways out of an account.
+    pub fn crossings(&self, account: usize) -> &[Crossing] {
+        &self.parts[account].crossings
+    }
+    /// A principal by its ARN.
+    pub fn find(&self, arn: &str) -> Option<Node> {
+        let id = arn.split(':').nth(4)?;
+        let account = self.account(id)?;
+        let at = self.parts[account].built.people.iter().position(|p| &*p.arn == arn)?;
+        Some(Node::principal(account, at))
+    }
+    /// An account by its twelve digits.
+    pub fn account(&self, id: &str) -> Option<usize> {
+        self.parts.iter().position(|p| p.built.id == id)
+    }
+    /// The ARN of a principal; of whoever made itself an administrator the word.
+    pub fn arn(&self, node: Node) -> &str {
+        match node.at {
+            To::Principal(at) => &self.parts[node.account].built.people[at].arn,
+            To::Administrator => "administrator",
+        }
+    }
+
+    /// Becoming an administrator of any account.
+    pub fn administrator(&self) -> Goal {
+        let of = |account: usize| {
+            let part = &self.parts[account];
+            let all = (0..part.count()).filter(|p| part.built.administrators[*p]).chain([part.count()]);
+            let first = self.firsts[account];
+            all.map(move |at| (first + at, true)).collect::<Vec<_>>()
+        };
+        Goal { ends: (0..self.parts.len()).flat_map(of).collect(), led: Vec::new(), what: What::Administrator }
+    }
+
+    /// Becoming one of these, which the administrators of their accounts do as such.
+    pub fn principals(&self, all: &[Node]) -> Goal {
+        let mut goal = self.only(all);
+        let kept = |at: &usize| {
+            let (account, slot) = self.place(*at);
+            self.parts[account].built.people.get(slot).is_none_or(|p| p.kept)
+        };
+        goal.led = goal.ends.iter().map(|(at, _)| *at).filter(|at| !kept(at)).collect();
+        goal
+    }
+
+    /// As [`Self::principals`], by edges alone.
+    fn only(&self, all: &[Node]) -> Goal {
+        let there = |n: &&Node| n.account < self.parts.len() && slot(n.at, 0) < self.parts[n.account].count();
+        let ends: BTreeSet<usize> = all.iter().filter(there).map(|n| self.index(*n)).collect();
+        Goal { ends: ends.into_iter().map(|at| (at, true)).collect(), led: Vec::new(), what: What::Principals }
+    }
+
+    /// Getting at a resource: who does in each account, by [`Graph::reach`].
+    pub fn resource(&self, held: impl IntoIterator<Item = (usize, Held)>) -> Goal {
+        let held: BTreeMap<usize, Held> = held.into_iter().collect();
+        let ends = held.iter().flat_map(|(account, held)| self.holding(*account, held));
+        Goal { ends: ends.collect(), led: Vec::new(), what: What::Resource(held) }
+    }
+    pub(super) fn holding(&self, account: usize, held: &Held) -> Vec<(usize, bool)> {
+        let (first, made) = (self.firsts[account], self.firsts[account] + self.parts[account].count());
+        let holders = held.holders.iter().map(|h| (first + h.principal, h.certain));
+        holders.chain(held.administrator.map(|sure| (made, sure))).collect()
+    }
+
+    /// A target within the one account that is joined here.
+    pub(super) fn goal(&self, target: &Target) -> Goal {
+        match target {
+            Target::Administrator => self.administrator(),
+            Target::Principals(all) => self.only(&all.iter().map(|at| Node::principal(0, *at)).collect::<Vec<_>>()),
+            Target::Resource(held) => self.resource([(0, (**held).clone())]),
+        }
+    }
+
+    /// What each principal is in effect, by account: the ways through other accounts count.
+    pub fn powers(&self) -> Vec<Vec<Power>> {
+        let goal = self.administrator();
+        let (certain, any) = (self.distances(&goal, true), self.distances(&goal, false));
+        let of = |(account, part): (usize, &Part)| {
+            let power = |at: usize| {
+                let node = self.firsts[account] + at;
+                match (part.built.administrators[at], certain[node], any[node]) {
+                    (true, ..) => Power::Administrator,
+                    (_, Some(_), _) => Power::CanBecome,
+                    (_, _, Some(_)) => Power::MayBecome,
+                    _ => Power::Ordinary,
+                }
+            };
+            (0..part.count()).map(power).collect()
+        };
+        self.parts.iter().enumerate().map(of).collect()
+    }
+
+    /// Steps from each node to the goal, over certain ways alone or over all; none where there is no way.
+    pub(super) fn distances(&self, goal: &Goal, certain: bool) -> Vec<Option<u32>> {
+        self.spread(&goal.ends(certain), &goal.led, |leap| !certain || self.is_certain(leap))
+    }
+
+    /// Steps from each node to the nearest end over the ways that count.
+    pub(super) fn spread(&self, ends: &[usize], led: &[usize], counts: impl Fn(&Leap) -> bool) -> Vec<Option<u32>> {
+        let mut far: Vec<Option<u32>> = vec![None; self.nodes()];
+        let mut queue = VecDeque::new();
+        for end in ends {
+            far[*end] = Some(0);
+            queue.push_back(*end);
+        }
+        while let Some(at) = queue.pop_front() {
+            let next = far[at].map(|d| d + 1);
+            self.each_into(at, led, |leap| {
+                if far[leap.from].is_none() && counts(&leap) {
+                    far[leap.from] = next;
+                    queue.push_back(leap.from);
+                }
+            });
+        }
+        far
+    }
+
+    pub(super) fn each_into(&self, at: usize, led: &[usize], mut each: impl FnMut(Leap)) {
+        let (account, slot) = self.place(at);
+        let (part, first) = (&self.parts[account], self.firsts[account]);
+        for e in &part.built.incoming[slot] {
+            let e = *e as usize;
+            each(Leap { from: first + part.built.edges[e].from, to: at, account, by: By::Edge(e) });
+        }
+        for c in self.into.get(&at).into_iter().flatten() {
+            each(Leap { from: c.from, to: at, account: c.account, by: By::Crossing(c.at) });
+        }
+        let power = |from: usize| Leap { from: first + from, to: at, account, by: By::Power };
+        if slot == part.count() {
+            self.climbers[account].iter().for_each(|p| each(power(*p)));
+        } else if led.contains(&at) {
+            let all = (0..part.count()).filter(|p| part.built.administrators[*p] && *p != slot);
+            all.chain([part.count()]).for_each(|p| each(power(p)));
+        }
+    }
+
+    /// Its own edges first, then the ways into other accounts.
+    pub(super) fn each_out(&self, at: usize, led: &[usize], mut each: impl FnMut(Leap)) {
+        let (account, slot) = self.place(at);
+        let (part, first) = (&self.parts[account], self.firsts[account]);
+        let administrator = slot == part.count();
+        if !administrator {
+            for e in part.built.starts[slot]..part.built.starts[slot + 1] {
+                let to = first + self::slot(part.built.edges[e].to, part.count());
+                each(Leap { from: at, to, account, by: By::Edge(e) });
+            }
+        }
+        let power = |to: usize| Leap { from: at, to, account, by: By::Power };
+        if administrator || part.built.administrators[slot] {
+            let here = first..self.firsts[account + 1];
+            led.iter().filter(|to| here.contains(*to) && **to != at).for_each(|to| each(power(*to)));
+        }
+        for c in self.out.get(&at).into_iter().flatten() {
+            each(Leap { from: at, to: c.to, account, by: By::Crossing(c.at) });
+        }
+        if self.climbers[account].binary_search(&slot).is_ok() {
+            each(power(first + part.count()));
+        }
+    }
+
+    pub(super) fn is_certain(&self, leap: &Leap) -> bool {
+        match leap.by {
+            By::Edge(e) => self.parts[leap.account].built.edges[e].certain,
+            By::Crossing(c) => self.parts[leap.account].crossings[c].certain,
+            By::Power => true,
+        }
+    }
+
+    pub(super) fn nodes(&self) -> usize {
+        self.firsts[self.parts.len()]
+    }
+    pub(super) fn index(&self, node: Node) -> usize {
+        self.firsts[node.account] + slot(node.at, self.parts[node.account].count())
+    }
+    pub(super) fn node(&self, index: usize) -> Node {
+        let (account, slot) = self.place(index);
+        let at = if slot == self.parts[account].count() { To::Administrator } else { To::Principal(slot) };
+        Node { account, at }
+    }
+    fn place(&self, index: usize) -> (usize, usize) {
+        let account = self.firsts.partition_point(|first| *first <= index) - 1;
+        (account, index - self.firsts[account])
+    }
+    /// Every user and role of every account, by its place among the nodes.
+    pub(super) fn everyone(&self) -> impl Iterator<Item = usize> {
+        self.parts.iter().zip(&self.firsts).flat_map(|(part, first)| *first..first + part.count())
+    }
+}

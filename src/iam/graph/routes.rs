@@ -1,0 +1,280 @@
+//! Ways over joined accounts: the shortest, all simple ones within bounds, and what each says.
+
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+
+use super::joined::{Accounts, By, Goal, Joined, Leap, Node};
+use super::permit::StatementId;
+use super::{Graph, To};
+use crate::model::arn::principal;
+
+/// A way from a principal to a goal.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Route {
+    pub from: Node,
+    pub legs: Vec<Leg>,
+    /// Nothing unknown stands in between.
+    pub certain: bool,
+}
+
+impl Route {
+    /// Where it ends.
+    pub fn end(&self) -> Node {
+        self.legs.last().map_or(self.from, |leg| leg.to)
+    }
+}
+
+/// One step.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Leg {
+    pub from: Node,
+    pub to: Node,
+    /// Every way to take it, certain ones first.
+    pub by: Vec<By>,
+    /// The first of them is there for certain.
+    pub certain: bool,
+}
+
+/// Somebody of another account who is become.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Abroad {
+    pub node: Node,
+    /// Who takes the last step.
+    pub by: Node,
+    pub steps: u32,
+    /// Nothing unknown stands in between.
+    pub certain: bool,
+}
+
+/// A permission that a step rests on, and the statements, by policy and statement, any of which grants it.
+pub type Rest = (&'static str, Vec<(String, String)>);
+
+/// No route is longer; longer ones pass through what a shorter one has already.
+const MAX_STEPS: usize = 8;
+/// How many ways one search looks at, so that a dense graph does not take for ever.
+const MAX_VISITS: usize = 3_000_000;
+
+impl Joined {
+    /// A shortest way from somebody to the goal: over certain ones where there is one, else over any. None where there is no
+    /// way, and one without a step where it is there already.
+    pub fn shortest(&self, from: Node, goal: &Goal) -> Option<Route> {
+        let from = self.index(from);
+        let sure = self.distances(goal, true);
+        self.follow(from, goal, &sure, true).or_else(|| self.follow(from, goal, &self.distances(goal, false), false))
+    }
+
+    /// For each user and role its shortest way to the goal, certain where there is one, without a step where it is there
+    /// already; those that have none are left out.
+    pub fn routes(&self, goal: &Goal) -> Vec<Route> {
+        let (sure, any) = (self.distances(goal, true), self.distances(goal, false));
+        let each = |at| self.follow(at, goal, &sure, true).or_else(|| self.follow(at, goal, &any, false));
+        self.everyone().filter_map(each).collect()
+    }
+
+    /// A route down the distances.
+    fn follow(&self, from: usize, goal: &Goal, far: &[Option<u32>], certain: bool) -> Option<Route> {
+        let mut left = far[from]?;
+        let mut route = Route { from: self.node(from), legs: Vec::new(), certain };
+        let mut at = from;
+        while left > 0 {
+            let mut next = None;
+            self.each_out(at, &goal.led, |leap| {
+                let fits = next.is_none() && far[leap.to] == Some(left - 1);
+                next = next.or((fits && (!certain || self.is_certain(&leap))).then_some(leap.to));
+            });
+            let to = next?;
+            route.legs.push(self.leg(at, to, &goal.led));
+            left -= 1;
+            at = to;
+        }
+        Some(route)
+    }
+
+    /// All simple ways to the goal from somebody, or from everyone who has any, shortest first, at most `most`; and whether
+    /// there are, or may be, more.
+    pub fn paths(&self, from: Option<Node>, goal: &Goal, most: usize) -> (Vec<Route>, bool) {
+        let far = self.distances(goal, false);
+        let starts: Vec<usize> = match from {
+            Some(node) => vec![self.index(node)],
+            None => self.everyone().collect(),
+        };
+        let goals: BTreeSet<usize> = goal.ends(false).into_iter().collect();
+        let sure: BTreeSet<usize> = goal.ends(true).into_iter().collect();
+        let mut walk = Walk { joined: self, goal, far: &far, goals: &goals, sure: &sure, found: Vec::new(), most, visits: 0 };
+        // By length, so that what is cut off at `most` is the longest.
+        for steps in 1..=MAX_STEPS {
+            for &start in starts.iter().filter(|s| !goals.contains(s) && far[**s].is_some()) {
+                walk.go(&mut vec![start], steps);
+                if walk.is_over() {
+                    walk.found.truncate(most);
+                    return (walk.found, true);
+                }
+            }
+        }
+        // What is further away than any route goes was not walked.
+        let beyond = |s: &&usize| far[**s].is_some_and(|d| d as usize > MAX_STEPS);
+        let cut_short = starts.iter().any(|s| beyond(&s));
+        (walk.found, cut_short)
+    }
+
+    /// Whoever is lost with somebody beyond its own account, administrators as such among them, nearest first: who is become,
+    /// and not who else an administrator could become. And whether its own account is, by a way that comes back.
+    pub fn abroad(&self, from: Node) -> (Vec<Abroad>, bool) {
+        let start = self.index(from);
+        let mut seen: BTreeMap<usize, (u32, bool, usize)> = BTreeMap::from([(start, (0, true, start))]);
+        for certain_only in [true, false] {
+            let mut queue: VecDeque<usize> = seen.keys().copied().collect();
+            while let Some(at) = queue.pop_front() {
+                let steps = seen.get(&at).map_or(0, |s| s.0) + 1;
+                self.each_out(at, &[], |leap| {
+                    if (self.is_certain(&leap) || !certain_only) && !seen.contains_key(&leap.to) {
+                        seen.insert(leap.to, (steps, certain_only, at));
+                        queue.push_back(leap.to);
+                    }
+                });
+            }
+        }
+        let is_lost = |node: Node| match node.at {
+            To::Principal(at) => self.built(node.account).administrators[at],
+            To::Administrator => true,
+        };
+        let back = seen.keys().any(|at| *at != start && self.node(*at).account == from.account && is_lost(self.node(*at)));
+        let each = seen.into_iter().map(|(at, (steps, certain, by))| {
+            let (node, by) = (self.node(at), self.node(by));
+            Abroad { node, by, steps, certain }
+        });
+        let mut all: Vec<Abroad> = each.filter(|a| a.node.account != from.account).collect();
+        all.sort_by_key(|a| (a.steps, a.node));
+        (all, back)
+    }
+
+    /// Everyone one step away, certain ones first: who gets there, or whom it leads to. That an administrator becomes anyone in
+    /// its account is not told.
+    pub fn steps(&self, node: Node, inwards: bool) -> Vec<Leg> {
+        let at = self.index(node);
+        let mut others = BTreeSet::new();
+        if inwards {
+            self.each_into(at, &[], |leap| others.extend([leap.from]));
+        } else {
+            self.each_out(at, &[], |leap| others.extend([leap.to]));
+        }
+        let leg = |other: usize| if inwards { self.leg(other, at, &[]) } else { self.leg(at, other, &[]) };
+        let mut legs: Vec<Leg> = others.into_iter().map(leg).collect();
+        legs.sort_by_key(|leg| (!leg.certain, leg.by.first().copied()));
+        legs
+    }
+
+    fn leg(&self, from: usize, to: usize, led: &[usize]) -> Leg {
+        let mut all: Vec<Leap> = Vec::new();
+        self.each_out(from, led, |leap| all.extend((leap.to == to).then_some(leap)));
+        all.sort_by_key(|leap| (!self.is_certain(leap), leap.by));
+        let certain = all.first().is_some_and(|leap| self.is_certain(leap));
+        Leg { from: self.node(from), to: self.node(to), by: all.into_iter().map(|leap| leap.by).collect(), certain }
+    }
+
+    /// What a step says, in one sentence that names the account where it changes, as `label` calls it.
+    pub fn sentence(&self, leg: &Leg, accounts: &(impl Accounts + ?Sized), label: &dyn Fn(&str) -> String) -> String {
+        let here = label(&self.built(leg.from.account).id);
+        let name = |node: Node| match node.at {
+            To::Principal(_) => principal(self.arn(node)),
+            To::Administrator => format!("an administrator of {here}"),
+        };
+        let (from, to) = (name(leg.from), name(leg.to));
+        match leg.by.first() {
+            Some(By::Edge(edge)) => {
+                accounts.with(leg.from.account, |g| g.edges().get(*edge).map(|e| g.sentence(e))).flatten().unwrap_or_default()
+            }
+            Some(By::Crossing(at)) => {
+                let there = label(&self.built(leg.to.account).id);
+                let through = self.crossings(leg.from.account)[*at].through;
+                let through = through.map(|q| principal(self.arn(Node::principal(leg.from.account, q))));
+                let first = through.map_or_else(String::new, |q| format!(" become {q} and"));
+                let sure = if leg.certain { "" } else { ", under conditions" };
+                format!("{from} can{first} assume {to} of {there}{sure}")
+            }
+            Some(By::Power) if leg.to.at == To::Administrator => format!("{from} is an administrator of {here}"),
+            Some(By::Power) if leg.from.at == To::Administrator => format!("{from} can become {to}"),
+            Some(By::Power) => format!("{from} is an administrator of {here} and can become {to}"),
+            None => String::new(),
+        }
+    }
+
+    /// What the first way to take a step rests on; nothing where it is by being an administrator.
+    pub fn rests(&self, leg: &Leg, accounts: &(impl Accounts + ?Sized)) -> Vec<Rest> {
+        let named = |g: &Graph<'_>, by: &[StatementId]| by.iter().map(|id| g.statement(*id)).collect::<Vec<_>>();
+        match leg.by.first() {
+            Some(By::Edge(edge)) => {
+                let needs = |g: &Graph<'_>| {
+                    let edge = g.edges().get(*edge);
+                    edge.map(|e| e.needs.iter().map(|n| (n.action, named(g, &n.by))).collect()).unwrap_or_default()
+                };
+                accounts.with(leg.from.account, needs).unwrap_or_default()
+            }
+            Some(By::Crossing(at)) => {
+                let crossing = &self.crossings(leg.from.account)[*at];
+                let own = accounts.with(leg.from.account, |g| named(g, &crossing.own)).unwrap_or_default();
+                let ids = self.trust_of(leg.to, &crossing.trust);
+                let trust = accounts.with(leg.to.account, |g| named(g, &ids)).unwrap_or_default();
+                [own, trust].into_iter().filter(|by| !by.is_empty()).map(|by| (super::crossings::ASSUME, by)).collect()
+            }
+            _ => Vec::new(),
+        }
+    }
+
+    /// Statements of a role's trust, in its account.
+    pub(super) fn trust_of(&self, role: Node, statements: &[u32]) -> Vec<StatementId> {
+        let To::Principal(at) = role.at else { return Vec::new() };
+        let trust = self.built(role.account).people[at].trust;
+        let each = |policy: u32| statements.iter().map(move |statement| StatementId { policy, statement: *statement });
+        trust.into_iter().flat_map(each).collect()
+    }
+}
+
+struct Walk<'w> {
+    joined: &'w Joined,
+    goal: &'w Goal,
+    far: &'w [Option<u32>],
+    goals: &'w BTreeSet<usize>,
+    /// Those of the goals that are there for certain.
+    sure: &'w BTreeSet<usize>,
+    found: Vec<Route>,
+    most: usize,
+    visits: usize,
+}
+
+impl Walk<'_> {
+    fn is_over(&self) -> bool {
+        self.found.len() > self.most || self.visits > MAX_VISITS
+    }
+
+    /// Routes with exactly `left` more steps.
+    fn go(&mut self, trail: &mut Vec<usize>, left: usize) {
+        let Some(&at) = trail.last() else { return };
+        let mut next: Vec<usize> = Vec::new();
+        self.joined.each_out(at, &self.goal.led, |leap| next.push(leap.to));
+        self.visits += next.len();
+        next.sort_unstable();
+        next.dedup();
+        for to in next {
+            if self.is_over() {
+                return;
+            }
+            let goal = self.goals.contains(&to);
+            if goal != (left == 1) || trail.contains(&to) || self.far[to].is_none_or(|d| d as usize > left - 1) {
+                continue;
+            }
+            trail.push(to);
+            if goal {
+                self.found.push(self.route(trail));
+            } else {
+                self.go(trail, left - 1);
+            }
+            trail.pop();
+        }
+    }
+
+    fn route(&self, trail: &[usize]) -> Route {
+        let legs: Vec<Leg> = trail.windows(2).map(|step| self.joined.leg(step[0], step[1], &self.goal.led)).collect();
+        let end = trail.last().is_some_and(|at| self.sure.contains(at));
+        Route { from: self.joined.node(trail[0]), certain: end && legs.iter().all(|l| l.certain), legs }
+    }
+}

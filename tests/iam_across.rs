@@ -1,0 +1,640 @@
+//! Escalation across accounts: an independent search by brute force over small random organisations, and one story of three
+//! accounts through the command line, the question line, a principal's detail and the judgement.
+#![allow(clippy::unwrap_used, clippy::expect_used, reason = "tests")]
+
+use std::collections::BTreeSet;
+use std::process::Command;
+
+use bartizan::catalog::detail::Detail;
+use bartizan::iam::account::Account;
+use bartizan::iam::graph::{Graph, Joined, Node, Power, To};
+use bartizan::iam::read::authorization_details;
+use bartizan::listing::query::Cancel;
+use bartizan::model::account::{ControlKind, ControlPolicy, Controls, Organization, Unit};
+use bartizan::model::document::Document;
+use bartizan::model::estate::{self, Estate};
+use bartizan::model::resource::Resource;
+use bartizan::work::identity::Engine;
+use bartizan::work::judge::{Settings, judge};
+use serde_json::{Value, json};
+
+const IDS: [&str; 3] = ["111122223333", "444455556666", "777788889999"];
+
+fn document(statements: &[Value]) -> Value {
+    json!({"Version": "2012-10-17", "Statement": statements})
+}
+
+fn control(name: &str, statements: &[Value], targets: &[&str]) -> ControlPolicy {
+    ControlPolicy {
+        id: format!("p-{name}"),
+        name: name.to_owned(),
+        document: Document(document(statements).to_string()),
+        targets: targets.iter().map(|t| (*t).to_owned()).collect(),
+        ..ControlPolicy::default()
+    }
+}
+
+/// Accounts of one organisation, each from its `get-account-authorization-details`, under these policies.
+fn organisation(accounts: &[Value], scps: Vec<ControlPolicy>, rcps: Vec<ControlPolicy>) -> Estate {
+    let mut estate = Estate::default();
+    for (id, details) in IDS.iter().zip(accounts) {
+        let mut account = bartizan::model::account::Account::bare(*id);
+        account.name = ["build", "shop", "vault"][IDS.iter().position(|i| i == id).unwrap()].to_owned();
+        estate.put_account(account);
+        let mut identity = authorization_details(&details.to_string()).unwrap();
+        identity.account = (*id).to_owned();
+        estate.put_identity(identity);
+    }
+    let everything = json!({"Effect": "Allow", "Action": "*", "Resource": "*"});
+    let all = control("FullAWSAccess", &[everything], &[&["r-1"][..], &IDS].concat());
+    estate.organization = Some(Organization {
+        id: "o-1".into(),
+        management_account: "000011112222".into(),
+        name: "acme".into(),
+        units: vec![Unit { id: "r-1".into(), name: "Root".into(), path: String::new() }],
+        controls: vec![
+            Controls { kind: ControlKind::Service, whole: true, policies: std::iter::once(all).chain(scps).collect() },
+            Controls { kind: ControlKind::Resource, whole: true, policies: rcps },
+        ],
+        extra: Default::default(),
+    });
+    estate
+}
+
+mod brute {
+    //! The search by brute force, over a model of its own: no policy is read, no graph built.
+    use super::*;
+
+    #[derive(Clone, Copy, Debug, PartialEq)]
+    pub enum May {
+        Everything,
+        AssumeAny,
+        Assume(usize),
+        NeverAssume(usize),
+        /// Put a policy on itself.
+        RewriteSelf,
+        RewriteTrust(usize),
+    }
+
+    #[derive(Clone, Copy, Debug, PartialEq)]
+    pub enum Lets {
+        Named(usize),
+        Account(usize),
+        Everyone,
+    }
+
+    #[derive(Clone, Debug)]
+    pub struct Person {
+        pub account: usize,
+        pub name: String,
+        pub role: bool,
+        /// AWS keeps it.
+        pub kept: bool,
+        /// Its boundary leaves it all but `sts`.
+        pub bounded: bool,
+        pub may: Vec<Option<May>>,
+        pub lets: Vec<Option<Lets>>,
+    }
+
+    #[derive(Clone, Debug, Default)]
+    pub struct World {
+        pub people: Vec<Person>,
+        /// Nobody of the account assumes the role; nobody of the second account assumes roles of the first.
+        pub scps: Vec<(usize, usize)>,
+        pub rcps: Vec<(usize, usize)>,
+    }
+
+    #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+    pub enum At {
+        Person(usize),
+        Administrator(usize),
+    }
+
+    impl World {
+        pub fn arn(&self, p: usize) -> String {
+            let person = &self.people[p];
+            let kind = if person.role { "role" } else { "user" };
+            let path = if person.kept { "/aws-reserved/sso.amazonaws.com/" } else { "/" };
+            format!("arn:aws:iam::{}:{kind}{path}{}", IDS[person.account], person.name)
+        }
+        fn may(&self, p: usize, what: May) -> bool {
+            self.people[p].may.contains(&Some(what))
+        }
+        pub fn is_administrator(&self, p: usize) -> bool {
+            self.may(p, May::Everything)
+        }
+        /// What keeps an account out, whatever its own policies say.
+        fn is_barred(&self, account: usize, role: usize) -> bool {
+            self.scps.contains(&(account, role)) || self.rcps.contains(&(self.people[role].account, account))
+        }
+        fn assumes(&self, p: usize, role: usize) -> bool {
+            let (me, to) = (&self.people[p], &self.people[role]);
+            if p == role || !to.role || self.is_barred(me.account, role) || self.may(p, May::NeverAssume(role)) {
+                return false;
+            }
+            let lets = |l: Lets| to.lets.contains(&Some(l));
+            let own = !me.bounded && [May::Everything, May::AssumeAny, May::Assume(role)].iter().any(|m| self.may(p, *m));
+            if me.account != to.account {
+                return own && (lets(Lets::Named(p)) || lets(Lets::Account(me.account)) || lets(Lets::Everyone));
+            }
+            // Within an account a grant to the caller is enough by itself; a boundary still limits one to a role's ARN.
+            lets(Lets::Everyone)
+                || lets(Lets::Named(p)) && (!me.role || !me.bounded)
+                || lets(Lets::Account(me.account)) && own
+                || lets(Lets::Named(p)) && own
+        }
+        fn next(&self, at: At) -> Vec<At> {
+            let mut next = Vec::new();
+            match at {
+                At::Person(p) => {
+                    let me = &self.people[p];
+                    let administrator = self.is_administrator(p);
+                    for role in 0..self.people.len() {
+                        let abroad = self.people[role].account != me.account;
+                        if self.assumes(p, role) || !abroad && !administrator && self.may(p, May::RewriteTrust(role)) {
+                            next.push(At::Person(role));
+                        }
+                    }
+                    if administrator || self.may(p, May::RewriteSelf) && !me.bounded && !me.kept {
+                        next.push(At::Administrator(me.account));
+                    }
+                }
+                At::Administrator(account) => {
+                    let of = |p: &usize| self.people[*p].account == account && !self.people[*p].kept;
+                    next.extend((0..self.people.len()).filter(of).map(At::Person));
+                    for (role, to) in self.people.iter().enumerate().filter(|(_, t)| t.role && t.account != account) {
+                        let let_in = to.lets.iter().flatten().any(|l| match l {
+                            Lets::Everyone => true,
+                            Lets::Account(a) => *a == account,
+                            Lets::Named(q) => of(q),
+                        });
+                        if let_in && !self.is_barred(account, role) {
+                            next.push(At::Person(role));
+                        }
+                    }
+                }
+            }
+            next
+        }
+        /// Whoever gets to one of these.
+        pub fn reaching(&self, is_goal: impl Fn(At) -> bool) -> BTreeSet<usize> {
+            (0..self.people.len())
+                .filter(|p| {
+                    let (mut seen, mut queue) = (BTreeSet::from([At::Person(*p)]), vec![At::Person(*p)]);
+                    while let Some(at) = queue.pop() {
+                        if is_goal(at) {
+                            return true;
+                        }
+                        queue.extend(self.next(at).into_iter().filter(|n| seen.insert(*n)));
+                    }
+                    false
+                })
+                .collect()
+        }
+
+        /// The same as policies.
+        pub fn estate(&self) -> Estate {
+            let assume = |effect: &str, on: Value| json!({"Effect": effect, "Action": "sts:AssumeRole", "Resource": on});
+            let with_sid = |n: usize, mut s: Value| {
+                s["Sid"] = json!(format!("S{n}"));
+                s
+            };
+            let accounts: Vec<Value> = (0..IDS.len())
+                .map(|account| {
+                    let boundary = format!("arn:aws:iam::{}:policy/limit", IDS[account]);
+                    let (mut users, mut roles) = (Vec::new(), Vec::new());
+                    for (p, person) in self.people.iter().enumerate().filter(|(_, p)| p.account == account) {
+                        let own = |(n, may): (usize, &Option<May>)| {
+                            Some(with_sid(n, match (*may)? {
+                                May::Everything => json!({"Effect": "Allow", "Action": "*", "Resource": "*"}),
+                                May::AssumeAny => assume("Allow", json!("*")),
+                                May::Assume(role) => assume("Allow", json!(self.arn(role))),
+                                May::NeverAssume(role) => assume("Deny", json!(self.arn(role))),
+                                May::RewriteSelf => {
+                                    let action = if person.role { "iam:PutRolePolicy" } else { "iam:PutUserPolicy" };
+                                    json!({"Effect": "Allow", "Action": action, "Resource": self.arn(p)})
+                                }
+                                May::RewriteTrust(role) => {
+                                    json!({"Effect": "Allow", "Action": "iam:UpdateAssumeRolePolicy", "Resource": self.arn(role)})
+                                }
+                            }))
+                        };
+                        let statements: Vec<Value> = person.may.iter().enumerate().filter_map(own).collect();
+                        let lets = |(n, lets): (usize, &Option<Lets>)| {
+                            let principal = match (*lets)? {
+                                Lets::Named(q) => json!({"AWS": self.arn(q)}),
+                                Lets::Account(a) => json!({"AWS": IDS[a]}),
+                                Lets::Everyone => json!("*"),
+                            };
+                            Some(with_sid(n, json!({"Effect": "Allow", "Principal": principal, "Action": "sts:AssumeRole"})))
+                        };
+                        let trust: Vec<Value> = person.lets.iter().enumerate().filter_map(lets).collect();
+                        let (kind, list) = if person.role { ("Role", "RolePolicyList") } else { ("User", "UserPolicyList") };
+                        let path = self.arn(p).split_once(&format!("{}/", kind.to_lowercase())).unwrap().1.to_owned();
+                        let mut value = json!({format!("{kind}Name"): person.name, "Arn": self.arn(p),
+                            "Path": format!("/{}", path.strip_suffix(&person.name).unwrap()),
+                            list: [{"PolicyName": "own", "PolicyDocument": document(&statements)}]});
+                        if person.bounded {
+                            value["PermissionsBoundary"] = json!({"PermissionsBoundaryArn": boundary});
+                        }
+                        if person.role {
+                            value["AssumeRolePolicyDocument"] = document(&trust);
+                            roles.push(value);
+                        } else {
+                            users.push(value);
+                        }
+                    }
+                    let limit = document(&[json!({"Effect": "Allow", "NotAction": "sts:*", "Resource": "*"})]);
+                    json!({"UserDetailList": users, "RoleDetailList": roles, "Policies": [{"PolicyName": "limit", "Arn": boundary,
+                        "PolicyVersionList": [{"VersionId": "v1", "IsDefaultVersion": true, "Document": limit}]}]})
+                })
+                .collect();
+            let scps = self.scps.iter().enumerate().map(|(n, (account, role))| {
+                control(&format!("scp{n}"), &[assume("Deny", json!(self.arn(*role)))], &[IDS[*account]])
+            });
+            let rcps = self.rcps.iter().enumerate().map(|(n, (of, out))| {
+                let mut deny = assume("Deny", json!("*"));
+                deny["Principal"] = json!("*");
+                deny["Condition"] = json!({"StringEquals": {"aws:PrincipalAccount": IDS[*out]}});
+                control(&format!("rcp{n}"), &[deny], &[IDS[*of]])
+            });
+            organisation(&accounts, scps.collect(), rcps.collect())
+        }
+    }
+
+    /// xorshift64*: the same organisations on every machine.
+    pub struct Dice(pub u64);
+
+    impl Dice {
+        pub fn roll(&mut self, sides: usize) -> usize {
+            self.0 ^= self.0 >> 12;
+            self.0 ^= self.0 << 25;
+            self.0 ^= self.0 >> 27;
+            (self.0.wrapping_mul(0x2545_f491_4f6c_dd1d) >> 33) as usize % sides
+        }
+        pub fn world(&mut self) -> World {
+            let accounts = 2 + self.roll(2);
+            let mut world = World::default();
+            for account in 0..accounts {
+                for n in 0..2 + self.roll(3) {
+                    let role = n > 0;
+                    let (kept, bounded) = (role && self.roll(12) == 0, self.roll(10) == 0);
+                    let name = format!("{}{n}", if role { "r" } else { "u" });
+                    world.people.push(Person { account, name, role, kept, bounded, may: Vec::new(), lets: Vec::new() });
+                }
+            }
+            let count = world.people.len();
+            let roles: Vec<usize> = (0..count).filter(|p| world.people[*p].role).collect();
+            for p in 0..count {
+                let account = world.people[p].account;
+                for _ in 0..self.roll(4) {
+                    let role = roles[self.roll(roles.len())];
+                    let may = match self.roll(16) {
+                        0 => May::Everything,
+                        1 => May::RewriteSelf,
+                        2 => May::NeverAssume(role),
+                        3 if world.people[role].account == account && !world.people[role].kept && role != p => {
+                            May::RewriteTrust(role)
+                        }
+                        4..8 => May::AssumeAny,
+                        _ => May::Assume(role),
+                    };
+                    world.people[p].may.push(Some(may));
+                }
+                // AWS's own roles trust nobody that is told of here.
+                let trusts = world.people[p].role && !world.people[p].kept;
+                for _ in 0..if trusts { 1 + self.roll(2) } else { 0 } {
+                    let lets = match self.roll(14) {
+                        0 => Lets::Everyone,
+                        1..6 => Lets::Account(self.roll(accounts)),
+                        _ => Lets::Named(self.roll(count)),
+                    };
+                    world.people[p].lets.push(Some(lets));
+                }
+            }
+            if self.roll(4) == 0 {
+                world.scps.push((self.roll(accounts), roles[self.roll(roles.len())]));
+            }
+            if self.roll(4) == 0 {
+                let (of, out) = (self.roll(accounts), self.roll(accounts));
+                world.rcps.extend((of != out).then_some((of, out)));
+            }
+            world
+        }
+    }
+}
+
+fn accounts(estate: &Estate) -> Vec<Account> {
+    estate.identities.iter().map(|i| Account::of_estate(estate, &i.account).unwrap()).collect()
+}
+
+#[test]
+fn random_organisations_agree_with_a_search_by_brute_force() {
+    use brute::{At, Dice};
+    let mut dice = Dice(0x5eed_0b7a);
+    let (mut abroad, mut cuts_tried, mut across) = (0, 0, 0);
+    for round in 0..250 {
+        let world = dice.world();
+        let estate = world.estate();
+        let accounts = accounts(&estate);
+        assert!(accounts.iter().all(|a| a.problems.is_empty()));
+        let graphs: Vec<Graph<'_>> = accounts.iter().map(Graph::new).collect();
+        let joined = Joined::new(graphs.iter().map(Graph::built));
+        let place = |node: Node| {
+            let arn = joined.arn(node);
+            (0..world.people.len()).find(|p| world.arn(*p) == arn).unwrap()
+        };
+        let is_top = |at: At| match at {
+            At::Person(p) => world.is_administrator(p),
+            At::Administrator(_) => true,
+        };
+        // Administrator of any account.
+        let goal = joined.administrator();
+        let routes = joined.routes(&goal);
+        let found: BTreeSet<usize> = routes.iter().map(|r| place(r.from)).collect();
+        let expected = world.reaching(is_top);
+        assert_eq!(found, expected, "round {round}: {world:#?}");
+        assert!(routes.iter().all(|r| r.certain), "nothing is conditional here");
+        let powers = joined.powers();
+        for p in 0..world.people.len() {
+            let node = joined.find(&world.arn(p)).unwrap();
+            let To::Principal(at) = node.at else { panic!("a principal") };
+            let power = match (world.is_administrator(p), expected.contains(&p)) {
+                (true, _) => Power::Administrator,
+                (_, true) => Power::CanBecome,
+                _ => Power::Ordinary,
+            };
+            assert_eq!(powers[node.account][at], power, "round {round}: {}", world.arn(p));
+        }
+        // Every role and user.
+        for target in 0..world.people.len() {
+            let node = joined.find(&world.arn(target)).unwrap();
+            let goal = joined.principals(&[node]);
+            let found: BTreeSet<usize> = joined.routes(&goal).iter().map(|r| place(r.from)).collect();
+            let expected = world.reaching(|at| at == At::Person(target));
+            assert_eq!(found, expected, "round {round} to {}: {world:#?}", world.arn(target));
+            // All simple ways: none twice, none in a circle, the shortest first, and each where there is one.
+            let (paths, more) = joined.paths(None, &goal, 200);
+            let starts: BTreeSet<usize> = paths.iter().map(|r| place(r.from)).collect();
+            let others: BTreeSet<usize> = expected.iter().copied().filter(|p| *p != target).collect();
+            assert!(more || starts == others, "round {round}: {starts:?} {others:?}");
+            let trails: BTreeSet<Vec<Node>> = paths
+                .iter()
+                .map(|r| {
+                    let trail: Vec<Node> = std::iter::once(r.from).chain(r.legs.iter().map(|l| l.to)).collect();
+                    assert_eq!(trail.iter().collect::<BTreeSet<_>>().len(), trail.len(), "in a circle");
+                    assert!(r.legs.iter().zip(&trail).all(|(leg, at)| leg.from == *at && !leg.by.is_empty()));
+                    assert_eq!(r.end(), node);
+                    trail
+                })
+                .collect();
+            assert_eq!(trails.len(), paths.len(), "one of them twice");
+            assert!(paths.windows(2).all(|two| two[0].legs.len() <= two[1].legs.len()));
+            across += paths.iter().filter(|r| r.from.account != node.account).count();
+        }
+        abroad += routes.iter().filter(|r| r.end().account != r.from.account).count();
+        // What a cut is said to free is free once the statement is gone from the model.
+        for cut in joined.cuts(&goal, 3, graphs.as_slice()) {
+            let id = &accounts[cut.account].id;
+            let n: usize = cut.label.strip_prefix('S').unwrap().parse().unwrap();
+            let (trust, who) = match cut.policy.strip_prefix("trust of ") {
+                Some(who) => (true, who),
+                None => (false, cut.policy.strip_prefix("inline own of ").unwrap()),
+            };
+            let name = who.rsplit('/').next().unwrap();
+            let at = world.people.iter().position(|p| p.name == name && IDS[p.account] == id).unwrap();
+            let mut without = world.clone();
+            if trust {
+                without.people[at].lets[n] = None;
+            } else {
+                without.people[at].may[n] = None;
+            }
+            let after = without.reaching(is_top);
+            let freed: BTreeSet<usize> = expected.difference(&after).copied().collect();
+            let told: BTreeSet<usize> = cut.freed.iter().map(|node| place(*node)).collect();
+            assert_eq!(told, freed, "round {round}: {} {} of {id}: {world:#?}", cut.policy, cut.label);
+            assert_eq!(cut.of, expected.iter().filter(|p| !world.is_administrator(**p)).count());
+            cuts_tried += 1;
+        }
+    }
+    assert!(abroad > 100 && cuts_tried > 200 && across > 3_000, "{abroad} {cuts_tried} {across}");
+}
+
+/// A developer becomes the pipeline, the pipeline deploys to the shop, the shop's deployer becomes the keeper of the vault,
+/// who makes itself an administrator; the vault's administrators get back into the build account.
+fn story() -> Estate {
+    let arn = |account: usize, name: &str| format!("arn:aws:iam::{}:{name}", IDS[account]);
+    let assume = |to: &str| json!({"Sid": "Go", "Effect": "Allow", "Action": "sts:AssumeRole", "Resource": to});
+    let own = |statements: &[Value]| json!([{"PolicyName": "own", "PolicyDocument": document(statements)}]);
+    let trust =
+        |who: &str| document(&[json!({"Sid": "Let", "Effect": "Allow", "Principal": {"AWS": who}, "Action": "sts:AssumeRole"})]);
+    let role = |account: usize, name: &str, trusted: &str, statements: &[Value]| {
+        json!({"RoleName": name, "Path": "/", "Arn": arn(account, &format!("role/{name}")), "AssumeRolePolicyDocument": trust(trusted),
+            "RolePolicyList": own(statements)})
+    };
+    let user = |name: &str, statements: &[Value]| json!({"UserName": name, "Path": "/", "Arn": arn(0, &format!("user/{name}")), "UserPolicyList": own(statements)});
+    let read = json!({"Sid": "Read", "Effect": "Allow", "Action": "s3:GetObject", "Resource": "arn:aws:s3:::ledger/*"});
+    let rewrite = json!({"Sid": "Raise", "Effect": "Allow", "Action": "iam:PutRolePolicy", "Resource": arn(2, "role/keeper")});
+    let everything = json!({"Sid": "All", "Effect": "Allow", "Action": "*", "Resource": "*"});
+    let build = json!({
+        "UserDetailList": [user("dev", &[assume(&arn(0, "role/pipeline"))]), user("idle", &[])],
+        "RoleDetailList": [
+            role(0, "pipeline", IDS[0], &[assume(&arn(1, "role/deploy"))]),
+            role(0, "break-glass", IDS[2], &[everything]),
+        ],
+    });
+    let shop = json!({"RoleDetailList": [role(1, "deploy", IDS[0], &[assume(&arn(2, "role/keeper"))])]});
+    let vault = json!({"RoleDetailList": [role(2, "keeper", &arn(1, "role/deploy"), &[rewrite, read])]});
+    let mut estate = organisation(&[build, shop, vault], Vec::new(), Vec::new());
+    estate.region_mut(IDS[2], "eu-west-1").resources =
+        vec![Resource { arn: "arn:aws:s3:::ledger".into(), ..Resource::default() }];
+    estate
+}
+
+const DEV: &str = "arn:aws:iam::111122223333:user/dev";
+
+fn run(estate: &Estate, args: &[&str]) -> String {
+    let home = tempfile::tempdir().unwrap();
+    let file = home.path().join("estate.json.zst");
+    estate::write(std::fs::File::create(&file).unwrap(), estate, std::iter::empty()).unwrap();
+    let mut command = Command::new(env!("CARGO_BIN_EXE_bartizan"));
+    let done = command.env_clear().env("HOME", home.path()).args(["--from", file.to_str().unwrap(), "iam"]).args(args);
+    let done = done.output().unwrap();
+    assert!(done.status.success(), "{}", String::from_utf8_lossy(&done.stderr));
+    String::from_utf8(done.stdout).unwrap()
+}
+
+fn data(estate: &Estate, args: &[&str]) -> Vec<Value> {
+    serde_json::from_str(&run(estate, &[&["--json"], args].concat())).unwrap()
+}
+
+fn sentences(path: &Value) -> Vec<&str> {
+    path["steps"].as_array().unwrap().iter().map(|s| s["sentence"].as_str().unwrap()).collect()
+}
+
+#[test]
+fn the_command_line_tells_ways_through_several_accounts() {
+    let estate = story();
+    let paths = data(&estate, &["paths", "--who", "user/dev"]);
+    assert_eq!(
+        sentences(&paths[0]),
+        [
+            "user/dev can assume role/pipeline".to_owned(),
+            format!("role/pipeline can assume role/deploy of account {}", IDS[1]),
+            format!("role/deploy can assume role/keeper of account {}", IDS[2]),
+            "role/keeper can change its own permissions by iam:PutRolePolicy".to_owned(),
+        ]
+    );
+    assert_eq!((&paths[0]["certain"], &paths[0]["account"]), (&json!(true), &json!(IDS[0])));
+    let steps = paths[0]["steps"].as_array().unwrap();
+    assert_eq!(steps.iter().map(|s| s["account"].as_str().unwrap()).collect::<Vec<_>>(), [IDS[0], IDS[1], IDS[2], IDS[2]]);
+    assert_eq!(
+        steps[1]["needs"],
+        json!(["sts:AssumeRole by inline own of role/pipeline, Go", "sts:AssumeRole by trust of role/deploy, Let"])
+    );
+    // Everyone who becomes an administrator of whatever account; and back into the first.
+    let from = |paths: &[Value]| -> BTreeSet<String> {
+        paths.iter().map(|p| p["from"].as_str().unwrap().rsplit(':').next().unwrap().to_owned()).collect()
+    };
+    let all = data(&estate, &["paths"]);
+    let climbers = ["role/deploy", "role/keeper", "role/pipeline", "user/dev"].map(str::to_owned);
+    assert_eq!(from(&all), BTreeSet::from(climbers.clone()));
+    let back = data(&estate, &["paths", "--to", "role/break-glass"]);
+    assert_eq!(from(&back), BTreeSet::from(climbers.clone()), "the loop through three accounts");
+    let dev = back.iter().find(|p| p["from"] == DEV).unwrap();
+    assert_eq!(sentences(dev).len(), 5);
+    assert_eq!(
+        sentences(dev)[4],
+        format!("an administrator of account {} can assume role/break-glass of account {}", IDS[2], IDS[0])
+    );
+    assert_eq!(data(&estate, &["paths", "--who", "user/idle"]), [] as [Value; 0]);
+    // A resource of the third account.
+    let ledger = data(&estate, &["paths", "--to", "arn:aws:s3:::ledger"]);
+    let dev = ledger.iter().find(|p| p["from"] == DEV).unwrap();
+    assert_eq!(sentences(dev).last().unwrap(), &"role/keeper can s3:GetObject on arn:aws:s3:::ledger/*");
+    assert_eq!((sentences(dev).len(), &dev["steps"][3]["account"]), (4, &json!(IDS[2])));
+    // What is lost with the developer: everything in the vault, and its own account after all.
+    let blast: Value = serde_json::from_str(&run(&estate, &["--json", "blast", "user/dev"])).unwrap();
+    assert_eq!((&blast["everything"], &blast["everything_by_another_account"]), (&json!(false), &json!(true)));
+    assert_eq!(blast["everything_in"], json!([IDS[2]]));
+    let roles: Vec<&str> = blast["other_accounts"].as_array().unwrap().iter().map(|r| r["role"].as_str().unwrap()).collect();
+    assert_eq!(roles, [format!("arn:aws:iam::{}:role/deploy", IDS[1]), format!("arn:aws:iam::{}:role/keeper", IDS[2])]);
+    let text = run(&estate, &["blast", "user/dev"]);
+    assert!(text.contains("lost after all") && text.contains("role/keeper in 3 steps by role/deploy"), "{text}");
+    // What all of them rest on is one statement of the third account, told with its account.
+    let cuts = data(&estate, &["paths", "--cuts"]);
+    assert_eq!((&cuts[0]["account"], &cuts[0]["policy"]), (&json!(IDS[2]), &json!("inline own of role/keeper")));
+    assert_eq!((&cuts[0]["of"], cuts[0]["cuts_off"].as_array().unwrap().len()), (&json!(4), 4));
+    let to_ledger = data(&estate, &["paths", "--cuts", "--to", "arn:aws:s3:::ledger"]);
+    let trust = to_ledger.iter().find(|c| c["policy"] == "trust of role/keeper").unwrap();
+    let kept_off: Vec<&str> = trust["cuts_off"].as_array().unwrap().iter().map(|arn| arn.as_str().unwrap()).collect();
+    assert_eq!(kept_off.len(), 4, "the administrator of the build account may deploy as well: {kept_off:?}");
+    let text = run(&estate, &["paths", "--cuts"]);
+    assert!(text.contains(&format!("in account {}: cuts off 4 of 4", IDS[2])), "{text}");
+}
+
+#[test]
+fn the_question_line_and_the_detail_tell_the_account_of_each_step() {
+    let estate = story();
+    let engine = Engine::default();
+    let ask = |question: &str| {
+        let answer = engine.ask(&estate, question).unwrap();
+        serde_json::to_value(&answer.detail).unwrap()["sections"].to_string()
+    };
+    let dev = ask("can user/dev become administrator");
+    for says in
+        ["Yes, in 4 steps", "\"place\":\"shop\"", "role/pipeline can assume role/deploy of shop", "trust of role/keeper, Let"]
+    {
+        assert!(dev.contains(says), "{says}: {dev}");
+    }
+    assert!(
+        ask("can user/dev become role/break-glass").contains("an administrator of vault can assume role/break-glass of build")
+    );
+    assert!(ask("can user/idle become administrator").contains("No: there is no way"));
+    let who = ask("who can become administrator");
+    for says in ["4 principals can become one, 3 of them of another account than their own", "can become of vault", "4 of 4"] {
+        assert!(who.contains(says), "{says}: {who}");
+    }
+    let keeper = ask("who can become role/keeper");
+    assert!(keeper.contains("By way of another account") && keeper.contains("user/dev"), "{keeper}");
+    let reach = ask("who can reach arn:aws:s3:::ledger");
+    assert!(reach.contains("By a chain, from build") && reach.contains(", in vault"), "{reach}");
+
+    let blast = ask("blast user/dev");
+    assert!(blast.contains("Everything in 1 other account: vault.") && blast.contains("role/keeper"), "{blast}");
+
+    let mut detail = Detail { title: String::new(), sections: Vec::new(), links: Vec::new() };
+    engine.tell(&estate, DEV, &mut detail);
+    let text = serde_json::to_string(&detail).unwrap();
+    for says in [
+        "can become one of vault",
+        "\"place\":\"vault\"",
+        "in vault there is no way left",
+        "role/deploy can assume role/keeper of vault",
+    ] {
+        assert!(text.contains(says), "{says}: {text}");
+    }
+    assert!(detail.links.iter().any(|l| l.label == "role/keeper of vault"), "it leads on to the others");
+}
+
+#[test]
+fn the_judgement_counts_ways_through_other_accounts() {
+    let mut estate = story();
+    let now = "2026-03-14T03:07:00Z".parse().unwrap();
+    let judged = |estate: &Estate| judge(estate, &Engine::default(), &Settings::default(), now, &Cancel::new()).unwrap();
+    let found = judged(&estate);
+    let power = |of: &bartizan::work::judge::Judged, arn: &str| of.standings.principals[arn].power;
+    assert_eq!(power(&found, DEV), Power::CanBecome);
+    let finding = |of: &bartizan::work::judge::Judged| {
+        of.findings.iter().find(|f| f.control == "iam-escalation" && f.resource.id == DEV).cloned()
+    };
+    let told = finding(&found).unwrap();
+    assert_eq!(told.account, IDS[0]);
+    assert!(
+        told.description.contains("role/deploy can assume role/keeper of vault; then role/keeper can change"),
+        "{}",
+        told.description
+    );
+    let keys: BTreeSet<_> = found.findings.iter().map(|f| f.key).collect();
+    assert_eq!(keys.len(), found.findings.len(), "nobody is told twice");
+    // A resource control policy over the vault that keeps the shop out ends it for all but the keeper.
+    let deny = json!({"Effect": "Deny", "Principal": "*", "Action": "sts:AssumeRole", "Resource": "*",
+        "Condition": {"StringEquals": {"aws:PrincipalAccount": IDS[1]}}});
+    let organization = estate.organization.as_mut().unwrap();
+    organization.controls[1].policies.push(control("perimeter", &[deny], &[IDS[2]]));
+    let guarded = estate.clone();
+    let found = judged(&guarded);
+    assert_eq!(power(&found, DEV), Power::Ordinary);
+    assert_eq!(power(&found, "arn:aws:iam::777788889999:role/keeper"), Power::CanBecome);
+    assert_eq!(finding(&found), None);
+    // An external id that nobody knows leaves it open.
+    let mut estate = story();
+    let mut vault = (**estate.identity(IDS[2]).unwrap()).clone();
+    let trust = &mut vault.roles[0].assume_role_policy_document;
+    let mut asked: Value = serde_json::from_str(&trust.0).unwrap();
+    asked["Statement"][0]["Condition"] = json!({"StringEquals": {"sts:ExternalId": "x"}});
+    trust.0 = asked.to_string();
+    estate.put_identity(vault);
+    let found = judged(&estate);
+    assert_eq!((power(&found, DEV), finding(&found)), (Power::MayBecome, None));
+    let path = &data(&estate, &["paths", "--who", "user/dev"])[0];
+    assert_eq!(path["certain"], false);
+    assert!(sentences(path)[2].ends_with(&format!("role/keeper of account {}, under conditions", IDS[2])));
+}
+
+/// An account that changes is compiled anew, and what rests on it with it; one that does not is kept.
+#[test]
+fn an_answer_follows_the_estate() {
+    let mut estate = story();
+    let engine = Engine::default();
+    let can = |estate: &Estate| {
+        let answer = engine.ask(estate, "can user/dev become administrator").unwrap();
+        serde_json::to_value(&answer.detail).unwrap()["sections"][0]["body"].to_string()
+    };
+    assert!(can(&estate).contains("Yes, in 4 steps"));
+    assert!(engine.is_warm(&estate, DEV), "every account on the way is compiled");
+    let mut shop = (**estate.identity(IDS[1]).unwrap()).clone();
+    shop.roles[0].assume_role_policy_document = Document(document(&[]).to_string());
+    estate.put_identity(shop);
+    assert!(can(&estate).contains("No: there is no way"));
+}
