@@ -500,7 +500,7 @@ fn the_command_line_tells_ways_through_several_accounts() {
     let climbers = ["role/deploy", "role/keeper", "role/pipeline", "user/dev"].map(str::to_owned);
     assert_eq!(from(&all), BTreeSet::from(climbers.clone()));
     let back = data(&estate, &["paths", "--to", "role/break-glass"]);
-    assert_eq!(from(&back), BTreeSet::from(climbers.clone()), "the loop through three accounts");
+    assert_eq!(from(&back), BTreeSet::from(climbers), "the loop through three accounts");
     let dev = back.iter().find(|p| p["from"] == DEV).unwrap();
     assert_eq!(sentences(dev).len(), 5);
     assert_eq!(

@@ -1,4 +1,4 @@
-//! The principal graph: each way with a failing and a passing fixture, paths, cuts, trust, pipelines, blast radius; and
+//! The principal graph: each way with a failing and a passing fixture, paths, cuts, blast radius; and
 //! the edges of a generated account against the evaluator, pair by pair.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::print_stderr, reason = "tests")]
 
@@ -6,7 +6,7 @@ use std::collections::BTreeSet;
 
 use bartizan::iam::account::Account;
 use bartizan::iam::evaluate::{Context, Decision};
-use bartizan::iam::graph::{Cut, Graph, Node, Power, Prize, Source, Target, To, Way, Weakness, pipelines, trusts};
+use bartizan::iam::graph::{Cut, Graph, Node, Power, Prize, Target, To, Way};
 use bartizan::iam::read::authorization_details;
 use bartizan::iam::workloads::{Workload, WorkloadKind};
 use bartizan::model::coverage::{Coverage, Outcome};
@@ -449,84 +449,6 @@ fn blast_radius() {
     let data = &blast.data[0];
     assert_eq!((data.service, data.read, data.destroy), ("s3", 1, 1));
     assert_eq!(data.resources, ["arn:aws:s3:::data/*"]);
-}
-
-#[test]
-fn trust_from_outside() {
-    let host = "token.actions.githubusercontent.com";
-    let provider = |host: &str| format!("arn:aws:iam::{ID}:oidc-provider/{host}");
-    let oidc = |host: &str, condition: Value| {
-        json!({"Version":"2012-10-17","Statement":[{"Effect":"Allow","Principal":{"Federated":provider(host)},
-            "Action":"sts:AssumeRoleWithWebIdentity","Condition":condition}]})
-    };
-    let sub = |host: &str, operator: &str, pattern: &str| {
-        let mut c = json!({"StringEquals": {format!("{host}:aud"): "sts.amazonaws.com"}});
-        c[operator][format!("{host}:sub")] = json!(pattern);
-        c
-    };
-    let wide = |pattern: &str, open: &'static str| vec![Weakness::WideSubject { pattern: pattern.to_owned(), leaves_open: open }];
-    for (host, condition, expected) in [
-        (host, sub(host, "StringEquals", "repo:acme/shop:ref:refs/heads/main"), vec![]),
-        (host, sub(host, "StringLike", "repo:acme/shop:*"), vec![]),
-        (host, sub(host, "StringLike", "repo:acme/*"), wide("repo:acme/*", "repository")),
-        (host, sub(host, "StringLike", "repo:acme*"), wide("repo:acme*", "organisation")),
-        (host, sub(host, "StringLike", "*"), wide("*", "organisation")),
-        (host, json!({"StringEquals": {format!("{host}:aud"): "sts.amazonaws.com"}}), vec![Weakness::NoSubject]),
-        (host, json!({}), vec![Weakness::NoSubject, Weakness::NoAudience]),
-        // A condition that an absent subject would pass is none; nor is one that only excludes.
-        (host, sub(host, "StringLikeIfExists", "repo:acme/shop:*"), vec![Weakness::NoSubject]),
-        (host, sub(host, "StringNotLike", "repo:evil/*"), vec![Weakness::NoSubject]),
-        ("gitlab.com", sub("gitlab.com", "StringLike", "project_path:acme/*"), wide("project_path:acme/*", "project")),
-        ("gitlab.com", sub("gitlab.com", "StringLike", "project_path:acme/shop:*"), vec![]),
-        ("agent.buildkite.com", sub("agent.buildkite.com", "StringLike", "organization:acme:pipeline:shop:*"), vec![]),
-        (
-            "agent.buildkite.com",
-            sub("agent.buildkite.com", "StringLike", "organization:acme:pipeline:*"),
-            wide("organization:acme:pipeline:*", "pipeline"),
-        ),
-        (
-            "app.terraform.io",
-            sub("app.terraform.io", "StringLike", "organization:acme:project:*"),
-            wide("organization:acme:project:*", "workspace"),
-        ),
-        ("app.terraform.io", sub("app.terraform.io", "StringLike", "organization:*"), wide("organization:*", "organisation")),
-        ("idp.example.com", sub("idp.example.com", "StringLike", "*"), wide("*", "whole subject")),
-        ("idp.example.com", sub("idp.example.com", "StringLike", "team-a:*"), vec![]),
-        (
-            "oidc.eks.eu-west-1.amazonaws.com/id/ABC",
-            json!({"StringEquals": {"oidc.eks.eu-west-1.amazonaws.com/id/ABC:aud": "sts.amazonaws.com"}}),
-            vec![Weakness::NoSubject],
-        ),
-    ] {
-        let a = account(Vec::<Value>::new(), vec![role("ci", &oidc(host, condition.clone()), &[allow(&["s3:PutObject"], "*")])]);
-        let found: Vec<_> = trusts(&a, &BTreeSet::new()).into_iter().filter(|t| a.principals[t.role].name == "ci").collect();
-        assert_eq!(found.len(), 1);
-        assert_eq!(found[0].weak, expected, "{host} {condition}");
-        let graph = Graph::new(&a);
-        let pipelines = pipelines(&graph, &BTreeSet::new());
-        assert_eq!((pipelines.len(), pipelines[0].writes, pipelines[0].power), (1, 1, Power::Ordinary));
-        assert_eq!(pipelines[0].deploys, ["s3"]);
-        let known = matches!(&found[0].source, Source::Oidc { pipeline: Some(_), .. });
-        assert_eq!(known, !host.contains("example") && !host.contains("eks"), "{host}");
-    }
-
-    let known: BTreeSet<String> = ["444455556666".to_owned()].into();
-    for (principal, condition, expected) in [
-        (json!({"AWS": "444455556666"}), json!({}), vec![]),
-        (json!({"AWS": "999988887777"}), json!({}), vec![Weakness::NoExternalId, Weakness::UnknownAccount]),
-        (json!({"AWS": "999988887777"}), json!({"StringEquals":{"sts:ExternalId":"x"}}), vec![Weakness::UnknownAccount]),
-        (json!("*"), json!({}), vec![Weakness::Public]),
-        (json!("*"), json!({"StringEquals":{"aws:PrincipalOrgID":"o-1"}}), vec![]),
-        (json!("*"), json!({"StringLike":{"aws:PrincipalOrgID":"*"}}), vec![Weakness::Public]),
-        (json!({"AWS": "AIDAEXAMPLE"}), json!({}), vec![Weakness::DeletedPrincipal]),
-        (json!({"Service": "lambda.amazonaws.com"}), json!({}), vec![]),
-    ] {
-        let mut document = trust(&principal);
-        document["Statement"][0]["Condition"] = condition;
-        let a = account(Vec::<Value>::new(), vec![role("r", &document, &[])]);
-        let found: Vec<_> = trusts(&a, &known).into_iter().filter(|t| a.principals[t.role].name == "r").collect();
-        assert_eq!(found[0].weak, expected, "{principal}");
-    }
 }
 
 #[test]

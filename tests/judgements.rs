@@ -239,8 +239,14 @@ fn changes(estate: &Estate) -> Vec<Change> {
     });
     let services = ["ecr", "kms", "lambda", "s3", "secretsmanager", "sns", "sqs"];
     let resources = estate.regions.iter().flat_map(|r| services.map(|service| resources(r, service, true)));
+    let workloads = estate.regions.iter().map(|r| Change::Workloads {
+        account: r.account.clone(),
+        region: r.region.clone(),
+        workloads: Box::new(r.workloads.clone()),
+        whole: true,
+    });
     let asked = Change::Coverage((*estate.coverage).clone());
-    [accounts, asked].into_iter().chain(identities).chain(networks).chain(resources).collect()
+    [accounts, asked].into_iter().chain(identities).chain(networks).chain(workloads).chain(resources).collect()
 }
 
 /// A service's resources in a region, as a sweep brings them.

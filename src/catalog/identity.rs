@@ -304,7 +304,7 @@ impl Subject for Pipelines {
             )
             .alias(&["admin"]),
             spec("open", "OPEN", YES_NO, 5, "Whether strangers' pipelines are let in", |r| Value::flag(r.pipeline.open)),
-            spec("subjects", "SUBJECTS", Kind::Set, 28, "Whose tokens are let in, by their subject", |r| {
+            spec("subjects", "SUBJECTS", Kind::Set, 28, "Whose tokens are let in, by their subject or another claim", |r| {
                 if r.pipeline.subjects.is_empty() { Value::set(["everyone's"]) } else { Value::set(&r.pipeline.subjects) }
             })
             .grow(),

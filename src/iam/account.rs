@@ -41,6 +41,8 @@ pub struct Account {
     pub tagged: Vec<Tagged>,
     /// The class that the account's own tags tell.
     pub data_class: Option<String>,
+    /// Whether it is its organisation's management account, which keeps IAM Identity Center unless that is delegated.
+    pub manages: Option<bool>,
     /// Versions of managed policies that are not in force, by the one that is.
     pub(crate) other_versions: HashMap<usize, Vec<usize>>,
     managed: HashMap<String, usize>,
@@ -154,6 +156,7 @@ impl Account {
             workloads_known: BTreeSet::new(),
             tagged: Vec::new(),
             data_class: None,
+            manages: None,
             other_versions: HashMap::new(),
             managed: HashMap::new(),
             by_arn: HashMap::new(),
@@ -283,6 +286,8 @@ impl Account {
         account.resources = Arc::clone(resources);
         if let Some(organization) = &estate.organization {
             account.set_organization(&organization.id);
+            let management = organization.management_account.as_str();
+            account.manages = (!management.is_empty()).then(|| id == management);
             if let Some(known) = estate.account(id) {
                 // `o-…/r-…/ou-…/`: the path ends with the unit that holds the account.
                 let above = organization.above(known);
@@ -672,6 +677,11 @@ impl Account {
 
     pub(crate) fn scp_levels(&self) -> &[Vec<usize>] {
         &self.scps
+    }
+
+    /// The resource control policies over the account's own resources, by level.
+    pub(crate) fn rcp_levels(&self) -> Vec<Vec<&Compiled>> {
+        self.rcps.iter().map(|level| level.iter().map(|i| &self.policies[*i]).collect()).collect()
     }
 
     fn push(&mut self, p: Principal) {

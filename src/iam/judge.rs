@@ -408,18 +408,25 @@ impl Judge<'_> {
                 Source::Principal { arn, .. } | Source::Saml { arn } | Source::Oidc { arn, .. } => arn.clone(),
                 Source::Service { name } => name.clone(),
             };
+            let mut by_rule: Vec<(Rule, Vec<String>)> = Vec::new();
             for weak in &t.weak {
                 use super::graph::Weakness as W;
                 let rule = match weak {
                     W::Public => PUBLIC_TRUST,
                     W::NoExternalId => EXTERNAL_ID,
-                    W::UnknownAccount => FOREIGN,
+                    W::UnknownAccount | W::PublicBySecret => FOREIGN,
                     W::DeletedPrincipal => DELETED,
                     weak if weak.is_open() => OIDC_OPEN,
-                    W::NoSubject | W::WideSubject { .. } | W::NoAudience => OIDC_WIDE,
+                    W::NoSubject | W::Guests { .. } | W::AnyProject { .. } | W::WideSubject { .. } | W::NoAudience => OIDC_WIDE,
                 };
+                match by_rule.iter_mut().find(|(r, _)| *r == rule) {
+                    Some((_, why)) => why.push(weak.sentence()),
+                    None => by_rule.push((rule, vec![weak.sentence()])),
+                }
+            }
+            for (rule, why) in by_rule {
                 let detail = format!("{who}/{}", t.statement.statement);
-                self.add(rule, &arn, &detail, format!("It trusts {who}: {}.", weak.sentence()));
+                self.add(rule, &arn, &detail, format!("It trusts {who}: {}.", why.join("; ")));
             }
         }
     }
@@ -483,7 +490,10 @@ mod tests {
 
     /// An account where every rule holds of something, or of nothing.
     fn account(bad: bool) -> Identity {
-        let trust = |principal: Value, condition: Value| json!({"Version":"2012-10-17","Statement":[{"Effect":"Allow","Principal":principal,"Action":"sts:AssumeRole","Condition":condition}]});
+        let trust = |principal: Value, condition: Value| {
+            let action = if principal.get("Federated").is_some() { "sts:AssumeRoleWithWebIdentity" } else { "sts:AssumeRole" };
+            json!({"Version":"2012-10-17","Statement":[{"Effect":"Allow","Principal":principal,"Action":action,"Condition":condition}]})
+        };
         let role = |name: &str, trust: Value, policy: Value| {
             json!({"RoleName":name,"Path":"/","Arn":format!("arn:aws:iam::111122223333:role/{name}"),"CreateDate":"2025-01-01T00:00:00Z",
               "AssumeRolePolicyDocument":trust,"RoleLastUsed":{"LastUsedDate":if bad {"2025-06-01T00:00:00Z"} else {"2026-10-30T00:00:00Z"}},

@@ -6,7 +6,7 @@ use std::collections::BTreeSet;
 use serde_json::Value;
 
 use super::account::{Account, Principal};
-use super::graph::{Source, Trust, trusts};
+use super::graph::{Serves, Source, Trust, trusts};
 use crate::model::principal::{CredentialRow, Identity};
 use crate::model::standing::Nature;
 
@@ -57,7 +57,7 @@ fn of_role<'t>(p: &Principal, trusts: impl Iterator<Item = &'t Trust>) -> (Natur
             Source::Saml { .. } => people = Some("people sign in to it through the identity provider (SAML)".to_owned()),
             Source::Service { name } => machines = Some(format!("{name} acts as it")),
             Source::Oidc { pipeline: Some(system), .. } => machines = Some(format!("{system} acts as it")),
-            Source::Oidc { issuer, .. } if issuer.starts_with("oidc.eks.") => {
+            Source::Oidc { serves: Serves::Cluster, .. } => {
                 machines = Some("a Kubernetes workload acts as it".to_owned());
             }
             // A web identity may be either.

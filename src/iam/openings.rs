@@ -1,19 +1,15 @@
 //! Whom the policies of resources let in from outside: everyone, and accounts that are not in the organisation.
 //!
-//! Nothing is matched by words. A stranger, with an account and an organisation of its own, asks our evaluator for every
-//! action that the policy speaks of, over the policy's own denials and the resource control policies above it. What a
-//! stranger can choose (a header, a prefix, TLS) keeps nobody out; what it cannot (its organisation, its address, the network
-//! it comes from, the service it acts for) does (AWS: "Blocking public access to your Amazon S3 storage", the meaning of
-//! "public").
+//! A stranger (`strangers`) asks for every action that the policy speaks of (AWS: "Blocking public access to your Amazon S3
+//! storage", the meaning of "public").
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::evaluate::{
-    ActionName, Answer, Caller, Compiled, Context, Decision, Layer, Layers, Request, Resource, ResourcePolicy, decide, explain,
-};
+use super::evaluate::{ActionName, Caller, Compiled, Context, Layer, Resource};
 use super::grants::Actions;
-use super::policy::{Effect, Element, Policy, PrincipalKind, Statement};
+use super::policy::{Effect, PrincipalKind, Statement};
 use super::resources::{Held, Resources};
+use super::strangers::{Door, STRANGER, account_of, of_account as strangers_of, strange};
 
 /// Who gets in.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -57,101 +53,6 @@ pub struct Opening {
     pub statements: Vec<String>,
 }
 
-/// A stranger's account and organisation: of nobody.
-const STRANGER: &str = "000000000000";
-const ELSEWHERE: &str = "o-0000000000";
-
-/// Keys that whoever asks cannot choose, in lower case; those that end with `/` or `:` stand for all below them.
-const BINDING: &[&str] = &[
-    "aws:principalorgid",
-    "aws:principalorgpaths",
-    "aws:principalaccount",
-    "aws:principalarn",
-    "aws:principalisawsservice",
-    "aws:principalservicename",
-    "aws:principalservicenameslist",
-    "aws:userid",
-    "aws:sourceip",
-    "aws:vpcsourceip",
-    "aws:sourcevpc",
-    "aws:sourcevpcarn",
-    "aws:sourcevpce",
-    "aws:vpceaccount",
-    "aws:vpceorgid",
-    "aws:vpceorgpaths",
-    "aws:sourceaccount",
-    "aws:sourcearn",
-    "aws:sourceorgid",
-    "aws:sourceorgpaths",
-    "aws:sourceowner",
-    "aws:calledvia",
-    "aws:calledviafirst",
-    "aws:calledvialast",
-    "aws:viaawsservice",
-    "aws:federatedprovider",
-    "aws:ec2instancesourcevpc",
-    "aws:ec2instancesourceprivateipv4",
-    "s3:dataaccesspointaccount",
-    "s3:dataaccesspointarn",
-    "kms:calleraccount",
-    "kms:viaservice",
-    "kms:granteeprincipal",
-    "kms:recipientattestation:",
-    "lambda:sourcefunctionarn",
-    "saml:",
-    "the session's name",
-];
-
-fn is_binding(key: &str) -> bool {
-    let key = key.to_ascii_lowercase();
-    BINDING.iter().any(|b| if b.ends_with(['/', ':']) { key.starts_with(b) } else { key == *b })
-}
-
-/// What whoever brings its own policies is allowed by them.
-fn everything() -> Compiled {
-    let all = || Element::of(["*".to_owned()]);
-    Compiled::new("", "", Policy::of(vec![Statement::of(None, Effect::Allow, all(), all(), Vec::new())]))
-}
-
-/// What is known of a stranger's request: it is another organisation's, and comes over TLS of its own accord. Who has no
-/// account has no organisation either.
-fn strange(caller: &Caller) -> Context {
-    let mut context = Context::new().with("aws:SecureTransport", ["true"]).with("aws:ViaAWSService", ["false"]);
-    if !caller.account.is_empty() {
-        context.set("aws:PrincipalOrgID", [ELSEWHERE]);
-        context.set("aws:PrincipalOrgPaths", [format!("{ELSEWHERE}/r-0000/")]);
-    }
-    let none: [&str; 0] = [];
-    // Services set these when they act for somebody; a stranger acts by itself.
-    for key in ["aws:SourceAccount", "aws:SourceArn", "aws:SourceOrgID", "aws:SourceOrgPaths", "aws:SourceOwner", "aws:CalledVia"]
-    {
-        context.set(key, none);
-    }
-    context
-}
-
-/// Whether the answer lets its caller in: for certain, or under what the caller itself can choose.
-fn lets_in(answer: &Answer) -> bool {
-    match answer.decision {
-        Decision::Allowed => true,
-        Decision::Denied { .. } => false,
-        Decision::Depends => {
-            let of = |effect: Effect| answer.because.iter().filter(move |d| d.effect == effect && !d.certain);
-            let keys = |policy: &str, statement: &str, effect: Effect| {
-                let of = answer.depends.iter().filter(move |d| d.policy == policy && d.statement == statement);
-                of.filter(move |d| d.effect == effect.word()).map(|d| is_binding(&d.key)).collect::<Vec<bool>>()
-            };
-            // A denial is escaped by one condition that can be chosen; an allowance needs all of its conditions to be.
-            let escaped = of(Effect::Deny).all(|d| keys(&d.policy, &d.statement, Effect::Deny).contains(&false));
-            let sure = answer.because.iter().any(|d| d.effect == Effect::Allow && d.certain && d.layer == Layer::Resource);
-            let chosen = of(Effect::Allow)
-                .filter(|d| d.layer == Layer::Resource)
-                .any(|d| !keys(&d.policy, &d.statement, Effect::Allow).contains(&true));
-            escaped && (sure || chosen)
-        }
-    }
-}
-
 /// The openings of one resource. `known` are the organisation's accounts.
 pub fn of_resource(resources: &Resources, held: &Held, known: &BTreeSet<String>) -> Vec<Opening> {
     let Some(policy) = held.policy().filter(|_| held.is_known() && !held.is_restricted()) else { return Vec::new() };
@@ -180,8 +81,12 @@ pub fn of_resource(resources: &Resources, held: &Held, known: &BTreeSet<String>)
         }
     }
     let rcps = resources.rcps(&held.account);
-    let own = everything();
     let service = held.resource.service();
+    let doors = |inside: bool| -> Vec<Door<'_>> {
+        let asked = asked_on(held, policy, inside).into_iter();
+        asked.map(|arn| Door::new(Resource::new(&arn).in_account(&held.account), policy, &rcps)).collect()
+    };
+    let (itself, inside) = (doors(false), doors(true));
     let mut found: Vec<Opening> = Vec::new();
     for (who, statements) in outsiders {
         let mut named = Actions::none();
@@ -189,7 +94,7 @@ pub fn of_resource(resources: &Resources, held: &Held, known: &BTreeSet<String>)
             named.add(&Actions::named(&s.action));
         }
         let callers: Vec<(Caller, Context)> = who
-            .callers(&statements)
+            .callers(&policy.policy.statements)
             .into_iter()
             .map(|caller| {
                 let context = strange(&caller);
@@ -200,13 +105,10 @@ pub fn of_resource(resources: &Resources, held: &Held, known: &BTreeSet<String>)
         for (of, action) in named.iter().filter(|(of, action)| of.prefix == service && !action.resources.is_empty()) {
             let name = ActionName::new(&format!("{}:{}", of.prefix, action.name));
             let in_bucket = action.resources.iter().any(|(r, _)| of.resources.get(*r).is_some_and(|r| r.name == "object"));
-            let asks = asked_on(held, policy, service == "s3" && in_bucket);
+            let doors = if service == "s3" && in_bucket { &inside } else { &itself };
             let mut open = false;
             for (caller, context) in &callers {
-                let Some(answer) = asks.iter().find_map(|arn| let_in(held, arn, policy, &own, &rcps, caller, &name, context))
-                else {
-                    continue;
-                };
+                let Some(answer) = doors.iter().find_map(|door| door.lets_in(caller, &name, context)) else { continue };
                 open = true;
                 anonymous |= caller.account.is_empty();
                 let by = answer.because.iter().filter(|d| d.layer == Layer::Resource && d.effect == Effect::Allow);
@@ -229,23 +131,15 @@ pub fn of_resource(resources: &Resources, held: &Held, known: &BTreeSet<String>)
 
 impl Outsider {
     /// Those who stand for it when it asks.
-    fn callers(&self, statements: &[&Statement]) -> Vec<Caller> {
+    fn callers(&self, statements: &[Statement]) -> Vec<Caller> {
+        let asked: Vec<_> = statements.iter().flat_map(|s| &s.conditions).collect();
         match self {
             Self::Everyone | Self::EveryAccount => {
-                let mut callers = vec![Caller::new(&format!("arn:aws:iam::{STRANGER}:user/stranger")), Caller::new("*")];
-                // A name in whatever account is a name that a stranger can have.
-                let asked = statements.iter().flat_map(|s| &s.conditions);
-                let arns = asked.filter(|c| !c.operator.negated && c.key.text.eq_ignore_ascii_case("aws:PrincipalArn"));
-                for value in arns.flat_map(|c| &c.values) {
-                    let mut parts: Vec<String> = value.text.splitn(6, ':').map(str::to_owned).collect();
-                    if parts.len() == 6 && parts[4].contains(['*', '?']) {
-                        STRANGER.clone_into(&mut parts[4]);
-                        callers.push(Caller::new(&parts.join(":").replace(['*', '?'], "x")));
-                    }
-                }
+                let mut callers = strangers_of(STRANGER, &asked);
+                callers.push(Caller::new("*"));
                 callers
             }
-            Self::Account(id) => vec![Caller::new(&format!("arn:aws:iam::{id}:user/stranger"))],
+            Self::Account(id) => strangers_of(id, &asked),
             Self::Principal(arn) => vec![Caller::new(arn)],
         }
     }
@@ -265,35 +159,6 @@ fn asked_on(held: &Held, policy: &Compiled, inside: bool) -> Vec<String> {
         }
     }
     asked
-}
-
-/// The answer that lets a caller do something with a resource; none where it does not.
-#[allow(clippy::too_many_arguments, reason = "one request in all its parts")]
-fn let_in(
-    held: &Held,
-    arn: &str,
-    policy: &Compiled,
-    own: &Compiled,
-    rcps: &[Vec<&Compiled>],
-    caller: &Caller,
-    action: &ActionName,
-    context: &Context,
-) -> Option<Answer> {
-    let identity = [own];
-    let resource = Resource::new(arn).in_account(&held.account);
-    let layers = Layers { identity: &identity, rcps, resource: ResourcePolicy::Is(policy), ..Layers::default() };
-    let request = Request { caller, action, resource: &resource, context };
-    if matches!(decide(&request, &layers), Decision::Denied { .. }) {
-        return None;
-    }
-    let answer = explain(&request, &layers);
-    lets_in(&answer).then_some(answer)
-}
-
-/// The account that a principal of a policy is of, by its id or an ARN.
-fn account_of(text: &str) -> Option<&str> {
-    let id = if text.starts_with("arn:") { text.split(':').nth(4)? } else { text };
-    (id.len() == 12 && id.bytes().all(|b| b.is_ascii_digit())).then_some(id)
 }
 
 /// Accounts of AWS itself that policies are told to let in: Elastic Load Balancing's, by which access logs are written

@@ -28,6 +28,10 @@ pub enum WorkloadKind {
     GlueJob,
     GlueDevEndpoint,
     SageMakerNotebook,
+    AppRunnerService,
+    StateMachine,
+    /// Of Bedrock AgentCore.
+    CodeInterpreter,
     /// What machines that are started later run first.
     LaunchTemplate,
 }
@@ -43,6 +47,9 @@ impl WorkloadKind {
             Self::CloudFormationStack => "cloudformation.amazonaws.com",
             Self::GlueJob | Self::GlueDevEndpoint => "glue.amazonaws.com",
             Self::SageMakerNotebook => "sagemaker.amazonaws.com",
+            Self::AppRunnerService => "tasks.apprunner.amazonaws.com",
+            Self::StateMachine => "states.amazonaws.com",
+            Self::CodeInterpreter => "bedrock-agentcore.amazonaws.com",
         }
     }
     pub const fn word(self) -> &'static str {
@@ -55,6 +62,9 @@ impl WorkloadKind {
             Self::GlueJob => "a Glue job",
             Self::GlueDevEndpoint => "a Glue endpoint",
             Self::SageMakerNotebook => "a notebook",
+            Self::AppRunnerService => "an App Runner service",
+            Self::StateMachine => "a state machine",
+            Self::CodeInterpreter => "a code interpreter",
             Self::LaunchTemplate => "a launch template",
         }
     }

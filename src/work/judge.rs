@@ -16,7 +16,6 @@ use crate::iam::openings::{Outsider, of_resource};
 use crate::iam::unused::{Use, unused};
 use crate::listing::index::Index;
 use crate::listing::query::Cancel;
-use crate::model::arn::short;
 use crate::model::coverage::Outcome;
 use crate::model::estate::Estate;
 use crate::model::finding::{Compliance, Finding, FindingKey, RecordState};
@@ -150,11 +149,9 @@ fn account(estate: &Estate, ready: &Ready, known: &BTreeSet<String>, settings: &
     let mut foreign: HashMap<usize, Vec<String>> = HashMap::new();
     for trust in trusts(account, known) {
         let who = match &trust.source {
-            Trusted::Everyone => "everyone".to_owned(),
-            Trusted::Account { id, known: false } => id.clone(),
-            Trusted::Principal { arn, known: false } => {
-                format!("{} of {}", short(arn), arn.split(':').nth(4).unwrap_or_default())
-            }
+            Trusted::Everyone if trust.admits => "everyone".to_owned(),
+            Trusted::Account { id, known: false } if trust.admits => id.clone(),
+            source @ Trusted::Principal { known: false, .. } if trust.admits => source.words(),
             Trusted::Oidc { issuer, pipeline, .. } if trust.weak.iter().any(|w| w.is_open()) => {
                 format!("anyone at {}", pipeline.unwrap_or(issuer))
             }

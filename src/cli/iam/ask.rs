@@ -12,7 +12,8 @@ use crate::cli::list::unless_closed;
 use crate::iam::account::Account;
 use crate::iam::doubts::doubts;
 use crate::iam::evaluate::{Answer, Context, Decision, Layer};
-use crate::iam::openings::guests;
+use crate::iam::graph::outsiders;
+use crate::iam::openings::{Guest, guests};
 use crate::iam::policy::Effect;
 use crate::text;
 
@@ -77,7 +78,11 @@ pub(super) fn who_can(
         eprintln!("The ARN names no account: each account answers as if the resource stood in it.");
     }
     // Whom its own policy lets in beside those that are known.
-    let guests = accounts.first().map(|a| guests(a.resources(), resource, Some(action), known)).unwrap_or_default();
+    let mut guests = accounts.first().map(|a| guests(a.resources(), resource, Some(action), known)).unwrap_or_default();
+    // A role is become by tokens and assertions, too.
+    if action.to_ascii_lowercase().starts_with("sts:assumerole") {
+        guests.extend(let_in(accounts, resource, known));
+    }
     let mut out = io::stdout().lock();
     if json {
         let mut rows: Vec<Value> = rows
@@ -108,6 +113,16 @@ pub(super) fn who_can(
         unless_closed(writeln!(out, "{}", if lines.is_empty() { "Nobody.".to_owned() } else { safe(&lines) }))?;
     }
     Ok(Done::Whole)
+}
+
+/// Those from outside whom a role's trust lets in.
+pub(super) fn let_in(accounts: &[Account], role: &str, known: &BTreeSet<String>) -> Vec<Guest> {
+    let read: BTreeSet<String> = accounts.iter().map(|a| a.id.clone()).collect();
+    let of = |account: &Account| {
+        let at = account.principals.iter().position(|p| p.is_role && p.arn == role)?;
+        Some(outsiders(account, at, known, &read))
+    };
+    accounts.iter().find_map(of).unwrap_or_default()
 }
 
 /// What is known of the request, from KEY=VALUE.

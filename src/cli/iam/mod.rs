@@ -139,7 +139,7 @@ impl Iam {
             Command::WhoCan { action, resource, context } => {
                 ask::who_can(self.json, &accounts, &known, (action, resource), &ask::read_context(context)?)
             }
-            Command::Paths(asked) => asked.run(self.json, &accounts),
+            Command::Paths(asked) => asked.run(self.json, &accounts, &known),
             Command::Blast { principal } => {
                 let account = holder(&accounts, principal)?;
                 blast::blast(self.json, &accounts, account, account.principal(principal)?)

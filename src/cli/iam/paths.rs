@@ -1,5 +1,6 @@
 //! `iam paths`: ways to become another, an administrator, or to get at a resource; and the statements that cut most.
 
+use std::collections::BTreeSet;
 use std::io::{self, Write as _};
 use std::sync::Arc;
 
@@ -8,6 +9,7 @@ use color_eyre::eyre::{Result, bail};
 use serde_json::{Value, json};
 
 use crate::cli::Done;
+use crate::cli::iam::ask::let_in;
 use crate::cli::iam::{holder, safe};
 use crate::cli::list::unless_closed;
 use crate::iam::account::Account;
@@ -37,7 +39,7 @@ pub(super) struct Paths {
 }
 
 impl Paths {
-    pub(super) fn run(&self, json: bool, accounts: &[Account]) -> Result<Done> {
+    pub(super) fn run(&self, json: bool, accounts: &[Account], known: &BTreeSet<String>) -> Result<Done> {
         // What is neither a user nor a role is a resource.
         let prize = match self.to.as_deref().filter(|to| !accounts.iter().any(|a| a.principal(to).is_ok())) {
             Some(to) if to.starts_with("arn:") && !to.contains(":role/") && !to.contains(":user/") => {
@@ -119,7 +121,14 @@ impl Paths {
                 paths
             }
         };
-        let all: Vec<Value> = paths.iter().map(|path| told(&graphs, &joined, &goal, path)).collect();
+        let mut all: Vec<Value> = paths.iter().map(|path| told(&graphs, &joined, &goal, path)).collect();
+        if let (Some((account, at)), None) = (target, from) {
+            let role = &account.principals[at].arn;
+            let outsiders = let_in(accounts, role, known).into_iter();
+            all.extend(
+                outsiders.map(|g| json!({"outsider": g.who, "to": role, "actions": g.actions, "statements": g.statements})),
+            );
+        }
         print(json, &all)
     }
 
@@ -158,7 +167,13 @@ fn print(json: bool, paths: &[Value]) -> Result<Done> {
         return Ok(Done::Whole);
     }
     let mut lines = Vec::new();
+    let text = |value: &Value| value.as_array().into_iter().flatten().filter_map(Value::as_str).collect::<Vec<_>>().join(", ");
     for path in paths {
+        if let Some(outsider) = path["outsider"].as_str() {
+            lines.push(format!("{outsider} → {}", path["to"].as_str().unwrap_or("")));
+            lines.push(format!("  is let in by its trust, {}: {}", text(&path["statements"]), text(&path["actions"])));
+            continue;
+        }
         let certain = if path["certain"] == true { "" } else { "  (under conditions)" };
         lines.push(format!("{} → {}{certain}", path["from"].as_str().unwrap_or(""), path["to"].as_str().unwrap_or("")));
         for step in path["steps"].as_array().into_iter().flatten() {

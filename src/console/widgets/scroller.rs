@@ -71,7 +71,7 @@ pub fn wrap(prose: &str, cells: usize) -> Vec<String> {
     for paragraph in text::block(prose).split('\n') {
         let mut line = String::new();
         let mut used = 0;
-        for word in paragraph.split_word_bounds() {
+        for word in words(paragraph) {
             let width = text::width(word);
             if used + width > cells && used > 0 {
                 lines.push(line.trim_end().to_owned());
@@ -96,9 +96,31 @@ pub fn wrap(prose: &str, cells: usize) -> Vec<String> {
     lines
 }
 
+/// What stays together on a line: a word with the stop behind it.
+fn words(paragraph: &str) -> impl Iterator<Item = &str> {
+    let mut bounds = paragraph.split_word_bound_indices().peekable();
+    std::iter::from_fn(move || {
+        let (from, word) = bounds.next()?;
+        let mut to = from + word.len();
+        while let Some((at, stop)) =
+            bounds.next_if(|(_, next)| !word.trim().is_empty() && matches!(*next, "," | ";" | "." | ":" | "!" | "?" | ")"))
+        {
+            to = at + stop.len();
+        }
+        Some(&paragraph[from..to])
+    })
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_stop_stays_with_its_word() {
+        assert_eq!(wrap("more under conditions; 61 are", 21), ["more under", "conditions; 61 are"]);
+        assert_eq!(wrap("aa (bb cc) dd", 9), ["aa (bb", "cc) dd"]);
+        assert_eq!(wrap(";;;;;;;;;; a", 8), [";;;;;;;;", ";; a"]);
+    }
 
     #[test]
     fn folding_loses_nothing_and_never_passes_the_edge() {

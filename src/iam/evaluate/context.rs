@@ -46,6 +46,12 @@ impl Context {
     pub fn close(&mut self, beginning: &str) {
         self.closed.push(beginning.to_ascii_lowercase());
     }
+    /// Leaves it open what the keys are that begin so.
+    pub fn forget(&mut self, beginning: &str) {
+        let beginning = beginning.to_ascii_lowercase();
+        self.keys.retain(|(key, _)| !key.starts_with(&beginning));
+        self.closed.retain(|closed| !closed.starts_with(&beginning));
+    }
     /// Takes in what people write of a request: `KEY=VALUE`, several values with commas between or the key several times,
     /// `KEY=` for a value without a letter, `!KEY` for a key that the request does not carry.
     ///

@@ -101,6 +101,13 @@ impl Caller {
         caller
     }
 
+    /// Somebody with a token or an assertion of this provider, which AWS names by an ARN or by a host.
+    pub fn federated(provider: &str) -> Self {
+        let mut caller = Self::new("arn:aws:iam:::oidc-provider/provider");
+        provider.clone_into(&mut caller.arn);
+        caller
+    }
+
     /// A service-linked role: SCPs and RCPs do not reach it (AWS: "Service control policies", tasks not restricted).
     pub fn is_service_linked(&self) -> bool {
         self.kind == CallerKind::Role && self.arn.contains(":role/aws-service-role/")

@@ -1,18 +1,16 @@
-//! Finding the edges.
+//! Finding the edges: becoming others. Changing what somebody may do is `changes`', what one can do to itself first `gains`'.
 
 use std::collections::{BTreeSet, HashMap};
 use std::sync::{Arc, LazyLock};
 
 use super::crossings::{Crossing, crossings};
 use super::permit::{Permit, StatementId, Table};
-use super::ways::{self, CREDENTIALS, LAUNCHES, TAKE_OVERS};
+use super::ways::{self, ADMITS, CREDENTIALS, Gate, LAUNCHES, TAKE_OVERS};
 use super::{Edge, Need, To, Way};
-use crate::iam::account::Account;
-use crate::iam::evaluate::{ActionName, Context, Decision, Request, Resource, Truth};
+use crate::iam::account::{Account, Principal};
+use crate::iam::evaluate::{ActionName, Compiled, Context, Decision, Layers, Request, Resource, ResourcePolicy, Truth, decide};
 use crate::iam::policy::{Effect, PrincipalKind};
 use crate::iam::workloads::WorkloadKind;
-
-const ADMINISTRATOR_ACCESS: &str = "arn:aws:iam::aws:policy/AdministratorAccess";
 
 /// Who is an administrator, all edges by `from`, and the ways into other accounts.
 pub(super) fn build(account: &Account) -> (Vec<bool>, Vec<Edge>, Vec<Crossing>) {
@@ -20,8 +18,9 @@ pub(super) fn build(account: &Account) -> (Vec<bool>, Vec<Edge>, Vec<Crossing>) 
     let ground = Ground::new(account, &table);
     let count = account.principals.len();
     let chunk = count.div_ceil(threads()).max(1);
-    let administrators: Vec<bool> = spread(count, chunk, |i| ground.is_administrator(i));
-    let edges: Vec<Vec<Edge>> = spread(count, chunk, |i| if administrators[i] { Vec::new() } else { ground.edges(i) });
+    let administrators: Vec<bool> = spread(count, chunk, |i| ground.is_administrator(&account.principals[i]));
+    let mut edges: Vec<Vec<Edge>> = spread(count, chunk, |i| if administrators[i] { Vec::new() } else { ground.edges(i) });
+    ground.by_others(&administrators, &mut edges);
     (administrators, edges.into_iter().flatten().collect(), crossings(account, &table))
 }
 
@@ -46,24 +45,40 @@ pub(super) fn spread<T: Send>(count: usize, chunk: usize, work: impl Fn(usize) -
     })
 }
 
-struct Ground<'a> {
-    account: &'a Account,
-    table: &'a Table,
+/// Who acts: a principal as it is, or as it is once it has done something to itself.
+#[derive(Clone, Copy)]
+pub(super) struct Actor<'x> {
+    pub(super) at: usize,
+    pub(super) who: &'x Principal,
+}
+
+pub(super) struct Ground<'a> {
+    pub(super) account: &'a Account,
+    pub(super) table: &'a Table,
     /// Each principal, group and managed policy as a resource.
-    principals: Vec<Resource>,
-    groups: Vec<Resource>,
-    policies: Vec<Option<Resource>>,
+    pub(super) principals: Vec<Resource>,
+    pub(super) groups: Vec<Resource>,
+    pub(super) policies: Vec<Option<Resource>>,
     workloads: Vec<(Resource, Option<usize>)>,
     /// Roles that trust everyone, the whole account, and those that name a principal, by what they name.
     trusting_everyone: Vec<usize>,
     trusting_account: Vec<usize>,
     trusting: HashMap<&'a str, Vec<usize>>,
-    /// Roles by the service that may assume them.
-    by_service: HashMap<String, Vec<usize>>,
-    /// Groups whose own policies make an administrator.
-    strong_groups: Vec<usize>,
-    plain: Context,
-    attach: Context,
+    /// Roles by the service that may assume them, and how their trust writes its name.
+    by_service: HashMap<String, Vec<(usize, &'a str)>>,
+    /// Roles by the SAML provider whose assertions they take.
+    by_provider: Vec<(Resource, Vec<usize>)>,
+    scps: Vec<Vec<&'a Compiled>>,
+    rcps: Vec<Vec<&'a Compiled>>,
+    /// Groups whose own policies make an administrator, by themselves or of who then writes its own.
+    pub(super) lifting_groups: Vec<usize>,
+    /// Attaching what makes an administrator of a user, and of a role: AdministratorAccess first.
+    pub(super) attach: [Vec<Context>; 2],
+    /// By policy: whether it asks for tags of whoever acts.
+    pub(super) asks_for_tags: Vec<bool>,
+    /// By policy: whether it allows anything that leads on.
+    pub(super) gainful: Vec<bool>,
+    pub(super) plain: Context,
     star: Resource,
 }
 
@@ -74,10 +89,15 @@ impl<'a> Ground<'a> {
             let customer = !arn.is_empty() && !arn.contains(":iam::aws:");
             customer.then(|| account.resource(arn))
         };
+        let levels = |all: &[Vec<usize>]| all.iter().map(|l| l.iter().map(|i| &account.policies[*i]).collect()).collect();
         let mut ground = Self {
             account,
             table,
-            principals: account.principals.iter().map(|p| account.resource(&p.arn)).collect(),
+            principals: account
+                .principals
+                .iter()
+                .map(|p| bounded(account.resource(&p.arn), p.boundary.map(|b| account.policies[b].arn.as_str())))
+                .collect(),
             groups: account.groups.iter().map(|g| account.resource(&g.arn)).collect(),
             policies: (0..account.policies.len()).map(|p| own(&p)).collect(),
             workloads: account
@@ -89,15 +109,31 @@ impl<'a> Ground<'a> {
             trusting_account: Vec::new(),
             trusting: HashMap::new(),
             by_service: HashMap::new(),
-            strong_groups: Vec::new(),
+            by_provider: Vec::new(),
+            scps: levels(account.scp_levels()),
+            rcps: account.rcp_levels(),
+            lifting_groups: Vec::new(),
+            attach: [Vec::new(), Vec::new()],
+            asks_for_tags: account.policies.iter().map(asks_for_tags).collect(),
+            gainful: (0..account.policies.len()).map(|p| table.is_gainful(p)).collect(),
             plain: Context::new(),
-            // The attack is to attach AdministratorAccess, so that is what conditions are asked about.
-            attach: Context::new().with("iam:PolicyARN", [ADMINISTRATOR_ACCESS]),
             star: Resource::new("*").in_account(&account.id),
         };
         ground.read_trust();
-        ground.strong_groups = (0..account.groups.len()).filter(|g| ground.is_strong(&account.groups[*g].policies)).collect();
+        ground.lifting_groups = (0..account.groups.len()).filter(|g| ground.lifts(&account.groups[*g].policies, false)).collect();
+        let partition = ground.partition();
+        for (of, is_role) in [(0, false), (1, true)] {
+            let known = ["AdministratorAccess", "IAMFullAccess"].map(|n| format!("arn:{partition}:iam::aws:policy/{n}"));
+            let own = (0..account.policies.len()).filter(|p| ground.policies[*p].is_some() && ground.lifts(&[*p], is_role));
+            let arns = known.into_iter().chain(own.map(|p| account.policies[p].arn.clone()));
+            ground.attach[of] = arns.map(|arn| Context::new().with("iam:PolicyARN", [arn])).collect();
+        }
         ground
+    }
+
+    /// `aws`, `aws-cn`, `aws-us-gov`
+    pub(super) fn partition(&self) -> &'a str {
+        self.account.principals.first().and_then(|p| p.arn.split(':').nth(1)).unwrap_or("aws")
     }
 
     fn read_trust(&mut self) {
@@ -107,6 +143,7 @@ impl<'a> Ground<'a> {
             let (mut account_too, mut everyone) = (false, false);
             let mut names = BTreeSet::new();
             let mut services = BTreeSet::new();
+            let mut providers = BTreeSet::new();
             for s in self.account.policies[trust].policy.statements.iter().filter(|s| s.effect == Effect::Allow) {
                 let Some(element) = &s.principal else { continue };
                 everyone |= element.not;
@@ -122,7 +159,14 @@ impl<'a> Ground<'a> {
                             names.insert(text);
                         }
                         PrincipalKind::Service => {
-                            services.insert(text.to_ascii_lowercase());
+                            services.insert(text);
+                        }
+                        PrincipalKind::Federated if text.contains(":saml-provider/") => {
+                            providers.insert(text);
+                        }
+                        // Cognito's identity pools stand where an identity provider does.
+                        PrincipalKind::Federated if text.ends_with(".amazonaws.com") => {
+                            services.insert(text);
                         }
                         _ => {}
                     }
@@ -138,50 +182,90 @@ impl<'a> Ground<'a> {
                 self.trusting.entry(name).or_default().push(role);
             }
             for service in services {
-                self.by_service.entry(service).or_default().push(role);
+                self.by_service.entry(service_name(service)).or_default().push((role, service));
+            }
+            for provider in providers {
+                match self.by_provider.iter_mut().find(|(p, _)| p.as_str() == provider) {
+                    Some((_, roles)) => roles.push(role),
+                    None => self.by_provider.push((self.account.resource(provider), vec![role])),
+                }
             }
         }
     }
 
-    /// Whether these policies alone make an administrator: something open allows all, and nothing is denied.
-    fn is_strong(&self, policies: &[usize]) -> bool {
-        ways::ADMINISTRATOR.iter().all(|action| {
-            let name = ActionName::new(action);
-            let open = |p: &usize| {
-                let policy = &self.account.policies[*p];
-                policy.naming(&name).any(|(i, e)| e == Effect::Allow && policy.is_open(i))
-            };
-            policies.iter().any(open)
+    /// Whether any of these policies allows an action everywhere, whatever they deny.
+    fn opens(&self, policies: &[usize], action: &str) -> bool {
+        let name = ActionName::new(action);
+        policies.iter().any(|p| {
+            let policy = &self.account.policies[*p];
+            policy.naming(&name).any(|(i, e)| e == Effect::Allow && policy.is_open(i))
         })
     }
 
-    fn permit(&self, p: usize, action: &'static str) -> Option<Permit<'_>> {
-        self.table.permit(self.account, p, action, true)
+    /// Whether these policies alone make an administrator, or let a user or role write its own permissions.
+    pub(super) fn lifts(&self, policies: &[usize], is_role: bool) -> bool {
+        let rewrites = if is_role { ways::REWRITES_ROLE } else { ways::REWRITES_USER };
+        rewrites.iter().any(|action| self.opens(policies, action))
+            || ways::ADMINISTRATOR.iter().all(|action| self.opens(policies, action))
+    }
+
+    pub(super) fn permit<'p>(&'p self, who: &'p Principal, action: &'static str) -> Option<Permit<'p>> {
+        self.table.permit(self.account, who, action, true)
     }
 
     /// By its own policies and boundary: what the organisation takes from everyone in the account, such as stopping the
-    /// trail, makes nobody less of an administrator of it.
-    fn is_administrator(&self, p: usize) -> bool {
-        ways::ADMINISTRATOR.iter().all(|action| {
-            let permit = self.table.permit(self.account, p, action, false);
-            permit.is_some_and(|permit| permit.on(&self.star, &self.plain).0 == Truth::Yes)
+    /// trail, makes nobody less of an administrator of it; nor does what it denies itself while it may change that; nor
+    /// a second factor, which its holder has.
+    pub(super) fn is_administrator(&self, who: &Principal) -> bool {
+        let signed = Context::new().with("aws:MultiFactorAuthPresent", ["true"]).with("aws:MultiFactorAuthAge", ["1"]);
+        ways::ADMINISTRATOR.iter().enumerate().all(|(row, action)| {
+            let permit = self.table.permit(self.account, who, action, false);
+            permit.is_some_and(|permit| match row < ways::CORE {
+                true => permit.on(&self.star, &signed).0 == Truth::Yes,
+                false => permit.is_granted(&self.star, &signed),
+            })
         })
     }
 
+    /// Whether somebody may assume a role of the account that has this trust.
+    pub(super) fn assumes(&self, who: &Principal, role: &Resource, trust: &Compiled) -> Decision {
+        let action = ActionName::new("sts:AssumeRole");
+        let get = |i: &usize| &self.account.policies[*i];
+        let identity: Vec<&Compiled> = who.policies.iter().map(get).collect();
+        let layers = Layers {
+            identity: &identity,
+            boundary: who.boundary.as_ref().map(get),
+            session: None,
+            scps: &self.scps,
+            rcps: &self.rcps,
+            resource: ResourcePolicy::Is(trust),
+        };
+        decide(&Request { caller: &who.caller, action: &action, resource: role, context: &self.plain }, &layers)
+    }
+
     fn edges(&self, p: usize) -> Vec<Edge> {
-        let mut edges = Vec::new();
-        self.assume(p, &mut edges);
-        self.credentials(p, &mut edges);
-        self.launches(p, &mut edges);
-        self.take_overs(p, &mut edges);
-        self.possible_take_overs(p, &mut edges);
-        self.rewrites(p, &mut edges);
+        let me = Actor { at: p, who: &self.account.principals[p] };
+        let mut edges = self.direct(me);
+        self.gains(me, &mut edges);
         edges
     }
 
-    fn assume(&self, p: usize, edges: &mut Vec<Edge>) {
-        let permit = self.permit(p, "sts:AssumeRole");
-        let me = &self.account.principals[p];
+    /// What somebody can do as it is.
+    pub(super) fn direct(&self, me: Actor<'_>) -> Vec<Edge> {
+        let mut edges = Vec::new();
+        self.assume(me, &mut edges);
+        self.credentials(me, &mut edges);
+        self.admits(me, &mut edges);
+        self.launches(me, &mut edges);
+        self.take_overs(me, &mut edges);
+        self.possible_take_overs(me, &mut edges);
+        self.rewrites(me, &mut edges);
+        self.makes(me, &mut edges);
+        edges
+    }
+
+    fn assume(&self, Actor { at: p, who: me }: Actor<'_>, edges: &mut Vec<Edge>) {
+        let permit = self.permit(me, "sts:AssumeRole");
         let named = |name: &str| self.trusting.get(name).into_iter().flatten().copied();
         let mut roles: BTreeSet<usize> = named(&me.arn).chain(named(&me.caller.id)).collect();
         roles.extend(self.trusting_everyone.iter().copied());
@@ -204,7 +288,7 @@ impl<'a> Ground<'a> {
             if grants.is_empty() || !direct && permit.is_none() {
                 continue;
             }
-            let certain = match self.account.decision(p, &action, target, &self.plain) {
+            let certain = match self.assumes(me, target, &self.account.policies[trust]) {
                 Decision::Denied { .. } => continue,
                 Decision::Allowed => true,
                 Decision::Depends => false,
@@ -214,13 +298,13 @@ impl<'a> Ground<'a> {
             if let (false, Some(permit)) = (direct, &permit) {
                 needs.push(Need { action: "sts:AssumeRole", by: permit.on(target, &self.plain).1 });
             }
-            edges.push(Edge { from: p, to: To::Principal(role), way: Way::Assume, needs: needs.into(), certain });
+            edges.push(Edge { from: p, to: To::Principal(role), way: Way::Assume, first: None, needs: needs.into(), certain });
         }
     }
 
-    fn credentials(&self, p: usize, edges: &mut Vec<Edge>) {
+    fn credentials(&self, Actor { at: p, who }: Actor<'_>, edges: &mut Vec<Edge>) {
         for (row, way) in CREDENTIALS.iter().enumerate() {
-            let Some(permit) = self.permit(p, way.action) else { continue };
+            let Some(permit) = self.permit(who, way.action) else { continue };
             let mut shared = Shared::default();
             for (target, other) in self.account.principals.iter().enumerate() {
                 if target == p || other.is_role != way.of_role || is_aws_kept(&other.path) {
@@ -232,6 +316,7 @@ impl<'a> Ground<'a> {
                         from: p,
                         to: To::Principal(target),
                         way: Way::Credential(row as u8),
+                        first: None,
                         needs: shared.of(&[], way.action, by),
                         certain: truth == Truth::Yes,
                     });
@@ -240,14 +325,45 @@ impl<'a> Ground<'a> {
         }
     }
 
-    fn launches(&self, p: usize, edges: &mut Vec<Edge>) {
-        let Some(pass) = self.permit(p, "iam:PassRole") else { return };
+    /// Being let in by an identity provider of the account, or by IAM Identity Center where this account keeps it. Who is
+    /// assigned to what, and who somebody is there, is not collected: that stays under conditions.
+    fn admits(&self, Actor { at: p, who }: Actor<'_>, edges: &mut Vec<Edge>) {
+        for (row, way) in ADMITS.iter().enumerate() {
+            let Some(permit) = self.permit(who, way.action) else { continue };
+            let mut add = |role: usize, truth: Truth, by: Arc<[StatementId]>| {
+                if role != p && truth != Truth::No {
+                    let needs = [Need { action: way.action, by }].into();
+                    let (way, certain) = (Way::Admit(row as u8), truth == Truth::Yes);
+                    edges.push(Edge { from: p, to: To::Principal(role), way, first: None, needs, certain });
+                }
+            };
+            let kept = |role: usize| is_of_a_set(&self.account.principals[role].path);
+            match way.by {
+                Gate::Saml => {
+                    for (provider, roles) in &self.by_provider {
+                        let (truth, by) = permit.on(provider, &self.plain);
+                        // AWS keeps the provider of those roles, and puts its keys back.
+                        roles.iter().for_each(|r| add(*r, if kept(*r) { truth.and(Truth::Maybe) } else { truth }, by.clone()));
+                    }
+                }
+                Gate::IdentityCenter if self.account.manages != Some(false) => {
+                    let (truth, by) = permit.somewhere(&self.plain);
+                    let roles = (0..self.principals.len()).filter(|role| kept(*role));
+                    roles.for_each(|role| add(role, truth.and(Truth::Maybe), by.clone()));
+                }
+                Gate::IdentityCenter => {}
+            }
+        }
+    }
+
+    fn launches(&self, Actor { at: p, who }: Actor<'_>, edges: &mut Vec<Edge>) {
+        let Some(pass) = self.permit(who, "iam:PassRole") else { return };
         for (row, launch) in LAUNCHES.iter().enumerate() {
             let Some(roles) = self.by_service.get(launch.service) else { continue };
-            let mut truth = Truth::Yes;
+            let mut truth = if launch.standing { Truth::Maybe } else { Truth::Yes };
             let mut needs = Vec::new();
             for action in launch.actions {
-                let (t, by) = match self.permit(p, action) {
+                let (t, by) = match self.permit(who, action) {
                     Some(permit) => permit.somewhere(&self.plain),
                     None => (Truth::No, [].into()),
                 };
@@ -258,25 +374,29 @@ impl<'a> Ground<'a> {
                 continue;
             }
             let mut shared = Shared::default();
-            let context = Context::new().with("iam:PassedToService", [launch.service]);
-            for role in roles.iter().copied().filter(|r| *r != p) {
+            let passed = |name: &str| Context::new().with("iam:PassedToService", [name]);
+            let context = passed(launch.service);
+            for (role, written) in roles.iter().copied().filter(|(r, _)| *r != p) {
                 if launch.profile && self.account.principals[role].instance_profiles.is_empty() {
                     continue;
                 }
-                let (t, by) = pass.on(&self.principals[role], &context);
+                let (mut t, mut by) = pass.on(&self.principals[role], &context);
+                if t == Truth::No && written != launch.service {
+                    (t, by) = pass.on(&self.principals[role], &passed(written));
+                }
                 if t == Truth::No {
                     continue;
                 }
                 let needs = shared.of(&needs, "iam:PassRole", by);
                 let certain = truth.and(t) == Truth::Yes;
-                edges.push(Edge { from: p, to: To::Principal(role), way: Way::Launch(row as u8), needs, certain });
+                edges.push(Edge { from: p, to: To::Principal(role), way: Way::Launch(row as u8), first: None, needs, certain });
             }
         }
     }
 
-    fn take_overs(&self, p: usize, edges: &mut Vec<Edge>) {
+    fn take_overs(&self, Actor { at: p, who }: Actor<'_>, edges: &mut Vec<Edge>) {
         for (row, way) in TAKE_OVERS.iter().enumerate() {
-            let permits: Option<Vec<Permit<'_>>> = way.actions.iter().map(|a| self.permit(p, a)).collect();
+            let permits: Option<Vec<Permit<'_>>> = way.all().map(|a| self.permit(who, a)).collect();
             let Some(permits) = permits else { continue };
             // Of many that run as one role one makes the point, the first that is there for certain.
             let mut found: HashMap<usize, usize> = HashMap::new();
@@ -286,10 +406,12 @@ impl<'a> Ground<'a> {
                 if before.is_some_and(|e: usize| edges[e].certain) {
                     continue;
                 }
-                let mut truth = Truth::Yes;
+                // It is not known which of them stand in the group that is deployed to.
+                let mut truth = if way.beside.is_empty() { Truth::Yes } else { Truth::Maybe };
                 let mut needs = Vec::new();
-                for (action, permit) in way.actions.iter().zip(&permits) {
-                    let (t, by) = permit.on(resource, &self.plain);
+                for (n, (action, permit)) in way.all().zip(&permits).enumerate() {
+                    let on = n < way.actions.len();
+                    let (t, by) = if on { permit.on(resource, &self.plain) } else { permit.somewhere(&self.plain) };
                     truth = truth.and(t);
                     needs.push(Need { action, by });
                 }
@@ -299,7 +421,7 @@ impl<'a> Ground<'a> {
                     continue;
                 }
                 let way = Way::TakeOver(row as u8, at as u32);
-                let edge = Edge { from: p, to: To::Principal(role), way, needs: needs.into(), certain };
+                let edge = Edge { from: p, to: To::Principal(role), way, first: None, needs: needs.into(), certain };
                 match before {
                     Some(place) => edges[place] = edge,
                     None => {
@@ -312,7 +434,7 @@ impl<'a> Ground<'a> {
     }
 
     /// Taking over what may run as a role, where it is not known what does: one edge to each role that no other leads to.
-    fn possible_take_overs(&self, p: usize, edges: &mut Vec<Edge>) {
+    fn possible_take_overs(&self, Actor { at: p, who }: Actor<'_>, edges: &mut Vec<Edge>) {
         let mut reached = vec![false; self.account.principals.len()];
         for e in edges.iter() {
             if let To::Principal(to) = e.to {
@@ -325,8 +447,8 @@ impl<'a> Ground<'a> {
                 continue;
             }
             let mut needs = Vec::new();
-            for action in way.actions {
-                let by = match self.permit(p, action) {
+            for action in way.all() {
+                let by = match self.permit(who, action) {
                     Some(permit) => permit.somewhere(&self.plain).1,
                     None => break,
                 };
@@ -335,83 +457,19 @@ impl<'a> Ground<'a> {
                 }
                 needs.push(Need { action, by });
             }
-            if needs.len() < way.actions.len() {
+            if needs.len() < way.all().count() {
                 continue;
             }
             let needs: Arc<[Need]> = needs.into();
-            for &role in roles {
+            for &(role, _) in roles {
                 let by_profile = matches!(way.kind, WorkloadKind::Ec2Instance | WorkloadKind::LaunchTemplate);
                 let with_profile = !by_profile || !self.account.principals[role].instance_profiles.is_empty();
                 if role != p && with_profile && !std::mem::replace(&mut reached[role], true) {
                     let way = Way::MayTakeOver(row as u8);
-                    edges.push(Edge { from: p, to: To::Principal(role), way, needs: needs.clone(), certain: false });
+                    edges.push(Edge { from: p, to: To::Principal(role), way, first: None, needs: needs.clone(), certain: false });
                 }
             }
         }
-    }
-
-    /// Ways to change what itself, or one it can become, may do: each makes an administrator.
-    fn rewrites(&self, p: usize, edges: &mut Vec<Edge>) {
-        let user = &self.account.principals[p];
-        if !user.is_role
-            && let Some(permit) = self.permit(p, "iam:AddUserToGroup")
-        {
-            for &g in self.strong_groups.iter().filter(|g| !user.groups.contains(&self.account.groups[**g].name)) {
-                let (truth, by) = permit.on(&self.groups[g], &self.plain);
-                if truth != Truth::No && user.boundary.is_none() {
-                    let needs = [Need { action: "iam:AddUserToGroup", by }].into();
-                    let way = Way::Join(g as u32);
-                    edges.push(Edge { from: p, to: To::Administrator, way, needs, certain: truth == Truth::Yes });
-                }
-            }
-        }
-        let rewriting = Rewriting::new(self, p);
-        if rewriting.is_empty() {
-            return;
-        }
-        let mut reach: Vec<(usize, Option<usize>)> = vec![(p, None)];
-        let mut seen = vec![false; self.account.principals.len()];
-        seen[p] = true;
-        for (i, e) in edges.iter().enumerate() {
-            if let To::Principal(to) = e.to
-                && !std::mem::replace(&mut seen[to], true)
-            {
-                reach.push((to, Some(i)));
-            }
-        }
-        let mut uncertain = None;
-        for (through, by_edge) in reach {
-            // What has a boundary stays within it, whatever its policies say.
-            if self.account.principals[through].boundary.is_some() {
-                continue;
-            }
-            let base = by_edge.map(|e| &edges[e]);
-            let sure = base.is_none_or(|e| e.certain);
-            let found = rewriting.of(through);
-            let mut found: Vec<Edge> = found
-                .into_iter()
-                .map(|(action, truth, by)| {
-                    let mut needs = base.map(|e| e.needs.to_vec()).unwrap_or_default();
-                    needs.push(Need { action, by });
-                    let certain = sure && truth == Truth::Yes;
-                    Edge { from: p, to: To::Administrator, way: Way::Rewrite { through, action }, needs: needs.into(), certain }
-                })
-                .collect();
-            // Its own are all told; of those through others the first is enough to make the point.
-            if through == p {
-                let done = found.iter().any(|e| e.certain);
-                edges.append(&mut found);
-                if done {
-                    return;
-                }
-            } else if let Some(at) = found.iter().position(|e| e.certain) {
-                edges.push(found.swap_remove(at));
-                return;
-            } else if uncertain.is_none() {
-                uncertain = found.into_iter().next();
-            }
-        }
-        edges.extend(uncertain);
     }
 }
 
@@ -439,76 +497,34 @@ pub(super) fn is_aws_kept(path: &str) -> bool {
     path.starts_with("/aws-service-role/") || path.starts_with("/aws-reserved/")
 }
 
-/// The permits of one principal to change permissions.
-struct Rewriting<'g, 'a> {
-    ground: &'g Ground<'a>,
-    user: Vec<(&'static str, Permit<'g>)>,
-    role: Vec<(&'static str, Permit<'g>)>,
-    group: Vec<(&'static str, Permit<'g>)>,
-    policy: Vec<(&'static str, Permit<'g>)>,
-    set: Vec<(&'static str, Permit<'g>)>,
-    switch: Option<Permit<'g>>,
+/// Roles that IAM Identity Center keeps, one a permission set.
+pub(super) fn is_of_a_set(path: &str) -> bool {
+    path.starts_with("/aws-reserved/sso.amazonaws.com/")
 }
 
-impl<'g, 'a> Rewriting<'g, 'a> {
-    fn new(ground: &'g Ground<'a>, p: usize) -> Self {
-        let of = |actions: &[&'static str]| actions.iter().filter_map(|a| Some((*a, ground.permit(p, a)?))).collect();
-        Self {
-            ground,
-            user: of(ways::REWRITES_USER),
-            role: of(ways::REWRITES_ROLE),
-            group: of(ways::REWRITES_GROUP),
-            policy: of(ways::REWRITES_POLICY),
-            set: of(ways::REWRITES_SET),
-            switch: ground.permit(p, ways::SWITCH),
-        }
-    }
+/// A user or role with what is known of its boundary.
+pub(super) fn bounded(mut resource: Resource, boundary: Option<&str>) -> Resource {
+    resource.set_key("iam:PermissionsBoundary", boundary);
+    resource
+}
 
-    fn is_empty(&self) -> bool {
-        let lists = [&self.user, &self.role, &self.group, &self.policy, &self.set];
-        lists.iter().all(|l| l.is_empty()) && self.switch.is_none()
+/// A service's name as the tables have it: without a region, and without China's ending
+/// (AWS: "AWS JSON policy elements: Principal", service principals).
+fn service_name(text: &str) -> String {
+    let lower = text.to_ascii_lowercase();
+    let name = lower.strip_suffix(".cn").unwrap_or(&lower);
+    let is_region = |part: &str| part.ends_with(|c: char| c.is_ascii_digit()) && part.matches('-').count() >= 2;
+    match name.strip_suffix(".amazonaws.com").and_then(|head| head.rsplit_once('.')) {
+        Some((head, region)) if is_region(region) => format!("{head}.amazonaws.com"),
+        _ => name.to_owned(),
     }
+}
 
-    /// The ways to change what one principal may do.
-    fn of(&self, through: usize) -> Vec<(&'static str, Truth, Arc<[StatementId]>)> {
-        let g = self.ground;
-        let target = &g.account.principals[through];
-        let mut found = Vec::new();
-        let mut add = |action: &&'static str, (truth, by)| {
-            if truth != Truth::No {
-                found.push((*action, truth, by));
-            }
-        };
-        if is_aws_kept(&target.path) {
-            if target.path.starts_with("/aws-reserved/sso.amazonaws.com/") {
-                for (action, permit) in &self.set {
-                    add(action, permit.somewhere(&g.plain));
-                }
-            }
-            return found;
-        }
-        for (action, permit) in if target.is_role { &self.role } else { &self.user } {
-            add(action, permit.on(&g.principals[through], &g.attach));
-        }
-        if !self.group.is_empty() {
-            let own = |at: &usize| target.groups.contains(&g.account.groups[*at].name);
-            for at in (0..g.account.groups.len()).filter(own) {
-                for (action, permit) in &self.group {
-                    add(action, permit.on(&g.groups[at], &g.attach));
-                }
-            }
-        }
-        if let Some(permit) = &self.switch {
-            let strong = |p: &&usize| g.account.other_versions.get(p).is_some_and(|all| all.iter().any(|v| g.is_strong(&[*v])));
-            for resource in target.policies.iter().filter(strong).filter_map(|i| g.policies[*i].as_ref()) {
-                add(&ways::SWITCH, permit.on(resource, &g.plain));
-            }
-        }
-        for (action, permit) in &self.policy {
-            for resource in target.policies.iter().filter_map(|i| g.policies[*i].as_ref()) {
-                add(action, permit.on(resource, &g.plain));
-            }
-        }
-        found
-    }
+fn asks_for_tags(policy: &Compiled) -> bool {
+    const TAGS: &str = "aws:principaltag/";
+    let has = |text: &str| text.to_ascii_lowercase().contains(TAGS);
+    policy.policy.statements.iter().any(|s| {
+        let key = |c: &crate::iam::policy::Condition| has(&c.key.text) || c.values.iter().any(|v| has(&v.text));
+        s.conditions.iter().any(key) || s.resource.as_ref().is_some_and(|r| r.values.iter().any(|v| has(&v.text)))
+    })
 }

@@ -88,7 +88,7 @@ impl Role {
 
 fn of_principal(account: &Account, table: &Table, p: usize, roles: &[Role]) -> Vec<Crossing> {
     // From another account both sides must allow.
-    let Some(permit) = table.permit(account, p, ASSUME, true) else { return Vec::new() };
+    let Some(permit) = table.permit(account, &account.principals[p], ASSUME, true) else { return Vec::new() };
     let context = Context::new();
     let crossing = |role: &Role| {
         let (truth, own) = permit.on(&role.resource, &context);

@@ -6,13 +6,19 @@
 
 mod blast;
 mod build;
+mod changes;
 mod crossings;
 mod cuts;
+mod gains;
+mod issuers;
 mod joined;
 mod paths;
 mod permit;
 mod reach;
 mod routes;
+#[cfg(test)]
+mod rows;
+mod tokens;
 mod trust;
 mod ways;
 
@@ -27,7 +33,7 @@ pub use paths::{Path, Step, Target};
 pub use permit::StatementId;
 pub use reach::{Ask, Held, Holder, Prize, PrizeError};
 pub use routes::{Abroad, Leg, Rest, Route};
-pub use trust::{Pipeline, Source, Trust, Weakness, pipelines, trusts};
+pub use trust::{Pipeline, Serves, Source, Trust, Weakness, outsiders, pipelines, trusts, trusts_of};
 pub use ways::handed_to;
 
 use super::account::Account;
@@ -80,6 +86,8 @@ pub struct Edge {
     pub from: usize,
     pub to: To,
     pub way: Way,
+    /// What its holder does to itself first.
+    pub first: Option<Gain>,
     /// All are needed.
     pub needs: Arc<[Need]>,
     /// Nothing unknown stands in between; else it depends on conditions.
@@ -97,13 +105,42 @@ pub enum Way {
     TakeOver(u8, u32),
     /// As [`Self::TakeOver`], where it is not known what runs as the role.
     MayTakeOver(u8),
-    /// Changing the permissions of `through`, which is itself or one it can become.
+    /// Being let in by what the trust leaves it to: row of that table.
+    Admit(u8),
+    /// Changing the permissions of `through`: both it and `by`, who does it, are itself or such as it can become.
     Rewrite {
+        by: usize,
         through: usize,
         action: &'static str,
+        /// What takes its permissions boundary off first; empty where it has none.
+        unbinds: &'static str,
     },
-    /// Joining a group of administrators, by its place.
+    /// Making a role or a user, giving it permissions by the action, and becoming it.
+    Make {
+        role: bool,
+        action: &'static str,
+    },
+    /// What it does to itself makes it an administrator.
+    Gain(Gain),
+}
+
+/// What a principal can do to itself that gives it more, short of writing its own permissions.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Gain {
+    /// Joining a group, by its place.
     Join(u32),
+    /// Leaving a group whose policies deny.
+    Leave(u32),
+    /// Attaching a policy, by its place.
+    Attach(u32),
+    /// Putting another version of a policy in force, by its place.
+    Switch(u32),
+    /// Taking off a policy that denies, by its place.
+    Drop(u32),
+    /// Getting rid of its permissions boundary, by this action.
+    Unbind(&'static str),
+    /// Tagging itself.
+    Tag(&'static str),
 }
 
 /// A permission that an edge rests on.
@@ -181,10 +218,16 @@ impl<'a> Graph<'a> {
 
     /// What an edge's holder can do, `to` being whom it leads to: `assume role/x`, `assume it`.
     pub fn way(&self, edge: &Edge, to: &str) -> String {
+        let way = self.alone(edge, to);
+        edge.first.map_or_else(|| way.clone(), |gain| format!("{} and then {way}", self.gain(gain)))
+    }
+
+    fn alone(&self, edge: &Edge, to: &str) -> String {
         let name = |i: usize| principal(&self.account.principals[i].arn);
         match edge.way {
             Way::Assume => format!("assume {to}"),
             Way::Credential(row) => format!("{} {to}", ways::CREDENTIALS[usize::from(row)].sentence),
+            Way::Admit(row) => format!("{} {to}", ways::ADMITS[usize::from(row)].sentence),
             Way::Launch(row) => {
                 let launch = &ways::LAUNCHES[usize::from(row)];
                 format!("pass {to} to {} and {}", launch.service, launch.sentence)
@@ -197,12 +240,49 @@ impl<'a> Graph<'a> {
                 let way = &ways::TAKE_OVERS[usize::from(row)];
                 format!("{} {}, if one runs as {to}", way.sentence, way.kind.word())
             }
-            Way::Rewrite { through, action } if through == edge.from => format!("change its own permissions by {action}"),
-            Way::Rewrite { through, action } => format!("change the permissions of {} by {action} and become it", name(through)),
-            Way::Join(group) => {
-                let group = self.account.groups.get(group as usize).map_or("", |g| g.name.as_str());
+            Way::Rewrite { by, through, action, unbinds } => {
+                let how = match (unbinds, action) {
+                    ("", action) => action.to_owned(),
+                    (unbinds, "") => unbinds.to_owned(),
+                    (unbinds, action) => format!("{unbinds} and {action}"),
+                };
+                match (by == edge.from, through == edge.from) {
+                    (true, true) => format!("change its own permissions by {how}"),
+                    (true, false) => format!("change the permissions of {} by {how} and become it", name(through)),
+                    (false, true) => format!("become {}, which can change its permissions by {how}", name(by)),
+                    (false, false) if by == through => {
+                        format!("become {}, which can change its own permissions by {how}", name(by))
+                    }
+                    (false, false) => {
+                        let (by, through) = (name(by), name(through));
+                        format!("become {by}, change the permissions of {through} by {how}, and become that")
+                    }
+                }
+            }
+            Way::Make { role, action } => {
+                let what = if role { "role that trusts it" } else { "user" };
+                format!("create a {what}, give it permissions by {action} and become it")
+            }
+            Way::Gain(Gain::Join(at)) => {
+                let group = self.account.groups.get(at as usize).map_or("", |g| g.name.as_str());
                 format!("join the administrators' group {group}")
             }
+            Way::Gain(gain) => format!("{}, which leaves it an administrator", self.gain(gain)),
+        }
+    }
+
+    /// What a principal does to itself.
+    fn gain(&self, gain: Gain) -> String {
+        let group = |at: u32| self.account.groups.get(at as usize).map_or("", |g| g.name.as_str());
+        let policy = |at: u32| self.account.policies.get(at as usize).map_or("", |p| p.name.as_str());
+        match gain {
+            Gain::Join(at) => format!("join the group {}", group(at)),
+            Gain::Leave(at) => format!("leave the group {}", group(at)),
+            Gain::Attach(at) => format!("attach {} to itself", policy(at)),
+            Gain::Switch(at) => format!("put {} in force", policy(at)),
+            Gain::Drop(at) => format!("take off {}", policy(at)),
+            Gain::Unbind(action) => format!("lift its permissions boundary by {action}"),
+            Gain::Tag(action) => format!("tag itself by {action}"),
         }
     }
 

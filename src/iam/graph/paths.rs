@@ -44,7 +44,10 @@ impl Graph<'_> {
     /// there is no way, and an empty one where it is there already.
     pub fn shortest(&self, from: usize, target: &Target) -> Option<Path> {
         let joined = Joined::alone(self);
-        (from < self.administrators.len()).then(|| joined.shortest(Node::principal(0, from), &joined.goal(target)))?.map(path)
+        (from < self.administrators.len())
+            .then(|| joined.shortest(Node::principal(0, from), &joined.goal(target)))?
+            .as_ref()
+            .map(path)
     }
 
     /// For each principal its shortest path to administrator, certain where there is one; none where there is no way.
@@ -57,7 +60,7 @@ impl Graph<'_> {
     pub fn routes(&self, target: &Target) -> Vec<Option<Path>> {
         let joined = Joined::alone(self);
         let mut all = vec![None; self.administrators.len()];
-        for found in joined.routes(&joined.goal(target)).into_iter().map(path) {
+        for found in joined.routes(&joined.goal(target)).iter().map(path) {
             let from = found.from;
             all[from] = Some(found);
         }
@@ -72,7 +75,7 @@ impl Graph<'_> {
         }
         let joined = Joined::alone(self);
         let (found, more) = joined.paths(from.map(|p| Node::principal(0, p)), &joined.goal(target), most);
-        (found.into_iter().map(path).collect(), more)
+        (found.iter().map(path).collect(), more)
     }
 
     /// The statements whose removal keeps most principals from the target, best first.
@@ -89,7 +92,7 @@ impl Graph<'_> {
     }
 }
 
-fn path(route: Route) -> Path {
+fn path(route: &Route) -> Path {
     let at = |node: Node| match node.at {
         To::Principal(at) => at,
         To::Administrator => usize::MAX,

@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use crate::iam::account::Account;
+use crate::iam::account::{Account, Principal};
 use crate::iam::evaluate::{ActionName, Compiled, Context, Request, Resource, Truth};
 use crate::iam::policy::Effect;
 
@@ -45,17 +45,31 @@ impl Table {
         Self { actions: columns.collect() }
     }
 
+    /// Whether an Allow statement of a policy names any of the actions.
+    pub(super) fn is_gainful(&self, policy: usize) -> bool {
+        self.actions.values().any(|column| !column.allow[policy].is_empty())
+    }
+
+    /// The patterns of resources for which a principal's own policies allow an action.
+    pub(super) fn patterns<'p>(&self, account: &'p Account, p: &Principal, action: &str) -> Vec<&'p str> {
+        let Some(column) = self.actions.get(action) else { return Vec::new() };
+        let statements = p
+            .policies
+            .iter()
+            .flat_map(|policy| column.allow[*policy].iter().map(|s| &account.policies[*policy].policy.statements[*s as usize]));
+        statements.filter_map(|s| s.resource.as_ref()).flat_map(|r| r.values.iter().map(|v| v.text.as_str())).collect()
+    }
+
     /// What a principal's own policies may allow of an action; none where nothing does. `guarded`: within the service
     /// control policies over the account.
     pub(super) fn permit<'a>(
         &'a self,
         account: &'a Account,
-        principal: usize,
+        p: &'a Principal,
         action: &'static str,
         guarded: bool,
     ) -> Option<Permit<'a>> {
         let column = self.actions.get(action)?;
-        let p = &account.principals[principal];
         let pick = |policies: &[usize], of: &[Box<[u32]>]| -> Vec<StatementId> {
             let each = |policy: &usize| {
                 let policy = *policy;
@@ -84,7 +98,7 @@ impl Table {
         let open: Vec<StatementId> =
             allow.iter().copied().filter(|s| policy(account, *s).is_open(s.statement as usize)).collect();
         let everywhere = (deny.is_empty() && limits.is_empty() && !open.is_empty()).then(|| open.into());
-        Some(Permit { account, principal, action: &column.name, allow, deny, limits, everywhere })
+        Some(Permit { account, who: p, action: &column.name, allow, deny, limits, everywhere })
     }
 }
 
@@ -95,7 +109,7 @@ fn policy(account: &Account, id: StatementId) -> &Compiled {
 /// One principal, one action.
 pub(super) struct Permit<'a> {
     account: &'a Account,
-    principal: usize,
+    who: &'a Principal,
     action: &'a ActionName,
     allow: Vec<StatementId>,
     deny: Vec<StatementId>,
@@ -111,7 +125,7 @@ impl Permit<'_> {
         if let Some(by) = &self.everywhere {
             return (Truth::Yes, by.clone());
         }
-        let caller = &self.account.principals[self.principal].caller;
+        let caller = &self.who.caller;
         let request = Request { caller, action: self.action, resource, context };
         let ask = |s: &StatementId| policy(self.account, *s).applies(s.statement as usize, &request);
         let any = |all: &[StatementId]| {
@@ -142,13 +156,20 @@ impl Permit<'_> {
         (truth, by)
     }
 
+    /// Whether it is allowed on a resource but for what denies it, which whoever may change permissions takes off.
+    pub(super) fn is_granted(&self, resource: &Resource, context: &Context) -> bool {
+        let request = Request { caller: &self.who.caller, action: self.action, resource, context };
+        let ask = |s: &StatementId| policy(self.account, *s).applies(s.statement as usize, &request) == Truth::Yes;
+        self.allow.iter().any(ask) && self.limits.iter().all(|limit| limit.iter().any(ask))
+    }
+
     /// Whether it is allowed on some resource: an Allow statement holds or may, and no Deny takes all of it away.
     pub(super) fn somewhere(&self, context: &Context) -> (Truth, Arc<[StatementId]>) {
         if let Some(by) = &self.everywhere {
             return (Truth::Yes, by.clone());
         }
         let star = Resource::new("*");
-        let caller = &self.account.principals[self.principal].caller;
+        let caller = &self.who.caller;
         let request = Request { caller, action: self.action, resource: &star, context };
         let closed = |s: &StatementId| {
             let p = policy(self.account, *s);

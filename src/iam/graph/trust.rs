@@ -1,13 +1,22 @@
 //! Who from outside an account may become one of its roles: other accounts, services, identity providers, everyone;
 //! and the delivery pipelines among them, with what weakens each trust.
+//!
+//! Strangers ask our evaluator (`strangers`, for tokens `tokens`): a trust is as weak as what they get.
 
 use std::collections::BTreeSet;
 
+pub use super::issuers::Serves;
+
+use super::issuers::{CHOSEN, COGNITO, Issuer, Open};
+use super::tokens::Tokens;
 use super::{Graph, Power, StatementId};
 use crate::iam::account::Account;
+use crate::iam::evaluate::{ActionName, Caller, Compiled, Context};
 use crate::iam::facts::Level;
 use crate::iam::grants;
-use crate::iam::policy::{Compare, Condition, Effect, PrincipalKind, Statement};
+use crate::iam::openings::Guest;
+use crate::iam::policy::{Condition, Effect, PrincipalKind};
+use crate::iam::strangers::{Door, STRANGER, account_of, of_account, strange};
 
 /// Who is trusted.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -38,22 +47,50 @@ pub enum Source {
         arn: String,
         issuer: String,
         pipeline: Option<&'static str>,
+        serves: Serves,
     },
+}
+
+impl Source {
+    /// `everyone`, `account 999988887777`, `role/x of 999988887777`, `GitHub Actions`, `Cognito users`
+    pub fn words(&self) -> String {
+        let short = crate::model::arn::short;
+        match self {
+            Self::Everyone => "everyone with an AWS account".to_owned(),
+            Self::Account { id, .. } => format!("account {id}"),
+            Self::Principal { arn, .. } => format!("{} of {}", short(arn), arn.split(':').nth(4).unwrap_or_default()),
+            Self::Deleted { id } => format!("{id}, which was deleted"),
+            Self::Service { name } => name.clone(),
+            Self::Saml { arn } => short(arn).to_owned(),
+            Self::Oidc { pipeline: Some(system), .. } => (*system).to_owned(),
+            Self::Oidc { issuer, serves: Serves::Cluster, .. } => {
+                format!("Kubernetes cluster {}", issuer.rsplit('/').next().unwrap_or_default())
+            }
+            Self::Oidc { issuer, serves: Serves::Users, .. } => format!("{} users", Issuer::of(issuer, []).name),
+            Self::Oidc { issuer, .. } => format!("users of {issuer}"),
+        }
+    }
 }
 
 /// What weakens a trust.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Weakness {
-    /// Anyone with an AWS account, or without.
+    /// Anyone with an AWS account.
     Public,
+    /// Anyone with an AWS account who knows the `sts:ExternalId`.
+    PublicBySecret,
     /// Another organisation's account, and no `sts:ExternalId` is asked (AWS: "The confused deputy problem").
     NoExternalId,
     /// An account that is not known in the organisation.
     UnknownAccount,
-    /// No condition on the token's subject: whoever the provider serves may become the role.
+    /// Nothing is asked of the token that strangers lack: whoever the provider serves may become the role.
     NoSubject,
-    /// The subject's condition leaves the owner open.
-    WideSubject { pattern: String, leaves_open: &'static str },
+    /// Guests of an identity pool, who sign in nowhere. `asked`: the trust asks for them; else the pool decides.
+    Guests { asked: bool },
+    /// No project is asked for; what is left open, `repository of the organisation`.
+    AnyProject { of: &'static str },
+    /// The subject's condition leaves the owner or the project open; `strangers`: so that other organisations get in.
+    WideSubject { pattern: String, leaves_open: &'static str, strangers: bool },
     /// No condition on the token's audience.
     NoAudience,
     /// It names a principal that no longer exists.
@@ -64,26 +101,26 @@ impl Weakness {
     pub fn sentence(&self) -> String {
         match self {
             Self::Public => "everyone may become it".to_owned(),
+            Self::PublicBySecret => "everyone who knows the external id may become it, from any account".to_owned(),
             Self::NoExternalId => "another organisation's account is trusted without an external id".to_owned(),
             Self::UnknownAccount => "the trusted account is not in the organisation".to_owned(),
             Self::NoSubject => "no condition on the token's subject: all users of the provider may become it".to_owned(),
-            Self::WideSubject { pattern, leaves_open } => format!("the subject {pattern:?} leaves the {leaves_open} open"),
+            Self::Guests { asked: true } => "guests of the identity pool may become it: whoever knows the pool's id".to_owned(),
+            Self::Guests { asked: false } => {
+                "guests of the identity pool may become it where the pool has guests: no condition asks for amr authenticated"
+                    .to_owned()
+            }
+            Self::AnyProject { of } => format!("every {of} may become it"),
+            Self::WideSubject { pattern, leaves_open, .. } => format!("the subject {pattern:?} leaves the {leaves_open} open"),
             Self::NoAudience => "no condition on the token's audience".to_owned(),
             Self::DeletedPrincipal => "it trusts a principal that was deleted".to_owned(),
         }
     }
     /// It lets in strangers.
     pub fn is_open(&self) -> bool {
-        match self {
-            Self::Public | Self::NoSubject => true,
-            Self::WideSubject { leaves_open, .. } => OWNERS.contains(leaves_open),
-            _ => false,
-        }
+        matches!(self, Self::Public | Self::NoSubject | Self::Guests { asked: true } | Self::WideSubject { strangers: true, .. })
     }
 }
-
-/// Parts of a subject whose openness lets other organisations in.
-const OWNERS: &[&str] = &["organisation", "group", "account", "whole subject"];
 
 /// One trust of a role in somebody outside the account.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -92,7 +129,9 @@ pub struct Trust {
     pub role: usize,
     pub source: Source,
     pub weak: Vec<Weakness>,
-    /// The subjects that an OIDC trust asks for.
+    /// Somebody whom it names gets in, over its own denials and the guardrails above it. For everyone: some stranger does.
+    pub admits: bool,
+    /// What an OIDC trust asks for: subjects, and other claims as `repository_id 1234`; nothing where all get in.
     pub subjects: Vec<String>,
     pub statement: StatementId,
     pub conditions: Vec<String>,
@@ -112,159 +151,265 @@ pub struct Pipeline {
     pub deploys: Vec<&'static str>,
 }
 
-/// A delivery system's tokens: how its issuer is known, and which part of the subject names the owner.
-struct Issuer {
-    host: &'static str,
-    name: &'static str,
-    /// What the subject must say in full before its first wildcard: this prefix and then up to the mark.
-    prefix: &'static str,
-    owner_mark: &'static str,
-    owner: &'static str,
-    /// What stands behind the owner and should be named too.
-    project: Option<(&'static str, &'static str)>,
-    /// The provider belongs to one customer, so a subject is not what keeps strangers out.
-    own: bool,
-}
-
-const ISSUERS: &[Issuer] = &[
-    Issuer {
-        host: "token.actions.githubusercontent.com",
-        name: "GitHub Actions",
-        prefix: "repo:",
-        owner_mark: "/",
-        owner: "organisation",
-        project: Some((":", "repository")),
-        own: false,
-    },
-    Issuer {
-        host: "gitlab.com",
-        name: "GitLab",
-        prefix: "project_path:",
-        owner_mark: "/",
-        owner: "group",
-        project: Some((":", "project")),
-        own: false,
-    },
-    Issuer {
-        host: "api.bitbucket.org/2.0/workspaces/",
-        name: "Bitbucket Pipelines",
-        prefix: "",
-        owner_mark: ":",
-        owner: "repository",
-        project: None,
-        own: true,
-    },
-    Issuer {
-        host: "agent.buildkite.com",
-        name: "Buildkite",
-        prefix: "organization:",
-        owner_mark: ":",
-        owner: "organisation",
-        project: Some((":pipeline:", "pipeline")),
-        own: false,
-    },
-    Issuer {
-        host: "app.terraform.io",
-        name: "Terraform Cloud",
-        prefix: "organization:",
-        owner_mark: ":",
-        owner: "organisation",
-        project: Some((":workspace:", "workspace")),
-        own: false,
-    },
-    Issuer {
-        host: "oidc.circleci.com/org/",
-        name: "CircleCI",
-        prefix: "org/",
-        owner_mark: "/",
-        owner: "organisation",
-        project: None,
-        own: true,
-    },
-    Issuer {
-        host: "vstoken.dev.azure.com/",
-        name: "Azure Pipelines",
-        prefix: "sc://",
-        owner_mark: "/",
-        owner: "organisation",
-        project: None,
-        own: true,
-    },
-    Issuer {
-        host: "oidc.codefresh.io",
-        name: "Codefresh",
-        prefix: "account:",
-        owner_mark: ":",
-        owner: "account",
-        project: None,
-        own: false,
-    },
-    Issuer {
-        host: "api.pulumi.com/oidc",
-        name: "Pulumi",
-        prefix: "pulumi:",
-        owner_mark: ":",
-        owner: "organisation",
-        project: None,
-        own: false,
-    },
-];
-
 /// Every trust of the account's roles in somebody outside it, by role. `known` are the organisation's accounts.
 pub fn trusts(account: &Account, known: &BTreeSet<String>) -> Vec<Trust> {
+    (0..account.principals.len()).flat_map(|role| trusts_of(account, role, known)).collect()
+}
+
+/// As [`trusts`], of one of the account's roles.
+pub fn trusts_of(account: &Account, role: usize, known: &BTreeSet<String>) -> Vec<Trust> {
+    let p = &account.principals[role];
+    let Some(trust) = p.trust else { return Vec::new() };
+    let rcps = account.rcp_levels();
+    let plain = ActionName::new("sts:AssumeRole");
+    let token = ActionName::new("sts:AssumeRoleWithWebIdentity");
+    let assertion = ActionName::new("sts:AssumeRoleWithSAML");
     let mut all = Vec::new();
-    for (role, p) in account.principals.iter().enumerate() {
-        let Some(trust) = p.trust else { continue };
-        for (i, s) in account.policies[trust].policy.statements.iter().enumerate().filter(|(_, s)| s.effect == Effect::Allow) {
-            let Some(element) = &s.principal else { continue };
-            let statement = StatementId { policy: trust as u32, statement: i as u32 };
-            let mut add = |source: Source| {
-                let (weak, subjects) = weaknesses(&source, s);
-                let conditions = s.conditions.iter().map(Condition::describe).collect();
-                all.push(Trust { role, source, weak, subjects, statement, conditions });
-            };
-            if element.not {
+    let compiled = &account.policies[trust];
+    let naming = |action: &ActionName| -> BTreeSet<usize> { compiled.naming(action).map(|(i, _)| i).collect() };
+    let (by_caller, by_token, by_assertion) = (naming(&plain), naming(&token), naming(&assertion));
+    let denies = compiled.policy.statements.iter().any(|s| s.effect == Effect::Deny);
+    for (i, s) in compiled.policy.statements.iter().enumerate().filter(|(_, s)| s.effect == Effect::Allow) {
+        let Some(element) = &s.principal else { continue };
+        let statement = StatementId { policy: trust as u32, statement: i as u32 };
+        let alone = std::cell::OnceCell::new();
+        let ask = |source: &Source| {
+            let only = || if denies || compiled.policy.statements.len() > 1 { only(compiled, i) } else { compiled.clone() };
+            let only: &Compiled = alone.get_or_init(only);
+            let door = Door::new(account.resource(&p.arn), only, &rcps);
+            look(source, &door, (by_caller.contains(&i), by_token.contains(&i)))
+        };
+        let mut add = |source: Source| {
+            let Seen { mut weak, subjects, admits } = ask(&source);
+            weak.sort();
+            weak.dedup();
+            let conditions = s.conditions.iter().map(Condition::describe).collect();
+            all.push(Trust { role, source, weak, admits, subjects, statement, conditions });
+        };
+        let (called, told, asserted) = (by_caller.contains(&i), by_token.contains(&i), by_assertion.contains(&i));
+        if element.not {
+            if called || told {
                 add(Source::Everyone);
-                continue;
             }
-            for value in &element.principals {
-                let text = value.value.text.clone();
-                match value.kind {
-                    PrincipalKind::Everyone => add(Source::Everyone),
-                    PrincipalKind::Aws if text == "*" => add(Source::Everyone),
-                    PrincipalKind::Aws => match (account_id(&text), text.starts_with("arn:")) {
-                        (Some(id), _) if id == account.id => {}
-                        (Some(id), true) if !text.ends_with(":root") => {
-                            add(Source::Principal { known: known.contains(&id), arn: text });
-                        }
-                        (Some(id), _) => add(Source::Account { known: known.contains(&id), id }),
-                        (None, _) => add(Source::Deleted { id: text }),
-                    },
-                    PrincipalKind::Service => add(Source::Service { name: text }),
-                    PrincipalKind::Federated => match text.split_once(":oidc-provider/") {
-                        Some((_, issuer)) => {
-                            let issuer = issuer.to_owned();
-                            add(Source::Oidc { pipeline: known_issuer(&issuer).map(|i| i.name), arn: text, issuer });
-                        }
-                        None if text.contains(":saml-provider/") => add(Source::Saml { arn: text }),
-                        // Amazon's own web identities: cognito-identity.amazonaws.com, accounts.google.com, …
-                        None => add(Source::Oidc { arn: text.clone(), issuer: text, pipeline: None }),
-                    },
-                    PrincipalKind::CanonicalUser => add(Source::Deleted { id: text }),
+            continue;
+        }
+        for value in &element.principals {
+            let text = value.value.text.clone();
+            match value.kind {
+                PrincipalKind::Everyone if called || told => add(Source::Everyone),
+                PrincipalKind::Aws if !called => {}
+                PrincipalKind::Aws if text == "*" => add(Source::Everyone),
+                PrincipalKind::Aws => match (account_of(&text).map(str::to_owned), text.starts_with("arn:")) {
+                    (Some(id), _) if id == account.id => {}
+                    (Some(id), true) if !text.ends_with(":root") => {
+                        add(Source::Principal { known: known.contains(&id), arn: text });
+                    }
+                    (Some(id), _) => add(Source::Account { known: known.contains(&id), id }),
+                    (None, _) => add(Source::Deleted { id: text }),
+                },
+                PrincipalKind::Service if called => add(Source::Service { name: text }),
+                PrincipalKind::Federated if text.contains(":saml-provider/") => {
+                    if asserted {
+                        add(Source::Saml { arn: text });
+                    }
                 }
+                PrincipalKind::Federated if told => {
+                    // Amazon's own web identities have no ARN: cognito-identity.amazonaws.com, accounts.google.com, …
+                    let issuer = text.split_once(":oidc-provider/").map_or(text.as_str(), |(_, issuer)| issuer).to_owned();
+                    let asked = s.conditions.iter().flat_map(|c| &c.values).map(|v| v.text.as_str());
+                    let by = Issuer::of(&issuer, asked);
+                    let pipeline = (by.serves == Serves::Pipelines).then_some(by.name);
+                    add(Source::Oidc { pipeline, serves: by.serves, arn: text, issuer });
+                }
+                PrincipalKind::CanonicalUser if called => add(Source::Deleted { id: text }),
+                _ => {}
             }
         }
     }
     all
 }
 
-/// The delivery pipelines that may become one of the account's roles, with what that role is.
+/// The statement with all of the policy's denials, and no other that lets in.
+fn only(policy: &Compiled, statement: usize) -> Compiled {
+    let all = &policy.policy.statements;
+    let denials = all.iter().filter(|s| s.effect == Effect::Deny);
+    let mut alone = policy.policy.clone();
+    alone.statements = all.get(statement).into_iter().chain(denials).cloned().collect();
+    Compiled::new(policy.name.clone(), policy.arn.clone(), alone)
+}
+
+/// What strangers found of a trust.
+#[derive(Default)]
+struct Seen {
+    weak: Vec<Weakness>,
+    subjects: Vec<String>,
+    admits: bool,
+}
+
+/// Has a trust tried by those whom it names. `called` and `told`: it speaks of callers, of holders of a token.
+fn look(source: &Source, door: &Door<'_>, (called, told): (bool, bool)) -> Seen {
+    let met = |weak: Vec<Weakness>| Seen { weak, admits: true, subjects: Vec::new() };
+    match source {
+        Source::Everyone => {
+            let entry = if called { knock(door, of_account(STRANGER, &asked_by(door))) } else { Entry::Shut };
+            // Google's users are everyone: AWS takes their tokens without any provider being set up.
+            let by_token = told && !Tokens::new(door, GOOGLE, GOOGLE).admitted(Open::Owner, None).is_empty();
+            match entry {
+                _ if by_token => met(vec![Weakness::Public]),
+                Entry::Free => met(vec![Weakness::Public]),
+                Entry::BySecret => met(vec![Weakness::PublicBySecret]),
+                Entry::Shut => Seen::default(),
+            }
+        }
+        Source::Account { known: false, id } => foreign(knock(door, of_account(id, &asked_by(door)))),
+        Source::Principal { known: false, arn } => {
+            let asked = asked_by(door);
+            let ids = asked.iter().filter(|c| c.key.text.eq_ignore_ascii_case("aws:userid")).flat_map(|c| &c.values);
+            let known = ids.map(|v| {
+                let mut caller = Caller::new(arn);
+                caller.keys.set("aws:userid", [v.text.replace(['*', '?'], "x")]);
+                caller
+            });
+            foreign(knock(door, known.chain([Caller::new(arn)]).collect()))
+        }
+        Source::Deleted { .. } => Seen { weak: vec![Weakness::DeletedPrincipal], ..Seen::default() },
+        Source::Oidc { arn, issuer, .. } => by_token(&Tokens::new(door, arn, issuer), issuer),
+        Source::Account { .. } | Source::Principal { .. } | Source::Service { .. } | Source::Saml { .. } => met(Vec::new()),
+    }
+}
+
+const GOOGLE: &str = "accounts.google.com";
+
+fn asked_by<'a>(door: &Door<'a>) -> Vec<&'a Condition> {
+    door.statements().flat_map(|s| &s.conditions).collect()
+}
+
+/// How somebody gets in.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum Entry {
+    Shut,
+    /// Whoever knows the external id.
+    BySecret,
+    Free,
+}
+
+/// How the best of these callers gets in. An external id of one's own choice, or none, is no secret.
+fn knock(door: &Door<'_>, callers: Vec<Caller>) -> Entry {
+    let action = ActionName::new("sts:AssumeRole");
+    let enters = |caller: &Caller, context: &Context| door.lets_in(caller, &action, context).is_some();
+    let of = |caller: Caller| {
+        let context = strange(&caller);
+        let none: [&str; 0] = [];
+        let key = "sts:ExternalId";
+        if enters(&caller, &context.clone().with(key, ["a stranger's own"])) || enters(&caller, &context.clone().with(key, none))
+        {
+            Entry::Free
+        } else if enters(&caller, &context) {
+            Entry::BySecret
+        } else {
+            Entry::Shut
+        }
+    };
+    callers.into_iter().map(of).max().unwrap_or(Entry::Shut)
+}
+
+fn foreign(entry: Entry) -> Seen {
+    let weak = match entry {
+        Entry::Shut => return Seen::default(),
+        Entry::BySecret => vec![Weakness::UnknownAccount],
+        Entry::Free => vec![Weakness::UnknownAccount, Weakness::NoExternalId],
+    };
+    Seen { weak, admits: true, subjects: Vec::new() }
+}
+
+/// What holders of tokens find: those of other owners, of any project, for another audience.
+fn by_token(tokens: &Tokens<'_>, host: &str) -> Seen {
+    let meant = tokens.admitted(Open::Closed, None);
+    if meant.is_empty() {
+        return Seen::default();
+    }
+    let issuer = tokens.issuer;
+    let mut weak = Vec::new();
+    let owners = if issuer.own { Vec::new() } else { tokens.admitted(Open::Owner, None) };
+    let mut subjects: Vec<String> = meant.iter().filter_map(|v| v.pattern.clone()).chain(tokens.others(false)).collect();
+    if !owners.is_empty() && owners.iter().all(|v| v.pattern.is_none()) {
+        weak.push(Weakness::NoSubject);
+        subjects.clear();
+    } else {
+        let open: Vec<&String> = owners.iter().filter_map(|v| v.pattern.as_ref()).collect();
+        weak.extend(open.iter().map(|pattern| Weakness::WideSubject {
+            pattern: (*pattern).clone(),
+            leaves_open: issuer.owner,
+            strangers: true,
+        }));
+        let any = tokens.admitted(Open::Project, None);
+        if open.is_empty() && !any.is_empty() && any.iter().all(|v| v.pattern.is_none()) {
+            weak.push(Weakness::AnyProject { of: tokens.any() });
+            if subjects.is_empty() {
+                subjects.push(format!("every {}", tokens.any()));
+            }
+        }
+        weak.extend(any.iter().filter_map(|v| {
+            let pattern = v.pattern.as_ref().filter(|p| !open.contains(p))?.clone();
+            let leaves_open = if issuer.own && v.leaves == Open::Owner { issuer.owner } else { issuer.project };
+            Some(Weakness::WideSubject { pattern, leaves_open, strangers: false })
+        }));
+    }
+    if subjects.is_empty() && !weak.contains(&Weakness::NoSubject) {
+        subjects = tokens.others(true);
+    }
+    let as_guest = |amr: &str| tokens.admitted(Open::Closed, Some(("amr", amr))).iter().any(|v| v.leaves == Open::Owner);
+    if host == COGNITO && !weak.contains(&Weakness::NoSubject) && as_guest("unauthenticated") {
+        weak.push(Weakness::Guests { asked: !as_guest("authenticated") });
+    }
+    if !tokens.admitted(Open::Closed, Some((issuer.audience, &CHOSEN.to_string()))).is_empty() {
+        weak.push(Weakness::NoAudience);
+    }
+    Seen { weak, subjects, admits: true }
+}
+
+/// Those from outside who become a role by its trust, each with the statement that lets it in. Accounts of the organisation
+/// that are `read` tell themselves which of theirs do.
+pub fn outsiders(account: &Account, role: usize, known: &BTreeSet<String>, read: &BTreeSet<String>) -> Vec<Guest> {
+    let named = |t: Trust| {
+        let action = match &t.source {
+            Source::Account { id, known: true } if read.contains(id) => return None,
+            Source::Principal { arn, known: true } if account_of(arn).is_some_and(|id| read.contains(id)) => return None,
+            Source::Saml { .. } => "sts:AssumeRoleWithSAML",
+            Source::Oidc { .. } => "sts:AssumeRoleWithWebIdentity",
+            _ => "sts:AssumeRole",
+        };
+        let secret = !t.weak.contains(&Weakness::NoExternalId);
+        let more = match &t.source {
+            Source::Everyone if t.weak.contains(&Weakness::PublicBySecret) => " who knows the external id".to_owned(),
+            Source::Account { known: false, .. } | Source::Principal { known: false, .. } if secret => {
+                " with the external id".to_owned()
+            }
+            Source::Oidc { .. } if t.weak.contains(&Weakness::NoSubject) => ": all of its users".to_owned(),
+            Source::Oidc { .. } if t.weak.iter().any(|w| matches!(w, Weakness::Guests { .. })) => {
+                format!(" and guests: {}", t.subjects.join(", "))
+            }
+            Source::Oidc { .. } if !t.subjects.is_empty() => format!(": {}", t.subjects.join(", ")),
+            _ => String::new(),
+        };
+        let policy = account.policies.get(t.statement.policy as usize);
+        let statement = policy.map(|p| p.label(t.statement.statement as usize).0).unwrap_or_default();
+        Some(Guest { who: format!("{}{more}", t.source.words()), actions: vec![action.to_owned()], statements: vec![statement] })
+    };
+    trusts_of(account, role, known).into_iter().filter(|t| t.admits).filter_map(named).collect()
+}
+
+/// The delivery pipelines that may become one of the account's roles, with what that role is. Who signs in elsewhere, such
+/// as an application's users or a cluster's workloads, is none.
 pub fn pipelines(graph: &Graph<'_>, known: &BTreeSet<String>) -> Vec<Pipeline> {
     let powers = graph.powers();
     trusts(graph.account, known)
         .into_iter()
+        .filter(|trust| trust.admits)
         .filter_map(|trust| {
-            let Source::Oidc { issuer, pipeline, .. } = &trust.source else { return None };
+            let Source::Oidc { issuer, pipeline, serves: Serves::Pipelines | Serves::Unknown, .. } = &trust.source else {
+                return None;
+            };
             let system = (*pipeline).map_or_else(|| issuer.clone(), str::to_owned);
             let granted = grants::of_principal(graph.account, trust.role);
             let changes = |l: Level| matches!(l, Level::Write | Level::PermissionsManagement);
@@ -281,124 +426,4 @@ pub fn pipelines(graph: &Graph<'_>, known: &BTreeSet<String>) -> Vec<Pipeline> {
             })
         })
         .collect()
-}
-
-fn account_id(text: &str) -> Option<String> {
-    let id = if text.starts_with("arn:") { text.split(':').nth(4)? } else { text };
-    (id.len() == 12 && id.bytes().all(|b| b.is_ascii_digit())).then(|| id.to_owned())
-}
-
-fn known_issuer(issuer: &str) -> Option<&'static Issuer> {
-    ISSUERS.iter().find(|i| {
-        if i.host.ends_with('/') {
-            issuer.starts_with(i.host)
-        } else {
-            issuer == i.host || issuer.starts_with(&format!("{}/", i.host))
-        }
-    })
-}
-
-/// Positive, certain conditions on a key: those that narrow who is let in.
-fn asked<'a>(s: &'a Statement, key: &str) -> Vec<&'a Condition> {
-    s.conditions
-        .iter()
-        .filter(|c| c.key.text.eq_ignore_ascii_case(key) && !c.operator.negated && !c.operator.if_exists)
-        .filter(|c| {
-            matches!(
-                c.operator.compare,
-                Compare::StringEquals | Compare::StringEqualsIgnoreCase | Compare::StringLike | Compare::Arn
-            ) && c.operator.quantifier != crate::iam::policy::Quantifier::AllValues
-        })
-        .collect()
-}
-
-fn weaknesses(source: &Source, s: &Statement) -> (Vec<Weakness>, Vec<String>) {
-    let mut weak = Vec::new();
-    let mut subjects = Vec::new();
-    match source {
-        Source::Everyone => {
-            let narrowing = [
-                "aws:PrincipalOrgID",
-                "aws:PrincipalArn",
-                "aws:PrincipalAccount",
-                "aws:PrincipalOrgPaths",
-                "aws:userid",
-                "aws:SourceAccount",
-                "aws:SourceOrgID",
-            ];
-            let narrow =
-                |key: &&str| asked(s, key).iter().any(|c| c.values.iter().all(|v| !v.text.trim_matches(['*', '?']).is_empty()));
-            if !narrowing.iter().any(narrow) {
-                weak.push(Weakness::Public);
-            }
-        }
-        Source::Account { known: false, .. } | Source::Principal { known: false, .. } => {
-            weak.push(Weakness::UnknownAccount);
-            if asked(s, "sts:ExternalId").is_empty() {
-                weak.push(Weakness::NoExternalId);
-            }
-        }
-        Source::Deleted { .. } => weak.push(Weakness::DeletedPrincipal),
-        Source::Oidc { issuer, .. } => {
-            let subject = asked(s, &format!("{issuer}:sub"));
-            subjects = subject.iter().flat_map(|c| &c.values).map(|v| v.text.clone()).collect();
-            let known = known_issuer(issuer);
-            let own = known.is_some_and(|i| i.own) || issuer.starts_with("oidc.eks.");
-            if subject.is_empty() {
-                // Cognito and its like tell their users apart by the audience.
-                let by_audience =
-                    known.is_none() && !asked(s, &format!("{issuer}:aud")).is_empty() && !issuer.starts_with("oidc.eks.");
-                if !own && !by_audience || issuer.starts_with("oidc.eks.") {
-                    weak.push(Weakness::NoSubject);
-                }
-            }
-            for c in &subject {
-                let literal =
-                    c.operator.compare == Compare::StringEquals || c.operator.compare == Compare::StringEqualsIgnoreCase;
-                for v in &c.values {
-                    weak.extend(wide(known, &v.text, literal));
-                }
-            }
-            if asked(s, &format!("{issuer}:aud")).is_empty() {
-                weak.push(Weakness::NoAudience);
-            }
-        }
-        _ => {}
-    }
-    weak.sort();
-    weak.dedup();
-    (weak, subjects)
-}
-
-/// What a subject's pattern leaves open; a text that is compared whole leaves nothing open.
-fn wide(issuer: Option<&Issuer>, pattern: &str, literal: bool) -> Option<Weakness> {
-    if literal {
-        return None;
-    }
-    let fixed = &pattern[..pattern.find(['*', '?']).unwrap_or(pattern.len())];
-    if fixed.len() == pattern.len() {
-        return None;
-    }
-    let open = |leaves_open| Some(Weakness::WideSubject { pattern: pattern.to_owned(), leaves_open });
-    let Some(issuer) = issuer else { return if fixed.is_empty() { open("whole subject") } else { None } };
-    let Some(rest) = fixed.strip_prefix(issuer.prefix) else { return open(issuer.owner) };
-    let Some((_, behind)) = rest.split_once(issuer.owner_mark).filter(|(owner, _)| !owner.is_empty()) else {
-        return open(issuer.owner);
-    };
-    match issuer.project {
-        // `:pipeline:` must be followed by a name; `repo:org/name:` must end the name.
-        Some((mark, name)) if mark.len() > 1 => {
-            let behind = format!("{}{behind}", issuer.owner_mark);
-            let named = behind.split_once(mark).is_some_and(|(_, n)| n.contains(':'));
-            if named { None } else { open(name) }
-        }
-        Some((mark, name)) => {
-            if behind.contains(mark) {
-                None
-            } else {
-                open(name)
-            }
-        }
-        None => None,
-    }
 }

@@ -15,26 +15,35 @@ pub(super) struct Launch {
     pub(super) sentence: &'static str,
     /// The role must stand in an instance profile.
     pub(super) profile: bool,
+    /// It takes something that is there already (a stack, a project, a cluster), of which it is not known whether it is.
+    pub(super) standing: bool,
 }
 
 const fn launch(service: &'static str, actions: &'static [&'static str], sentence: &'static str) -> Launch {
-    Launch { service, actions, sentence, profile: false }
+    Launch { service, actions, sentence, profile: false, standing: false }
+}
+/// On machines: the role's instance profile is what is passed.
+const fn machine(actions: &'static [&'static str], sentence: &'static str) -> Launch {
+    Launch { service: "ec2.amazonaws.com", actions, sentence, profile: true, standing: false }
+}
+/// With something that has to be there.
+const fn standing(way: Launch) -> Launch {
+    Launch { standing: true, ..way }
 }
 
 pub(super) const LAUNCHES: &[Launch] = &[
-    Launch { service: "ec2.amazonaws.com", actions: &["ec2:RunInstances"], sentence: "start an instance with it", profile: true },
-    Launch {
-        service: "ec2.amazonaws.com",
-        actions: &["ec2:AssociateIamInstanceProfile"],
-        sentence: "put it on a running instance",
-        profile: true,
-    },
-    Launch {
-        service: "ec2.amazonaws.com",
-        actions: &["autoscaling:CreateLaunchConfiguration", "autoscaling:CreateAutoScalingGroup"],
-        sentence: "start a scaling group with it",
-        profile: true,
-    },
+    machine(&["ec2:RunInstances"], "start an instance with it"),
+    machine(&["ec2:RequestSpotInstances"], "request a spot instance with it"),
+    machine(&["ec2:RequestSpotFleet"], "request a spot fleet with it"),
+    standing(machine(&["ec2:AssociateIamInstanceProfile"], "put it on a running instance")),
+    standing(machine(&["ec2:ReplaceIamInstanceProfileAssociation"], "put it on a running instance in place of another")),
+    // With a launch template, EC2 Auto Scaling asks for ec2:RunInstances ("Launch template support"), which is told above.
+    machine(&["autoscaling:CreateLaunchConfiguration", "autoscaling:CreateAutoScalingGroup"], "start a scaling group with it"),
+    standing(machine(
+        &["autoscaling:CreateLaunchConfiguration", "autoscaling:UpdateAutoScalingGroup"],
+        "have a scaling group start instances with it",
+    )),
+    machine(&["elasticmapreduce:RunJobFlow"], "start a cluster with it"),
     launch("lambda.amazonaws.com", &["lambda:CreateFunction", "lambda:InvokeFunction"], "create and invoke a function with it"),
     launch(
         "lambda.amazonaws.com",
@@ -46,24 +55,66 @@ pub(super) const LAUNCHES: &[Launch] = &[
         &["lambda:CreateFunction", "lambda:CreateEventSourceMapping"],
         "create a function with it and trigger it by an event",
     ),
+    launch(
+        "lambda.amazonaws.com",
+        &["lambda:CreateFunction", "lambda:CreateFunctionUrlConfig", "lambda:InvokeFunctionUrl"],
+        "create a function with it and call its URL",
+    ),
+    standing(launch(
+        "lambda.amazonaws.com",
+        &["lambda:UpdateFunctionConfiguration", "lambda:UpdateFunctionCode"],
+        "give a function it and other code",
+    )),
     launch("cloudformation.amazonaws.com", &["cloudformation:CreateStack"], "create a stack with it"),
-    launch("cloudformation.amazonaws.com", &["cloudformation:UpdateStack"], "update a stack with it"),
+    standing(launch("cloudformation.amazonaws.com", &["cloudformation:UpdateStack"], "update a stack with it")),
     launch(
         "cloudformation.amazonaws.com",
         &["cloudformation:CreateChangeSet", "cloudformation:ExecuteChangeSet"],
         "run a change set with it",
     ),
+    launch(
+        "cloudformation.amazonaws.com",
+        &["cloudformation:CreateStackSet", "cloudformation:CreateStackInstances"],
+        "create a stack set with it",
+    ),
+    standing(launch("cloudformation.amazonaws.com", &["cloudformation:UpdateStackSet"], "update a stack set with it")),
     launch("ecs-tasks.amazonaws.com", &["ecs:RegisterTaskDefinition", "ecs:RunTask"], "run a container task with it"),
     launch("ecs-tasks.amazonaws.com", &["ecs:RegisterTaskDefinition", "ecs:StartTask"], "start a container task with it"),
     launch("ecs-tasks.amazonaws.com", &["ecs:RegisterTaskDefinition", "ecs:CreateService"], "run a container service with it"),
+    standing(launch(
+        "ecs-tasks.amazonaws.com",
+        &["ecs:RegisterTaskDefinition", "ecs:UpdateService"],
+        "have a container service run with it",
+    )),
+    // Both take another role and command for a task of a definition that is there.
+    standing(launch("ecs-tasks.amazonaws.com", &["ecs:RunTask"], "run a task of another's definition with it")),
+    standing(launch(
+        "ecs-tasks.amazonaws.com",
+        &["ecs:RegisterContainerInstance", "ecs:StartTask"],
+        "start a task of another's definition with it, on a machine of its own",
+    )),
     launch("codebuild.amazonaws.com", &["codebuild:CreateProject", "codebuild:StartBuild"], "run a build with it"),
-    launch(
+    launch("codebuild.amazonaws.com", &["codebuild:CreateProject", "codebuild:StartBuildBatch"], "run a batch of builds with it"),
+    standing(launch(
         "codebuild.amazonaws.com",
         &["codebuild:UpdateProject", "codebuild:StartBuild"],
         "give a build project it and run that",
-    ),
+    )),
+    standing(launch(
+        "codebuild.amazonaws.com",
+        &["codebuild:UpdateProject", "codebuild:StartBuildBatch"],
+        "give a build project it and run a batch of that",
+    )),
     launch("codepipeline.amazonaws.com", &["codepipeline:CreatePipeline"], "create a pipeline with it"),
+    standing(launch(
+        "codepipeline.amazonaws.com",
+        &["codepipeline:UpdatePipeline", "codepipeline:StartPipelineExecution"],
+        "give a pipeline it and run that",
+    )),
     launch("glue.amazonaws.com", &["glue:CreateJob", "glue:StartJobRun"], "run a Glue job with it"),
+    launch("glue.amazonaws.com", &["glue:CreateJob", "glue:CreateTrigger"], "create a Glue job with it and trigger that"),
+    standing(launch("glue.amazonaws.com", &["glue:UpdateJob", "glue:StartJobRun"], "give a Glue job it and run that")),
+    standing(launch("glue.amazonaws.com", &["glue:UpdateJob", "glue:CreateTrigger"], "give a Glue job it and trigger that")),
     launch("glue.amazonaws.com", &["glue:CreateDevEndpoint"], "create a Glue endpoint with it"),
     launch("glue.amazonaws.com", &["glue:CreateSession", "glue:RunStatement"], "run a Glue session with it"),
     launch(
@@ -71,10 +122,27 @@ pub(super) const LAUNCHES: &[Launch] = &[
         &["sagemaker:CreateNotebookInstance", "sagemaker:CreatePresignedNotebookInstanceUrl"],
         "open a notebook with it",
     ),
+    launch(
+        "sagemaker.amazonaws.com",
+        &["sagemaker:CreateNotebookInstanceLifecycleConfig", "sagemaker:CreateNotebookInstance"],
+        "start a notebook with it that runs a script",
+    ),
+    launch(
+        "sagemaker.amazonaws.com",
+        &["sagemaker:CreateDomain", "sagemaker:CreateUserProfile", "sagemaker:CreatePresignedDomainUrl"],
+        "open a studio with it",
+    ),
     launch("sagemaker.amazonaws.com", &["sagemaker:CreateTrainingJob"], "run a training job with it"),
     launch("sagemaker.amazonaws.com", &["sagemaker:CreateProcessingJob"], "run a processing job with it"),
+    launch("sagemaker.amazonaws.com", &["sagemaker:CreateHyperParameterTuningJob"], "run a tuning job with it"),
     launch("states.amazonaws.com", &["states:CreateStateMachine", "states:StartExecution"], "run a state machine with it"),
+    standing(launch(
+        "states.amazonaws.com",
+        &["states:UpdateStateMachine", "states:StartExecution"],
+        "give a state machine it and run that",
+    )),
     launch("ssm.amazonaws.com", &["ssm:StartAutomationExecution"], "run an automation with it"),
+    launch("ssm.amazonaws.com", &["ssm:CreateAssociation"], "have an automation run with it"),
     launch("apprunner.amazonaws.com", &["apprunner:CreateService"], "run a service with it"),
     launch("tasks.apprunner.amazonaws.com", &["apprunner:CreateService"], "run a service with it"),
     launch(
@@ -82,19 +150,46 @@ pub(super) const LAUNCHES: &[Launch] = &[
         &["datapipeline:CreatePipeline", "datapipeline:PutPipelineDefinition", "datapipeline:ActivatePipeline"],
         "run a data pipeline with it",
     ),
-    Launch {
-        service: "ec2.amazonaws.com",
-        actions: &["elasticmapreduce:RunJobFlow"],
-        sentence: "start a cluster with it",
-        profile: true,
-    },
     launch("batch.amazonaws.com", &["batch:CreateComputeEnvironment"], "create a compute environment with it"),
     launch("ecs-tasks.amazonaws.com", &["batch:RegisterJobDefinition", "batch:SubmitJob"], "run a batch job with it"),
     launch("scheduler.amazonaws.com", &["scheduler:CreateSchedule"], "schedule calls with it"),
+    launch("events.amazonaws.com", &["events:PutRule", "events:PutTargets"], "have a rule call its targets with it"),
+    launch("pipes.amazonaws.com", &["pipes:CreatePipe"], "run a pipe with it"),
     launch("imagebuilder.amazonaws.com", &["imagebuilder:CreateImagePipeline"], "build images with it"),
     launch("bedrock.amazonaws.com", &["bedrock:CreateAgent", "bedrock:InvokeAgent"], "run an agent with it"),
+    launch(
+        "bedrock-agentcore.amazonaws.com",
+        &[
+            "bedrock-agentcore:CreateCodeInterpreter",
+            "bedrock-agentcore:StartCodeInterpreterSession",
+            "bedrock-agentcore:InvokeCodeInterpreter",
+        ],
+        "run code in an interpreter with it",
+    ),
+    launch(
+        "bedrock-agentcore.amazonaws.com",
+        &["bedrock-agentcore:CreateAgentRuntime", "bedrock-agentcore:InvokeAgentRuntime"],
+        "run an agent with it",
+    ),
+    launch("braket.amazonaws.com", &["braket:CreateJob"], "run a Braket job with it"),
+    launch(
+        "kinesisanalytics.amazonaws.com",
+        &["kinesisanalytics:CreateApplication", "kinesisanalytics:StartApplication"],
+        "run a Flink application with it",
+    ),
+    launch("omics.amazonaws.com", &["omics:CreateWorkflow", "omics:StartRun"], "run a workflow with it"),
+    launch(
+        "rolesanywhere.amazonaws.com",
+        &["rolesanywhere:CreateTrustAnchor", "rolesanywhere:CreateProfile"],
+        "sign in to it by a certificate of its own",
+    ),
+    // The trust names it as an identity provider: the pool's guests become the role.
+    standing(launch(
+        "cognito-identity.amazonaws.com",
+        &["cognito-identity:SetIdentityPoolRoles"],
+        "give it to the guests of an identity pool",
+    )),
     launch("airflow-env.amazonaws.com", &["airflow:CreateEnvironment"], "run workflows with it"),
-    launch("cloudformation.amazonaws.com", &["cloudformation:CreateStackSet"], "create a stack set with it"),
     launch("amplify.amazonaws.com", &["amplify:CreateApp"], "build an app with it"),
     launch("emr-serverless.amazonaws.com", &["emr-serverless:StartJobRun"], "run a serverless job with it"),
     launch("gamelift.amazonaws.com", &["gamelift:CreateFleet"], "run a fleet with it"),
@@ -112,43 +207,73 @@ pub(super) struct TakeOver {
     pub(super) kind: WorkloadKind,
     /// All are needed on the workload.
     pub(super) actions: &'static [&'static str],
+    /// These as well, on something else that is not known to go with it: a deployment group, a cluster.
+    pub(super) beside: &'static [&'static str],
     pub(super) sentence: &'static str,
 }
 
+impl TakeOver {
+    /// All that is needed.
+    pub(super) fn all(&self) -> impl Iterator<Item = &'static str> {
+        self.actions.iter().chain(self.beside).copied()
+    }
+}
+
+const fn over(kind: WorkloadKind, actions: &'static [&'static str], sentence: &'static str) -> TakeOver {
+    TakeOver { kind, actions, beside: &[], sentence }
+}
+
 pub(super) const TAKE_OVERS: &[TakeOver] = &[
-    TakeOver { kind: WorkloadKind::Ec2Instance, actions: &["ssm:SendCommand"], sentence: "run a command on" },
-    TakeOver { kind: WorkloadKind::Ec2Instance, actions: &["ssm:StartSession"], sentence: "open a session on" },
+    over(WorkloadKind::Ec2Instance, &["ssm:SendCommand"], "run a command on"),
+    over(WorkloadKind::Ec2Instance, &["ssm:StartSession"], "open a session on"),
+    over(WorkloadKind::Ec2Instance, &["ssm:CreateAssociation"], "have commands run on"),
+    over(WorkloadKind::Ec2Instance, &["ec2-instance-connect:SendSSHPublicKey"], "put an SSH key on"),
+    over(
+        WorkloadKind::Ec2Instance,
+        &["ec2:ModifyInstanceAttribute", "ec2:StopInstances", "ec2:StartInstances"],
+        "change the user data of",
+    ),
     TakeOver {
         kind: WorkloadKind::Ec2Instance,
-        actions: &["ec2-instance-connect:SendSSHPublicKey"],
-        sentence: "put an SSH key on",
+        actions: &[],
+        beside: &["codedeploy:CreateDeployment", "codedeploy:RegisterApplicationRevision", "codedeploy:GetDeploymentConfig"],
+        sentence: "deploy a revision of its own to",
     },
     TakeOver {
         kind: WorkloadKind::Ec2Instance,
-        actions: &["ec2:ModifyInstanceAttribute", "ec2:StopInstances", "ec2:StartInstances"],
-        sentence: "change the user data of",
+        actions: &[],
+        beside: &["elasticmapreduce:AddJobFlowSteps"],
+        sentence: "run a step of a cluster on",
     },
-    TakeOver {
-        kind: WorkloadKind::LaunchTemplate,
-        actions: &["ec2:CreateLaunchTemplateVersion", "ec2:ModifyLaunchTemplate"],
-        sentence: "put user data into",
-    },
-    TakeOver { kind: WorkloadKind::LambdaFunction, actions: &["lambda:UpdateFunctionCode"], sentence: "replace the code of" },
-    TakeOver {
-        kind: WorkloadKind::LambdaFunction,
-        actions: &["lambda:UpdateFunctionConfiguration"],
-        sentence: "put a layer under",
-    },
-    TakeOver { kind: WorkloadKind::EcsTask, actions: &["ecs:ExecuteCommand"], sentence: "run a command in" },
-    TakeOver { kind: WorkloadKind::CodeBuildProject, actions: &["codebuild:StartBuild"], sentence: "run its own build steps in" },
-    TakeOver { kind: WorkloadKind::CloudFormationStack, actions: &["cloudformation:UpdateStack"], sentence: "change" },
-    TakeOver { kind: WorkloadKind::GlueDevEndpoint, actions: &["glue:UpdateDevEndpoint"], sentence: "put an SSH key on" },
-    TakeOver { kind: WorkloadKind::GlueJob, actions: &["glue:UpdateJob", "glue:StartJobRun"], sentence: "replace the script of" },
+    over(WorkloadKind::LaunchTemplate, &["ec2:CreateLaunchTemplateVersion", "ec2:ModifyLaunchTemplate"], "put user data into"),
+    over(WorkloadKind::LambdaFunction, &["lambda:UpdateFunctionCode"], "replace the code of"),
+    over(WorkloadKind::LambdaFunction, &["lambda:UpdateFunctionConfiguration"], "put a layer under"),
+    over(WorkloadKind::EcsTask, &["ecs:ExecuteCommand"], "run a command in"),
+    over(WorkloadKind::CodeBuildProject, &["codebuild:StartBuild"], "run its own build steps in"),
+    over(WorkloadKind::CodeBuildProject, &["codebuild:StartBuildBatch"], "run its own batch of build steps in"),
+    over(WorkloadKind::CloudFormationStack, &["cloudformation:UpdateStack"], "change"),
+    over(
+        WorkloadKind::CloudFormationStack,
+        &["cloudformation:CreateChangeSet", "cloudformation:ExecuteChangeSet"],
+        "run a change set on",
+    ),
+    over(WorkloadKind::GlueDevEndpoint, &["glue:UpdateDevEndpoint"], "put an SSH key on"),
+    over(WorkloadKind::GlueJob, &["glue:UpdateJob", "glue:StartJobRun"], "replace the script of"),
+    over(WorkloadKind::GlueJob, &["glue:UpdateJob", "glue:CreateTrigger"], "replace the script of, and trigger,"),
+    over(WorkloadKind::SageMakerNotebook, &["sagemaker:CreatePresignedNotebookInstanceUrl"], "open"),
     TakeOver {
         kind: WorkloadKind::SageMakerNotebook,
-        actions: &["sagemaker:CreatePresignedNotebookInstanceUrl"],
-        sentence: "open",
+        actions: &["sagemaker:StopNotebookInstance", "sagemaker:UpdateNotebookInstance", "sagemaker:StartNotebookInstance"],
+        beside: &["sagemaker:CreateNotebookInstanceLifecycleConfig"],
+        sentence: "put a start script into",
     },
+    over(WorkloadKind::AppRunnerService, &["apprunner:UpdateService"], "replace the code of"),
+    over(WorkloadKind::StateMachine, &["states:UpdateStateMachine", "states:StartExecution"], "rewrite"),
+    over(
+        WorkloadKind::CodeInterpreter,
+        &["bedrock-agentcore:StartCodeInterpreterSession", "bedrock-agentcore:InvokeCodeInterpreter"],
+        "run code in",
+    ),
 ];
 
 /// Making or changing credentials and trust: the action is on the user or role itself.
@@ -165,19 +290,79 @@ pub(super) const CREDENTIALS: &[Takeable] = &[
     Takeable { action: "iam:UpdateAssumeRolePolicy", of_role: true, sentence: "rewrite who may become" },
 ];
 
+/// Being let in by what a role's trust leaves it to.
+pub(super) struct Admit {
+    pub(super) action: &'static str,
+    pub(super) by: Gate,
+    pub(super) sentence: &'static str,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Gate {
+    /// A SAML provider of the account: the action is on it.
+    Saml,
+    /// IAM Identity Center, which is kept in one account of the organisation.
+    IdentityCenter,
+}
+
+pub(super) const ADMITS: &[Admit] = &[
+    Admit {
+        action: "iam:UpdateSAMLProvider",
+        by: Gate::Saml,
+        sentence: "put its own keys into the identity provider and sign in as",
+    },
+    Admit { action: "sso:CreateAccountAssignment", by: Gate::IdentityCenter, sentence: "have somebody assigned to" },
+    Admit {
+        action: "identitystore:CreateGroupMembership",
+        by: Gate::IdentityCenter,
+        sentence: "put somebody into a group that is assigned to",
+    },
+];
+
 /// Changing what a user or role may do: the action is on it.
 pub(super) const REWRITES_USER: &[&str] = &["iam:PutUserPolicy", "iam:AttachUserPolicy"];
 pub(super) const REWRITES_ROLE: &[&str] = &["iam:PutRolePolicy", "iam:AttachRolePolicy"];
 /// On a group the user is in.
 pub(super) const REWRITES_GROUP: &[&str] = &["iam:PutGroupPolicy", "iam:AttachGroupPolicy"];
+/// On a group the user is not in.
+pub(super) const JOIN: &str = "iam:AddUserToGroup";
+/// On a group the user is in, whose policies deny.
+pub(super) const LEAVE: &str = "iam:RemoveUserFromGroup";
 /// On a policy that is attached to it; the new version can be made the default in the same call.
 pub(super) const REWRITES_POLICY: &[&str] = &["iam:CreatePolicyVersion"];
-/// On a policy that is attached to it and has another version that makes an administrator.
+/// On a policy that is attached to it and has another version that allows more.
 pub(super) const SWITCH: &str = "iam:SetDefaultPolicyVersion";
-/// On roles that IAM Identity Center keeps.
-pub(super) const REWRITES_SET: &[&str] = &["sso:PutInlinePolicyToPermissionSet", "sso:AttachManagedPolicyToPermissionSet"];
 
-/// Who may do all of these on every resource is an administrator: they span identity, data, compute and keys.
+/// Changing a permission set, which changes the roles that IAM Identity Center keeps of it once it is provisioned again
+/// (`ProvisionPermissionSet`): what is called, and what the caller needs on a role of the management account itself
+/// (IAM Identity Center: "Identity-based policy examples", the note on assignments in the management account).
+pub(super) const REWRITES_SET: &[(&str, &str)] = &[
+    ("sso:PutInlinePolicyToPermissionSet", "iam:PutRolePolicy"),
+    ("sso:AttachManagedPolicyToPermissionSet", "iam:AttachRolePolicy"),
+    ("sso:AttachCustomerManagedPolicyReferenceToPermissionSet", "iam:AttachRolePolicy"),
+];
+pub(super) const PROVISION: &str = "sso:ProvisionPermissionSet";
+
+/// Taking a permissions boundary off, or putting another in its place: on the user or role.
+pub(super) const UNBINDS_USER: &[&str] = &["iam:DeleteUserPermissionsBoundary", "iam:PutUserPermissionsBoundary"];
+pub(super) const UNBINDS_ROLE: &[&str] = &["iam:DeleteRolePermissionsBoundary", "iam:PutRolePermissionsBoundary"];
+
+/// Taking policies off that deny: an inline one, a managed one.
+pub(super) const DROPS_USER: (&str, &str) = ("iam:DeleteUserPolicy", "iam:DetachUserPolicy");
+pub(super) const DROPS_ROLE: (&str, &str) = ("iam:DeleteRolePolicy", "iam:DetachRolePolicy");
+
+/// Tagging itself, where a policy or a trust asks for tags.
+pub(super) const TAGS_USER: &str = "iam:TagUser";
+pub(super) const TAGS_ROLE: &str = "iam:TagRole";
+
+/// Somebody new: made, given permissions, and become.
+pub(super) const MAKES_ROLE: &str = "iam:CreateRole";
+pub(super) const MAKES_USER: &str = "iam:CreateUser";
+pub(super) const ENTERS_USER: &[&str] = &["iam:CreateAccessKey", "iam:CreateLoginProfile"];
+
+/// Who may do all of these on every resource is an administrator: they span identity, data, compute and keys. What it is
+/// denied of the rest, it can give itself by the first four.
+pub(super) const CORE: usize = 4;
 pub(super) const ADMINISTRATOR: &[&str] = &[
     "iam:CreateUser",
     "iam:AttachUserPolicy",
@@ -196,16 +381,16 @@ pub(super) const ADMINISTRATOR: &[&str] = &[
 
 /// Every action the graph asks about.
 pub(super) fn actions() -> impl Iterator<Item = &'static str> {
-    let fixed = ["sts:AssumeRole", "iam:PassRole", "iam:AddUserToGroup", SWITCH];
-    fixed
-        .into_iter()
+    let one = ["sts:AssumeRole", "iam:PassRole", JOIN, LEAVE, SWITCH, PROVISION, TAGS_USER, TAGS_ROLE, MAKES_ROLE, MAKES_USER];
+    let drops = [DROPS_USER, DROPS_ROLE].into_iter().flat_map(|(inline, managed)| [inline, managed]);
+    let lists = [REWRITES_USER, REWRITES_ROLE, REWRITES_GROUP, REWRITES_POLICY, UNBINDS_USER, UNBINDS_ROLE, ENTERS_USER];
+    one.into_iter()
+        .chain(drops)
         .chain(LAUNCHES.iter().flat_map(|l| l.actions.iter().copied()))
-        .chain(TAKE_OVERS.iter().flat_map(|t| t.actions.iter().copied()))
+        .chain(TAKE_OVERS.iter().flat_map(TakeOver::all))
         .chain(CREDENTIALS.iter().map(|c| c.action))
-        .chain(REWRITES_USER.iter().copied())
-        .chain(REWRITES_ROLE.iter().copied())
-        .chain(REWRITES_GROUP.iter().copied())
-        .chain(REWRITES_POLICY.iter().copied())
-        .chain(REWRITES_SET.iter().copied())
+        .chain(ADMITS.iter().map(|a| a.action))
+        .chain(lists.into_iter().flatten().copied())
+        .chain(REWRITES_SET.iter().map(|(action, _)| *action))
         .chain(ADMINISTRATOR.iter().copied())
 }

@@ -2,14 +2,15 @@
 
 use std::collections::BTreeSet;
 
-use super::tell::{MOST_DRAWN, MOST_LINKS, facts, lost, many, push, section, table, tree};
+use super::tell::{MOST_DRAWN, MOST_LINKS, by_trust, facts, lost, many, push, section, table, tree};
 use super::ways::{drawn, first_step, label, rests};
-use super::{Around, MOST_CUTS, link, word};
+use super::{Around, MOST_CUTS, link, links, word};
 use crate::catalog::detail::{Body, Detail, Section};
 use crate::iam::doubts::doubts;
 use crate::iam::evaluate::{Answer, Decision, Layer};
 use crate::iam::graph::{Cut, Goal, Node, Power, Prize, Route, Target, To};
 use crate::iam::openings::guests as guests_of;
+use crate::iam::policy::Effect;
 use crate::iam::resources::Resources;
 use crate::model::arn::principal as named;
 use crate::model::estate::Estate;
@@ -21,6 +22,7 @@ pub(super) fn who_can(
     (action, resource): (&str, &str),
     resources: &Resources,
     rows: &[(String, Answer)],
+    trust: Option<Section>,
 ) -> Detail {
     let of = |decision: Decision| rows.iter().filter(|(_, a)| a.decision == decision).count();
     let (allowed, depends) = (of(Decision::Allowed), of(Decision::Depends));
@@ -33,7 +35,8 @@ pub(super) fn who_can(
     sorted.sort_by_key(|(_, a)| a.decision == Decision::Depends);
     let line = |(arn, answer): &&(String, Answer)| {
         // The grant is worth more than the guardrails that let it through.
-        let granted = answer.because.iter().find(|b| b.layer == Layer::Identity).or(answer.because.first());
+        let of = |layer: Layer| answer.because.iter().find(|b| b.layer == layer && b.effect == Effect::Allow);
+        let granted = of(Layer::Identity).or_else(|| of(Layer::Resource)).or(answer.because.first());
         let by = granted.map_or_else(String::new, |b| format!("{}, {}", b.policy, b.statement));
         let unless = answer.depends.first().map_or_else(String::new, |d| format!("{} if {}", d.effect, d.condition));
         let account = arn.split(':').nth(4).unwrap_or_default();
@@ -41,7 +44,7 @@ pub(super) fn who_can(
         vec![named(arn), account, word(answer.decision).to_owned(), if unless.is_empty() { by } else { unless }]
     };
     let table = table(&["principal", "account", "answer", "by"], sorted.iter().map(line).collect());
-    let links = sorted.iter().take(MOST_LINKS * 2).map(|(arn, _)| link(arn)).collect();
+    let links = links(estate, sorted.iter().take(MOST_LINKS * 2).map(|(arn, _)| arn.as_str()));
     let nowhere = resource.starts_with("arn:")
         && resource.split(':').nth(4) == Some("")
         && estate.identities.len() > 1
@@ -52,7 +55,8 @@ pub(super) fn who_can(
         words
     };
     let words = with_doubts(words, action, resource);
-    let sections = [section("", Body::Prose(words)), guests(estate, resources, resource, Some(action)), section("Who", table)];
+    let guests = guests(estate, resources, resource, Some(action));
+    let sections = [section("", Body::Prose(words)), guests, trust, section("Who", table)];
     Detail { title: String::new(), sections: sections.into_iter().flatten().collect(), links }
 }
 
@@ -109,13 +113,20 @@ pub(super) fn who_becomes(estate: &Estate, around: &Around, account: usize, at: 
     // Those of its own account stand in the tree, unless their way leads through another.
     let strays = |p: &Route| p.from.account != to.account || p.legs.iter().any(|l| l.to.account != to.account);
     let mut abroad: Vec<Route> = around.joined.routes(&goal).into_iter().filter(strays).collect();
-    abroad.sort_by_key(|p| (!p.certain, p.legs.len(), p.from));
+    // Administrators are ones in the open: who is none comes first.
+    let rules = |n: Node| matches!(n.at, To::Principal(at) if around.joined.built(n.account).administrators[at]);
+    abroad.sort_by_key(|p| (!p.certain, rules(p.from), p.legs.len(), p.from));
     let mut links = vec![link(around.joined.arn(to))];
     for node in tree.reached.iter().take(MOST_LINKS * 2).copied().chain(abroad.iter().take(MOST_LINKS).map(|p| p.from)) {
         push(&mut links, link(around.joined.arn(node)));
     }
-    let words = if tree.lines.is_empty() && abroad.is_empty() { "Nobody but administrators, as far as was read." } else { "" };
-    let mut sections = vec![section("", Body::Prose(words.to_owned())), section("Who", Body::Code(tree.lines))];
+    let trust = by_trust(estate, &around.ready[account].account, at);
+    let words = match (tree.lines.is_empty() && abroad.is_empty(), &trust) {
+        (false, _) => "",
+        (true, None) => "Nobody but administrators, as far as was read.",
+        (true, Some(_)) => "Nobody but administrators, of those whose policies were read; others by its trust.",
+    };
+    let mut sections = vec![section("", Body::Prose(words.to_owned())), trust, section("Who", Body::Code(tree.lines))];
     if let Some(first) = abroad.first() {
         sections
             .push(section("By way of another account", drawn(estate, around, &goal, &abroad[..abroad.len().min(MOST_DRAWN)])));
@@ -168,7 +179,7 @@ pub(super) fn who_rules(estate: &Estate, around: &Around, powers: &[Vec<Power>],
             n => format!("{} are", count(n as u64)),
         }
     );
-    let links = rows.iter().take(MOST_LINKS * 2).map(|r| link(&r.1)).collect();
+    let links = links(estate, rows.iter().take(MOST_LINKS * 2).map(|r| r.1.as_str()));
     let sections = [
         section("", Body::Prose(words)),
         section("Statements that cut most", cut_table(estate, around, cuts)),
@@ -251,7 +262,7 @@ pub(super) fn who_reaches(estate: &Estate, around: &Around, asked: &[&str], priz
             count((all - sure) as u64)
         ),
     };
-    let links = paths.iter().take(MOST_LINKS * 2).map(|p| link(around.joined.arn(p.from))).collect();
+    let links = links(estate, paths.iter().take(MOST_LINKS * 2).map(|p| around.joined.arn(p.from)));
     let mut sections = vec![section("", Body::Prose(words)), guests(estate, resources, &prize.resource, None)];
     sections.extend(drawings.into_iter().map(Some));
     sections.push(section("Statements that cut most", cut_table(estate, around, cuts)));
@@ -297,5 +308,6 @@ pub(super) fn blast(estate: &Estate, around: &Around, at: usize) -> Detail {
     let tree = tree(estate, around, node, false);
     sections.extend(section("What it becomes", Body::Code(tree.lines)));
     let links = std::iter::once(node).chain(tree.reached.into_iter().take(MOST_LINKS * 2));
-    Detail { title: String::new(), sections, links: links.map(|n| link(around.joined.arn(n))).collect() }
+    let links = self::links(estate, links.map(|n| around.joined.arn(n)));
+    Detail { title: String::new(), sections, links }
 }

@@ -309,7 +309,14 @@ impl Engine {
                     let found = ready.account.who_can(action, &named, context).map_err(|e| e.to_string())?;
                     rows.extend(found.into_iter().map(|(at, answer)| (ready.account.principals[at].arn.clone(), answer)));
                 }
-                answers::who_can(estate, (action, &named), &self.resources(estate), &rows)
+                // A role is become by tokens and assertions, too.
+                let become_it = action.to_ascii_lowercase().starts_with("sts:assumerole");
+                let role = account_of(&named).filter(|_| become_it).and_then(|id| self.account(estate, id));
+                let trust = role.and_then(|ready| {
+                    let at = ready.account.principal(&named).ok()?;
+                    tell::by_trust(estate, &ready.account, at)
+                });
+                answers::who_can(estate, (action, &named), &self.resources(estate), &rows, trust)
             }
             Question::Can { principal, action, resource, context } => {
                 let (ready, at) = self.holder(estate, principal)?;
@@ -465,6 +472,21 @@ fn word(decision: Decision) -> &'static str {
         Decision::Denied { .. } => "denied",
         Decision::Depends => "depends",
     }
+}
+
+/// The ways to principals, those of one name told apart by their accounts.
+fn links<'a>(estate: &Estate, arns: impl IntoIterator<Item = &'a str>) -> Vec<Link> {
+    let arns: Vec<&str> = arns.into_iter().collect();
+    let mut times: HashMap<String, usize> = HashMap::new();
+    arns.iter().for_each(|arn| *times.entry(named(arn)).or_default() += 1);
+    let told = |arn: &&str| {
+        let link = link(arn);
+        match account_of(arn).filter(|_| times.get(&link.label).is_some_and(|n| *n > 1)) {
+            Some(id) => Link { label: format!("{} of {}", link.label, estate.account_label(id)), ..link },
+            None => link,
+        }
+    };
+    arns.iter().map(told).collect()
 }
 
 /// The way to a principal's own row.

@@ -7,9 +7,10 @@ use super::ways::{drawn, ends, label, rests};
 use super::{Around, Ready, link};
 use crate::catalog::ListingId;
 use crate::catalog::detail::{Body, Detail, Link, Section};
+use crate::iam::account::Account;
 use crate::iam::facts::Level;
 use crate::iam::grants;
-use crate::iam::graph::{By, Graph, Leg, Node, Power, To, Way, trusts};
+use crate::iam::graph::{By, Graph, Leg, Node, Power, To, Way, outsiders, trusts_of};
 use crate::iam::nature::natures;
 use crate::iam::unused::{Use, unused};
 use crate::iam::workloads::{Workload, WorkloadKind};
@@ -87,6 +88,7 @@ pub(super) fn principal(estate: &Estate, around: &Around, at: usize, detail: &mu
     }
     let (into, from) = (tree(estate, around, node, true), tree(estate, around, node, false));
     sections.push(section("Who can become it", Body::Code(into.lines)));
+    sections.push(by_trust(estate, &ready.account, at));
     sections.push(section("What it can become", Body::Code(from.lines)));
     sections.extend(lost(estate, around, node).into_iter().map(Some));
     let place = detail.sections.len().min(1);
@@ -101,6 +103,15 @@ pub(super) fn principal(estate: &Estate, around: &Around, at: usize, detail: &mu
         let ids: Vec<String> = machines.iter().map(|id| quote(id)).collect();
         push(&mut detail.links, Link::to(label, ListingId::Nodes, format!("id={}", ids.join(","))));
     }
+}
+
+/// Those from outside whom a role's trust lets in: no policy that was read is theirs, so no way of theirs is told.
+pub(super) fn by_trust(estate: &Estate, account: &Account, at: usize) -> Option<Section> {
+    let known: BTreeSet<String> = estate.accounts.iter().map(|a| a.id.clone()).collect();
+    let read: BTreeSet<String> = estate.identities.iter().map(|i| i.account.clone()).collect();
+    let rows = outsiders(account, at, &known, &read).into_iter();
+    let rows = rows.map(|g| vec![g.who, g.actions.join(", "), g.statements.join(", ")]).collect();
+    section("Let in by its trust", table(&["who", "by", "statement"], rows))
 }
 
 pub(super) fn push(links: &mut Vec<Link>, link: Link) {
@@ -120,10 +131,8 @@ fn in_effect(estate: &Estate, ready: &Ready, at: usize, (power, of): (Power, Opt
     };
     let nature = natures(ready.identity(), &ready.account).into_iter().nth(at);
     let known: BTreeSet<String> = estate.accounts.iter().map(|a| a.id.clone()).collect();
-    let weak: Vec<String> = (trusts(&ready.account, &known).into_iter().filter(|t| t.role == at))
-        .flat_map(|t| t.weak)
-        .map(|w| w.sentence())
-        .collect();
+    let weak: Vec<String> =
+        trusts_of(&ready.account, at, &known).into_iter().flat_map(|t| t.weak).map(|w| w.sentence()).collect();
     let accessed = ready.identity().last_accessed.iter().find(|l| l.arn == p.arn);
     let idle = accessed.map_or_else(String::new, |accessed| {
         let found = unused(&ready.account, at, &Use::of(accessed), Use::since(accessed, 90), &[]);
@@ -291,9 +300,12 @@ pub(super) fn tree(estate: &Estate, around: &Around, root: Node, inwards: bool) 
     let mut lines = growing.lines;
     // An administrator has no edges of its own: it can become anyone.
     let all = (0..own.administrators.len()).map(|at| Node::principal(root.account, at));
-    let others = all.filter(|n| inwards && is_administrator(n) && *n != root && !seen.contains(n)).count();
+    // What AWS keeps for IAM Identity Center and its services nobody in the account can change.
+    let kept = [":role/aws-reserved/", ":role/aws-service-role/"].iter().any(|path| around.joined.arn(root).contains(path));
+    let others = all.filter(|n| inwards && !kept && is_administrator(n) && *n != root && !seen.contains(n)).count();
     if others > 0 {
-        lines.push(format!("And the account's {}.", many(others, "other administrator")));
+        let and = if lines.is_empty() { "The" } else { "And the" };
+        lines.push(format!("{and} account's {}.", many(others, "other administrator")));
     }
     let people = children.into_iter().map(|child| child.other).filter(|n| matches!(n.at, To::Principal(_)));
     Tree { lines: lines.join("\n"), reached: people.collect() }

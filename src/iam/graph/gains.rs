@@ -1,0 +1,219 @@
+//! What a principal can do to itself that gives it more, short of writing its own permissions: joining a group, attaching
+//! a policy it may attach, getting rid of a boundary or of what denies it. Each is tried on a likeness of it, and what that
+//! can do beyond the principal itself becomes its edges.
+
+use super::build::{Actor, Ground};
+use super::changes::{joined, leads_to_administrator};
+use super::ways;
+use super::{Edge, Gain, Need, To, Way, slot};
+use crate::iam::account::Principal;
+use crate::iam::evaluate::{Context, Truth};
+use crate::iam::policy::Effect;
+
+/// Likenesses of one principal that are tried.
+const MOST_TRIED: usize = 48;
+
+struct Likeness {
+    gain: Gain,
+    who: Principal,
+    truth: Truth,
+    needs: Vec<Need>,
+}
+
+impl Ground<'_> {
+    /// Adds what a principal can do once it has done something to itself, where it is not an administrator for certain yet.
+    pub(super) fn gains(&self, me: Actor<'_>, edges: &mut Vec<Edge>) {
+        if leads_to_administrator(edges) {
+            return;
+        }
+        let count = self.principals.len();
+        // Whether each is reached already, and for certain.
+        let mut known: Vec<Option<bool>> = vec![None; count + 1];
+        for e in edges.iter() {
+            let known = &mut known[slot(e.to, count)];
+            *known = Some(known.unwrap_or(false) || e.certain);
+        }
+        for likeness in self.likenesses(me) {
+            let Likeness { gain, who, truth, needs } = likeness;
+            let sure = truth == Truth::Yes;
+            let mut add = |edge: Edge| {
+                let known = &mut known[slot(edge.to, count)];
+                // What it can do as it is needs no detour.
+                if known.is_none() || *known == Some(false) && edge.certain {
+                    *known = Some(edge.certain);
+                    edges.push(edge);
+                }
+            };
+            if self.is_administrator(&who) {
+                let (to, way, needs) = (To::Administrator, Way::Gain(gain), joined(needs.iter()));
+                add(Edge { from: me.at, to, way, first: None, needs, certain: sure });
+            } else {
+                for e in self.direct(Actor { at: me.at, who: &who }) {
+                    let needs = joined(needs.iter().chain(e.needs.iter()));
+                    add(Edge { first: Some(gain), needs, certain: sure && e.certain, ..e });
+                }
+            }
+            if leads_to_administrator(edges) {
+                return;
+            }
+        }
+    }
+
+    fn likenesses(&self, me: Actor<'_>) -> Vec<Likeness> {
+        let mut all = Vec::new();
+        self.unbound(me, &mut all);
+        self.undenied(me, &mut all);
+        self.in_groups(me, &mut all);
+        self.switched(me, &mut all);
+        self.attached(me, &mut all);
+        self.tagged(me, &mut all);
+        all.truncate(MOST_TRIED);
+        all
+    }
+
+    fn unbound(&self, me: Actor<'_>, all: &mut Vec<Likeness>) {
+        let unbinds = self.unbinds(me, me);
+        let best = unbinds.iter().map(|(_, truth, _)| *truth).max();
+        if let Some((action, truth, needs)) = unbinds.into_iter().find(|(_, truth, _)| Some(*truth) == best) {
+            let mut who = me.who.clone();
+            who.boundary = None;
+            all.push(Likeness { gain: Gain::Unbind(action), who, truth, needs });
+        }
+    }
+
+    /// Without a policy of its own that denies, without a group whose policies do, and without all of those.
+    fn undenied(&self, me: Actor<'_>, all: &mut Vec<Likeness>) {
+        let who = me.who;
+        let denies = |p: &usize| self.account.policies[*p].policy.statements.iter().any(|s| s.effect == Effect::Deny);
+        let (inline, managed) = if who.is_role { ways::DROPS_ROLE } else { ways::DROPS_USER };
+        let first = all.len();
+        let mut gone: Vec<usize> = Vec::new();
+        for (n, policy) in who.policies.iter().enumerate().take(who.own_policies).filter(|(_, p)| denies(p)) {
+            let arn = self.account.policies[*policy].arn.as_str();
+            let (action, context) = match arn {
+                "" => (inline, self.plain.clone()),
+                arn => (managed, Context::new().with("iam:PolicyARN", [arn])),
+            };
+            let Some(permit) = self.permit(who, action) else { continue };
+            let (truth, by) = permit.on(&self.principals[me.at], &context);
+            if truth != Truth::No {
+                gone.push(n);
+                let who = self.without(who, &[n]);
+                all.push(Likeness { gain: Gain::Drop(*policy as u32), who, truth, needs: vec![Need { action, by }] });
+            }
+        }
+        let mut after = who.own_policies;
+        let leave = self.permit(who, ways::LEAVE);
+        for name in &who.groups {
+            let Some(at) = self.account.groups.iter().position(|g| g.name == *name) else { continue };
+            let group = &self.account.groups[at];
+            let places: Vec<usize> = (after..after + group.policies.len()).collect();
+            after += group.policies.len();
+            let Some(permit) = leave.as_ref().filter(|_| group.policies.iter().any(denies)) else { continue };
+            let (truth, by) = permit.on(&self.groups[at], &self.plain);
+            if truth != Truth::No {
+                let mut left = self.without(who, &places);
+                left.groups.retain(|g| g != name);
+                gone.extend(places);
+                let needs = vec![Need { action: ways::LEAVE, by }];
+                all.push(Likeness { gain: Gain::Leave(at as u32), who: left, truth, needs });
+            }
+        }
+        if all.len() > first + 1 {
+            let truth = all[first..].iter().map(|l| l.truth).min().unwrap_or(Truth::No);
+            let needs = all[first..].iter().flat_map(|l| l.needs.clone()).collect();
+            let mut bare = self.without(who, &gone);
+            let left = |name: &str| {
+                all[first..].iter().any(|l| matches!(l.gain, Gain::Leave(g) if self.account.groups[g as usize].name == name))
+            };
+            bare.groups.retain(|name| !left(name));
+            let gain = all[first].gain;
+            all.push(Likeness { gain, who: bare, truth, needs });
+        }
+    }
+
+    /// A principal without some of its policies, by their places among them.
+    fn without(&self, who: &Principal, gone: &[usize]) -> Principal {
+        let mut left = who.clone();
+        left.policies = who.policies.iter().enumerate().filter(|(n, _)| !gone.contains(n)).map(|(_, p)| *p).collect();
+        left.own_policies -= gone.iter().filter(|n| **n < who.own_policies).count();
+        left
+    }
+
+    fn in_groups(&self, me: Actor<'_>, all: &mut Vec<Likeness>) {
+        let Some(permit) = self.permit(me.who, ways::JOIN).filter(|_| !me.who.is_role) else { return };
+        let others = self.account.groups.iter().enumerate().filter(|(_, g)| !me.who.groups.contains(&g.name));
+        let mut found = Vec::new();
+        for (at, group) in others.filter(|(_, g)| g.policies.iter().any(|p| self.gainful[*p])) {
+            let (truth, by) = permit.on(&self.groups[at], &self.plain);
+            if truth != Truth::No {
+                let mut who = me.who.clone();
+                who.groups.push(group.name.clone());
+                who.policies.extend(&group.policies);
+                found.push(Likeness { gain: Gain::Join(at as u32), who, truth, needs: vec![Need { action: ways::JOIN, by }] });
+            }
+        }
+        // What makes an administrator comes first.
+        let lifts = |l: &Likeness| matches!(l.gain, Gain::Join(at) if self.lifting_groups.contains(&(at as usize)));
+        found.sort_by_key(|l| !lifts(l));
+        all.extend(found);
+    }
+
+    fn switched(&self, me: Actor<'_>, all: &mut Vec<Likeness>) {
+        let Some(permit) = self.permit(me.who, ways::SWITCH) else { return };
+        for (n, policy) in me.who.policies.iter().enumerate() {
+            let (Some(versions), Some(resource)) = (self.account.other_versions.get(policy), &self.policies[*policy]) else {
+                continue;
+            };
+            let (truth, by) = permit.on(resource, &self.plain);
+            for version in versions.iter().filter(|_| truth != Truth::No) {
+                let mut who = me.who.clone();
+                who.policies[n] = *version;
+                let needs = vec![Need { action: ways::SWITCH, by: by.clone() }];
+                all.push(Likeness { gain: Gain::Switch(*version as u32), who, truth, needs });
+            }
+        }
+    }
+
+    /// Managed policies that it may attach to itself although it may not attach just any.
+    fn attached(&self, me: Actor<'_>, all: &mut Vec<Likeness>) {
+        let action = if me.who.is_role { ways::REWRITES_ROLE[1] } else { ways::REWRITES_USER[1] };
+        let Some(permit) = self.permit(me.who, action) else { return };
+        if permit.on(&self.principals[me.at], &self.plain).0 == Truth::No {
+            return;
+        }
+        let managed = (0..self.policies.len()).filter(|p| !self.account.policies[*p].arn.is_empty());
+        let is_old = |p: &usize| self.account.other_versions.values().any(|all| all.contains(p));
+        for policy in managed.filter(|p| self.gainful[*p] && !me.who.policies.contains(p)) {
+            if all.len() >= MOST_TRIED {
+                return;
+            }
+            let arn = self.account.policies[policy].arn.as_str();
+            let (truth, by) = permit.on(&self.principals[me.at], &Context::new().with("iam:PolicyARN", [arn]));
+            if truth != Truth::No && !is_old(&policy) {
+                let mut who = me.who.clone();
+                who.policies.insert(who.own_policies, policy);
+                who.own_policies += 1;
+                let needs = vec![Need { action, by }];
+                all.push(Likeness { gain: Gain::Attach(policy as u32), who, truth, needs });
+            }
+        }
+    }
+
+    /// With whatever tags it likes, where anything asks for tags.
+    fn tagged(&self, me: Actor<'_>, all: &mut Vec<Likeness>) {
+        let action = if me.who.is_role { ways::TAGS_ROLE } else { ways::TAGS_USER };
+        let asks = |p: &usize| self.asks_for_tags[*p];
+        let trusts = || self.account.principals.iter().filter_map(|p| p.trust).any(|t| asks(&t));
+        if !me.who.policies.iter().any(asks) && !trusts() {
+            return;
+        }
+        let Some(permit) = self.permit(me.who, action) else { return };
+        let (truth, by) = permit.on(&self.principals[me.at], &self.plain);
+        if truth != Truth::No {
+            let mut who = me.who.clone();
+            who.caller.keys.forget("aws:PrincipalTag/");
+            all.push(Likeness { gain: Gain::Tag(action), who, truth, needs: vec![Need { action, by }] });
+        }
+    }
+}

@@ -1,0 +1,213 @@
+//! Strangers: those who ask our evaluator for what is not meant for them, to see who gets in.
+//!
+//! Nothing is matched by words. A stranger, with an account and an organisation of its own, asks over the policy's own
+//! denials and the resource control policies above it. What a stranger can choose (its names, a header, a prefix, TLS) keeps
+//! nobody out; what it cannot (its organisation, its address, the network it comes from, the service it acts for) does.
+//! What it asks for, and what that means, is `openings`' work for resources and `graph`'s for roles.
+
+use super::evaluate::{
+    ActionName, Answer, Caller, CallerKind, Compiled, Context, Decision, Layer, Layers, Request, Resource, ResourcePolicy,
+    decide, explain,
+};
+use super::policy::{Condition, Effect, Element, Policy, Statement, Version};
+
+/// A stranger's account: of nobody.
+pub const STRANGER: &str = "000000000000";
+/// Its organisation, and where its account stands in that.
+const ELSEWHERE: &str = "o-0000000000";
+const UNIT: &str = "o-0000000000/r-0000/ou-0000-00000000/";
+/// The ids that AWS gave its user and its role.
+const USER_ID: &str = "AIDASTRANGERSTRANGER0";
+const ROLE_ID: &str = "AROASTRANGERSTRANGER0";
+
+/// Names that are tried for one key at most: a policy's size bounds them, and its first ones tell enough.
+const MOST_NAMES: usize = 12;
+
+/// Keys that whoever asks cannot choose, in lower case; those that end with `/` or `:` stand for all below them.
+const BINDING: &[&str] = &[
+    "aws:principalorgid",
+    "aws:principalorgpaths",
+    "aws:principalaccount",
+    "aws:principalarn",
+    "aws:principalisawsservice",
+    "aws:principalservicename",
+    "aws:principalservicenameslist",
+    "aws:userid",
+    "aws:sourceip",
+    "aws:vpcsourceip",
+    "aws:sourcevpc",
+    "aws:sourcevpcarn",
+    "aws:sourcevpce",
+    "aws:vpceaccount",
+    "aws:vpceorgid",
+    "aws:vpceorgpaths",
+    "aws:sourceaccount",
+    "aws:sourcearn",
+    "aws:sourceorgid",
+    "aws:sourceorgpaths",
+    "aws:sourceowner",
+    "aws:calledvia",
+    "aws:calledviafirst",
+    "aws:calledvialast",
+    "aws:viaawsservice",
+    "aws:federatedprovider",
+    "aws:ec2instancesourcevpc",
+    "aws:ec2instancesourceprivateipv4",
+    "s3:dataaccesspointaccount",
+    "s3:dataaccesspointarn",
+    "kms:calleraccount",
+    "kms:viaservice",
+    "kms:granteeprincipal",
+    "kms:recipientattestation:",
+    "lambda:sourcefunctionarn",
+    "saml:",
+    "the session's name",
+];
+
+fn is_binding(key: &str) -> bool {
+    let key = key.to_ascii_lowercase();
+    BINDING.iter().any(|b| if b.ends_with(['/', ':']) { key.starts_with(b) } else { key == *b })
+}
+
+/// What whoever brings its own policies is allowed by them.
+fn everything() -> Compiled {
+    let all = || Element::of(["*".to_owned()]);
+    Compiled::new("", "", Policy::of(vec![Statement::of(None, Effect::Allow, all(), all(), Vec::new())]))
+}
+
+/// What a stranger stands before: a resource, its policy, and the resource control policies above it, by level.
+pub struct Door<'a> {
+    resource: Resource,
+    policy: &'a Compiled,
+    rcps: &'a [Vec<&'a Compiled>],
+    own: Compiled,
+}
+
+impl<'a> Door<'a> {
+    pub fn new(resource: Resource, policy: &'a Compiled, rcps: &'a [Vec<&'a Compiled>]) -> Self {
+        Self { resource, policy, rcps, own: everything() }
+    }
+
+    /// The policy's statements, and those above it.
+    pub fn statements(&self) -> impl Iterator<Item = &'a Statement> {
+        self.policy.policy.statements.iter().chain(self.rcps.iter().flatten().flat_map(|p| &p.policy.statements))
+    }
+
+    /// Whether policy variables stand for values in the policy.
+    pub fn has_variables(&self) -> bool {
+        self.policy.policy.version == Some(Version::V2012)
+    }
+
+    /// The answer that lets a caller do something; none where it does not.
+    pub fn lets_in(&self, caller: &Caller, action: &ActionName, context: &Context) -> Option<Answer> {
+        if self.refuses(caller, action, context) {
+            return None;
+        }
+        let identity = [&self.own];
+        let answer = explain(&Request { caller, action, resource: &self.resource, context }, &self.layers(&identity));
+        lets_in(&answer).then_some(answer)
+    }
+
+    /// Whether a caller is turned away, whatever else its request says.
+    pub fn refuses(&self, caller: &Caller, action: &ActionName, context: &Context) -> bool {
+        let identity = [&self.own];
+        let layers = self.layers(&identity);
+        matches!(decide(&Request { caller, action, resource: &self.resource, context }, &layers), Decision::Denied { .. })
+    }
+
+    fn layers<'l>(&'l self, identity: &'l [&'l Compiled]) -> Layers<'l> {
+        Layers { identity, rcps: self.rcps, resource: ResourcePolicy::Is(self.policy), ..Layers::default() }
+    }
+
+    /// Whether a statement of the policy may still hold for a request of which only this is known.
+    pub(crate) fn may_hold(&self, statement: usize, caller: &Caller, action: &ActionName, context: &Context) -> bool {
+        let request = Request { caller, action, resource: &self.resource, context };
+        self.policy.conditions_hold(statement, &request) != super::evaluate::Truth::No
+    }
+}
+
+/// Whether the answer lets its caller in: for certain, or under what the caller itself can choose.
+fn lets_in(answer: &Answer) -> bool {
+    match answer.decision {
+        Decision::Allowed => true,
+        Decision::Denied { .. } => false,
+        Decision::Depends => {
+            let of = |effect: Effect| answer.because.iter().filter(move |d| d.effect == effect && !d.certain);
+            let keys = |policy: &str, statement: &str, effect: Effect| {
+                let of = answer.depends.iter().filter(move |d| d.policy == policy && d.statement == statement);
+                of.filter(move |d| d.effect == effect.word()).map(|d| is_binding(&d.key)).collect::<Vec<bool>>()
+            };
+            // A denial is escaped by one condition that can be chosen; an allowance needs all of its conditions to be.
+            let escaped = of(Effect::Deny).all(|d| keys(&d.policy, &d.statement, Effect::Deny).contains(&false));
+            let sure = answer.because.iter().any(|d| d.effect == Effect::Allow && d.certain && d.layer == Layer::Resource);
+            let chosen = of(Effect::Allow)
+                .filter(|d| d.layer == Layer::Resource)
+                .any(|d| !keys(&d.policy, &d.statement, Effect::Allow).contains(&true));
+            escaped && (sure || chosen)
+        }
+    }
+}
+
+/// What is known of a stranger's request: it is another organisation's, and comes over TLS of its own accord. Who has no
+/// account has no organisation either.
+pub fn strange(caller: &Caller) -> Context {
+    let mut context = Context::new().with("aws:SecureTransport", ["true"]).with("aws:ViaAWSService", ["false"]);
+    if !caller.account.is_empty() && caller.kind != CallerKind::Federated {
+        context.set("aws:PrincipalOrgID", [ELSEWHERE]);
+        context.set("aws:PrincipalOrgPaths", [UNIT]);
+    }
+    let none: [&str; 0] = [];
+    // Services set these when they act for somebody; a stranger acts by itself.
+    for key in ["aws:SourceAccount", "aws:SourceArn", "aws:SourceOrgID", "aws:SourceOrgPaths", "aws:SourceOwner", "aws:CalledVia"]
+    {
+        context.set(key, none);
+    }
+    context
+}
+
+/// Those who may stand for an account when it asks, by the conditions that they will meet: it names its users, its roles and
+/// their sessions as it likes, so a pattern that asks for a name alone is met by one of them.
+pub fn of_account(account: &str, asked: &[&Condition]) -> Vec<Caller> {
+    let named = |key: &str| -> Vec<&str> {
+        let of = asked.iter().filter(|c| c.key.text.eq_ignore_ascii_case(key)).flat_map(|c| &c.values);
+        of.map(|v| v.text.as_str()).take(MOST_NAMES).collect()
+    };
+    let plain = |pattern: &str| pattern.replace(['*', '?'], "x");
+    let mut arns = vec![format!("arn:aws:iam::{account}:user/stranger"), format!("arn:aws:iam::{account}:role/stranger")];
+    for value in named("aws:PrincipalArn") {
+        let value = value.replace("${aws:PrincipalAccount}", account);
+        let mut parts: Vec<String> = value.splitn(6, ':').map(str::to_owned).collect();
+        if parts.len() == 6 && (parts[4] == account || parts[4].contains(['*', '?'])) {
+            account.clone_into(&mut parts[4]);
+            arns.push(plain(&parts.join(":")));
+        }
+    }
+    arns.extend(named("aws:username").into_iter().map(|name| format!("arn:aws:iam::{account}:user/{}", plain(name))));
+    // A role's session is known as the role's id and the session's name.
+    let sessions = named("aws:userid").into_iter().map(|v| plain(v.split_once(':').map_or(v, |(_, session)| session)));
+    let sessions: Vec<String> = sessions.chain(["stranger".to_owned()]).collect();
+    let mut callers = Vec::new();
+    for arn in arns {
+        let caller = Caller::new(&arn);
+        let mut ids: Vec<String> = match caller.kind {
+            CallerKind::Role => sessions.iter().map(|session| format!("{ROLE_ID}:{session}")).collect(),
+            _ => vec![USER_ID.to_owned()],
+        };
+        if account != STRANGER {
+            // The ids that a policy names of an account it trusts are those of that account.
+            ids.extend(named("aws:userid").into_iter().map(plain));
+        }
+        callers.extend(ids.into_iter().map(|id| {
+            let mut caller = caller.clone();
+            caller.keys.set("aws:userid", [id]);
+            caller
+        }));
+    }
+    callers
+}
+
+/// The account that a principal of a policy is of, by its id or an ARN.
+pub fn account_of(text: &str) -> Option<&str> {
+    let id = if text.starts_with("arn:") { text.split(':').nth(4)? } else { text };
+    (id.len() == 12 && id.bytes().all(|b| b.is_ascii_digit())).then_some(id)
+}

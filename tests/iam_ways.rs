@@ -1,0 +1,424 @@
+//! Ways to escalate: the published ones, and those that take more than one permission in one place, each beside what looks
+//! like it and leads nowhere.
+#![allow(clippy::unwrap_used, clippy::expect_used, reason = "tests")]
+
+use bartizan::iam::account::Account;
+use bartizan::iam::graph::{Graph, Power, To};
+use bartizan::iam::read::authorization_details;
+use bartizan::model::estate::Estate;
+use serde_json::{Value, json};
+
+const ID: &str = "111122223333";
+
+fn arn(name: &str) -> String {
+    format!("arn:aws:iam::{ID}:{name}")
+}
+
+fn allow(actions: &[&str], resource: &str) -> Value {
+    json!({"Effect": "Allow", "Action": actions, "Resource": resource})
+}
+
+fn document(statements: &[Value]) -> Value {
+    json!({"Version": "2012-10-17", "Statement": statements})
+}
+
+fn inline(name: &str, statements: &[Value]) -> Value {
+    json!({"PolicyName": name, "PolicyDocument": document(statements)})
+}
+
+fn trust(principal: &Value) -> Value {
+    let action = if principal.get("Federated").is_some() { "sts:AssumeRoleWithSAML" } else { "sts:AssumeRole" };
+    json!({"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Principal": principal, "Action": action}]})
+}
+
+fn user(name: &str, statements: &[Value]) -> Value {
+    json!({"UserName": name, "Path": "/", "Arn": arn(&format!("user/{name}")), "UserPolicyList": [inline("own", statements)]})
+}
+
+fn role(name: &str, principal: &Value, statements: &[Value]) -> Value {
+    let profile = json!({"InstanceProfileName": name, "Arn": arn(&format!("instance-profile/{name}"))});
+    json!({"RoleName": name, "Path": "/", "Arn": arn(&format!("role/{name}")), "AssumeRolePolicyDocument": trust(principal),
+        "InstanceProfileList": [profile], "RolePolicyList": [inline("own", statements)]})
+}
+
+fn group(name: &str, statements: &[Value]) -> Value {
+    json!({"GroupName": name, "Path": "/", "Arn": arn(&format!("group/{name}")), "GroupPolicyList": [inline("own", statements)]})
+}
+
+/// A managed policy of the account; the first version is in force.
+fn policy(name: &str, versions: &[Value]) -> Value {
+    let version = |(n, statement): (usize, &Value)| {
+        json!({"VersionId": format!("v{}", versions.len() - n), "IsDefaultVersion": n == 0,
+            "Document": document(std::slice::from_ref(statement))})
+    };
+    let list: Vec<Value> = versions.iter().enumerate().map(version).collect();
+    json!({"PolicyName": name, "Arn": arn(&format!("policy/{name}")), "PolicyVersionList": list})
+}
+
+fn everything() -> Value {
+    allow(&["*"], "*")
+}
+
+#[derive(Default)]
+struct Parts {
+    users: Vec<Value>,
+    roles: Vec<Value>,
+    groups: Vec<Value>,
+    policies: Vec<Value>,
+}
+
+impl Parts {
+    fn account(&self) -> Account {
+        let text = json!({"UserDetailList": self.users, "RoleDetailList": self.roles, "GroupDetailList": self.groups,
+            "Policies": self.policies});
+        let account = Account::read(&authorization_details(&text.to_string()).unwrap());
+        assert_eq!(account.problems, []);
+        account
+    }
+
+    fn power(&self, name: &str) -> Power {
+        power(&self.account(), name)
+    }
+}
+
+fn power(account: &Account, name: &str) -> Power {
+    Graph::new(account).powers()[account.principal(name).unwrap()]
+}
+
+fn sentences(account: &Account, name: &str) -> Vec<String> {
+    let graph = Graph::new(account);
+    graph.edges_from(account.principal(name).unwrap()).iter().map(|e| graph.sentence(e)).collect()
+}
+
+/// An account of the fixture: user eve with the permissions, and the setting.
+fn setting(actions: &[&str], setting: &str) -> Parts {
+    let mut parts = Parts::default();
+    let mut eve = user("eve", &[allow(actions, "*")]);
+    let account = json!({"AWS": ID});
+    let own = |parts: &mut Parts, eve: &mut Value, versions: &[Value]| {
+        eve["UserPolicyList"] = json!([]);
+        eve["AttachedManagedPolicies"] = json!([{"PolicyName": "p", "PolicyArn": arn("policy/p")}]);
+        parts.policies.push(policy("p", versions));
+    };
+    match setting.split_once(' ').unwrap_or((setting, "")) {
+        ("alone", _) => {}
+        ("serves", service) if service.starts_with("cognito") => {
+            parts.roles.push(role("admin", &json!({"Federated": service}), &[everything()]));
+        }
+        ("serves", service) => parts.roles.push(role("admin", &json!({"Service": service}), &[everything()])),
+        ("entered", _) => parts.roles.push(role("admin", &account, &[everything()])),
+        ("strange", _) => parts.roles.push(role("admin", &json!({"Service": "x.amazonaws.com"}), &[everything()])),
+        ("weak", _) => parts.roles.push(role("weak", &json!({"Service": "x.amazonaws.com"}), &[])),
+        ("boss", _) => parts.users.push(user("boss", &[everything()])),
+        ("policy", _) => own(&mut parts, &mut eve, &[allow(actions, "*")]),
+        ("older", _) => own(&mut parts, &mut eve, &[allow(actions, "*"), everything()]),
+        ("group", _) => {
+            eve["GroupList"] = json!(["own"]);
+            parts.groups.push(group("own", &[]));
+        }
+        ("admins", _) => parts.groups.push(group("admins", &[everything()])),
+        (other, _) => panic!("no setting {other:?}"),
+    }
+    parts.users.push(eve);
+    parts
+}
+
+/// All that others have published; and nothing is found where one of the permissions that it takes is missing.
+#[test]
+fn published_escalations_are_found() {
+    let text = include_str!("iam/escalations.txt");
+    let mut seen = 0;
+    for line in text.lines().filter(|l| !l.is_empty() && !l.starts_with('#')) {
+        let [id, actions, place, outcome] = line.split(" | ").collect::<Vec<_>>()[..] else { panic!("{line}") };
+        let actions: Vec<&str> = actions.split(' ').collect();
+        let expected = if outcome == "can" { Power::CanBecome } else { Power::MayBecome };
+        assert_eq!(setting(&actions, place).power("user/eve"), expected, "{line}");
+        assert_eq!(setting(&["s3:GetObject"], place).power("user/eve"), Power::Ordinary, "{id}");
+        seen += 1;
+    }
+    assert!(seen > 60, "{seen}");
+}
+
+fn of_a_set(name: &str, statements: &[Value]) -> Value {
+    let path = "/aws-reserved/sso.amazonaws.com/";
+    let mut role = role(name, &json!({"Federated": arn("saml-provider/AWSSSO_1_DO_NOT_DELETE")}), statements);
+    role["Path"] = json!(path);
+    role["Arn"] = json!(arn(&format!("role{path}{name}")));
+    role
+}
+
+/// Permission sets are changed where IAM Identity Center is kept, take effect once they are provisioned, and on roles of the
+/// management account ask for more.
+#[test]
+fn permission_sets_are_changed_in_the_management_account_alone() {
+    let set = "sso:PutInlinePolicyToPermissionSet";
+    let provision = "sso:ProvisionPermissionSet";
+    let of = |actions: &[&str], management: Option<&str>| {
+        let parts = Parts { roles: vec![of_a_set("AWSReservedSSO_Dev_1", &[allow(actions, "*")])], ..Parts::default() };
+        let text = json!({"RoleDetailList": parts.roles}).to_string();
+        let mut estate = Estate::default();
+        estate.put_identity(authorization_details(&text).unwrap());
+        let organization = |id: &str| serde_json::from_value(json!({"id": "o-1", "management_account": id})).unwrap();
+        estate.organization = management.map(organization);
+        let account = Account::of_estate(&estate, ID).unwrap();
+        power(&account, "role/AWSReservedSSO_Dev_1")
+    };
+    let all = [set, provision, "iam:PutRolePolicy"];
+    assert_eq!(of(&all, Some(ID)), Power::CanBecome);
+    assert_eq!(of(&all, Some("999988887777")), Power::Ordinary, "a member account keeps no permission sets");
+    assert_eq!(of(&all, None), Power::MayBecome, "it may be the management account");
+    for missing in all {
+        let rest: Vec<&str> = all.into_iter().filter(|a| *a != missing).collect();
+        assert_eq!(of(&rest, Some(ID)), Power::Ordinary, "without {missing}");
+    }
+    // Power users of a member account: everything but IAM, with `sso:*` in it.
+    let power_user = json!({"Effect": "Allow", "NotAction": ["iam:*", "organizations:*", "account:*"], "Resource": "*"});
+    let mut account =
+        Parts { roles: vec![of_a_set("Dev", &[power_user]), of_a_set("Admin", &[everything()])], ..Parts::default() }.account();
+    account.manages = Some(false);
+    assert_eq!((power(&account, "role/Dev"), sentences(&account, "role/Dev")), (Power::Ordinary, vec![]));
+    // Where they are kept, whom they are assigned to is not collected.
+    account.manages = Some(true);
+    assert_eq!(power(&account, "role/Dev"), Power::MayBecome);
+    assert!(
+        sentences(&account, "role/Dev").contains(&"role/Dev can have somebody assigned to role/Admin, under conditions".into())
+    );
+}
+
+/// One that is become changes the one it is become by, or another that is.
+#[test]
+fn who_is_become_changes_who_became_it() {
+    for (action, groups) in [
+        ("iam:PutUserPolicy", vec![]),
+        ("iam:AttachUserPolicy", vec![]),
+        ("iam:AddUserToGroup", vec![group("admins", &[everything()])]),
+        ("iam:AddUserToGroup", vec![group("iam", &[allow(&["iam:*"], "*")])]),
+    ] {
+        let parts = |on: &str| Parts {
+            users: vec![user("eve", &[allow(&["sts:AssumeRole"], "*")]), user("bob", &[])],
+            roles: vec![role("r", &json!({"AWS": ID}), &[allow(&[action], on)])],
+            groups: groups.clone(),
+            ..Parts::default()
+        };
+        let account = parts("*").account();
+        assert_eq!(power(&account, "user/eve"), Power::CanBecome, "{action}");
+        assert_eq!(power(&account, "role/r"), Power::Ordinary, "the role itself can become nobody");
+        assert_eq!(power(&account, "user/bob"), Power::Ordinary);
+        let told = format!("user/eve can become role/r, which can change its permissions by {action}");
+        assert!(sentences(&account, "user/eve").contains(&told), "{action}");
+        if groups.is_empty() {
+            assert_eq!(parts(&arn("user/bob")).power("user/eve"), Power::Ordinary, "{action} on another");
+        }
+    }
+    // One role writes the permissions of the other; eve becomes both, ann only the first, at the end of a chain.
+    let named = |names: &[&str]| json!({"AWS": names.iter().map(|n| arn(n)).collect::<Vec<_>>()});
+    let parts = Parts {
+        users: vec![user("eve", &[]), user("ann", &[])],
+        roles: vec![
+            role("first", &named(&["user/eve", "user/ann"]), &[]),
+            role("writer", &named(&["role/first"]), &[allow(&["iam:PutRolePolicy"], &arn("role/other"))]),
+            role("other", &named(&["user/eve"]), &[]),
+        ],
+        ..Parts::default()
+    };
+    let account = parts.account();
+    assert_eq!(
+        ["user/eve", "user/ann", "role/first"].map(|n| power(&account, n)),
+        [Power::CanBecome, Power::Ordinary, Power::Ordinary]
+    );
+    let graph = Graph::new(&account);
+    let at = account.principal("user/eve").unwrap();
+    let edge = graph.edges_from(at).iter().find(|e| e.to == To::Administrator).unwrap();
+    assert_eq!(
+        graph.sentence(edge),
+        "user/eve can become role/writer, change the permissions of role/other by iam:PutRolePolicy, and become that"
+    );
+    let needs: Vec<&str> = edge.needs.iter().map(|n| n.action).collect();
+    assert_eq!(needs, ["sts:AssumeRole", "sts:AssumeRole", "sts:AssumeRole", "iam:PutRolePolicy"], "three trusts and the policy");
+}
+
+fn bound(statements: &[Value], boundary: &Value) -> Parts {
+    let mut eve = user("eve", statements);
+    eve["PermissionsBoundary"] = json!({"PermissionsBoundaryType": "Policy", "PermissionsBoundaryArn": arn("policy/edge")});
+    Parts { users: vec![eve], policies: vec![policy("edge", std::slice::from_ref(boundary))], ..Parts::default() }
+}
+
+#[test]
+fn boundaries_are_taken_off() {
+    let within = |actions: &[&str]| bound(&[everything()], &allow(actions, "*"));
+    for (action, expected) in [
+        ("iam:DeleteUserPermissionsBoundary", Power::CanBecome),
+        ("iam:PutUserPermissionsBoundary", Power::CanBecome),
+        ("iam:CreatePolicyVersion", Power::CanBecome),
+        ("iam:DeleteRolePermissionsBoundary", Power::Ordinary),
+        ("iam:SetDefaultPolicyVersion", Power::Ordinary),
+        ("iam:PutUserPolicy", Power::Ordinary),
+    ] {
+        let account = within(&["s3:*", action]).account();
+        assert_eq!(power(&account, "user/eve"), expected, "{action}");
+        if expected == Power::CanBecome {
+            let told = format!("user/eve can lift its permissions boundary by {action}, which leaves it an administrator");
+            assert_eq!(sentences(&account, "user/eve"), [told]);
+        }
+    }
+    assert_eq!(within(&["iam:*"]).power("user/eve"), Power::CanBecome);
+    // Another boundary, but none that is wide.
+    let narrow = json!({"Effect": "Allow", "Action": ["iam:PutUserPermissionsBoundary", "s3:*"], "Resource": "*",
+        "Condition": {"StringEquals": {"iam:PermissionsBoundary": arn("policy/edge")}}});
+    assert_eq!(bound(&[everything()], &narrow).power("user/eve"), Power::Ordinary);
+    // Its own policies give nothing that the boundary keeps away, so that both have to be changed.
+    let both = ["iam:DeleteUserPermissionsBoundary", "iam:PutUserPolicy"];
+    let account = bound(&[allow(&both, "*")], &everything()).account();
+    assert_eq!(power(&account, "user/eve"), Power::CanBecome);
+    assert!(sentences(&account, "user/eve")[0].contains("and then change its own permissions by iam:PutUserPolicy"));
+    for one in both {
+        assert_eq!(bound(&[allow(&[one], "*")], &everything()).power("user/eve"), Power::Ordinary, "{one}");
+    }
+    // Of another that is become, in one breath.
+    let mut parts = bound(&[], &allow(&["s3:*"], "*"));
+    let keys = ["iam:CreateAccessKey", "iam:DeleteUserPermissionsBoundary", "iam:PutUserPolicy"];
+    let on_eve: Vec<Value> = keys.iter().map(|a| allow(&[a], &arn("user/eve"))).collect();
+    parts.users.push(user("sam", &on_eve));
+    assert_eq!(parts.power("user/sam"), Power::CanBecome);
+    parts.users[1] = user("sam", &[on_eve[0].clone(), on_eve[2].clone()]);
+    assert_eq!(parts.power("user/sam"), Power::Ordinary, "within its boundary eve stays");
+}
+
+#[test]
+fn policies_that_may_be_attached_by_name() {
+    let only = |name: &str| {
+        json!({"Effect": "Allow", "Action": "iam:AttachUserPolicy", "Resource": "*",
+            "Condition": {"ArnEquals": {"iam:PolicyARN": name}}})
+    };
+    let of = |statement: &Value, own: Vec<Value>| {
+        let admin = role("admin", &json!({"AWS": ID}), &[everything()]);
+        let users = vec![user("eve", std::slice::from_ref(statement))];
+        Parts { users, roles: vec![admin], policies: own, ..Parts::default() }.account()
+    };
+    for (name, own, expected) in [
+        ("arn:aws:iam::aws:policy/AdministratorAccess".to_owned(), vec![], Power::CanBecome),
+        ("arn:aws:iam::aws:policy/IAMFullAccess".to_owned(), vec![], Power::CanBecome),
+        ("arn:aws:iam::aws:policy/ReadOnlyAccess".to_owned(), vec![], Power::Ordinary),
+        (arn("policy/god"), vec![policy("god", &[everything()])], Power::CanBecome),
+        (arn("policy/reader"), vec![policy("reader", &[allow(&["s3:Get*"], "*")])], Power::Ordinary),
+        (arn("policy/hat"), vec![policy("hat", &[allow(&["sts:AssumeRole"], "*")])], Power::CanBecome),
+    ] {
+        let account = of(&only(&name), own);
+        assert_eq!(power(&account, "user/eve"), expected, "{name}");
+        if name.ends_with("hat") {
+            assert_eq!(sentences(&account, "user/eve"), ["user/eve can attach hat to itself and then assume role/admin"]);
+        }
+    }
+}
+
+#[test]
+fn groups_are_joined_for_what_they_give() {
+    let of = |actions: &[&str], given: &[Value]| Parts {
+        users: vec![user("eve", &[allow(actions, "*")])],
+        roles: vec![role("admin", &json!({"AWS": ID}), &[everything()])],
+        groups: vec![group("g", given)],
+        ..Parts::default()
+    };
+    for (given, told) in [
+        (vec![everything()], "user/eve can join the administrators' group g"),
+        (vec![allow(&["iam:*"], "*")], "user/eve can join the group g and then change its own permissions by iam:PutUserPolicy"),
+        (vec![allow(&["sts:AssumeRole"], "*")], "user/eve can join the group g and then assume role/admin"),
+    ] {
+        let account = of(&["iam:AddUserToGroup"], &given).account();
+        assert_eq!(power(&account, "user/eve"), Power::CanBecome, "{told}");
+        assert!(sentences(&account, "user/eve").contains(&told.to_owned()), "{:?}", sentences(&account, "user/eve"));
+    }
+    assert_eq!(of(&["iam:AddUserToGroup"], &[allow(&["s3:*"], "*")]).power("user/eve"), Power::Ordinary);
+    assert_eq!(of(&["iam:AddUserToGroup", "iam:PutGroupPolicy"], &[]).power("user/eve"), Power::CanBecome);
+    assert_eq!(of(&["iam:PutGroupPolicy"], &[]).power("user/eve"), Power::Ordinary, "a group that she is not in");
+}
+
+#[test]
+fn somebody_new_is_made() {
+    let of = |statements: &[Value]| Parts { users: vec![user("eve", statements)], ..Parts::default() }.power("user/eve");
+    let made = ["iam:CreateUser", "iam:AttachUserPolicy", "iam:CreateAccessKey"];
+    assert_eq!(of(&[allow(&made, &arn("user/new/*"))]), Power::CanBecome);
+    for missing in made {
+        let rest: Vec<&str> = made.into_iter().filter(|a| *a != missing).collect();
+        assert_eq!(of(&[allow(&rest, &arn("user/new/*"))]), Power::Ordinary, "without {missing}");
+    }
+    let apart = [allow(&["iam:CreateRole"], &arn("role/one/*")), allow(&["iam:PutRolePolicy"], &arn("role/two/*"))];
+    assert_eq!(of(&apart), Power::Ordinary, "no role is both");
+    assert_eq!(of(&[allow(&["iam:CreateRole", "iam:PutRolePolicy"], &arn("role/one/*"))]), Power::CanBecome);
+    // Only with a boundary, which the new role then has.
+    let guarded = json!({"Effect": "Allow", "Action": ["iam:CreateRole", "iam:PutRolePolicy"], "Resource": "*",
+        "Condition": {"StringEquals": {"iam:PermissionsBoundary": arn("policy/edge")}}});
+    assert_eq!(of(&[guarded]), Power::Ordinary);
+    let no_entry = json!({"Effect": "Deny", "Action": "sts:AssumeRole", "Resource": "*"});
+    assert_eq!(of(&[allow(&["iam:CreateRole", "iam:PutRolePolicy"], "*"), no_entry]), Power::Ordinary);
+    let hands_off = json!({"Effect": "Deny", "Action": "iam:*", "Resource": arn("user/eve")});
+    assert_eq!(of(&[allow(&["iam:*"], "*"), hands_off]), Power::CanBecome, "all but herself");
+}
+
+#[test]
+fn what_denies_is_taken_off() {
+    let denies = json!({"Effect": "Deny", "Action": ["iam:Put*", "iam:Attach*", "iam:Create*", "iam:Update*", "iam:Add*",
+        "iam:Set*", "iam:PassRole", "sts:*", "iam:DeleteRole*", "iam:Tag*"], "Resource": "*"});
+    let of = |more: &[Value]| {
+        let mut eve = user("eve", &[everything()]);
+        let denying: Vec<Value> = std::iter::once(denies.clone()).chain(more.iter().cloned()).collect();
+        eve["UserPolicyList"] = json!([inline("all", &[everything()]), inline("no", &denying)]);
+        Parts { users: vec![eve], ..Parts::default() }.account()
+    };
+    let account = of(&[]);
+    assert_eq!(power(&account, "user/eve"), Power::CanBecome);
+    assert_eq!(
+        sentences(&account, "user/eve"),
+        ["user/eve can take off inline no of user/eve, which leaves it an administrator"]
+    );
+    let kept = json!({"Effect": "Deny", "Action": "iam:DeleteUserPolicy", "Resource": "*"});
+    assert!(power(&of(&[kept]), "user/eve") < Power::CanBecome);
+    // A group that denies is left.
+    let mut eve = user("eve", &[everything()]);
+    eve["GroupList"] = json!(["no"]);
+    let parts = |denied: Value| Parts { users: vec![eve.clone()], groups: vec![group("no", &[denied])], ..Parts::default() };
+    let account = parts(denies.clone()).account();
+    assert_eq!(sentences(&account, "user/eve"), ["user/eve can leave the group no, which leaves it an administrator"]);
+    let held = json!({"Effect": "Deny", "Action": ["iam:*", "sts:*"], "Resource": "*"});
+    assert!(parts(held).power("user/eve") < Power::CanBecome);
+}
+
+#[test]
+fn tags_and_identity_providers_let_in() {
+    let mut admin = role("admin", &json!({"AWS": ID}), &[everything()]);
+    admin["AssumeRolePolicyDocument"]["Statement"][0]["Condition"] = json!({"StringEquals": {"aws:PrincipalTag/team": "red"}});
+    let of = |actions: &[&str]| {
+        let users = vec![user("eve", &[allow(actions, "*")])];
+        Parts { users, roles: vec![admin.clone()], ..Parts::default() }.power("user/eve")
+    };
+    assert_eq!(of(&["sts:AssumeRole"]), Power::Ordinary);
+    assert_eq!(of(&["sts:AssumeRole", "iam:TagUser"]), Power::MayBecome);
+
+    let provider = arn("saml-provider/idp");
+    let saml = role("admin", &json!({"Federated": provider}), &[everything()]);
+    let of = |on: &str| {
+        let users = vec![user("eve", &[allow(&["iam:UpdateSAMLProvider"], on)])];
+        Parts { users, roles: vec![saml.clone()], ..Parts::default() }.power("user/eve")
+    };
+    assert_eq!(of(&provider), Power::CanBecome);
+    assert_eq!(of(&arn("saml-provider/other")), Power::Ordinary);
+}
+
+/// `*` on `*` is an administrator, whatever else is said of the second factor or of what it could allow itself again.
+#[test]
+fn administrators_are_told_as_such() {
+    let of = |statements: &[Value]| Parts { users: vec![user("eve", statements)], ..Parts::default() }.power("user/eve");
+    let without_mfa = json!({"Effect": "Deny", "NotAction": ["iam:*MFA*", "sts:GetSessionToken"], "Resource": "*",
+        "Condition": {"BoolIfExists": {"aws:MultiFactorAuthPresent": "false"}}});
+    let with_mfa = json!({"Effect": "Allow", "Action": "*", "Resource": "*",
+        "Condition": {"Bool": {"aws:MultiFactorAuthPresent": "true"}}});
+    let keeps_the_trail = json!({"Effect": "Deny", "Action": "cloudtrail:DeleteTrail", "Resource": "*"});
+    let no_identity = json!({"Effect": "Deny", "Action": "iam:*", "Resource": "*"});
+    let one_region = json!({"Effect": "Allow", "Action": "*", "Resource": "*",
+        "Condition": {"StringEquals": {"aws:RequestedRegion": "eu-west-1"}}});
+    assert_eq!(of(&[everything(), without_mfa]), Power::Administrator);
+    assert_eq!(of(&[with_mfa]), Power::Administrator);
+    assert_eq!(of(&[everything(), keeps_the_trail]), Power::Administrator);
+    assert_eq!(of(&[everything(), no_identity]), Power::Ordinary);
+    assert_eq!(of(&[one_region]), Power::Ordinary, "IAM answers in another region");
+}
