@@ -289,7 +289,7 @@ impl Index {
         let threads = threads::count(self.rows());
         let all: Vec<usize> = (0..self.inner.segments.len()).collect();
         let share = all.len().div_ceil(threads).max(1);
-        let mut sorted = threads::spread(threads, all.chunks(share).collect(), |places| {
+        let sorted = threads::spread(threads, all.chunks(share).collect(), |places| {
             let pairs = |place: &usize| {
                 let segment = *place as u32;
                 let keys = self.inner.segments[*place].1.keys.iter().zip(0u32..);
@@ -299,40 +299,18 @@ impl Index {
             pairs.sort_unstable();
             pairs
         });
-        while sorted.len() > 1 {
-            let mut pairs = sorted.into_iter();
-            let mut merged = Vec::new();
-            while let Some(one) = pairs.next() {
-                merged.push(match pairs.next() {
-                    Some(other) => merge(&one, &other),
-                    None => one,
-                });
+        // The few sorted parts straight into one order: another list of pairs in between would be the largest thing here.
+        let (mut rows, mut places) = (Vec::with_capacity(self.rows()), vec![0u32; self.rows()]);
+        let mut left: Vec<&[(u64, RowId)]> = sorted.iter().map(Vec::as_slice).filter(|part| !part.is_empty()).collect();
+        while let Some(least) = (0..left.len()).min_by_key(|part| left[*part][0]) {
+            let (_, id) = left[least][0];
+            places[(self.inner.bases[id.segment as usize] + id.row) as usize] = rows.len() as u32;
+            rows.push(id);
+            left[least] = &left[least][1..];
+            if left[least].is_empty() {
+                left.swap_remove(least);
             }
-            sorted = merged;
-        }
-        let rows: Vec<RowId> = sorted.into_iter().flatten().map(|(_, id)| id).collect();
-        let mut places = vec![0u32; rows.len()];
-        for (id, place) in rows.iter().zip(0u32..) {
-            places[(self.inner.bases[id.segment as usize] + id.row) as usize] = place;
         }
         KeyOrder { rows, places }
     }
-}
-
-/// Two sorted lists as one.
-fn merge(one: &[(u64, RowId)], other: &[(u64, RowId)]) -> Vec<(u64, RowId)> {
-    let mut merged = Vec::with_capacity(one.len() + other.len());
-    let (mut a, mut b) = (0, 0);
-    while let (Some(left), Some(right)) = (one.get(a), other.get(b)) {
-        if left <= right {
-            merged.push(*left);
-            a += 1;
-        } else {
-            merged.push(*right);
-            b += 1;
-        }
-    }
-    merged.extend_from_slice(&one[a..]);
-    merged.extend_from_slice(&other[b..]);
-    merged
 }
