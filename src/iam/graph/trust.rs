@@ -206,11 +206,8 @@ pub fn trusts_of(account: &Account, role: usize, known: &BTreeSet<String>) -> Ve
                     (None, _) => add(Source::Deleted { id: text }),
                 },
                 PrincipalKind::Service if called => add(Source::Service { name: text }),
-                PrincipalKind::Federated if text.contains(":saml-provider/") => {
-                    if asserted {
-                        add(Source::Saml { arn: text });
-                    }
-                }
+                PrincipalKind::Federated if text.contains(":saml-provider/") && asserted => add(Source::Saml { arn: text }),
+                PrincipalKind::Federated if text.contains(":saml-provider/") => {}
                 PrincipalKind::Federated if told => {
                     // Amazon's own web identities have no ARN: cognito-identity.amazonaws.com, accounts.google.com, …
                     let issuer = text.split_once(":oidc-provider/").map_or(text.as_str(), |(_, issuer)| issuer).to_owned();

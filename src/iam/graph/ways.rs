@@ -7,6 +7,7 @@ use crate::iam::facts::facts;
 use crate::iam::workloads::WorkloadKind;
 
 /// Passing a role to a service that then runs the passer's code or acts at the passer's word.
+#[derive(Clone, Copy)]
 pub(super) struct Launch {
     pub(super) service: &'static str,
     /// All are needed, beside `iam:PassRole` on the role.
