@@ -1,20 +1,17 @@
-//! An account ready to be asked: its principals with the policies that apply to each, compiled once.
+//! An account ready to be asked: its principals with the policies that apply to each, compiled once. Asking is in `ask`.
 //!
 //! What the answers mean together (who can become whom) is `graph`'s work.
 
-use std::borrow::Cow;
+mod ask;
+
 use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 
 use jiff::Timestamp;
 
-use super::evaluate::{
-    ActionName, Answer, Caller, CallerKind, Compiled, Context, Decision, Layers, Request, Resource, ResourcePolicy, decide,
-    explain,
-};
-use super::facts::{facts, held_against};
-use super::policy::{Effect, Element, Policy, PolicyError, Statement};
-use super::resources::{Held, Resources};
+use super::evaluate::{Caller, Compiled};
+use super::policy::{Policy, PolicyError};
+use super::resources::Resources;
 use super::workloads::{Tagged, Workload, WorkloadKind, known_workloads, running, tagged};
 use crate::model::account::{ControlKind, Tags, class_of};
 use crate::model::estate::Estate;
@@ -112,31 +109,6 @@ pub enum AskError {
     )]
     NoResource(String),
 }
-
-/// Services whose resources carry policies (AWS: "AWS services that work with IAM", resource-based policies), of those
-/// that people ask about most.
-const CARRY_POLICIES: &[&str] = &[
-    "s3",
-    "kms",
-    "sqs",
-    "sns",
-    "lambda",
-    "secretsmanager",
-    "ecr",
-    "dynamodb",
-    "elasticfilesystem",
-    "es",
-    "glue",
-    "backup",
-    "events",
-    "kinesis",
-    "execute-api",
-    "codeartifact",
-    "glacier",
-    "logs",
-    "ses",
-    "s3express",
-];
 
 const ADMINISTRATOR: &str = "arn:aws:iam::aws:policy/AdministratorAccess";
 
@@ -317,10 +289,12 @@ impl Account {
     pub fn set_scps(&mut self, levels: &[Vec<(String, Document)>]) {
         self.scps = self.levels(levels);
     }
+
     /// Sets the resource control policies over the account's resources, as [`Self::set_scps`].
     pub fn set_rcps(&mut self, levels: &[Vec<(String, Document)>]) {
         self.rcps = self.levels(levels);
     }
+
     /// Tells the organisation's id, for `aws:PrincipalOrgID`.
     pub fn set_organization(&mut self, id: &str) {
         self.organization = Some(id.to_owned());
@@ -328,37 +302,16 @@ impl Account {
             p.caller.keys.set("aws:PrincipalOrgID", [id]);
         }
     }
+
     /// Gives the policy of a resource of this account: a bucket's, a key's, a queue's.
     pub fn set_resource_policy(&mut self, arn: &str, document: &Document) {
         let resource = resource::Resource { arn: arn.to_owned(), policy: Some(document.clone()), ..Default::default() };
         Arc::make_mut(&mut self.resources).put(&self.id, "", resource);
     }
+
     /// What carries a policy of its own, over all accounts of the estate.
     pub fn resources(&self) -> &Resources {
         &self.resources
-    }
-    /// Whether a resource may have a policy of its own that was not read.
-    pub fn is_blind(&self, arn: &str) -> bool {
-        let service = arn.split(':').nth(2).unwrap_or_default();
-        CARRY_POLICIES.contains(&service) && !self.resources.find(arn).is_some_and(Held::is_known)
-    }
-    /// What answers do without, in sentences; empty where everything is known.
-    pub fn gaps(&self, resource: &str) -> Vec<String> {
-        let mut gaps: Vec<String> = self.problems.iter().map(|p| format!("{}: {}.", p.policy, p.why)).collect();
-        if self.organization.is_none() {
-            gaps.push(
-                "No organisation is known: if there is one, its service and resource control policies are left out.".into(),
-            );
-        }
-        if self.is_blind(resource) {
-            gaps.push(format!("The policy of {resource} was not read: it may allow or deny more."));
-        }
-        gaps
-    }
-    /// Whose a resource is, where that is known: a bucket's ARN does not tell.
-    pub fn owner<'a>(&'a self, arn: &'a str) -> Option<&'a str> {
-        let named = arn.split(':').nth(4).filter(|account| !account.is_empty());
-        named.or_else(|| self.resources.find(arn).map(|held| held.account.as_str()))
     }
 
     /// The user or role that a person means: its ARN, `role/name`, `user/name` or a name that only one has; the id of one
@@ -412,125 +365,6 @@ impl Account {
         self.by_arn.get(&role.role_arn).copied()
     }
 
-    /// Whether a principal may do something, and why.
-    ///
-    /// # Errors
-    /// [`AskError`]
-    pub fn can(&self, principal: &str, action: &str, resource: &str, context: &Context) -> Result<Answer, AskError> {
-        let at = self.principal(principal)?;
-        let action = ask_action(action)?;
-        let session = principal.contains(":assumed-role/").then(|| {
-            let mut caller = self.principals[at].caller.clone();
-            caller.session = Some(principal.to_owned());
-            let name = principal.rsplit('/').next().unwrap_or_default();
-            if !caller.id.is_empty() {
-                caller.keys.set("aws:userid", [format!("{}:{name}", caller.id)]);
-            }
-            caller
-        });
-        let caller = session.as_ref().unwrap_or(&self.principals[at].caller);
-        let asked = self.named(resource)?;
-        Ok(self.with_layers(at, &action, &self.asked(&action, &asked), None, |layers, resource| {
-            explain(&Request { caller, action: &action, resource, context }, layers)
-        }))
-    }
-
-    /// As [`Self::can`], for one who is no user or role of the account: `root` or the ARN of its root user, `*` for whoever has
-    /// no account, an AWS service (`lambda.amazonaws.com`), an identity provider, somebody of another account, of whose own
-    /// policies nothing is known.
-    ///
-    /// # Errors
-    /// [`AskError`]
-    pub fn can_outsider(&self, who: &str, action: &str, resource: &str, context: &Context) -> Result<Answer, AskError> {
-        let caller = match who {
-            "root" => Caller::new(&format!("arn:aws:iam::{}:root", self.id)),
-            arn if arn.starts_with("arn:") => Caller::new(arn),
-            name if name == "*" || [".amazonaws.com", ".amazonaws.com.cn"].iter().any(|end| name.ends_with(end)) => {
-                Caller::new(name)
-            }
-            // Whoever is neither is told what there is.
-            name => return self.principal(name).and_then(|_| self.can(name, action, resource, context)),
-        };
-        let action = ask_action(action)?;
-        let asked = self.named(resource)?;
-        let own: Vec<Compiled> = match caller.kind {
-            CallerKind::User | CallerKind::Role | CallerKind::FederatedUser => unread("its own policies").into_iter().collect(),
-            _ => Vec::new(),
-        };
-        let own: Vec<&Compiled> = own.iter().collect();
-        let resource = self.asked(&action, &asked);
-        Ok(self.around(&caller.account, (&own, None), &action, &resource, None, |layers, resource| {
-            explain(&Request { caller: &caller, action: &action, resource, context }, layers)
-        }))
-    }
-
-    /// Every principal that may do something, or may under conditions, with the reasons, in the account's order.
-    ///
-    /// # Errors
-    /// [`AskError::NoAction`]
-    pub fn who_can(&self, action: &str, resource: &str, context: &Context) -> Result<Vec<(usize, Answer)>, AskError> {
-        let action = ask_action(action)?;
-        let asked = self.named(resource)?;
-        let resource = self.asked(&action, &asked);
-        let mut all = Vec::new();
-        for (at, p) in self.principals.iter().enumerate() {
-            let answer = self.with_layers(at, &action, &resource, None, |layers, resource| {
-                let request = Request { caller: &p.caller, action: &action, resource, context };
-                (!matches!(decide(&request, layers), Decision::Denied { .. })).then(|| explain(&request, layers))
-            });
-            all.extend(answer.map(|a| (at, a)));
-        }
-        Ok(all)
-    }
-
-    /// The decision alone.
-    pub(crate) fn decision(&self, at: usize, action: &ActionName, resource: &Resource, context: &Context) -> Decision {
-        let caller = &self.principals[at].caller;
-        self.with_layers(at, action, resource, None, |layers, resource| {
-            decide(&Request { caller, action, resource, context }, layers)
-        })
-    }
-
-    /// What whoever may do everything by its own policies may do: the guardrails over the account still hold.
-    pub(crate) fn decision_for_administrator(&self, action: &ActionName, resource: &Resource, context: &Context) -> Decision {
-        self.as_administrator(None, (action, resource, context), None)
-    }
-
-    /// As if one of the principals, or somebody new where none is named, were allowed everything by its own policies.
-    fn as_administrator(
-        &self,
-        at: Option<usize>,
-        (action, resource, context): (&ActionName, &Resource, &Context),
-        trust: Option<&Compiled>,
-    ) -> Decision {
-        let all = || Element::of(["*".to_owned()]);
-        let everything = Compiled::new("", "", Policy::of(vec![Statement::of(None, Effect::Allow, all(), all(), Vec::new())]));
-        let mut made = Caller::new(&format!("arn:aws:iam::{}:user/administrator", self.id));
-        if let Some(id) = &self.organization {
-            made.keys.set("aws:PrincipalOrgID", [id.as_str()]);
-        }
-        let caller = at.map_or(&made, |at| &self.principals[at].caller);
-        self.with_own((&[&everything], None), action, resource, trust, |layers, resource| {
-            decide(&Request { caller, action, resource, context }, layers)
-        })
-    }
-
-    /// Whether one of the principals may assume a role of another account that has this trust: its own side, the trust, and
-    /// what lies over either.
-    pub(crate) fn assumes(&self, at: usize, role: &Resource, trust: &Compiled) -> Decision {
-        let (action, context) = (ActionName::new("sts:AssumeRole"), Context::new());
-        let caller = &self.principals[at].caller;
-        self.with_layers(at, &action, role, Some(trust), |layers, resource| {
-            decide(&Request { caller, action: &action, resource, context: &context }, layers)
-        })
-    }
-
-    /// As [`Self::assumes`], for an administrator of the account who acts as one of its principals, or as somebody new: it
-    /// gives either what it needs.
-    pub(crate) fn administrator_assumes(&self, at: Option<usize>, role: &Resource, trust: &Compiled) -> Decision {
-        self.as_administrator(at, (&ActionName::new("sts:AssumeRole"), role, &Context::new()), Some(trust))
-    }
-
     /// The account without one statement of one of its policies, to see what that statement makes possible.
     pub(crate) fn without(&self, policy: usize, statement: usize) -> Self {
         let mut without = self.clone();
@@ -540,139 +374,6 @@ impl Account {
             *p = Compiled::new(p.name.clone(), p.arn.clone(), rest);
         }
         without
-    }
-
-    /// What is meant by a resource as people name it: an ARN, `role/name` and `user/name` of this account, `*` for none or any.
-    ///
-    /// # Errors
-    /// [`AskError::NoResource`], [`AskError::NoPrincipal`]
-    pub fn named(&self, resource: &str) -> Result<String, AskError> {
-        if resource == "*" || resource.starts_with("arn:") {
-            return Ok(resource.to_owned());
-        }
-        if resource.starts_with("role/") || resource.starts_with("user/") {
-            return Ok(self.principals[self.principal(resource)?].arn.clone());
-        }
-        Err(AskError::NoResource(resource.chars().take(200).collect()))
-    }
-
-    /// What a request is held against: a few actions that name no resource are so against an ARN.
-    fn asked(&self, action: &ActionName, resource: &str) -> Resource {
-        match held_against(action.as_str()).filter(|_| resource == "*") {
-            Some(arn) => {
-                let partition = self.principals.first().and_then(|p| p.arn.split(':').nth(1)).unwrap_or("aws");
-                let arn = arn.replacen(":aws:", &format!(":{partition}:"), 1);
-                self.placed(Resource::literal(&arn), &arn)
-            }
-            None => self.resource(&self.all_of(action, resource)),
-        }
-    }
-
-    /// The resources that are meant where none is named: all those that the action takes.
-    fn all_of<'a>(&self, action: &ActionName, resource: &'a str) -> Cow<'a, str> {
-        let takes = (resource == "*").then(|| facts().action(action.as_str())).flatten();
-        let takes = takes.and_then(|(service, action)| service.main_type(action));
-        let Some(of) = takes else { return Cow::Borrowed(resource) };
-        let partition = self.principals.first().and_then(|p| p.arn.split(':').nth(1)).unwrap_or("aws");
-        let mut arn = of.arn.replace("${Partition}", partition).replace("${Account}", &self.id);
-        while let (Some(from), Some(to)) = (arn.find("${"), arn.find('}')) {
-            arn.replace_range(from..=to, "*");
-        }
-        Cow::Owned(arn)
-    }
-
-    /// A resource of this account, unless its ARN says otherwise.
-    pub fn resource(&self, arn: &str) -> Resource {
-        self.placed(Resource::new(arn), arn)
-    }
-
-    fn placed(&self, resource: Resource, arn: &str) -> Resource {
-        let named = arn.split(':').nth(4).is_some_and(|a| !a.is_empty());
-        let owner = self.owner(arn).unwrap_or(&self.id);
-        let mut resource = if named { resource } else { resource.in_account(owner) };
-        // A call goes to the region where the resource stands.
-        let parts: Vec<&str> = arn.splitn(6, ':').collect();
-        let of_arn = parts.get(3).copied().filter(|region| !region.is_empty() && !region.contains(['*', '?']));
-        let of_bucket = || self.resources.find(arn).map(|held| held.region.as_str()).filter(|region| !region.is_empty());
-        let global = || parts.get(2).filter(|service| GLOBAL_SERVICES.contains(service)).map(|_| home(parts[1]));
-        if let Some(region) = of_arn.or_else(of_bucket).or_else(global) {
-            resource.set_key("aws:RequestedRegion", [region]);
-        }
-        if let Some(organization) = self.organization.as_ref().filter(|_| owner == self.id || self.resources.lists(owner)) {
-            resource.set_key("aws:ResourceOrgID", [organization.as_str()]);
-        }
-        if let Some(at) = self.by_arn.get(arn) {
-            resource.close_keys("aws:ResourceTag/");
-            resource.close_keys("iam:ResourceTag/");
-            for (key, value) in &self.principals[*at].tags {
-                resource.set_key(&format!("aws:ResourceTag/{key}"), [value.as_str()]);
-                resource.set_key(&format!("iam:ResourceTag/{key}"), [value.as_str()]);
-            }
-        }
-        resource
-    }
-
-    /// The layers that apply to one of the account's principals.
-    fn with_layers<T>(
-        &self,
-        at: usize,
-        action: &ActionName,
-        resource: &Resource,
-        trust: Option<&Compiled>,
-        ask: impl FnOnce(&Layers<'_>, &Resource) -> T,
-    ) -> T {
-        let p = &self.principals[at];
-        let get = |i: &usize| &self.policies[*i];
-        let mut identity: Vec<&Compiled> = p.policies.iter().map(get).collect();
-        let unread: Vec<Compiled> = p.unread.iter().filter_map(|name| unread(name)).collect();
-        identity.extend(&unread);
-        self.with_own((&identity, p.boundary.as_ref().map(get)), action, resource, trust, ask)
-    }
-
-    /// The layers around these policies of a principal's own and its boundary. `trust`: of the role that is asked about,
-    /// where that is at hand.
-    fn with_own<T>(
-        &self,
-        (identity, boundary): (&[&Compiled], Option<&Compiled>),
-        action: &ActionName,
-        resource: &Resource,
-        trust: Option<&Compiled>,
-        ask: impl FnOnce(&Layers<'_>, &Resource) -> T,
-    ) -> T {
-        self.around(&self.id, (identity, boundary), action, resource, trust, ask)
-    }
-
-    /// The layers around the policies of one who is of this account or of another.
-    fn around<T>(
-        &self,
-        caller: &str,
-        (identity, boundary): (&[&Compiled], Option<&Compiled>),
-        action: &ActionName,
-        resource: &Resource,
-        trust: Option<&Compiled>,
-        ask: impl FnOnce(&Layers<'_>, &Resource) -> T,
-    ) -> T {
-        let get = |i: &usize| &self.policies[*i];
-        let scps: Vec<Vec<&Compiled>> = match caller == self.id {
-            true => self.scps.iter().map(|l| l.iter().map(get).collect()).collect(),
-            false => Vec::new(),
-        };
-        // What lies over the resource is its own account's.
-        let elsewhere = self.owner(resource.as_str()).filter(|owner| *owner != self.id);
-        let rcps: Vec<Vec<&Compiled>> = match elsewhere {
-            Some(owner) => self.resources.rcps(owner),
-            None => self.rcps.iter().map(|l| l.iter().map(get).collect()).collect(),
-        };
-        let abroad = action.service() == "sts" && elsewhere.is_some() && trust.is_none();
-        let read = abroad.then(|| self.resources.trust(resource.as_str())).flatten();
-        let own = if action.service() == "sts" {
-            let known = self.by_arn.get(resource.as_str()).and_then(|r| self.principals[*r].trust);
-            known.as_ref().map(get).or(trust).or(read.as_deref()).map_or(ResourcePolicy::Unknown, ResourcePolicy::Is)
-        } else {
-            self.resources.find(resource.as_str()).map_or(ResourcePolicy::Unknown, |held| held.layer(caller))
-        };
-        let layers = Layers { identity, boundary, session: None, scps: &scps, rcps: &rcps, resource: own };
-        ask(&layers, resource)
     }
 
     pub(crate) fn scp_levels(&self) -> &[Vec<usize>] {
@@ -764,33 +465,4 @@ impl Account {
             caller.keys.set(&format!("aws:PrincipalTag/{key}"), [value.as_str()]);
         }
     }
-}
-
-/// What a policy that was not read does: perhaps everything, perhaps nothing.
-fn unread(name: &str) -> Option<Compiled> {
-    let statement = |effect: &str| {
-        let condition = serde_json::json!({"Bool": {"the policy, which was not read": "true"}});
-        serde_json::json!({"Sid": "NotRead", "Effect": effect, "Action": "*", "Resource": "*", "Condition": condition})
-    };
-    let document = serde_json::json!({"Version": "2012-10-17", "Statement": [statement("Allow"), statement("Deny")]});
-    Some(Compiled::new(name, "", Policy::read(&document.to_string()).ok()?))
-}
-
-/// Services whose calls all go to one region of a partition (AWS: "AWS global condition context keys", `aws:RequestedRegion`).
-const GLOBAL_SERVICES: &[&str] = &["iam", "organizations", "cloudfront", "route53"];
-
-fn home(partition: &str) -> &'static str {
-    match partition {
-        "aws-cn" => "cn-north-1",
-        "aws-us-gov" => "us-gov-west-1",
-        _ => "us-east-1",
-    }
-}
-
-fn ask_action(action: &str) -> Result<ActionName, AskError> {
-    let whole = action.split_once(':').is_some_and(|(s, n)| !s.is_empty() && !n.is_empty());
-    if !whole || action.contains(['*', '?']) || action.contains(char::is_whitespace) {
-        return Err(AskError::NoAction(action.chars().take(100).collect()));
-    }
-    Ok(ActionName::new(action))
 }
