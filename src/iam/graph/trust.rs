@@ -206,9 +206,8 @@ pub fn trusts_of(account: &Account, role: usize, known: &BTreeSet<String>) -> Ve
                     (None, _) => add(Source::Deleted { id: text }),
                 },
                 PrincipalKind::Service if called => add(Source::Service { name: text }),
-                PrincipalKind::Federated if text.contains(":saml-provider/") && asserted => add(Source::Saml { arn: text }),
-                PrincipalKind::Federated if text.contains(":saml-provider/") => {}
-                PrincipalKind::Federated if told => {
+                PrincipalKind::Federated if asserted && text.contains(":saml-provider/") => add(Source::Saml { arn: text }),
+                PrincipalKind::Federated if told && !text.contains(":saml-provider/") => {
                     // Amazon's own web identities have no ARN: cognito-identity.amazonaws.com, accounts.google.com, …
                     let issuer = text.split_once(":oidc-provider/").map_or(text.as_str(), |(_, issuer)| issuer).to_owned();
                     let asked = s.conditions.iter().flat_map(|c| &c.values).map(|v| v.text.as_str());
