@@ -132,7 +132,7 @@ mod tests {
         let document = "{\"Version\":\"2012-10-17\",\"Statement\":[\n  {\"Effect\":\"Allow\",\n   \"Action\":\"s3:GetObjekt\",\"Resource\":\"*\"}]}";
         let says = answer(&PolicyAsk::Check { document: document.into(), wish: None });
         let message = &says.messages[0];
-        assert_eq!((message.line, message.weight), (2, "warning"));
+        assert_eq!((message.line, message.weight), (2, "error"));
         let line: Vec<char> = document.lines().nth(2).unwrap().chars().collect();
         let about: String = line[message.column..message.column + message.cells].iter().collect();
         assert!(about.contains("s3:GetObjekt"), "{about}");
