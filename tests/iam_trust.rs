@@ -582,6 +582,18 @@ fn a_question_names_who_is_let_in_by_trust() {
         let Body::Table { rows, .. } = &section.body else { panic!("{question}: {section:?}") };
         assert_eq!(*rows, [["GitHub Actions: repo:*", "sts:AssumeRoleWithWebIdentity", "statement 1"]], "{question}");
     }
+    // Where the role is an administrator, they are told among those who become one.
+    let outside = "From outside, by becoming a role";
+    let ruled = |estate: &Estate| engine.ask(estate, "who can become administrator").unwrap().detail.sections;
+    assert!(ruled(&estate).iter().all(|s| s.heading != outside));
+    let mut powerful = estate.clone();
+    let mut identity_of_all = identity(&github("StringLike", "sub", json!("repo:*")));
+    let everything = json!({"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Action": "*", "Resource": "*"}]});
+    identity_of_all.roles[0].role_policy_list[0].policy_document = bartizan::model::document::Document(everything.to_string());
+    powerful.put_identity(identity_of_all);
+    let sections = ruled(&powerful);
+    let Body::Table { rows, .. } = &sections.iter().find(|s| s.heading == outside).unwrap().body else { panic!("{sections:?}") };
+    assert_eq!(*rows, [["GitHub Actions: repo:*", "role/r", ID, "yes"]]);
     // What lets in nobody from outside has no such part.
     let mut closed = estate.clone();
     closed.put_identity(identity(&everyone(json!({"StringEquals": {"aws:PrincipalOrgID": "o-1"}}))));

@@ -33,7 +33,7 @@ pub use paths::{Path, Step, Target};
 pub use permit::StatementId;
 pub use reach::{Ask, Held, Holder, Prize, PrizeError};
 pub use routes::{Abroad, Leg, Rest, Route};
-pub use trust::{Pipeline, Serves, Source, Trust, Weakness, outsiders, pipelines, trusts, trusts_of};
+pub use trust::{Pipeline, Serves, Source, Trust, Weakness, outsiders, pipelines, strangers, trusts, trusts_of};
 pub use ways::handed_to;
 
 use super::account::Account;

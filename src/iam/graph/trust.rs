@@ -52,6 +52,13 @@ pub enum Source {
 }
 
 impl Source {
+    /// Whether it is neither of the organisation nor AWS: strangers, and those who sign in elsewhere.
+    pub fn is_foreign(&self) -> bool {
+        matches!(
+            self,
+            Self::Everyone | Self::Account { known: false, .. } | Self::Principal { known: false, .. } | Self::Oidc { .. }
+        )
+    }
     /// `everyone`, `account 999988887777`, `role/x of 999988887777`, `GitHub Actions`, `Cognito users`
     pub fn words(&self) -> String {
         let short = crate::model::arn::short;
@@ -391,6 +398,16 @@ pub fn outsiders(account: &Account, role: usize, known: &BTreeSet<String>, read:
         Some(Guest { who: format!("{}{more}", t.source.words()), actions: vec![action.to_owned()], statements: vec![statement] })
     };
     trusts_of(account, role, known).into_iter().filter(|t| t.admits).filter_map(named).collect()
+}
+
+/// Of those the ones that are neither of the organisation nor AWS.
+pub fn strangers(account: &Account, role: usize, known: &BTreeSet<String>) -> Vec<String> {
+    let foreign = trusts_of(account, role, known).into_iter().filter(|t| t.admits && t.source.is_foreign());
+    foreign
+        .map(
+            |t| if t.subjects.is_empty() { t.source.words() } else { format!("{}: {}", t.source.words(), t.subjects.join(", ")) },
+        )
+        .collect()
 }
 
 /// The delivery pipelines that may become one of the account's roles, with what that role is. Who signs in elsewhere, such

@@ -8,7 +8,7 @@ use super::{Around, MOST_CUTS, link, links, word};
 use crate::catalog::detail::{Body, Detail, Section};
 use crate::iam::doubts::doubts;
 use crate::iam::evaluate::{Answer, Decision, Layer};
-use crate::iam::graph::{Cut, Goal, Node, Power, Prize, Route, Target, To};
+use crate::iam::graph::{Cut, Goal, Node, Power, Prize, Route, Target, To, strangers};
 use crate::iam::openings::guests as guests_of;
 use crate::iam::policy::Effect;
 use crate::iam::resources::Resources;
@@ -180,9 +180,23 @@ pub(super) fn who_rules(estate: &Estate, around: &Around, powers: &[Vec<Power>],
         }
     );
     let links = links(estate, rows.iter().take(MOST_LINKS * 2).map(|r| r.1.as_str()));
+    // Whoever a trust lets in from outside is what the role is.
+    let known: BTreeSet<String> = estate.accounts.iter().map(|a| a.id.clone()).collect();
+    let mut doors = Vec::new();
+    for (power, arn, row) in &rows {
+        let own = around.ready.iter().find_map(|r| Some((r, r.account.principal(arn).ok()?)));
+        for who in own.map(|(r, at)| strangers(&r.account, at, &known)).unwrap_or_default() {
+            doors.push((place(*power), vec![who, row[0].clone(), row[1].clone(), row[2].clone()]));
+        }
+    }
+    doors.sort();
     let sections = [
         section("", Body::Prose(words)),
         section("Statements that cut most", cut_table(estate, around, cuts)),
+        section(
+            "From outside, by becoming a role",
+            table(&["who", "becomes", "account", "administrator"], doors.into_iter().map(|(_, row)| row).collect()),
+        ),
         section(
             "Who",
             table(&["principal", "account", "administrator", "steps", "first step"], rows.into_iter().map(|r| r.2).collect()),
