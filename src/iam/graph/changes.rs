@@ -207,10 +207,14 @@ impl Ground<'_> {
     /// that makes an administrator.
     fn on(&self, permit: &Permit<'_>, resource: &Resource, action: &str, is_role: bool) -> (Truth, Arc<[StatementId]>) {
         let all = &self.attach[usize::from(is_role)];
-        let tried = if action.starts_with("iam:Attach") { all.len() } else { 1 };
+        let attaches = action.starts_with("iam:Attach");
         let mut found = (Truth::No, [].into());
-        // What no policy could be attached to needs no trying.
-        let tried = if tried > 1 && permit.on(resource, &self.plain).0 == Truth::No { 0 } else { tried };
+        // Which of them is tried matters only where the permission names policies, and is not refused whatever they are.
+        let tried = match attaches && permit.of_policy {
+            true if permit.on(resource, &self.plain).0 == Truth::No => 0,
+            true => all.len(),
+            false => 1,
+        };
         for context in all.iter().take(tried) {
             let asked = permit.on(resource, context);
             if asked.0 > found.0 {

@@ -11,7 +11,7 @@ use crate::iam::evaluate::{Context, Truth};
 use crate::iam::policy::Effect;
 
 /// Likenesses of one principal that are tried.
-const MOST_TRIED: usize = 48;
+const MOST_TRIED: usize = 24;
 
 struct Likeness {
     gain: Gain,
@@ -179,7 +179,8 @@ impl Ground<'_> {
     fn attached(&self, me: Actor<'_>, all: &mut Vec<Likeness>) {
         let action = if me.who.is_role { ways::REWRITES_ROLE[1] } else { ways::REWRITES_USER[1] };
         let Some(permit) = self.permit(me.who, action) else { return };
-        if permit.on(&self.principals[me.at], &self.plain).0 == Truth::No {
+        // Whoever may attach any may attach what makes an administrator: that is told already.
+        if !permit.of_policy && me.who.boundary.is_none() || permit.on(&self.principals[me.at], &self.plain).0 == Truth::No {
             return;
         }
         let managed = (0..self.policies.len()).filter(|p| !self.account.policies[*p].arn.is_empty());

@@ -98,7 +98,12 @@ impl Table {
         let open: Vec<StatementId> =
             allow.iter().copied().filter(|s| policy(account, *s).is_open(s.statement as usize)).collect();
         let everywhere = (deny.is_empty() && limits.is_empty() && !open.is_empty()).then(|| open.into());
-        Some(Permit { account, who: p, action: &column.name, allow, deny, limits, everywhere })
+        let asks = |s: &StatementId| {
+            let statement = policy(account, *s).policy.statements.get(s.statement as usize);
+            statement.is_some_and(|s| s.conditions.iter().any(|c| c.key.text.eq_ignore_ascii_case("iam:PolicyARN")))
+        };
+        let of_policy = allow.iter().chain(&deny).chain(limits.iter().flatten()).any(asks);
+        Some(Permit { account, who: p, action: &column.name, allow, deny, limits, everywhere, of_policy })
     }
 }
 
@@ -117,6 +122,8 @@ pub(super) struct Permit<'a> {
     limits: Vec<Vec<StatementId>>,
     /// Where nothing limits it: the statements that allow it on every resource.
     everywhere: Option<Arc<[StatementId]>>,
+    /// Whether it matters which policy is attached.
+    pub(super) of_policy: bool,
 }
 
 impl Permit<'_> {
