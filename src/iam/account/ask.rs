@@ -162,7 +162,7 @@ impl Account {
             made.keys.set("aws:PrincipalOrgID", [id.as_str()]);
         }
         let caller = at.map_or(&made, |at| &self.principals[at].caller);
-        self.with_own((&[&everything], None), action, resource, trust, |layers, resource| {
+        self.around(&self.id, (&[&everything], None), action, resource, trust, |layers, resource| {
             decide(&Request { caller, action, resource, context }, layers)
         })
     }
@@ -267,23 +267,11 @@ impl Account {
         let mut identity: Vec<&Compiled> = p.policies.iter().map(get).collect();
         let unread: Vec<Compiled> = p.unread.iter().filter_map(|name| unread(name)).collect();
         identity.extend(&unread);
-        self.with_own((&identity, p.boundary.as_ref().map(get)), action, resource, trust, ask)
+        self.around(&self.id, (&identity, p.boundary.as_ref().map(get)), action, resource, trust, ask)
     }
 
-    /// The layers around these policies of a principal's own and its boundary. `trust`: of the role that is asked about,
-    /// where that is at hand.
-    fn with_own<T>(
-        &self,
-        (identity, boundary): (&[&Compiled], Option<&Compiled>),
-        action: &ActionName,
-        resource: &Resource,
-        trust: Option<&Compiled>,
-        ask: impl FnOnce(&Layers<'_>, &Resource) -> T,
-    ) -> T {
-        self.around(&self.id, (identity, boundary), action, resource, trust, ask)
-    }
-
-    /// The layers around the policies of one who is of this account or of another.
+    /// The layers around the policies and the boundary of one who is of this account or of another. `trust`: of the role that
+    /// is asked about, where that is at hand.
     fn around<T>(
         &self,
         caller: &str,
