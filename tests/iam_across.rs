@@ -81,7 +81,19 @@ mod brute {
         Named(usize),
         Account(usize),
         Everyone,
+        /// Place in [`OUTSIDE`].
+        Outside(usize),
     }
+
+    /// Whom a trust lets in from outside beside everyone, who comes last.
+    pub const OUTSIDE: [&str; 4] = [
+        "account 999988887777",
+        "GitHub Actions: repo:acme/app:ref:refs/heads/main",
+        "lambda.amazonaws.com",
+        "everyone with an AWS account",
+    ];
+    pub const SERVICE: usize = 2;
+    const EVERYONE: usize = 3;
 
     #[derive(Clone, Debug)]
     pub struct Person {
@@ -108,6 +120,7 @@ mod brute {
     pub enum At {
         Person(usize),
         Administrator(usize),
+        Outside(usize),
     }
 
     impl World {
@@ -159,6 +172,11 @@ mod brute {
                         next.push(At::Administrator(me.account));
                     }
                 }
+                At::Outside(n) => {
+                    let lets = if n == EVERYONE { Lets::Everyone } else { Lets::Outside(n) };
+                    let roles = (0..self.people.len()).filter(|p| self.people[*p].lets.contains(&Some(lets)));
+                    next.extend(roles.map(At::Person));
+                }
                 At::Administrator(account) => {
                     let of = |p: &usize| self.people[*p].account == account && !self.people[*p].kept;
                     next.extend((0..self.people.len()).filter(of).map(At::Person));
@@ -167,6 +185,7 @@ mod brute {
                             Lets::Everyone => true,
                             Lets::Account(a) => *a == account,
                             Lets::Named(q) => of(q),
+                            Lets::Outside(_) => false,
                         });
                         if let_in && !self.is_barred(account, role) {
                             next.push(At::Person(role));
@@ -178,18 +197,21 @@ mod brute {
         }
         /// Whoever gets to one of these.
         pub fn reaching(&self, is_goal: impl Fn(At) -> bool) -> BTreeSet<usize> {
-            (0..self.people.len())
-                .filter(|p| {
-                    let (mut seen, mut queue) = (BTreeSet::from([At::Person(*p)]), vec![At::Person(*p)]);
-                    while let Some(at) = queue.pop() {
-                        if is_goal(at) {
-                            return true;
-                        }
-                        queue.extend(self.next(at).into_iter().filter(|n| seen.insert(*n)));
-                    }
-                    false
-                })
-                .collect()
+            (0..self.people.len()).filter(|p| self.reaches(At::Person(*p), &is_goal)).collect()
+        }
+        /// Of [`OUTSIDE`] those that do.
+        pub fn reaching_from_outside(&self, is_goal: impl Fn(At) -> bool) -> BTreeSet<usize> {
+            (0..OUTSIDE.len()).filter(|n| self.reaches(At::Outside(*n), &is_goal)).collect()
+        }
+        fn reaches(&self, from: At, is_goal: &impl Fn(At) -> bool) -> bool {
+            let (mut seen, mut queue) = (BTreeSet::from([from]), vec![from]);
+            while let Some(at) = queue.pop() {
+                if is_goal(at) {
+                    return true;
+                }
+                queue.extend(self.next(at).into_iter().filter(|n| seen.insert(*n)));
+            }
+            false
         }
 
         /// The same as policies.
@@ -221,12 +243,22 @@ mod brute {
                         };
                         let statements: Vec<Value> = person.may.iter().enumerate().filter_map(own).collect();
                         let lets = |(n, lets): (usize, &Option<Lets>)| {
+            let host = "token.actions.githubusercontent.com";
                             let principal = match (*lets)? {
                                 Lets::Named(q) => json!({"AWS": self.arn(q)}),
                                 Lets::Account(a) => json!({"AWS": IDS[a]}),
                                 Lets::Everyone => json!("*"),
+                                Lets::Outside(0) => json!({"AWS": "arn:aws:iam::999988887777:root"}),
+                                Lets::Outside(SERVICE) => json!({"Service": OUTSIDE[SERVICE]}),
+                                Lets::Outside(_) => json!({"Federated": format!("arn:aws:iam::{}:oidc-provider/{host}", IDS[account])}),
                             };
-                            Some(with_sid(n, json!({"Effect": "Allow", "Principal": principal, "Action": "sts:AssumeRole"})))
+                            let mut statement = json!({"Effect": "Allow", "Principal": principal, "Action": "sts:AssumeRole"});
+                            if statement["Principal"].get("Federated").is_some() {
+                                statement["Action"] = json!("sts:AssumeRoleWithWebIdentity");
+                                statement["Condition"] = json!({"StringEquals": {format!("{host}:sub"): "repo:acme/app:ref:refs/heads/main",
+                                    format!("{host}:aud"): "sts.amazonaws.com"}});
+                            }
+                            Some(with_sid(n, statement))
                         };
                         let trust: Vec<Value> = person.lets.iter().enumerate().filter_map(lets).collect();
                         let (kind, list) = if person.role { ("Role", "RolePolicyList") } else { ("User", "UserPolicyList") };
@@ -304,8 +336,9 @@ mod brute {
                 // AWS's own roles trust nobody that is told of here.
                 let trusts = world.people[p].role && !world.people[p].kept;
                 for _ in 0..if trusts { 1 + self.roll(2) } else { 0 } {
-                    let lets = match self.roll(14) {
+                    let lets = match self.roll(17) {
                         0 => Lets::Everyone,
+                        14.. => Lets::Outside(self.roll(3)),
                         1..6 => Lets::Account(self.roll(accounts)),
                         _ => Lets::Named(self.roll(count)),
                     };
@@ -330,10 +363,10 @@ fn accounts(estate: &Estate) -> Vec<Account> {
 
 #[test]
 fn random_organisations_agree_with_a_search_by_brute_force() {
-    use brute::{At, Dice};
+    use brute::{At, Dice, OUTSIDE, SERVICE};
     let mut dice = Dice(0x5eed_0b7a);
-    let (mut abroad, mut cuts_tried, mut across) = (0, 0, 0);
-    for round in 0..250 {
+    let (mut abroad, mut cuts_tried, mut across, mut from_outside, mut kept_outside) = (0, 0, 0, 0, 0);
+    for round in 0..300 {
         let world = dice.world();
         let estate = world.estate();
         let accounts = accounts(&estate);
@@ -347,7 +380,9 @@ fn random_organisations_agree_with_a_search_by_brute_force() {
         let is_top = |at: At| match at {
             At::Person(p) => world.is_administrator(p),
             At::Administrator(_) => true,
+            At::Outside(_) => false,
         };
+        let outside = |node: Node| OUTSIDE.iter().position(|who| *who == joined.arn(node)).unwrap();
         // Administrator of any account.
         let goal = joined.administrator();
         let routes = joined.routes(&goal);
@@ -355,6 +390,12 @@ fn random_organisations_agree_with_a_search_by_brute_force() {
         let expected = world.reaching(is_top);
         assert_eq!(found, expected, "round {round}: {world:#?}");
         assert!(routes.iter().all(|r| r.certain), "nothing is conditional here");
+        // From outside, services left out.
+        let of_outside: BTreeSet<usize> =
+            joined.routes_of(joined.outside_of(&goal), &goal).iter().map(|r| outside(r.from)).collect();
+        let mut expected_outside = world.reaching_from_outside(is_top);
+        expected_outside.remove(&SERVICE);
+        assert_eq!(of_outside, expected_outside, "round {round}: {world:#?}");
         let powers = joined.powers();
         for p in 0..world.people.len() {
             let node = joined.find(&world.arn(p)).unwrap();
@@ -373,8 +414,15 @@ fn random_organisations_agree_with_a_search_by_brute_force() {
             let found: BTreeSet<usize> = joined.routes(&goal).iter().map(|r| place(r.from)).collect();
             let expected = world.reaching(|at| at == At::Person(target));
             assert_eq!(found, expected, "round {round} to {}: {world:#?}", world.arn(target));
+            let every: Vec<Node> = joined.outsiders().map(|(node, _)| node).collect();
+            let found: BTreeSet<usize> = joined.routes_of(every.iter().copied(), &goal).iter().map(|r| outside(r.from)).collect();
+            assert_eq!(found, world.reaching_from_outside(|at| at == At::Person(target)), "round {round}: {world:#?}");
+            let (paths, more) = joined.paths(&every, &goal, 200);
+            let starts: BTreeSet<usize> = paths.iter().map(|r| outside(r.from)).collect();
+            assert!(more || starts == found, "round {round}: {starts:?} {found:?}");
+            from_outside += paths.iter().filter(|r| r.legs.len() > 1).count();
             // All simple ways: none twice, none in a circle, the shortest first, and each where there is one.
-            let (paths, more) = joined.paths(None, &goal, 200);
+            let (paths, more) = joined.paths(&joined.principals_of_all(), &goal, 200);
             let starts: BTreeSet<usize> = paths.iter().map(|r| place(r.from)).collect();
             let others: BTreeSet<usize> = expected.iter().copied().filter(|p| *p != target).collect();
             assert!(more || starts == others, "round {round}: {starts:?} {others:?}");
@@ -410,14 +458,22 @@ fn random_organisations_agree_with_a_search_by_brute_force() {
                 without.people[at].may[n] = None;
             }
             let after = without.reaching(is_top);
+            let outside_after = without.reaching_from_outside(is_top);
             let freed: BTreeSet<usize> = expected.difference(&after).copied().collect();
             let told: BTreeSet<usize> = cut.freed.iter().map(|node| place(*node)).collect();
             assert_eq!(told, freed, "round {round}: {} {} of {id}: {world:#?}", cut.policy, cut.label);
+            let mut after = outside_after;
+            after.remove(&SERVICE);
+            let freed: BTreeSet<usize> = expected_outside.difference(&after).copied().collect();
+            let told: BTreeSet<usize> = cut.outside.iter().map(|node| outside(*node)).collect();
+            assert_eq!(told, freed, "round {round}: {} {} of {id}: {world:#?}", cut.policy, cut.label);
+            kept_outside += told.len();
             assert_eq!(cut.of, expected.iter().filter(|p| !world.is_administrator(**p)).count());
             cuts_tried += 1;
         }
     }
     assert!(abroad > 100 && cuts_tried > 200 && across > 3_000, "{abroad} {cuts_tried} {across}");
+    assert!(from_outside > 1_000 && kept_outside > 50, "{from_outside} {kept_outside}");
 }
 
 /// A developer becomes the pipeline, the pipeline deploys to the shop, the shop's deployer becomes the keeper of the vault,
@@ -575,6 +631,115 @@ fn the_question_line_and_the_detail_tell_the_account_of_each_step() {
         assert!(text.contains(says), "{says}: {text}");
     }
     assert!(detail.links.iter().any(|l| l.label == "role/keeper of vault"), "it leads on to the others");
+}
+
+/// The story with a pipeline of GitHub's and the function service let into the build account, and a partner into the shop.
+fn story_from_outside() -> Estate {
+    let mut estate = story();
+    let host = "token.actions.githubusercontent.com";
+    let github = json!({"Sid": "Ci", "Effect": "Allow", "Action": "sts:AssumeRoleWithWebIdentity",
+        "Principal": {"Federated": format!("arn:aws:iam::{}:oidc-provider/{host}", IDS[0])},
+        "Condition": {"StringLike": {format!("{host}:sub"): "repo:acme/app:*"}, "StringEquals": {format!("{host}:aud"): "sts.amazonaws.com"}}});
+    let let_in = |sid: &str, who: Value| json!({"Sid": sid, "Effect": "Allow", "Action": "sts:AssumeRole", "Principal": who});
+    let service = let_in("Functions", json!({"Service": "lambda.amazonaws.com"}));
+    let partner = let_in("Partner", json!({"AWS": "arn:aws:iam::999988887777:role/sync"}));
+    for (account, role, more) in [(0, "pipeline", vec![github, service]), (1, "deploy", vec![partner])] {
+        let mut identity = (**estate.identity(IDS[account]).unwrap()).clone();
+        let role = identity.roles.iter_mut().find(|r| r.role_name == role).unwrap();
+        let mut trust: Value = serde_json::from_str(&role.assume_role_policy_document.0).unwrap();
+        trust["Statement"].as_array_mut().unwrap().extend(more);
+        role.assume_role_policy_document = Document(trust.to_string());
+        estate.put_identity(identity);
+    }
+    estate
+}
+
+const GITHUB: &str = "GitHub Actions: repo:acme/app:*";
+
+#[test]
+fn ways_begin_outside() {
+    let estate = story_from_outside();
+    // By any name that means it: a token's subject, a pattern of several, the system.
+    for who in ["repo:acme/app:ref:refs/heads/main", "repo:acme/*", "GitHub Actions", GITHUB] {
+        let paths = data(&estate, &["paths", "--who", who]);
+        assert_eq!(
+            (&paths[0]["from"], &paths[0]["outsider"], &paths[0]["certain"]),
+            (&json!(GITHUB), &json!(true), &json!(true))
+        );
+        assert_eq!(
+            sentences(&paths[0])[..2],
+            [
+                format!("{GITHUB} is let into role/pipeline of account {} by its trust", IDS[0]),
+                format!("role/pipeline can assume role/deploy of account {}", IDS[1]),
+            ]
+        );
+        assert_eq!(paths[0]["steps"][0]["needs"], json!(["sts:AssumeRoleWithWebIdentity by trust of role/pipeline, Ci"]));
+        assert_eq!(sentences(&paths[0]).len(), 4, "and on to the vault's administrator");
+    }
+    // A whole account, a role of it, and a service.
+    for (who, from) in [
+        ("999988887777", "role/sync of 999988887777"),
+        ("arn:aws:iam::999988887777:role/sync", "role/sync of 999988887777"),
+        ("lambda.amazonaws.com", "lambda.amazonaws.com"),
+    ] {
+        let paths = data(&estate, &["paths", "--who", who, "--to", "arn:aws:s3:::ledger"]);
+        assert!(!paths.is_empty() && paths.iter().all(|p| p["from"].as_str().unwrap().starts_with(from)), "{who}: {paths:?}");
+        assert_eq!(sentences(&paths[0]).last().unwrap(), &"role/keeper can s3:GetObject on arn:aws:s3:::ledger/*");
+    }
+    // Among everyone: pipelines and foreign accounts, and services only at the role that lets them in.
+    let outsiders = |args: &[&str]| -> BTreeSet<String> {
+        let all = data(&estate, args).into_iter().filter(|p| p["outsider"] == true);
+        all.map(|p| p["from"].as_str().unwrap().to_owned()).collect()
+    };
+    let partner = "role/sync of 999988887777";
+    assert_eq!(outsiders(&["paths"]), BTreeSet::from([GITHUB.to_owned(), partner.to_owned()]));
+    assert_eq!(outsiders(&["paths", "--to", "role/keeper"]), BTreeSet::from([GITHUB.to_owned(), partner.to_owned()]));
+    let at_the_door = outsiders(&["paths", "--to", "role/pipeline"]);
+    assert_eq!(at_the_door, BTreeSet::from([GITHUB.to_owned(), "lambda.amazonaws.com".to_owned(), partner.to_owned()]));
+    // All simple ways of everyone: the shortest of each among them, and more.
+    let (shortest, all) =
+        (data(&estate, &["paths", "--to", "role/keeper"]), data(&estate, &["paths", "--all", "--to", "role/keeper"]));
+    assert!(shortest.iter().all(|p| all.contains(p)) && all.len() >= shortest.len(), "{} {}", shortest.len(), all.len());
+    let of = |from: &str, paths: &[Value]| paths.iter().filter(|p| p["from"] == from).count();
+    assert_eq!(of(GITHUB, &shortest), 1);
+    // The one statement that keeps it out is its own trust.
+    let cut = &data(&estate, &["paths", "--cuts", "--who", "repo:acme/app:x", "--to", "role/pipeline"])[0];
+    assert_eq!((&cut["policy"], &cut["cuts_off_outside"]), (&json!("trust of role/pipeline"), &json!([GITHUB])));
+    let text = run(&estate, &["paths", "--cuts"]);
+    assert!(text.contains("cuts off 4 of 4, and 2 from outside"), "{text}");
+    // What is lost with it is what is lost with the role that lets it in.
+    let blast: Value = serde_json::from_str(&run(&estate, &["--json", "blast", "repo:acme/app:x"])).unwrap();
+    assert_eq!((&blast["outsiders"], &blast["accounts"][0]["everything_in"]), (&json!([GITHUB]), &json!([IDS[2]])));
+    let (role, of_role): (&Value, Value) =
+        (&blast["accounts"][0], serde_json::from_str(&run(&estate, &["--json", "blast", "role/pipeline"])).unwrap());
+    for field in ["actions", "other_accounts", "by_service"] {
+        assert_eq!(role[field], of_role[field], "{field}");
+    }
+
+    let engine = Engine::default();
+    let ask = |question: &str| {
+        let answer = engine.ask(&estate, question).unwrap();
+        serde_json::to_value(&answer.detail).unwrap()["sections"].to_string()
+    };
+    let become_it = ask("can repo:acme/app:ref:refs/heads/main become administrator");
+    for says in [
+        "Yes, in 4 steps",
+        "is let into role/pipeline of build by its trust",
+        "sts:AssumeRoleWithWebIdentity by trust of role/pipeline, Ci",
+    ] {
+        assert!(become_it.contains(says), "{says}: {become_it}");
+    }
+    assert!(ask("can 999988887777 become role/break-glass").contains("Yes, in 4 steps"));
+    let keeper = ask("who can become role/keeper");
+    assert!(keeper.contains("From outside") && keeper.contains(GITHUB) && keeper.contains(partner), "{keeper}");
+    let reach = ask("who can reach arn:aws:s3:::ledger");
+    assert!(reach.contains("From outside") && reach.contains(GITHUB), "{reach}");
+    assert!(!reach.contains("lambda.amazonaws.com"), "services run everywhere: {reach}");
+    let blast = ask("blast repo:acme/app:x");
+    assert!(blast.contains("Everything in 1 other account: vault.") && blast.contains("Roles that let it in"), "{blast}");
+    // Who is neither known nor let in is said to be neither.
+    let nobody = engine.ask(&estate, "blast repo:umbra/x").unwrap_err();
+    assert!(nobody.contains("No role lets in \"repo:umbra/x\" from outside either."), "{nobody}");
 }
 
 #[test]

@@ -2,11 +2,9 @@
 //! those who hold tokens are delivery pipelines.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::needless_pass_by_value, reason = "tests")]
 
-use std::collections::BTreeSet;
-
 use bartizan::catalog::detail::Body;
 use bartizan::iam::account::Account;
-use bartizan::iam::graph::{Graph, Power, Trust, Weakness, outsiders, pipelines, trusts};
+use bartizan::iam::graph::{Graph, Joined, Power, Trust, Weakness, pipelines};
 use bartizan::iam::judge::{Options, judge};
 use bartizan::iam::read::authorization_details;
 use bartizan::model::estate::Estate;
@@ -24,10 +22,6 @@ const EKS: &str = "oidc.eks.us-east-1.amazonaws.com/id/ABCDEF";
 const BITBUCKET: &str = "api.bitbucket.org/2.0/workspaces/acme/pipelines-config/identity/oidc";
 const CIRCLE: &str = "oidc.circleci.com/org/11111111-2222-3333-4444-555555555555";
 
-fn known() -> BTreeSet<String> {
-    [ID, SISTER].map(str::to_owned).into()
-}
-
 /// An account with one role `r` that trusts by these statements and may put objects.
 fn identity(statements: &Value) -> Identity {
     let may = json!({"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Action": "s3:PutObject", "Resource": "*"}]});
@@ -37,14 +31,20 @@ fn identity(statements: &Value) -> Identity {
     authorization_details(&text.to_string()).unwrap()
 }
 
+/// It with a sister account in its organisation, of which nothing was read.
 fn account(statements: &Value) -> Account {
-    let account = Account::read(&identity(statements));
+    let mut account = Account::read(&identity(statements));
+    account.set_known(SISTER);
     assert_eq!(account.problems, []);
     account
 }
 
+fn trusts_in(account: &Account) -> Vec<Trust> {
+    Graph::new(account).trusts().to_vec()
+}
+
 fn found(statements: &Value) -> Vec<Trust> {
-    trusts(&account(statements), &known())
+    trusts_in(&account(statements))
 }
 
 /// What weakens a trust, in short: `nobody` where it lets in none of those it names.
@@ -190,12 +190,12 @@ fn guardrails_over_the_role_count() {
     };
     let mut open = account(&everyone(json!({})));
     open.set_rcps(&perimeter(json!({"StringNotEqualsIfExists": {"aws:PrincipalOrgID": "o-1"}}), "sts:AssumeRole"));
-    assert_eq!(weak(&trusts(&open, &known())), ["nobody"]);
+    assert_eq!(weak(&trusts_in(&open)), ["nobody"]);
     // A guardrail that names whose tokens may come narrows each trust in that provider.
     let mut tokens = account(&oidc(GITHUB, json!({"StringEquals": {"aud": "sts.amazonaws.com"}})));
     let sub = format!("{GITHUB}:sub");
     tokens.set_rcps(&perimeter(json!({"StringNotLikeIfExists": {sub: "repo:acme/*"}}), "sts:AssumeRoleWithWebIdentity"));
-    assert_eq!(weak(&trusts(&tokens, &known())), ["any repository of repo:acme/*"]);
+    assert_eq!(weak(&trusts_in(&tokens)), ["any repository of repo:acme/*"]);
 }
 
 /// A trust in the tokens of this issuer; claims stand without the issuer before them.
@@ -442,7 +442,7 @@ fn other_systems_tokens_by_their_own_words() {
         assert_eq!(weak(&found(statements)), *expected, "{name}: {statements}");
         let account = account(statements);
         let graph = Graph::new(&account);
-        let listed = pipelines(&graph, &known());
+        let listed = pipelines(&graph);
         assert_eq!(listed.len(), usize::from(*is_pipeline), "{name}");
         for p in listed {
             assert_eq!((p.writes, p.power, p.deploys.as_slice()), (1, Power::Ordinary, ["s3"].as_slice()), "{name}");
@@ -462,9 +462,8 @@ fn other_systems_tokens_by_their_own_words() {
 fn findings_of_trusts_keep_their_ids() {
     let judged = |statements: &Value| {
         let identity = identity(statements);
-        let account = Account::read(&identity);
-        let mut options = Options::new("2026-11-01T00:00:00Z".parse().unwrap());
-        options.known_accounts = known();
+        let account = account(statements);
+        let options = Options::new("2026-11-01T00:00:00Z".parse().unwrap());
         let all = judge(&identity, &Graph::new(&account), &options);
         all.into_iter().map(|j| (j.key, j.evidence)).filter(|(key, _)| !key.starts_with("iam-report")).collect::<Vec<_>>()
     };
@@ -513,21 +512,32 @@ fn outsiders_are_named_with_what_lets_them_in() {
     ]);
     let account = account(&statements);
     let at = account.principal("role/r").unwrap();
-    let told = |read: &[&str]| -> Vec<String> {
-        let read = read.iter().map(|id| (*id).to_owned()).collect();
-        outsiders(&account, at, &known(), &read).iter().map(|g| format!("{} by {}", g.who, g.statements.join(", "))).collect()
+    let graph = Graph::new(&account);
+    let sister = Account::read(
+        &authorization_details(
+            &json!({"UserDetailList": [{"UserName": "jo", "Path": "/",
+        "Arn": format!("arn:aws:iam::{SISTER}:user/jo")}]})
+            .to_string(),
+        )
+        .unwrap(),
+    );
+    let told = |graphs: &[Graph<'_>]| -> Vec<String> {
+        let joined = Joined::new(graphs.iter().map(Graph::built));
+        let role = joined.find(&account.principals[at].arn).unwrap();
+        joined.let_in(role, graphs).iter().map(|g| format!("{} by {}", g.who, g.statements.join(", "))).collect()
     };
     let rest = [
         "role/sync of 888877776666 with the external id by Partner",
         "ec2.amazonaws.com by Machines",
         "saml-provider/okta by People",
-        "GitHub Actions: repo:acme/* by Tokens",
         "GitLab: all of its users by Tokens",
+        "GitHub Actions: repo:acme/* by Tokens",
     ];
     let foreign = "account 999988887777 by Strangers";
     // An account of the organisation that was read tells itself who of it may; of one that was not, this is all there is.
-    assert_eq!(told(&[ID, SISTER]), [&[foreign], rest.as_slice()].concat());
-    assert_eq!(told(&[ID]), [&[foreign, "account 444455556666 by Strangers"], rest.as_slice()].concat());
+    let again = || Graph::again(&account, graph.built());
+    assert_eq!(told(&[again(), Graph::new(&sister)]), [&[foreign], rest.as_slice()].concat());
+    assert_eq!(told(&[again()]), [&["account 444455556666 by Strangers", foreign], rest.as_slice()].concat());
 
     // From the command line: without the details of an estate no account is known, so the sister is a stranger.
     let home = tempfile::tempdir().unwrap();
@@ -562,9 +572,14 @@ fn outsiders_are_named_with_what_lets_them_in() {
     );
     let paths = asked(&["paths", "--to", "role/r"]);
     assert!(paths.contains("GitHub Actions: repo:acme/* → arn:aws:iam::111122223333:role/r"), "{paths}");
-    assert!(paths.contains("is let in by its trust, Strangers: sts:AssumeRole"), "{paths}");
+    assert!(paths.contains("account 999988887777 is let into role/r of account 111122223333 by its trust"), "{paths}");
+    assert!(paths.contains("sts:AssumeRole by trust of role/r, Strangers"), "{paths}");
     let rows: Vec<Value> = serde_json::from_str(&asked(&["paths", "--to", "role/r", "--json"])).unwrap();
-    assert!(rows.iter().any(|r| r["outsider"] == "ec2.amazonaws.com" && r["statements"][0] == "Machines"), "{rows:?}");
+    let machines = rows.iter().find(|r| r["from"] == "ec2.amazonaws.com").unwrap();
+    assert_eq!(
+        (&machines["outsider"], &machines["steps"][0]["needs"][0]),
+        (&json!(true), &json!("sts:AssumeRole by trust of role/r, Machines"))
+    );
 }
 
 /// The question line names them too.
@@ -593,7 +608,7 @@ fn a_question_names_who_is_let_in_by_trust() {
     powerful.put_identity(identity_of_all);
     let sections = ruled(&powerful);
     let Body::Table { rows, .. } = &sections.iter().find(|s| s.heading == outside).unwrap().body else { panic!("{sections:?}") };
-    assert_eq!(*rows, [["GitHub Actions: repo:*", "role/r", ID, "yes"]]);
+    assert_eq!(*rows, [["GitHub Actions: repo:*", "role/r", ID, "yes", "0"]]);
     // What lets in nobody from outside has no such part.
     let mut closed = estate.clone();
     closed.put_identity(identity(&everyone(json!({"StringEquals": {"aws:PrincipalOrgID": "o-1"}}))));

@@ -1,13 +1,11 @@
 //! What an account's IAM deserves as findings: one row a rule, one judgement for each resource it holds of. Ids are
 //! stable from collection to collection. Whether they are new, or gone, is told elsewhere.
 
-use std::collections::BTreeSet;
-
 use jiff::Timestamp;
 use serde_json::{Value, json};
 
 use super::account::Account;
-use super::graph::{Graph, Power, Source, Target, trusts};
+use super::graph::{Graph, Power, Source, Target};
 use super::openings::{Opening, of_account};
 use crate::model::arn::ResourceRef;
 use crate::model::finding::{Compliance, Finding, FindingKey, RecordState, Severity, SourceRef, Status};
@@ -181,8 +179,6 @@ fn home_region(arn: &str) -> &'static str {
 #[derive(Debug, Clone)]
 pub struct Options {
     pub now: Timestamp,
-    /// Accounts of the organisation.
-    pub known_accounts: BTreeSet<String>,
     /// When AWS made the credential report, where that is known.
     pub report_made: Option<Timestamp>,
     pub key_max_days: i64,
@@ -194,14 +190,7 @@ pub struct Options {
 
 impl Options {
     pub fn new(now: Timestamp) -> Self {
-        Self {
-            now,
-            known_accounts: BTreeSet::new(),
-            report_made: None,
-            key_max_days: 90,
-            boundary_required: false,
-            password_policy_read: false,
-        }
+        Self { now, report_made: None, key_max_days: 90, boundary_required: false, password_policy_read: false }
     }
 }
 
@@ -400,7 +389,7 @@ impl Judge<'_> {
     }
 
     fn trust(&mut self) {
-        for t in trusts(self.account, &self.options.known_accounts) {
+        for t in self.graph.trusts() {
             let arn = self.account.principals[t.role].arn.clone();
             let who = match &t.source {
                 Source::Everyone => "*".to_owned(),
@@ -432,7 +421,7 @@ impl Judge<'_> {
     }
 
     fn openings(&mut self) {
-        for opening in of_account(self.account.resources(), &self.account.id, &self.options.known_accounts) {
+        for opening in of_account(self.account.resources(), &self.account.id) {
             let Opening { arn, region, who, actions, statements } = opening;
             let rule = if who.is_public() { RESOURCE_PUBLIC } else { RESOURCE_FOREIGN };
             let more = match actions.len().saturating_sub(3) {
@@ -571,6 +560,9 @@ mod tests {
         let identity = account(bad);
         let mut account = Account::read(&identity);
         assert_eq!(account.problems, []);
+        if !bad {
+            account.set_known("444455556666");
+        }
         for (bucket, principal) in [("open", json!("*")), ("shared", json!({"AWS": "999988887777"}))] {
             let condition = if bad { json!({}) } else { json!({"StringEquals": {"aws:PrincipalOrgID": "o-1"}}) };
             let policy = json!({"Version":"2012-10-17","Statement":[{"Effect":"Allow","Principal":principal,"Action":"s3:GetObject",
@@ -582,7 +574,6 @@ mod tests {
         options.boundary_required = true;
         let made = if bad { "2026-10-01T00:00:00Z" } else { "2026-10-30T00:00:00Z" };
         options.report_made = Some(made.parse().unwrap());
-        options.known_accounts.extend((!bad).then(|| "444455556666".to_owned()));
         judge(&identity, &graph, &options)
     }
 

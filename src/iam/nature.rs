@@ -1,24 +1,17 @@
 //! Who acts as a principal: people, machines, AWS itself. Judged by what it signs in with and by whom it trusts, never
 //! by its name.
 
-use std::collections::BTreeSet;
-
 use serde_json::Value;
 
-use super::account::{Account, Principal};
-use super::graph::{Serves, Source, Trust, trusts};
+use super::account::Principal;
+use super::graph::{Graph, Serves, Source, Trust};
 use crate::model::principal::{CredentialRow, Identity};
 use crate::model::standing::Nature;
 
-/// The nature of each principal and what tells it, in the account's order.
-pub fn natures(identity: &Identity, account: &Account) -> Vec<(Nature, String)> {
-    let trusts = trusts(account, &BTreeSet::new());
-    account
-        .principals
-        .iter()
-        .enumerate()
-        .map(|(at, p)| if p.is_role { of_role(p, trusts.iter().filter(|t| t.role == at)) } else { of_user(p, identity) })
-        .collect()
+/// The nature of a principal and what tells it.
+pub fn nature(identity: &Identity, graph: &Graph<'_>, principal: usize) -> (Nature, String) {
+    let p = &graph.account.principals[principal];
+    if p.is_role { of_role(p, graph.trusts_of(principal)) } else { of_user(p, identity) }
 }
 
 fn of_user(p: &Principal, identity: &Identity) -> (Nature, String) {
@@ -44,7 +37,7 @@ fn yes(row: &CredentialRow, column: &str) -> bool {
     }
 }
 
-fn of_role<'t>(p: &Principal, trusts: impl Iterator<Item = &'t Trust>) -> (Nature, String) {
+fn of_role(p: &Principal, trusts: &[Trust]) -> (Nature, String) {
     if p.path.starts_with("/aws-service-role/") {
         return (Nature::Aws, "a service-linked role".into());
     }
@@ -77,6 +70,7 @@ fn of_role<'t>(p: &Principal, trusts: impl Iterator<Item = &'t Trust>) -> (Natur
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::iam::account::Account;
     use crate::iam::read::authorization_details;
     use serde_json::json;
 
@@ -110,12 +104,9 @@ mod tests {
             identity.credentials.push(row.as_object().unwrap().clone());
         }
         let account = Account::read(&identity);
-        let found: Vec<(&str, Nature)> = account
-            .principals
-            .iter()
-            .map(|p| p.name.as_str())
-            .zip(natures(&identity, &account).into_iter().map(|(n, _)| n))
-            .collect();
+        let graph = Graph::new(&account);
+        let found: Vec<(&str, Nature)> =
+            account.principals.iter().map(|p| p.name.as_str()).zip((0..).map(|at| nature(&identity, &graph, at).0)).collect();
         use Nature::{Aws, Both, Human, Machine, Unknown};
         assert_eq!(
             found,

@@ -53,8 +53,8 @@ pub struct Opening {
     pub statements: Vec<String>,
 }
 
-/// The openings of one resource. `known` are the organisation's accounts.
-pub fn of_resource(resources: &Resources, held: &Held, known: &BTreeSet<String>) -> Vec<Opening> {
+/// The openings of one resource.
+pub fn of_resource(resources: &Resources, held: &Held) -> Vec<Opening> {
     let Some(policy) = held.policy().filter(|_| held.is_known() && !held.is_restricted()) else { return Vec::new() };
     let mut outsiders: BTreeMap<Outsider, Vec<&Statement>> = BTreeMap::new();
     for s in policy.policy.statements.iter().filter(|s| s.effect == Effect::Allow) {
@@ -70,7 +70,7 @@ pub fn of_resource(resources: &Resources, held: &Held, known: &BTreeSet<String>)
                 PrincipalKind::Everyone => Outsider::Everyone,
                 PrincipalKind::Aws if text == "*" => Outsider::Everyone,
                 PrincipalKind::Aws => match account {
-                    Some(id) if id == held.account || known.contains(id) || is_aws_own(id) => continue,
+                    Some(id) if id == held.account || resources.lists(id) || is_aws_own(id) => continue,
                     Some(_) if text.starts_with("arn:") && !text.ends_with(":root") => Outsider::Principal(text.to_owned()),
                     Some(id) => Outsider::Account(id.to_owned()),
                     None => continue,
@@ -206,10 +206,10 @@ pub struct Guest {
 }
 
 /// The outsiders and services that a resource's policy lets do something, or one thing.
-pub fn guests(resources: &Resources, arn: &str, action: Option<&str>, known: &BTreeSet<String>) -> Vec<Guest> {
+pub fn guests(resources: &Resources, arn: &str, action: Option<&str>) -> Vec<Guest> {
     let Some(held) = resources.find(arn) else { return Vec::new() };
     let wanted = |a: &String| action.is_none_or(|wanted| wanted.eq_ignore_ascii_case(a));
-    let mut all: Vec<Guest> = of_resource(resources, held, known)
+    let mut all: Vec<Guest> = of_resource(resources, held)
         .into_iter()
         .map(|o| Guest { who: o.who.words(), actions: o.actions.into_iter().filter(wanted).collect(), statements: o.statements })
         .filter(|g| !g.actions.is_empty())
@@ -239,6 +239,6 @@ pub fn guests(resources: &Resources, arn: &str, action: Option<&str>, known: &BT
 }
 
 /// All openings of an account's resources, by resource.
-pub fn of_account(resources: &Resources, account: &str, known: &BTreeSet<String>) -> Vec<Opening> {
-    resources.in_account(account).into_iter().flat_map(|held| of_resource(resources, held, known)).collect()
+pub fn of_account(resources: &Resources, account: &str) -> Vec<Opening> {
+    resources.in_account(account).into_iter().flat_map(|held| of_resource(resources, held)).collect()
 }

@@ -219,6 +219,12 @@ impl Resources {
         self.accounts.get(account).is_some_and(|over| over.listed)
     }
 
+    /// Adds an account to those that the organisation lists.
+    pub fn list(&mut self, account: &str) {
+        let fresh = || Over { listed: true, identity: None, levels: Vec::new(), compiled: OnceLock::new() };
+        self.accounts.entry(account.to_owned()).or_insert_with(fresh).listed = true;
+    }
+
     /// The trust of a role that other accounts may be let into by it, of any account whose IAM was read.
     pub fn trust(&self, role: &str) -> Option<Arc<Compiled>> {
         if let Some(known) = self.abroad().trusts.get(role) {

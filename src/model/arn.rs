@@ -160,6 +160,9 @@ pub fn short(id: &str) -> &str {
 /// What a person calls a user or role: `role/admin`, whatever path it stands under.
 pub fn principal(arn: &str) -> String {
     let short = short(arn);
+    if !arn.starts_with("arn:") {
+        return short.to_owned();
+    }
     match (short.split_once('/'), short.rsplit('/').next()) {
         (Some((kind, _)), Some(name)) => format!("{kind}/{name}"),
         _ => short.to_owned(),

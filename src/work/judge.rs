@@ -9,9 +9,9 @@ use jiff::{SignedDuration, Timestamp};
 
 use crate::catalog::ListingId;
 use crate::config::Config;
-use crate::iam::graph::{Accounts, Built, Graph, Joined, Node, Power, Source as Trusted, pipelines, trusts};
+use crate::iam::graph::{Accounts, Built, Graph, Joined, Node, Power, Source as Trusted, pipelines};
 use crate::iam::judge as identity;
-use crate::iam::nature::natures;
+use crate::iam::nature::nature;
 use crate::iam::openings::{Outsider, of_resource};
 use crate::iam::unused::{Use, unused};
 use crate::listing::index::Index;
@@ -106,7 +106,6 @@ pub fn judge_by(
     cancel: &Cancel,
 ) -> Option<Judged> {
     let mut judged = Judged { seen: estate.collected.unwrap_or(now), ..Judged::default() };
-    let known: BTreeSet<String> = estate.accounts.iter().map(|a| a.id.clone()).collect();
     let mut graphs = Vec::new();
     for identity in &estate.identities {
         if cancel.is_cancelled() {
@@ -114,7 +113,7 @@ pub fn judge_by(
         }
         let Some(ready) = engine.account(estate, &identity.account) else { continue };
         judged.looked.push(identity.account.clone());
-        account(estate, &ready, &known, settings, now, &mut judged);
+        account(estate, &ready, settings, now, &mut judged);
         // The graph is kept until all are there; the account need not be.
         graphs.push(ready.graph().built());
     }
@@ -131,14 +130,13 @@ pub fn judge_by(
     Some(judged)
 }
 
-fn account(estate: &Estate, ready: &Ready, known: &BTreeSet<String>, settings: &Settings, now: Timestamp, judged: &mut Judged) {
+fn account(estate: &Estate, ready: &Ready, settings: &Settings, now: Timestamp, judged: &mut Judged) {
     let (identity, account, graph) = (ready.identity(), &ready.account, ready.graph());
     let answered = |api: &str| {
         let mut rows = estate.coverage.iter().filter(|c| c.account == identity.account && c.api == api);
         rows.any(|c| c.outcome == Outcome::Ok)
     };
     let mut options = identity::Options::new(now);
-    options.known_accounts.clone_from(known);
     options.report_made = identity.credentials_made;
     options.key_max_days = settings.key_max_days;
     options.boundary_required = settings.boundary_required;
@@ -147,7 +145,7 @@ fn account(estate: &Estate, ready: &Ready, known: &BTreeSet<String>, settings: &
     judged.findings.extend(found.iter().map(|j| j.finding(&identity.account, judged.seen, judged.seen)));
 
     let mut foreign: HashMap<usize, Vec<String>> = HashMap::new();
-    for trust in trusts(account, known) {
+    for trust in graph.trusts() {
         let who = match &trust.source {
             Trusted::Everyone if trust.admits => "everyone".to_owned(),
             Trusted::Account { id, known: false } if trust.admits => id.clone(),
@@ -161,7 +159,7 @@ fn account(estate: &Estate, ready: &Ready, known: &BTreeSet<String>, settings: &
     }
     let resources = account.resources();
     for held in resources.in_account(&identity.account).into_iter().filter(|held| held.is_known()) {
-        let who: Vec<_> = of_resource(resources, held, known).into_iter().map(|o| o.who).collect();
+        let who: Vec<_> = of_resource(resources, held).into_iter().map(|o| o.who).collect();
         let open = match who.as_slice() {
             [] => Open::Nobody,
             all if all.iter().any(Outsider::is_public) => Open::Public,
@@ -171,7 +169,8 @@ fn account(estate: &Estate, ready: &Ready, known: &BTreeSet<String>, settings: &
         judged.standings.resources.insert(held.resource.arn.clone(), openness);
     }
     let powers = graph.powers();
-    for (at, (p, (nature, nature_by))) in account.principals.iter().zip(natures(identity, account)).enumerate() {
+    for (at, p) in account.principals.iter().enumerate() {
+        let (nature, nature_by) = nature(identity, &graph, at);
         let accessed = identity.last_accessed.iter().find(|l| l.arn == p.arn);
         let idle = accessed.map(|a| unused(account, at, &Use::of(a), Use::since(a, 90), &[]).share);
         let mut foreign = foreign.remove(&at).unwrap_or_default();
@@ -180,7 +179,7 @@ fn account(estate: &Estate, ready: &Ready, known: &BTreeSet<String>, settings: &
         let unused = idle.map(|share| (share * 100.0).round() as u8);
         judged.standings.principals.insert(p.arn.clone(), Standing { power: powers[at], nature, nature_by, foreign, unused });
     }
-    judged.standings.pipelines.extend(pipelines(&graph, known).into_iter().map(|p| {
+    judged.standings.pipelines.extend(pipelines(&graph).into_iter().map(|p| {
         let issuer = match &p.trust.source {
             Trusted::Oidc { issuer, .. } => issuer.clone(),
             _ => String::new(),

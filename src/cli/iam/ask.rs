@@ -1,18 +1,17 @@
 //! Who may do what: `iam can` and `iam who-can`.
 
-use std::collections::BTreeSet;
 use std::io::{self, Write as _};
 
 use color_eyre::eyre::{Result, eyre};
 use serde_json::{Value, json};
 
 use crate::cli::Done;
-use crate::cli::iam::safe;
+use crate::cli::iam::{inward, safe};
 use crate::cli::list::unless_closed;
 use crate::iam::account::Account;
 use crate::iam::doubts::doubts;
 use crate::iam::evaluate::{Answer, Context, Decision, Layer};
-use crate::iam::graph::outsiders;
+use crate::iam::graph::{Graph, Joined};
 use crate::iam::openings::{Guest, guests};
 use crate::iam::policy::Effect;
 use crate::text;
@@ -52,13 +51,7 @@ fn tell(notes: &[String]) {
 }
 
 /// Answers who may do something, in every account.
-pub(super) fn who_can(
-    json: bool,
-    accounts: &[Account],
-    known: &BTreeSet<String>,
-    (action, resource): (&str, &str),
-    context: &Context,
-) -> Result<Done> {
+pub(super) fn who_can(json: bool, accounts: &[Account], (action, resource): (&str, &str), context: &Context) -> Result<Done> {
     // A role or user by its name is of the account that has it.
     let named = accounts.iter().find_map(|account| account.named(resource).ok());
     let resource = match &named {
@@ -78,10 +71,10 @@ pub(super) fn who_can(
         eprintln!("The ARN names no account: each account answers as if the resource stood in it.");
     }
     // Whom its own policy lets in beside those that are known.
-    let mut guests = accounts.first().map(|a| guests(a.resources(), resource, Some(action), known)).unwrap_or_default();
+    let mut guests = accounts.first().map(|a| guests(a.resources(), resource, Some(action))).unwrap_or_default();
     // A role is become by tokens and assertions, too.
     if action.to_ascii_lowercase().starts_with("sts:assumerole") {
-        guests.extend(let_in(accounts, resource, known));
+        guests.extend(let_in(accounts, resource));
     }
     let mut out = io::stdout().lock();
     if json {
@@ -116,13 +109,11 @@ pub(super) fn who_can(
 }
 
 /// Those from outside whom a role's trust lets in.
-pub(super) fn let_in(accounts: &[Account], role: &str, known: &BTreeSet<String>) -> Vec<Guest> {
-    let read: BTreeSet<String> = accounts.iter().map(|a| a.id.clone()).collect();
-    let of = |account: &Account| {
-        let at = account.principals.iter().position(|p| p.is_role && p.arn == role)?;
-        Some(outsiders(account, at, known, &read))
-    };
-    accounts.iter().find_map(of).unwrap_or_default()
+fn let_in(accounts: &[Account], role: &str) -> Vec<Guest> {
+    let Some(own) = role.split(':').nth(4) else { return Vec::new() };
+    let graphs = inward(accounts, &[own]);
+    let joined = Joined::new(graphs.iter().map(Graph::built));
+    joined.find(role).map(|role| joined.let_in(role, graphs.as_slice())).unwrap_or_default()
 }
 
 /// What is known of the request, from KEY=VALUE.

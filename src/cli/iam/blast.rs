@@ -3,150 +3,209 @@
 use std::collections::BTreeSet;
 use std::io::{self, Write as _};
 
-use color_eyre::eyre::Result;
+use color_eyre::eyre::{Result, bail};
 use serde_json::{Value, json};
 
 use crate::cli::Done;
-use crate::cli::iam::safe;
+use crate::cli::iam::{holder, safe};
 use crate::cli::list::unless_closed;
 use crate::iam::account::Account;
 use crate::iam::facts::Level;
-use crate::iam::graph::{Graph, Joined, Node, Source, To, onward, pipelines as trusted_pipelines};
+use crate::iam::graph::{Abroad, Blast, Graph, Joined, Node, Source, To, onward, pipelines as trusted_pipelines};
 use crate::model::arn::short;
 use crate::text;
 
-/// Prints what is lost with a principal, in its account and in others that ways lead into.
-pub(super) fn blast(json: bool, accounts: &[Account], account: &Account, principal: usize) -> Result<Done> {
-    let graph = Graph::new(account);
-    let build = |id: &str| {
-        let other = accounts.iter().find(|a| a.id == id)?;
-        Some(((), if id == account.id { graph.built() } else { Graph::new(other).built() }))
+/// Prints what is lost with a principal, in its account and in others that ways lead into; of somebody from outside, what is
+/// with the roles that let it in.
+pub(super) fn blast(json: bool, accounts: &[Account], name: &str) -> Result<Done> {
+    let find = |id: &str| accounts.iter().find(|a| a.id == id);
+    let (graphs, outsiders): (Vec<Graph<'_>>, bool) = match holder(accounts, name) {
+        Ok(own) => {
+            let build = |id: &str| find(id).map(|account| (account, Graph::new(account).built()));
+            let all = onward(&[&own.id], build).into_iter();
+            (all.map(|(account, built)| Graph::again(account, built)).collect(), false)
+        }
+        Err(_) => (accounts.iter().map(Graph::new).collect(), true),
     };
-    let joined = Joined::new(onward(&[&account.id], build).into_iter().map(|(_, built)| built));
-    let (abroad, back) = joined.abroad(Node::principal(0, principal));
-    let rules = |n: Node| match n.at {
-        To::Principal(at) => joined.built(n.account).administrators[at],
-        To::Administrator => true,
-    };
-    let ruled: BTreeSet<&str> =
-        abroad.iter().filter(|a| a.certain && rules(a.node)).map(|a| joined.built(a.node.account).id.as_str()).collect();
-    let blast = graph.blast(principal, true);
-    let levels = |counts: &[u32; 5]| -> Value {
-        Level::ALL
-            .iter()
-            .zip(counts)
-            .map(|(level, n)| (level.word().to_owned(), json!(n)))
-            .collect::<serde_json::Map<_, _>>()
-            .into()
-    };
-    let value = json!({
-        "principal": account.principals[principal].arn,
-        "part": account.part,
-        "everything": blast.everything,
-        "becomes": blast.reached.iter().map(|r| json!({
-            "principal": account.principals[r.principal].arn, "steps": r.steps, "certain": r.certain,
-        })).collect::<Vec<_>>(),
-        "actions": blast.actions,
-        "by_service": blast.by_service.iter().map(|(s, c)| ((*s).to_owned(), levels(c))).collect::<serde_json::Map<_, _>>(),
-        "data_class": account.data_class,
-        "classes": blast.classes.iter().map(|c| json!({
-            "class": c.class, "entered": c.read, "destroyed": c.destroy, "resources": c.resources,
-        })).collect::<Vec<_>>(),
-        "everything_by_another_account": back,
-        "other_accounts": abroad.iter().filter(|a| matches!(a.node.at, To::Principal(_))).map(|a| json!({
-            "role": joined.arn(a.node), "by": joined.arn(a.by), "steps": a.steps, "certain": a.certain,
-        })).collect::<Vec<_>>(),
-        "everything_in": ruled,
-        "resources": blast.things.iter().map(|t| json!({
-            "what": t.what, "known": t.known, "read": t.read, "written": t.write, "destroyed": t.destroy, "resources": t.resources,
-        })).collect::<Vec<_>>(),
-        "data": blast.data.iter().map(|d| json!({
-            "service": d.service, "read": d.read, "write": d.write, "destroy": d.destroy, "resources": d.resources,
-        })).collect::<Vec<_>>(),
-    });
+    let joined = Joined::new(graphs.iter().map(Graph::built));
     let mut out = io::stdout().lock();
-    if json {
-        unless_closed(writeln!(out, "{}", serde_json::to_string_pretty(&value)?))?;
-        return Ok(Done::Whole);
-    }
-    let mut lines = vec![account.principals[principal].arn.clone()];
-    if blast.everything {
-        lines.push("Everything in the account is lost: it is, or becomes, an administrator.".into());
-    }
-    lines.push(format!(
-        "It becomes {} others, and all of them together may take {} actions.",
-        blast.reached.len(),
-        text::count(blast.actions as u64)
-    ));
-    for reached in blast.reached.iter().take(30) {
-        let sure = if reached.certain { "" } else { ", under conditions" };
-        lines.push(format!(
-            "  {} in {} step{}{sure}",
-            short(&account.principals[reached.principal].arn),
-            reached.steps,
-            if reached.steps == 1 { "" } else { "s" }
-        ));
-    }
-    lines.extend(account.data_class.iter().map(|class| format!("The account's tags call its data {class:?}.")));
-    for class in &blast.classes {
-        lines.push(format!("  {} of data class {:?}: {}", class.resources.len(), class.class, class.resources.join(" ")));
-    }
-    if back && !blast.everything {
-        lines.push("Everything in the account is lost after all: by way of another it becomes an administrator.".into());
-    }
-    if !ruled.is_empty() {
-        let all: Vec<&str> = ruled.iter().copied().collect();
-        lines.push(format!("Everything in {} other accounts is lost: {}", text::count(all.len() as u64), all.join(" ")));
-    }
-    let roles: Vec<_> = abroad.iter().filter(|a| matches!(a.node.at, To::Principal(_))).collect();
-    if !roles.is_empty() {
-        lines.push(format!("In other accounts it becomes {}:", text::count(roles.len() as u64)));
-    }
-    for role in roles.iter().take(30) {
-        let sure = if role.certain { "" } else { ", under conditions" };
-        let steps = if role.steps == 1 { "" } else { "s" };
-        lines.push(format!("  {} in {} step{steps} by {}{sure}", joined.arn(role.node), role.steps, short(joined.arn(role.by))));
-    }
-    if roles.len() > 30 {
-        lines.push(format!("  and {} more", roles.len() - 30));
-    }
-    for things in &blast.things {
-        lines.push(format!(
-            "  {} {}: {} read, {} written, {} destroyed: {}",
-            things.resources.len(),
-            things.what,
-            things.read,
-            things.write,
-            things.destroy,
-            things.resources.join(" ")
-        ));
-    }
-    if !blast.data.is_empty() {
-        lines.push("Data:".into());
-    }
-    for data in &blast.data {
-        lines.push(format!(
-            "  {:<16} {:>3} read {:>3} write {:>3} destroy   {}",
-            data.service,
-            data.read,
-            data.write,
-            data.destroy,
-            data.resources.join(" ")
-        ));
-    }
-    unless_closed(writeln!(out, "{}", safe(&lines)))?;
+    let mut lines = Vec::new();
+    let value = if outsiders {
+        let from = joined.outsiders_called(name);
+        if from.is_empty() {
+            let why = holder(accounts, name).err().map_or_else(String::new, |why| why.to_string());
+            bail!("{why}; and no role lets {name:?} in from outside");
+        }
+        let who: Vec<&str> = from.iter().map(|node| joined.arn(*node)).collect();
+        lines.extend(who.iter().map(|who| (*who).to_owned()));
+        let mut each = Vec::new();
+        for (account, roles) in joined.entered_by(&from) {
+            let roles: Vec<Node> = roles.into_iter().collect();
+            let lost = Lost::new(&graphs[account], &joined, &roles);
+            each.push(lost.as_json());
+            lines.push(String::new());
+            lines.extend(lost.lines());
+        }
+        json!({ "outsiders": who, "accounts": each })
+    } else {
+        let at = graphs[0].account.principal(name)?;
+        let lost = Lost::new(&graphs[0], &joined, &[Node::principal(0, at)]);
+        lines.extend(lost.lines());
+        let mut value = lost.as_json();
+        value["principal"] = value["principals"][0].clone();
+        value
+    };
+    let text = if json { serde_json::to_string_pretty(&value)? } else { safe(&lines) };
+    unless_closed(writeln!(out, "{text}"))?;
     Ok(Done::Whole)
 }
 
+/// What is lost with principals of one account.
+struct Lost<'a> {
+    account: &'a Account,
+    joined: &'a Joined,
+    principals: Vec<&'a str>,
+    blast: Blast,
+    abroad: Vec<Abroad>,
+    /// Its own account is, by way of another.
+    back: bool,
+    /// Other accounts of which everything is.
+    ruled: BTreeSet<&'a str>,
+}
+
+impl<'a> Lost<'a> {
+    fn new(graph: &Graph<'a>, joined: &'a Joined, from: &[Node]) -> Self {
+        let places: Vec<usize> = from.iter().filter_map(|n| if let To::Principal(at) = n.at { Some(at) } else { None }).collect();
+        let (abroad, back) = joined.abroad(from);
+        let rules = |n: Node| match n.at {
+            To::Principal(at) => joined.built(n.account).administrators[at],
+            To::Administrator => true,
+        };
+        let ruled = abroad.iter().filter(|a| a.certain && rules(a.node)).map(|a| joined.built(a.node.account).id.as_str());
+        Self {
+            account: graph.account,
+            joined,
+            principals: from.iter().map(|node| joined.arn(*node)).collect(),
+            blast: graph.blast(&places, true),
+            ruled: ruled.collect(),
+            abroad,
+            back,
+        }
+    }
+
+    fn roles(&self) -> impl Iterator<Item = &Abroad> {
+        self.abroad.iter().filter(|a| matches!(a.node.at, To::Principal(_)))
+    }
+
+    fn as_json(&self) -> Value {
+        let Self { account, joined, blast, .. } = self;
+        let levels = |counts: &[u32; 5]| -> Value {
+            let each = Level::ALL.iter().zip(counts).map(|(level, n)| (level.word().to_owned(), json!(n)));
+            each.collect::<serde_json::Map<_, _>>().into()
+        };
+        json!({
+            "principals": self.principals,
+            "part": account.part,
+            "everything": blast.everything,
+            "becomes": blast.reached.iter().map(|r| json!({
+                "principal": account.principals[r.principal].arn, "steps": r.steps, "certain": r.certain,
+            })).collect::<Vec<_>>(),
+            "actions": blast.actions,
+            "by_service": blast.by_service.iter().map(|(s, c)| ((*s).to_owned(), levels(c))).collect::<serde_json::Map<_, _>>(),
+            "data_class": account.data_class,
+            "classes": blast.classes.iter().map(|c| json!({
+                "class": c.class, "entered": c.read, "destroyed": c.destroy, "resources": c.resources,
+            })).collect::<Vec<_>>(),
+            "everything_by_another_account": self.back,
+            "other_accounts": self.roles().map(|a| json!({
+                "role": joined.arn(a.node), "by": joined.arn(a.by), "steps": a.steps, "certain": a.certain,
+            })).collect::<Vec<_>>(),
+            "everything_in": self.ruled,
+            "resources": blast.things.iter().map(|t| json!({
+                "what": t.what, "known": t.known, "read": t.read, "written": t.write, "destroyed": t.destroy,
+                "resources": t.resources,
+            })).collect::<Vec<_>>(),
+            "data": blast.data.iter().map(|d| json!({
+                "service": d.service, "read": d.read, "write": d.write, "destroy": d.destroy, "resources": d.resources,
+            })).collect::<Vec<_>>(),
+        })
+    }
+
+    fn lines(&self) -> Vec<String> {
+        let Self { account, joined, blast, .. } = self;
+        let steps = |n: u32| format!("{n} step{}", if n == 1 { "" } else { "s" });
+        let sure = |certain: bool| if certain { "" } else { ", under conditions" };
+        let mut lines: Vec<String> = self.principals.iter().map(|arn| (*arn).to_owned()).collect();
+        if blast.everything {
+            lines.push("Everything in the account is lost: it is, or becomes, an administrator.".into());
+        }
+        lines.push(format!(
+            "It becomes {} others, and all of them together may take {} actions.",
+            blast.reached.len(),
+            text::count(blast.actions as u64)
+        ));
+        lines.extend(blast.reached.iter().take(30).map(|reached| {
+            let name = short(&account.principals[reached.principal].arn);
+            format!("  {name} in {}{}", steps(reached.steps), sure(reached.certain))
+        }));
+        lines.extend(account.data_class.iter().map(|class| format!("The account's tags call its data {class:?}.")));
+        for class in &blast.classes {
+            lines.push(format!("  {} of data class {:?}: {}", class.resources.len(), class.class, class.resources.join(" ")));
+        }
+        if self.back && !blast.everything {
+            lines.push("Everything in the account is lost after all: by way of another it becomes an administrator.".into());
+        }
+        if !self.ruled.is_empty() {
+            let all: Vec<&str> = self.ruled.iter().copied().collect();
+            lines.push(format!("Everything in {} other accounts is lost: {}", text::count(all.len() as u64), all.join(" ")));
+        }
+        let roles: Vec<&Abroad> = self.roles().collect();
+        if !roles.is_empty() {
+            lines.push(format!("In other accounts it becomes {}:", text::count(roles.len() as u64)));
+        }
+        lines.extend(roles.iter().take(30).map(|a| {
+            format!("  {} in {} by {}{}", joined.arn(a.node), steps(a.steps), short(joined.arn(a.by)), sure(a.certain))
+        }));
+        if roles.len() > 30 {
+            lines.push(format!("  and {} more", roles.len() - 30));
+        }
+        for things in &blast.things {
+            lines.push(format!(
+                "  {} {}: {} read, {} written, {} destroyed: {}",
+                things.resources.len(),
+                things.what,
+                things.read,
+                things.write,
+                things.destroy,
+                things.resources.join(" ")
+            ));
+        }
+        if !blast.data.is_empty() {
+            lines.push("Data:".into());
+        }
+        for data in &blast.data {
+            lines.push(format!(
+                "  {:<16} {:>3} read {:>3} write {:>3} destroy   {}",
+                data.service,
+                data.read,
+                data.write,
+                data.destroy,
+                data.resources.join(" ")
+            ));
+        }
+        lines
+    }
+}
+
 /// Prints the delivery pipelines that can become a role.
-pub(super) fn pipelines(json: bool, accounts: &[Account], known: &BTreeSet<String>) -> Result<Done> {
+pub(super) fn pipelines(json: bool, accounts: &[Account]) -> Result<Done> {
     let mut rows = Vec::new();
     let graphs: Vec<Graph<'_>> = accounts.iter().map(Graph::new).collect();
     // What a pipeline becomes by way of another account counts.
     let powers = Joined::new(graphs.iter().map(Graph::built)).powers();
     for (graph, powers) in graphs.iter().zip(powers) {
         let account = graph.account;
-        for p in trusted_pipelines(graph, known) {
+        for p in trusted_pipelines(graph) {
             let weak: Vec<String> = p.trust.weak.iter().map(|w| w.sentence()).collect();
             rows.push(json!({
                 "role": account.principals[p.trust.role].arn,

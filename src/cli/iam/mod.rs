@@ -7,7 +7,6 @@ mod least;
 mod lint;
 mod paths;
 
-use std::collections::BTreeSet;
 use std::fs;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -17,6 +16,7 @@ use color_eyre::eyre::{Result, WrapErr as _, bail, eyre};
 
 use crate::cli::{Done, Global, setup};
 use crate::iam::account::Account;
+use crate::iam::graph::Graph;
 use crate::iam::read::authorization_details;
 use crate::iam::resources::Resources;
 use crate::model::principal::Identity;
@@ -88,8 +88,8 @@ enum Command {
     Pipelines,
 }
 
-/// Accounts compiled, and as they were read; the ids of all accounts that are known.
-type Looked = (Vec<Account>, Vec<Arc<Identity>>, BTreeSet<String>);
+/// Accounts compiled, and as they were read.
+type Looked = (Vec<Account>, Vec<Arc<Identity>>);
 
 impl Iam {
     /// Whether the exit code is the answer.
@@ -107,7 +107,7 @@ impl Iam {
             Command::Unused(asked) => asked.used(),
             _ => Used::Nobody,
         };
-        let (accounts, identities, known) = self.accounts(global, used)?;
+        let (accounts, identities) = self.accounts(global, used)?;
         // Those who may do something are told with what is not known of it.
         if !matches!(self.command, Command::Can { .. } | Command::WhoCan { .. }) {
             for problem in accounts.iter().flat_map(|a| &a.problems) {
@@ -137,20 +137,17 @@ impl Iam {
                 ask::can(self.json, &format!("{principal} {action} on {resource}"), &answer, &notes)
             }
             Command::WhoCan { action, resource, context } => {
-                ask::who_can(self.json, &accounts, &known, (action, resource), &ask::read_context(context)?)
+                ask::who_can(self.json, &accounts, (action, resource), &ask::read_context(context)?)
             }
-            Command::Paths(asked) => asked.run(self.json, &accounts, &known),
-            Command::Blast { principal } => {
-                let account = holder(&accounts, principal)?;
-                blast::blast(self.json, &accounts, account, account.principal(principal)?)
-            }
+            Command::Paths(asked) => asked.run(self.json, &accounts),
+            Command::Blast { principal } => blast::blast(self.json, &accounts, principal),
             Command::Unused(asked) => asked.run(self.json, &accounts, &identities),
-            Command::Pipelines => blast::pipelines(self.json, &accounts, &known),
+            Command::Pipelines => blast::pipelines(self.json, &accounts),
             Command::Lint { .. } | Command::Policy { .. } => Ok(Done::Whole),
         }
     }
 
-    /// The accounts that are looked at, compiled and as they were read, and the ids that are known in the organisation.
+    /// The accounts that are looked at, compiled and as they were read.
     fn accounts(&self, global: &Global, used: Used) -> Result<Looked> {
         let mut no_details = None;
         if let Some(from) = global.from.as_deref().filter(|from| *from != "demo") {
@@ -159,8 +156,7 @@ impl Iam {
             if let Ok(text) = String::from_utf8(text) {
                 match authorization_details(&text) {
                     Ok(identity) => {
-                        let known = [identity.account.clone()].into();
-                        return Ok((vec![Account::read(&identity)], vec![Arc::new(identity)], known));
+                        return Ok((vec![Account::read(&identity)], vec![Arc::new(identity)]));
                     }
                     // It may be an estate or a file of findings.
                     Err(error) if setup::from(global).is_err() => return Err(error).wrap_err_with(|| from.to_owned()),
@@ -180,7 +176,6 @@ impl Iam {
             estate.put_identity(authorization_details(&text).wrap_err_with(|| name.to_string())?);
         }
         let estate = &estate;
-        let known = estate.accounts.iter().map(|a| a.id.clone()).collect();
         let wanted = |id: &str| {
             self.account.as_deref().is_none_or(|asked| asked == id || estate.account(id).is_some_and(|a| a.name == asked))
         };
@@ -195,7 +190,7 @@ impl Iam {
                 Err(error).wrap_err_with(|| format!("there is no IAM in {}", global.from.as_deref().unwrap_or_default()))
             }
             (None, true) => bail!("no IAM is known: `bartizan list coverage` shows what AWS refused"),
-            _ => Ok((accounts, estate.identities.clone(), known)),
+            _ => Ok((accounts, estate.identities.clone())),
         }
     }
 }
@@ -216,6 +211,12 @@ fn holder<'a>(accounts: &'a [Account], principal: &str) -> Result<&'a Account> {
             ),
         },
     }
+}
+
+/// The graphs of some accounts and of those from which ways may lead into them.
+fn inward<'a>(accounts: &'a [Account], into: &[&str]) -> Vec<Graph<'a>> {
+    let ids = accounts.first().map(|a| a.resources().inward(into)).unwrap_or_default();
+    ids.iter().filter_map(|id| accounts.iter().find(|a| a.id == *id)).map(Graph::new).collect()
 }
 
 /// Foreign text, line by line.

@@ -1,6 +1,5 @@
 //! `iam paths`: ways to become another, an administrator, or to get at a resource; and the statements that cut most.
 
-use std::collections::BTreeSet;
 use std::io::{self, Write as _};
 use std::sync::Arc;
 
@@ -9,23 +8,24 @@ use color_eyre::eyre::{Result, bail};
 use serde_json::{Value, json};
 
 use crate::cli::Done;
-use crate::cli::iam::ask::let_in;
-use crate::cli::iam::{holder, safe};
+use crate::cli::iam::{holder, inward, safe};
 use crate::cli::list::unless_closed;
 use crate::iam::account::Account;
 use crate::iam::graph::{Built, Cut, Goal, Graph, Joined, Leg, Node, Prize, Rest, Route, Target, To, onward};
 use crate::iam::resources::Held;
 
-/// Paths that are listed at most.
+/// Paths that are listed at most, of one and of everyone.
 const MOST_PATHS: usize = 100;
+const MOST_OF_ALL: usize = 10_000;
 /// Statements that are told to cut most.
 const MOST_CUTS: usize = 5;
 
 /// Options of paths.
 #[derive(Debug, Args)]
 pub(super) struct Paths {
-    /// Whose ways; --from already names the file that is looked at
-    #[arg(long, value_name = "PRINCIPAL")]
+    /// Whose ways: a user or role, or somebody from outside: a token's subject, a service, a foreign account's digits or ARN,
+    /// everyone; --from already names the file that is looked at
+    #[arg(long, value_name = "PRINCIPAL|OUTSIDER")]
     who: Option<String>,
     /// A principal, or the ARN of a resource that somebody gets at [default: administrator]
     #[arg(long, value_name = "PRINCIPAL|ARN")]
@@ -33,13 +33,16 @@ pub(super) struct Paths {
     /// What is done with the resource [default: whatever reads it, writes it or manages permissions on it]
     #[arg(long, value_name = "ACTION", requires = "to")]
     action: Vec<String>,
+    /// Every way of everyone that passes nobody twice, and not only the shortest of each
+    #[arg(long, conflicts_with_all = ["who", "cuts"])]
+    all: bool,
     /// The statements whose removal cuts off most principals, each tried out, instead of the paths
     #[arg(long)]
     cuts: bool,
 }
 
 impl Paths {
-    pub(super) fn run(&self, json: bool, accounts: &[Account], known: &BTreeSet<String>) -> Result<Done> {
+    pub(super) fn run(&self, json: bool, accounts: &[Account]) -> Result<Done> {
         // What is neither a user nor a role is a resource.
         let prize = match self.to.as_deref().filter(|to| !accounts.iter().any(|a| a.principal(to).is_ok())) {
             Some(to) if to.starts_with("arn:") && !to.contains(":role/") && !to.contains(":user/") => {
@@ -50,7 +53,9 @@ impl Paths {
         if prize.is_none() && !self.action.is_empty() {
             bail!("--action says what is done with a resource, and {:?} is none", self.to.as_deref().unwrap_or_default());
         }
-        let whose = self.who.as_deref().map(|who| holder(accounts, who).and_then(|a| Ok((a, a.principal(who)?)))).transpose()?;
+        let found = self.who.as_deref().map(|who| holder(accounts, who).and_then(|a| Ok((a, a.principal(who)?))));
+        let (whose, unknown) =
+            found.map_or((None, None), |found| found.map_or_else(|why| (None, Some(why)), |own| (Some(own), None)));
         let target = match self.to.as_deref().filter(|_| prize.is_none()) {
             // A name of the account that is looked at means that one.
             Some(to) => match whose.and_then(|(own, _)| Some((own, own.principal(to).ok()?))) {
@@ -72,7 +77,11 @@ impl Paths {
         if prize.is_some() && owner.is_none() && (asked.len() > 1 && whose.is_none()) {
             eprintln!("The ARN names no account that is known: each account answers as if the resource stood in it.");
         }
-        let graphs = self.around(accounts, whose.map(|(a, _)| a), target.map(|(a, _)| a), &asked);
+        let graphs = match &unknown {
+            // Somebody from outside is looked for everywhere.
+            Some(_) => accounts.iter().map(Graph::new).collect(),
+            None => self.around(accounts, whose.map(|(a, _)| a), target.map(|(a, _)| a), &asked),
+        };
         let joined = Joined::new(graphs.iter().map(Graph::built));
         let node = |(account, at): (&Account, usize)| Some(Node::principal(joined.account(&account.id)?, at));
         let goal = match (&prize, target.and_then(node)) {
@@ -91,44 +100,47 @@ impl Paths {
             (None, Some(to)) => joined.principals(&[to]),
             (None, None) => joined.administrator(),
         };
-        let from = whose.and_then(node);
+        let mut from: Vec<Node> = whose.and_then(node).into_iter().collect();
+        if let (Some(why), Some(who)) = (unknown, &self.who) {
+            from = joined.outsiders_called(who);
+            if from.is_empty() {
+                bail!("{why}; and no role lets {who:?} in from outside");
+            }
+        }
         if self.cuts {
-            let cuts = match from {
-                Some(from) => joined.cut_of(from, &goal, graphs.as_slice()).into_iter().collect(),
-                None => joined.cuts(&goal, MOST_CUTS, graphs.as_slice()),
+            let cut_of = |from: &Node| joined.cut_of(*from, &goal, graphs.as_slice());
+            let cuts = match from.as_slice() {
+                [] => joined.cuts(&goal, MOST_CUTS, graphs.as_slice()),
+                from => from.iter().filter_map(cut_of).collect(),
             };
             let cuts: Vec<Value> = cuts.iter().map(|cut| cut_as_json(&graphs, &joined, cut)).collect();
             return print_cuts(json, &cuts);
         }
-        let paths = match from {
-            Some(from) => {
-                let (mut paths, more) = joined.paths(Some(from), &goal, MOST_PATHS);
-                if more {
-                    eprintln!("there are, or may be, more paths than the {} shown: those are the shortest", paths.len());
-                }
-                // Whoever is there already has no step to take; for a resource that is worth telling.
-                let there = joined.shortest(from, &goal).filter(|p| prize.is_some() && p.legs.is_empty());
-                paths.splice(0..0, there);
-                paths
+        let most = if from.is_empty() { MOST_OF_ALL } else { MOST_PATHS };
+        let every = |from: &[Node]| {
+            let (paths, more) = joined.paths(from, &goal, most);
+            if more {
+                eprintln!("there are, or may be, more paths than the {} shown: those are the shortest", paths.len());
             }
-            // For everyone at once, the shortest of each says enough.
-            None => {
-                let mut paths = joined.routes(&goal);
-                paths.retain(|p| prize.is_some() || !p.legs.is_empty());
-                if prize.is_some() || target.is_some() {
-                    paths.sort_by_key(|p| (!p.certain, p.legs.len(), p.from));
-                }
-                paths
-            }
+            paths
         };
-        let mut all: Vec<Value> = paths.iter().map(|path| told(&graphs, &joined, &goal, path)).collect();
-        if let (Some((account, at)), None) = (target, from) {
-            let role = &account.principals[at].arn;
-            let outsiders = let_in(accounts, role, known).into_iter();
-            all.extend(
-                outsiders.map(|g| json!({"outsider": g.who, "to": role, "actions": g.actions, "statements": g.statements})),
-            );
+        let outside = joined.outside_of(&goal);
+        let mut paths = match from.as_slice() {
+            [] if self.all => every(&[joined.principals_of_all(), outside].concat()),
+            [] => [joined.routes(&goal), joined.routes_of(outside, &goal)].concat(),
+            from => every(from),
+        };
+        // Whoever is there already has no step to take; for a resource that is worth telling.
+        paths.retain(|p| prize.is_some() || !p.legs.is_empty());
+        if self.all || !from.is_empty() {
+            let starts = if from.is_empty() { joined.principals_of_all() } else { from.clone() };
+            let there = joined.routes_of(starts, &goal).into_iter().filter(|p| prize.is_some() && p.legs.is_empty());
+            paths.splice(0..0, there);
         }
+        if from.is_empty() && self.to.is_some() {
+            paths.sort_by_key(|p| (!p.certain, p.legs.len(), p.from));
+        }
+        let all: Vec<Value> = paths.iter().map(|path| told(&graphs, &joined, &goal, path)).collect();
         print(json, &all)
     }
 
@@ -141,10 +153,6 @@ impl Paths {
         asked: &[&str],
     ) -> Vec<Graph<'a>> {
         let find = |id: &str| accounts.iter().find(|a| a.id == id);
-        let back = |into: &[&str]| {
-            let ids = accounts.first().map(|a| a.resources().inward(into)).unwrap_or_default();
-            ids.iter().filter_map(|id| find(id)).map(Graph::new).collect()
-        };
         match (whose, target) {
             (Some(whose), target) => {
                 let mut ids = vec![whose.id.as_str()];
@@ -153,8 +161,8 @@ impl Paths {
                 let all: Vec<(&Account, Arc<Built>)> = onward(&ids, build);
                 all.into_iter().map(|(account, built)| Graph::again(account, built)).collect()
             }
-            (None, Some(target)) => back(&[&target.id]),
-            (None, None) if self.to.is_some() => back(asked),
+            (None, Some(target)) => inward(accounts, &[&target.id]),
+            (None, None) if self.to.is_some() => inward(accounts, asked),
             (None, None) => accounts.iter().map(Graph::new).collect(),
         }
     }
@@ -167,13 +175,7 @@ fn print(json: bool, paths: &[Value]) -> Result<Done> {
         return Ok(Done::Whole);
     }
     let mut lines = Vec::new();
-    let text = |value: &Value| value.as_array().into_iter().flatten().filter_map(Value::as_str).collect::<Vec<_>>().join(", ");
     for path in paths {
-        if let Some(outsider) = path["outsider"].as_str() {
-            lines.push(format!("{outsider} → {}", path["to"].as_str().unwrap_or("")));
-            lines.push(format!("  is let in by its trust, {}: {}", text(&path["statements"]), text(&path["actions"])));
-            continue;
-        }
         let certain = if path["certain"] == true { "" } else { "  (under conditions)" };
         lines.push(format!("{} → {}{certain}", path["from"].as_str().unwrap_or(""), path["to"].as_str().unwrap_or("")));
         for step in path["steps"].as_array().into_iter().flatten() {
@@ -198,10 +200,13 @@ fn print_cuts(json: bool, cuts: &[Value]) -> Result<Done> {
         let text = |field: &str| cut[field].as_str().unwrap_or_default();
         let freed: Vec<&str> = cut["cuts_off"].as_array().into_iter().flatten().filter_map(Value::as_str).collect();
         let place = format!("{}, {} in account {}", text("policy"), text("statement"), text("account"));
-        lines.push(format!("{place}: cuts off {} of {}", freed.len(), cut["of"]));
-        lines.extend(freed.iter().take(20).map(|arn| format!("  {arn}")));
-        if freed.len() > 20 {
-            lines.push(format!("  and {} more", freed.len() - 20));
+        let outside: Vec<&str> = cut["cuts_off_outside"].as_array().into_iter().flatten().filter_map(Value::as_str).collect();
+        let and = if outside.is_empty() { String::new() } else { format!(", and {} from outside", outside.len()) };
+        lines.push(format!("{place}: cuts off {} of {}{and}", freed.len(), cut["of"]));
+        let all = [freed, outside].concat();
+        lines.extend(all.iter().take(20).map(|arn| format!("  {arn}")));
+        if all.len() > 20 {
+            lines.push(format!("  and {} more", all.len() - 20));
         }
     }
     let none = "No single statement cuts anybody off: there is no path, or every one has another beside it.";
@@ -218,6 +223,7 @@ fn cut_as_json(graphs: &[Graph<'_>], joined: &Joined, cut: &Cut) -> Value {
         "policy_arn": policy.map_or("", |p| &p.arn),
         "statement": cut.label,
         "cuts_off": cut.freed.iter().map(|p| joined.arn(*p)).collect::<Vec<_>>(),
+        "cuts_off_outside": cut.outside.iter().map(|p| joined.arn(*p)).collect::<Vec<_>>(),
         "of": cut.of,
     })
 }
@@ -228,7 +234,7 @@ fn told(graphs: &[Graph<'_>], joined: &Joined, goal: &Goal, path: &Route) -> Val
         let statements: Vec<String> = by.iter().map(|(policy, statement)| format!("{policy}, {statement}")).collect();
         format!("{action} by {}", statements.join(" or "))
     };
-    let id = |node: Node| graphs[node.account].account.id.as_str();
+    let id = |node: Node| graphs.get(node.account).map_or("", |g| g.account.id.as_str());
     let step = |leg: &Leg| {
         let needs: Vec<String> = joined.rests(leg, graphs).iter().map(by).collect();
         let sentence = joined.sentence(leg, graphs, &|id| format!("account {id}"));
@@ -258,6 +264,7 @@ fn told(graphs: &[Graph<'_>], joined: &Joined, goal: &Goal, path: &Route) -> Val
     }
     json!({
         "from": joined.arn(path.from),
+        "outsider": joined.outsider(path.from).is_some(),
         "account": id(path.from),
         "to": to,
         "certain": path.certain,

@@ -309,6 +309,16 @@ impl Account {
         Arc::make_mut(&mut self.resources).put(&self.id, "", resource);
     }
 
+    /// Tells of another account of the organisation.
+    pub fn set_known(&mut self, id: &str) {
+        Arc::make_mut(&mut self.resources).list(id);
+    }
+
+    /// Whether an account is this one, or one of the organisation's.
+    pub fn knows(&self, id: &str) -> bool {
+        id == self.id || self.resources.lists(id)
+    }
+
     /// What carries a policy of its own, over all accounts of the estate.
     pub fn resources(&self) -> &Resources {
         &self.resources

@@ -9,15 +9,14 @@ use crate::iam::facts::Level;
 use crate::iam::grants::{self, Actions};
 use crate::iam::policy::{Effect, Element};
 
-/// What can be reached from a principal.
+/// What can be reached from one principal, or from several at once.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Blast {
-    pub from: usize,
-    /// It is, or becomes, an administrator: everything in the account is lost.
+    /// One is, or becomes, an administrator: everything in the account is lost.
     pub everything: bool,
-    /// Others it can become, nearest first.
+    /// Others that they can become, nearest first.
     pub reached: Vec<Reached>,
-    /// What it and those can do, by service and access level in the order of [`Level::ALL`].
+    /// What all of these can do, by service and access level in the order of [`Level::ALL`].
     pub by_service: BTreeMap<&'static str, [u32; 5]>,
     pub actions: usize,
     /// What can be read, written and destroyed where data is kept.
@@ -128,12 +127,12 @@ const DATA: &[&str] = &[
 ];
 
 impl Graph<'_> {
-    /// What is lost with a principal. `under_conditions`: whether ways whose conditions are not known count.
-    pub fn blast(&self, from: usize, under_conditions: bool) -> Blast {
+    /// What is lost with principals. `under_conditions`: whether ways whose conditions are not known count.
+    pub fn blast(&self, from: &[usize], under_conditions: bool) -> Blast {
         let count = self.administrators.len();
-        let mut seen: BTreeMap<usize, (u32, bool)> = BTreeMap::from([(from, (0, true))]);
+        let mut seen: BTreeMap<usize, (u32, bool)> = from.iter().map(|p| (*p, (0, true))).collect();
         let mut order = Vec::new();
-        let mut everything = self.administrators.get(from).copied().unwrap_or(false);
+        let mut everything = from.iter().any(|p| self.administrators[*p]);
         // Certain ways first, so that what is certain is said to be.
         for certain_only in [true, false] {
             if !certain_only && !under_conditions {
@@ -166,16 +165,7 @@ impl Graph<'_> {
         let things = self.things(&each, everything);
         let data = self.data(&seen.keys().copied().collect::<Vec<_>>(), &granted, everything);
         let classes = self.classes(&seen.keys().copied().collect::<Vec<_>>(), everything);
-        Blast {
-            from,
-            everything,
-            reached: order,
-            by_service: granted.by_service(),
-            actions: granted.count(),
-            data,
-            classes,
-            things,
-        }
+        Blast { everything, reached: order, by_service: granted.by_service(), actions: granted.count(), data, classes, things }
     }
 
     /// The known resources that any of these principals gets at, by its own policies or by the resource's.

@@ -4,7 +4,7 @@
 use std::sync::Arc;
 
 use super::To;
-use super::build::{is_aws_kept, spread};
+use super::build::{is_aws_kept, spread, threads};
 use super::permit::{StatementId, Table};
 use crate::iam::account::Account;
 use crate::iam::evaluate::{ActionName, Compiled, Context, Decision, Request, Resource, Truth};
@@ -21,6 +21,8 @@ pub struct Crossing {
     pub through: Option<usize>,
     /// ARN.
     pub role: Arc<str>,
+    /// What is asked for.
+    pub action: &'static str,
     /// Nothing unknown stands in between.
     pub certain: bool,
     /// Its own statements any of which allow it; none of an administrator, who gives itself what it needs.
@@ -38,8 +40,7 @@ pub(super) fn crossings(account: &Account, table: &Table) -> Vec<Crossing> {
         return Vec::new();
     }
     let count = account.principals.len();
-    let threads = std::thread::available_parallelism().map_or(1, |n| n.get().min(8));
-    let each = spread(count, count.div_ceil(threads).max(1), |p| of_principal(account, table, p, &roles));
+    let each = spread(count, count.div_ceil(threads()).max(1), |p| of_principal(account, table, p, &roles));
     let made = roles.iter().filter_map(|role| of_administrator(account, role));
     each.into_iter().flatten().chain(made).collect()
 }
@@ -97,7 +98,8 @@ fn of_principal(account: &Account, table: &Table, p: usize, roles: &[Role]) -> V
             return None;
         }
         let certain = certainly(account.assumes(p, &role.resource, &role.trust))?;
-        Some(Crossing { from: To::Principal(p), through: None, role: Arc::clone(&role.arn), certain, own, trust })
+        let (from, role) = (To::Principal(p), Arc::clone(&role.arn));
+        Some(Crossing { from, through: None, role, action: ASSUME, certain, own, trust })
     };
     roles.iter().filter_map(crossing).collect()
 }
@@ -125,7 +127,8 @@ fn of_administrator(account: &Account, role: &Role) -> Option<Crossing> {
         // It is nobody yet: whichever statement lets the account in will let it in.
         None => role.trust.naming(&ActionName::new(ASSUME)).filter(|(_, e)| *e == Effect::Allow).map(|(s, _)| s as u32).collect(),
     };
-    Some(Crossing { from: To::Administrator, through, role: Arc::clone(&role.arn), certain, own: [].into(), trust })
+    let (role, own) = (Arc::clone(&role.arn), [].into());
+    Some(Crossing { from: To::Administrator, through, role, action: ASSUME, certain, own, trust })
 }
 
 fn certainly(decision: Decision) -> Option<bool> {

@@ -2,6 +2,7 @@
 //! without the statement, and so is who crosses into it where it is a role's trust, so that a way which comes to light only
 //! then is not overlooked.
 
+use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::crossings::to_role;
@@ -18,6 +19,8 @@ pub struct Cut {
     pub label: String,
     /// Principals that reach the goal for certain and could no longer.
     pub freed: Vec<Node>,
+    /// Those from outside that do and could no longer, but for whoever is let in as a matter of course.
+    pub outside: Vec<Node>,
     /// Principals that reach the goal for certain, all of them.
     pub of: usize,
 }
@@ -25,33 +28,46 @@ pub struct Cut {
 /// Statements that are looked at.
 const MOST_TRIED: usize = 150;
 
+impl Cut {
+    /// Whether it keeps somebody away.
+    pub fn frees(&self, node: Node) -> bool {
+        self.freed.contains(&node) || self.outside.contains(&node)
+    }
+
+    /// Those that keep most away stand first.
+    fn place(&self) -> (Reverse<usize>, usize, StatementId) {
+        (Reverse(self.freed.len() + self.outside.len()), self.account, self.statement)
+    }
+}
+
 /// A statement, in its account.
 type Place = (usize, StatementId);
 
 impl Joined {
     /// The statements whose removal keeps most principals from the goal, best first.
     pub fn cuts(&self, goal: &Goal, most: usize, accounts: &(impl Accounts + ?Sized)) -> Vec<Cut> {
-        let mut cuts = self.estimated(goal, accounts);
+        let mut cuts = self.estimated(goal, None, accounts);
         cuts.truncate(most);
-        let mut cuts: Vec<Cut> = cuts.into_iter().filter_map(|cut| self.tried(goal, cut, accounts)).collect();
-        cuts.sort_by_key(|c| (std::cmp::Reverse(c.freed.len()), c.account, c.statement));
+        let mut cuts: Vec<Cut> = cuts.into_iter().filter_map(|cut| self.tried(goal, None, cut, accounts)).collect();
+        cuts.sort_by_key(Cut::place);
         cuts
     }
 
     /// The statement whose removal keeps a principal from the goal and, of several, frees most others too; none where no
     /// single one does.
     pub fn cut_of(&self, from: Node, goal: &Goal, accounts: &(impl Accounts + ?Sized)) -> Option<Cut> {
-        let may = self.estimated(goal, accounts).into_iter().filter(|cut| cut.freed.contains(&from)).take(2);
-        may.filter_map(|cut| self.tried(goal, cut, accounts)).find(|cut| cut.freed.contains(&from))
+        let may = self.estimated(goal, Some(from), accounts).into_iter().filter(|cut| cut.frees(from)).take(2);
+        may.filter_map(|cut| self.tried(goal, Some(from), cut, accounts)).find(|cut| cut.frees(from))
     }
 
-    /// By the ways there are, best first.
-    fn estimated(&self, goal: &Goal, accounts: &(impl Accounts + ?Sized)) -> Vec<Cut> {
+    /// By the ways there are, best first; `from` counts, whoever it is.
+    fn estimated(&self, goal: &Goal, from: Option<Node>, accounts: &(impl Accounts + ?Sized)) -> Vec<Cut> {
         let ends = goal.ends(true);
         let before = self.distances(goal, true);
         // Only statements that some shortest step rests on alone can cut anything.
         let mut weight: BTreeMap<Place, usize> = BTreeMap::new();
-        for at in (0..self.nodes()).filter(|at| before[*at].is_some_and(|d| d > 0)) {
+        let looked_from = (0..self.firsts_outside()).chain(self.outside_counted(from));
+        for at in looked_from.filter(|at| before[*at].is_some_and(|d| d > 0)) {
             self.each_out(at, &goal.led, |leap| {
                 if self.is_certain(&leap) && before[leap.to].map(|d| d + 1) == before[at] {
                     self.alone_behind(&leap).into_iter().for_each(|place| *weight.entry(place).or_default() += 1);
@@ -65,7 +81,7 @@ impl Joined {
             }
         }
         let mut looked: Vec<(Place, usize)> = weight.into_iter().collect();
-        looked.sort_by_key(|(id, n)| (std::cmp::Reverse(*n), *id));
+        looked.sort_by_key(|(id, n)| (Reverse(*n), *id));
         looked.truncate(MOST_TRIED);
         // Whoever uses a resource by its own permissions is kept off it, too; an administrator is one whatever is cut.
         let least = u32::from(goal.prize().is_none());
@@ -85,17 +101,27 @@ impl Joined {
                     holder.is_none_or(|h| h.holds_without(statement))
                 });
                 let after = self.spread(&left, &goal.led, |leap| self.is_certain(leap) && !self.rests_on(leap, place));
-                let freed = self.freed(&before, &after);
-                let (policy, label) = (!freed.is_empty()).then(|| accounts.with(account, |g| g.statement(statement)))??;
-                Some(Cut { account, statement, policy, label, freed, of })
+                let (freed, outside) = self.freed(&before, &after, from);
+                let any = !freed.is_empty() || !outside.is_empty();
+                let (policy, label) = any.then(|| accounts.with(account, |g| g.statement(statement)))??;
+                Some(Cut { account, statement, policy, label, freed, outside, of })
             })
             .collect();
-        cuts.sort_by_key(|c| (std::cmp::Reverse(c.freed.len()), c.account, c.statement));
+        cuts.sort_by_key(Cut::place);
         cuts
     }
 
-    fn freed(&self, before: &[Option<u32>], after: &[Option<u32>]) -> Vec<Node> {
-        self.everyone().filter(|at| before[*at].is_some() && after[*at].is_none()).map(|at| self.node(at)).collect()
+    /// Principals, and those from outside, that got there before and do not after.
+    fn freed(&self, before: &[Option<u32>], after: &[Option<u32>], from: Option<Node>) -> (Vec<Node>, Vec<Node>) {
+        let kept_away = |at: &usize| before[*at].is_some() && after[*at].is_none();
+        let nodes = |all: &mut dyn Iterator<Item = usize>| all.filter(kept_away).map(|at| self.node(at)).collect();
+        (nodes(&mut self.everyone()), nodes(&mut self.outside_counted(from)))
+    }
+
+    /// Those from outside that are counted; `from` is, whoever it is.
+    fn outside_counted(&self, from: Option<Node>) -> impl Iterator<Item = usize> {
+        let counted = self.outsiders().filter(move |(node, o)| !o.source.is_expected() || Some(*node) == from);
+        counted.map(|(node, _)| self.index(node))
     }
 
     /// Each permission that a way rests on, as the statements any of which grants it.
@@ -128,7 +154,7 @@ impl Joined {
     }
 
     /// The same by the account without the statement; none where nobody is kept away after all.
-    fn tried(&self, goal: &Goal, cut: Cut, accounts: &(impl Accounts + ?Sized)) -> Option<Cut> {
+    fn tried(&self, goal: &Goal, from: Option<Node>, cut: Cut, accounts: &(impl Accounts + ?Sized)) -> Option<Cut> {
         let StatementId { policy, statement } = cut.statement;
         let prize = goal.held(cut.account).map(|held| &held.prize);
         let (built, held, rest) = accounts.with(cut.account, |graph| {
@@ -136,7 +162,7 @@ impl Joined {
             let graph = Graph::new(&account);
             (graph.built(), prize.map(|prize| graph.reach(prize)), account.policies.get(policy as usize).cloned())
         })?;
-        let mut parts = self.parts.clone();
+        let mut parts = self.accounts().to_vec();
         // Who of other accounts is let in by what is left of a role's trust.
         let roles = built.people.iter().enumerate().filter(|(_, p)| p.trust == Some(policy));
         for (at, role) in roles {
@@ -148,7 +174,7 @@ impl Joined {
             }
         }
         parts[cut.account] = Part::from(built);
-        let joined = Self::of(parts);
+        let joined = Self::after(parts, &self.outsiders);
         // Who is an administrator now is what is to be kept out of reach, with or without the statement.
         let ends = match held {
             Some(Target::Resource(held)) => {
@@ -160,14 +186,14 @@ impl Joined {
         };
         let before = self.distances(goal, true);
         let after = joined.spread(&ends, &goal.led, |leap| joined.is_certain(leap));
-        let freed = self.freed(&before, &after);
-        (!freed.is_empty()).then_some(Cut { freed, ..cut })
+        let (freed, outside) = self.freed(&before, &after, from);
+        (!freed.is_empty() || !outside.is_empty()).then_some(Cut { freed, outside, ..cut })
     }
 
     fn crossing_into(&self, role: usize) -> BTreeSet<usize> {
         let mut all = BTreeSet::new();
         let to = self.arn(self.node(role));
-        for (account, part) in self.parts.iter().enumerate() {
+        for (account, part) in self.accounts().iter().enumerate() {
             if part.crossings.iter().any(|c| &*c.role == to) {
                 all.insert(account);
             }

@@ -293,6 +293,11 @@ impl Issuer {
         known.or_else(|| subjects.into_iter().find_map(by_subject)).unwrap_or(&UNKNOWN)
     }
 
+    /// Whether a subject is written as this issuer writes them.
+    pub(super) fn begins(&self, subject: &str) -> bool {
+        self.forms.iter().any(|f| !f.begins.is_empty() && subject.starts_with(f.begins))
+    }
+
     /// The subject of a stranger's token.
     pub(super) fn strange_subject(&self) -> String {
         let Some(form) = self.forms.first() else { return CHOSEN.to_string() };

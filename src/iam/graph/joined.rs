@@ -7,6 +7,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
 use std::sync::Arc;
 
 use super::crossings::Crossing;
+use super::outside::{Outsider, outside};
 use super::reach::{Held, Prize};
 use super::{Built, Graph, Power, Target, To, slot};
 
@@ -49,7 +50,9 @@ impl Accounts for [Graph<'_>] {
 
 /// Several accounts' graphs.
 pub struct Joined {
+    /// The accounts, and behind them what is outside.
     pub(super) parts: Vec<Part>,
+    pub(super) outsiders: Vec<Outsider>,
     /// Where each account's nodes start, and behind the last; an account's last one is its administrator.
     firsts: Vec<usize>,
     into: HashMap<usize, Vec<Cross>>,
@@ -115,6 +118,10 @@ impl Goal {
     pub fn is_administrator(&self) -> bool {
         matches!(self.what, What::Administrator)
     }
+    /// Whether it is to become users or roles that were named.
+    pub fn is_somebody(&self) -> bool {
+        matches!(self.what, What::Principals)
+    }
     /// Who of an account gets at the resource, where it is one.
     pub fn held(&self, account: usize) -> Option<&Held> {
         match &self.what {
@@ -156,6 +163,13 @@ impl Joined {
     }
 
     pub(super) fn of(parts: Vec<Part>) -> Self {
+        Self::after(parts, &[])
+    }
+
+    /// As [`Self::of`]; those from outside who were known before keep their places.
+    pub(super) fn after(mut parts: Vec<Part>, before: &[Outsider]) -> Self {
+        let (outsiders, outside) = outside(&parts, before);
+        parts.push(outside);
         let mut firsts = vec![0];
         for part in &parts {
             firsts.push(firsts[firsts.len() - 1] + part.count() + 1);
@@ -187,7 +201,7 @@ impl Joined {
             let all = (0..part.count()).filter(|p| part.built.administrators[*p]);
             climbers.push(all.filter(further).collect());
         }
-        Self { firsts, into, out, climbers, parts }
+        Self { firsts, into, out, climbers, outsiders, parts }
     }
 
     /// One account by itself.
@@ -201,10 +215,13 @@ impl Joined {
     }
     /// How many accounts.
     pub fn len(&self) -> usize {
-        self.parts.len()
+        self.parts.len() - 1
     }
     pub fn is_empty(&self) -> bool {
-        self.parts.is_empty()
+        self.len() == 0
+    }
+    pub(super) fn accounts(&self) -> &[Part] {
+        &self.parts[..self.len()]
     }
     /// The ways out of an account.
     pub fn crossings(&self, account: usize) -> &[Crossing] {
@@ -219,9 +236,9 @@ impl Joined {
     }
     /// An account by its twelve digits.
     pub fn account(&self, id: &str) -> Option<usize> {
-        self.parts.iter().position(|p| p.built.id == id)
+        self.accounts().iter().position(|p| p.built.id == id)
     }
-    /// The ARN of a principal; of whoever made itself an administrator the word.
+    /// The ARN of a principal; of whoever made itself an administrator the word, of somebody from outside its name.
     pub fn arn(&self, node: Node) -> &str {
         match node.at {
             To::Principal(at) => &self.parts[node.account].built.people[at].arn,
@@ -237,7 +254,7 @@ impl Joined {
             let first = self.firsts[account];
             all.map(move |at| (first + at, true)).collect::<Vec<_>>()
         };
-        Goal { ends: (0..self.parts.len()).flat_map(of).collect(), led: Vec::new(), what: What::Administrator }
+        Goal { ends: (0..self.len()).flat_map(of).collect(), led: Vec::new(), what: What::Administrator }
     }
 
     /// Becoming one of these, which the administrators of their accounts do as such.
@@ -253,7 +270,7 @@ impl Joined {
 
     /// As [`Self::principals`], by edges alone.
     fn only(&self, all: &[Node]) -> Goal {
-        let there = |n: &&Node| n.account < self.parts.len() && slot(n.at, 0) < self.parts[n.account].count();
+        let there = |n: &&Node| n.account < self.len() && slot(n.at, 0) < self.parts[n.account].count();
         let ends: BTreeSet<usize> = all.iter().filter(there).map(|n| self.index(*n)).collect();
         Goal { ends: ends.into_iter().map(|at| (at, true)).collect(), led: Vec::new(), what: What::Principals }
     }
@@ -295,7 +312,7 @@ impl Joined {
             };
             (0..part.count()).map(power).collect()
         };
-        self.parts.iter().enumerate().map(of).collect()
+        self.accounts().iter().enumerate().map(of).collect()
     }
 
     /// Steps from each node to the goal, over certain ways alone or over all; none where there is no way.
@@ -374,6 +391,10 @@ impl Joined {
         }
     }
 
+    /// Where those from outside begin.
+    pub(super) fn firsts_outside(&self) -> usize {
+        self.firsts[self.len()]
+    }
     pub(super) fn nodes(&self) -> usize {
         self.firsts[self.parts.len()]
     }
@@ -389,8 +410,12 @@ impl Joined {
         let account = self.firsts.partition_point(|first| *first <= index) - 1;
         (account, index - self.firsts[account])
     }
-    /// Every user and role of every account, by its place among the nodes.
+    /// Every user and role of every account.
+    pub fn principals_of_all(&self) -> Vec<Node> {
+        self.everyone().map(|at| self.node(at)).collect()
+    }
+    /// The same by their places among the nodes.
     pub(super) fn everyone(&self) -> impl Iterator<Item = usize> {
-        self.parts.iter().zip(&self.firsts).flat_map(|(part, first)| *first..first + part.count())
+        self.accounts().iter().zip(&self.firsts).flat_map(|(part, first)| *first..first + part.count())
     }
 }

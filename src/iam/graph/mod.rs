@@ -12,6 +12,7 @@ mod cuts;
 mod gains;
 mod issuers;
 mod joined;
+mod outside;
 mod paths;
 mod permit;
 mod reach;
@@ -29,11 +30,12 @@ pub use blast::{Blast, Class, Data, Reached, Things};
 pub use crossings::Crossing;
 pub use cuts::Cut;
 pub use joined::{Accounts, By, Goal, Joined, Node, onward};
+pub use outside::Outsider;
 pub use paths::{Path, Step, Target};
 pub use permit::StatementId;
 pub use reach::{Ask, Held, Holder, Prize, PrizeError};
 pub use routes::{Abroad, Leg, Rest, Route};
-pub use trust::{Pipeline, Serves, Source, Trust, Weakness, outsiders, pipelines, strangers, trusts, trusts_of};
+pub use trust::{Pipeline, Serves, Source, Trust, Weakness, pipelines};
 pub use ways::handed_to;
 
 use super::account::Account;
@@ -60,6 +62,8 @@ pub struct Built {
     pub id: String,
     people: Vec<Person>,
     crossings: Arc<[Crossing]>,
+    /// Trusts of its roles in somebody outside it, by role.
+    trusts: Arc<[Trust]>,
 }
 
 /// What is kept of a principal beside its account.
@@ -163,6 +167,7 @@ impl<'a> Graph<'a> {
     pub fn new(account: &'a Account) -> Self {
         let (administrators, edges, crossings) = build::build(account);
         let count = account.principals.len();
+        let trusts = build::spread(count, count.div_ceil(build::threads()).max(1), |role| trust::trusts_of(account, role));
         let mut starts = vec![0; count + 1];
         for e in &edges {
             starts[e.from + 1] += 1;
@@ -180,7 +185,8 @@ impl<'a> Graph<'a> {
             kept: build::is_aws_kept(&p.path),
         });
         let (id, people, crossings) = (account.id.clone(), people.collect(), crossings.into());
-        Self { account, built: Arc::new(Built { administrators, edges, starts, incoming, id, people, crossings }) }
+        let trusts = trusts.into_iter().flatten().collect();
+        Self { account, built: Arc::new(Built { administrators, edges, starts, incoming, id, people, crossings, trusts }) }
     }
 
     /// The graph of an account for which it was built before.
@@ -200,6 +206,17 @@ impl<'a> Graph<'a> {
     }
     pub fn edges_to(&self, principal: usize) -> impl Iterator<Item = &Edge> {
         self.incoming[principal].iter().map(|e| &self.edges[*e as usize])
+    }
+
+    /// Every trust of the account's roles in somebody outside it, by role.
+    pub fn trusts(&self) -> &[Trust] {
+        &self.trusts
+    }
+    /// Those of one role.
+    pub fn trusts_of(&self, role: usize) -> &[Trust] {
+        let first = self.trusts.partition_point(|t| t.role < role);
+        let behind = self.trusts.partition_point(|t| t.role <= role);
+        &self.trusts[first..behind]
     }
 
     /// What an edge says, in one sentence.

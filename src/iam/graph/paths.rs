@@ -74,7 +74,8 @@ impl Graph<'_> {
             return (Vec::new(), false);
         }
         let joined = Joined::alone(self);
-        let (found, more) = joined.paths(from.map(|p| Node::principal(0, p)), &joined.goal(target), most);
+        let all = from.map_or(0..self.administrators.len(), |p| p..p + 1).map(|p| Node::principal(0, p));
+        let (found, more) = joined.paths(&all.collect::<Vec<_>>(), &joined.goal(target), most);
         (found.iter().map(path).collect(), more)
     }
 

@@ -65,9 +65,14 @@ impl Joined {
     /// For each user and role its shortest way to the goal, certain where there is one, without a step where it is there
     /// already; those that have none are left out.
     pub fn routes(&self, goal: &Goal) -> Vec<Route> {
+        self.routes_of(self.principals_of_all(), goal)
+    }
+
+    /// As [`Self::routes`], of some.
+    pub fn routes_of(&self, from: impl IntoIterator<Item = Node>, goal: &Goal) -> Vec<Route> {
         let (sure, any) = (self.distances(goal, true), self.distances(goal, false));
         let each = |at| self.follow(at, goal, &sure, true).or_else(|| self.follow(at, goal, &any, false));
-        self.everyone().filter_map(each).collect()
+        from.into_iter().map(|node| self.index(node)).filter_map(each).collect()
     }
 
     /// A route down the distances.
@@ -89,14 +94,10 @@ impl Joined {
         Some(route)
     }
 
-    /// All simple ways to the goal from somebody, or from everyone who has any, shortest first, at most `most`; and whether
-    /// there are, or may be, more.
-    pub fn paths(&self, from: Option<Node>, goal: &Goal, most: usize) -> (Vec<Route>, bool) {
+    /// All simple ways to the goal from some, shortest first, at most `most`; and whether there are, or may be, more.
+    pub fn paths(&self, from: &[Node], goal: &Goal, most: usize) -> (Vec<Route>, bool) {
         let far = self.distances(goal, false);
-        let starts: Vec<usize> = match from {
-            Some(node) => vec![self.index(node)],
-            None => self.everyone().collect(),
-        };
+        let starts: Vec<usize> = from.iter().map(|node| self.index(*node)).collect();
         let goals: BTreeSet<usize> = goal.ends(false).into_iter().collect();
         let sure: BTreeSet<usize> = goal.ends(true).into_iter().collect();
         let mut walk = Walk { joined: self, goal, far: &far, goals: &goals, sure: &sure, found: Vec::new(), most, visits: 0 };
@@ -116,11 +117,12 @@ impl Joined {
         (walk.found, cut_short)
     }
 
-    /// Whoever is lost with somebody beyond its own account, administrators as such among them, nearest first: who is become,
-    /// and not who else an administrator could become. And whether its own account is, by a way that comes back.
-    pub fn abroad(&self, from: Node) -> (Vec<Abroad>, bool) {
-        let start = self.index(from);
-        let mut seen: BTreeMap<usize, (u32, bool, usize)> = BTreeMap::from([(start, (0, true, start))]);
+    /// Whoever is lost with some of one account beyond that, administrators as such among them, nearest first: who is become,
+    /// and not who else an administrator could become. And whether their own account is, by a way that comes back.
+    pub fn abroad(&self, from: &[Node]) -> (Vec<Abroad>, bool) {
+        let starts: BTreeSet<usize> = from.iter().map(|node| self.index(*node)).collect();
+        let own = |node: Node| from.iter().any(|start| start.account == node.account);
+        let mut seen: BTreeMap<usize, (u32, bool, usize)> = starts.iter().map(|at| (*at, (0, true, *at))).collect();
         for certain_only in [true, false] {
             let mut queue: VecDeque<usize> = seen.keys().copied().collect();
             while let Some(at) = queue.pop_front() {
@@ -137,12 +139,12 @@ impl Joined {
             To::Principal(at) => self.built(node.account).administrators[at],
             To::Administrator => true,
         };
-        let back = seen.keys().any(|at| *at != start && self.node(*at).account == from.account && is_lost(self.node(*at)));
+        let back = seen.keys().any(|at| !starts.contains(at) && own(self.node(*at)) && is_lost(self.node(*at)));
         let each = seen.into_iter().map(|(at, (steps, certain, by))| {
             let (node, by) = (self.node(at), self.node(by));
             Abroad { node, by, steps, certain }
         });
-        let mut all: Vec<Abroad> = each.filter(|a| a.node.account != from.account).collect();
+        let mut all: Vec<Abroad> = each.filter(|a| !own(a.node)).collect();
         all.sort_by_key(|a| (a.steps, a.node));
         (all, back)
     }
@@ -189,7 +191,10 @@ impl Joined {
                 let through = through.map(|q| principal(self.arn(Node::principal(leg.from.account, q))));
                 let first = through.map_or_else(String::new, |q| format!(" become {q} and"));
                 let sure = if leg.certain { "" } else { ", under conditions" };
-                format!("{from} can{first} assume {to} of {there}{sure}")
+                match self.outsider(leg.from) {
+                    Some(_) => format!("{from} is let into {to} of {there} by its trust"),
+                    None => format!("{from} can{first} assume {to} of {there}{sure}"),
+                }
             }
             Some(By::Power) if leg.to.at == To::Administrator => format!("{from} is an administrator of {here}"),
             Some(By::Power) if leg.from.at == To::Administrator => format!("{from} can become {to}"),
@@ -214,7 +219,7 @@ impl Joined {
                 let own = accounts.with(leg.from.account, |g| named(g, &crossing.own)).unwrap_or_default();
                 let ids = self.trust_of(leg.to, &crossing.trust);
                 let trust = accounts.with(leg.to.account, |g| named(g, &ids)).unwrap_or_default();
-                [own, trust].into_iter().filter(|by| !by.is_empty()).map(|by| (super::crossings::ASSUME, by)).collect()
+                [own, trust].into_iter().filter(|by| !by.is_empty()).map(|by| (crossing.action, by)).collect()
             }
             _ => Vec::new(),
         }

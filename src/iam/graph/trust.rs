@@ -7,6 +7,7 @@ use std::collections::BTreeSet;
 
 pub use super::issuers::Serves;
 
+use super::crossings::ASSUME;
 use super::issuers::{CHOSEN, COGNITO, Issuer, Open};
 use super::tokens::Tokens;
 use super::{Graph, Power, StatementId};
@@ -14,7 +15,6 @@ use crate::iam::account::Account;
 use crate::iam::evaluate::{ActionName, Caller, Compiled, Context};
 use crate::iam::facts::Level;
 use crate::iam::grants;
-use crate::iam::openings::Guest;
 use crate::iam::policy::{Condition, Effect, PrincipalKind};
 use crate::iam::strangers::{Door, STRANGER, account_of, of_account, strange};
 
@@ -52,12 +52,10 @@ pub enum Source {
 }
 
 impl Source {
-    /// Whether it is neither of the organisation nor AWS: strangers, and those who sign in elsewhere.
-    pub fn is_foreign(&self) -> bool {
-        matches!(
-            self,
-            Self::Everyone | Self::Account { known: false, .. } | Self::Principal { known: false, .. } | Self::Oidc { .. }
-        )
+    /// Whether it is let in as a matter of course: AWS's services, which run what somebody gave them, and the people who sign
+    /// in by the own SAML provider.
+    pub fn is_expected(&self) -> bool {
+        matches!(self, Self::Service { .. } | Self::Saml { .. })
     }
     /// `everyone`, `account 999988887777`, `role/x of 999988887777`, `GitHub Actions`, `Cognito users`
     pub fn words(&self) -> String {
@@ -141,7 +139,31 @@ pub struct Trust {
     /// What an OIDC trust asks for: subjects, and other claims as `repository_id 1234`; nothing where all get in.
     pub subjects: Vec<String>,
     pub statement: StatementId,
+    /// By which it is let in.
+    pub action: &'static str,
     pub conditions: Vec<String>,
+}
+
+impl Trust {
+    /// Who is let in, with what is asked of it: `account 999988887777 with the external id`, `GitHub Actions: repo:acme/app:*`
+    pub fn who(&self) -> String {
+        let subjects = || self.subjects.join(", ");
+        let more = match &self.source {
+            Source::Everyone if self.weak.contains(&Weakness::PublicBySecret) => " who knows the external id".to_owned(),
+            Source::Account { known: false, .. } | Source::Principal { known: false, .. }
+                if !self.weak.contains(&Weakness::NoExternalId) =>
+            {
+                " with the external id".to_owned()
+            }
+            Source::Oidc { .. } if self.weak.contains(&Weakness::NoSubject) => ": all of its users".to_owned(),
+            Source::Oidc { .. } if self.weak.iter().any(|w| matches!(w, Weakness::Guests { .. })) => {
+                format!(" and guests: {}", subjects())
+            }
+            Source::Oidc { .. } if !self.subjects.is_empty() => format!(": {}", subjects()),
+            _ => String::new(),
+        };
+        format!("{}{more}", self.source.words())
+    }
 }
 
 /// A delivery pipeline and what it may do.
@@ -158,17 +180,12 @@ pub struct Pipeline {
     pub deploys: Vec<&'static str>,
 }
 
-/// Every trust of the account's roles in somebody outside it, by role. `known` are the organisation's accounts.
-pub fn trusts(account: &Account, known: &BTreeSet<String>) -> Vec<Trust> {
-    (0..account.principals.len()).flat_map(|role| trusts_of(account, role, known)).collect()
-}
-
-/// As [`trusts`], of one of the account's roles.
-pub fn trusts_of(account: &Account, role: usize, known: &BTreeSet<String>) -> Vec<Trust> {
+/// Every trust of a role in somebody outside its account, by statement.
+pub(super) fn trusts_of(account: &Account, role: usize) -> Vec<Trust> {
     let p = &account.principals[role];
     let Some(trust) = p.trust else { return Vec::new() };
     let rcps = account.rcp_levels();
-    let plain = ActionName::new("sts:AssumeRole");
+    let plain = ActionName::new(ASSUME);
     let token = ActionName::new("sts:AssumeRoleWithWebIdentity");
     let assertion = ActionName::new("sts:AssumeRoleWithSAML");
     let mut all = Vec::new();
@@ -189,7 +206,13 @@ pub fn trusts_of(account: &Account, role: usize, known: &BTreeSet<String>) -> Ve
             weak.sort();
             weak.dedup();
             let conditions = s.conditions.iter().map(Condition::describe).collect();
-            all.push(Trust { role, source, weak, admits, subjects, statement, conditions });
+            let action = match &source {
+                Source::Saml { .. } => "sts:AssumeRoleWithSAML",
+                Source::Oidc { .. } => "sts:AssumeRoleWithWebIdentity",
+                _ if by_caller.contains(&i) => ASSUME,
+                _ => "sts:AssumeRoleWithWebIdentity",
+            };
+            all.push(Trust { role, source, weak, admits, subjects, statement, action, conditions });
         };
         let (called, told, asserted) = (by_caller.contains(&i), by_token.contains(&i), by_assertion.contains(&i));
         if element.not {
@@ -207,9 +230,9 @@ pub fn trusts_of(account: &Account, role: usize, known: &BTreeSet<String>) -> Ve
                 PrincipalKind::Aws => match (account_of(&text).map(str::to_owned), text.starts_with("arn:")) {
                     (Some(id), _) if id == account.id => {}
                     (Some(id), true) if !text.ends_with(":root") => {
-                        add(Source::Principal { known: known.contains(&id), arn: text });
+                        add(Source::Principal { known: account.knows(&id), arn: text });
                     }
-                    (Some(id), _) => add(Source::Account { known: known.contains(&id), id }),
+                    (Some(id), _) => add(Source::Account { known: account.knows(&id), id }),
                     (None, _) => add(Source::Deleted { id: text }),
                 },
                 PrincipalKind::Service if called => add(Source::Service { name: text }),
@@ -296,7 +319,7 @@ enum Entry {
 
 /// How the best of these callers gets in. An external id of one's own choice, or none, is no secret.
 fn knock(door: &Door<'_>, callers: Vec<Caller>) -> Entry {
-    let action = ActionName::new("sts:AssumeRole");
+    let action = ActionName::new(ASSUME);
     let enters = |caller: &Caller, context: &Context| door.lets_in(caller, &action, context).is_some();
     let of = |caller: Caller| {
         let context = strange(&caller);
@@ -369,54 +392,12 @@ fn by_token(tokens: &Tokens<'_>, host: &str) -> Seen {
     Seen { weak, subjects, admits: true }
 }
 
-/// Those from outside who become a role by its trust, each with the statement that lets it in. Accounts of the organisation
-/// that are `read` tell themselves which of theirs do.
-pub fn outsiders(account: &Account, role: usize, known: &BTreeSet<String>, read: &BTreeSet<String>) -> Vec<Guest> {
-    let named = |t: Trust| {
-        let action = match &t.source {
-            Source::Account { id, known: true } if read.contains(id) => return None,
-            Source::Principal { arn, known: true } if account_of(arn).is_some_and(|id| read.contains(id)) => return None,
-            Source::Saml { .. } => "sts:AssumeRoleWithSAML",
-            Source::Oidc { .. } => "sts:AssumeRoleWithWebIdentity",
-            _ => "sts:AssumeRole",
-        };
-        let secret = !t.weak.contains(&Weakness::NoExternalId);
-        let more = match &t.source {
-            Source::Everyone if t.weak.contains(&Weakness::PublicBySecret) => " who knows the external id".to_owned(),
-            Source::Account { known: false, .. } | Source::Principal { known: false, .. } if secret => {
-                " with the external id".to_owned()
-            }
-            Source::Oidc { .. } if t.weak.contains(&Weakness::NoSubject) => ": all of its users".to_owned(),
-            Source::Oidc { .. } if t.weak.iter().any(|w| matches!(w, Weakness::Guests { .. })) => {
-                format!(" and guests: {}", t.subjects.join(", "))
-            }
-            Source::Oidc { .. } if !t.subjects.is_empty() => format!(": {}", t.subjects.join(", ")),
-            _ => String::new(),
-        };
-        let policy = account.policies.get(t.statement.policy as usize);
-        let statement = policy.map(|p| p.label(t.statement.statement as usize).0).unwrap_or_default();
-        Some(Guest { who: format!("{}{more}", t.source.words()), actions: vec![action.to_owned()], statements: vec![statement] })
-    };
-    trusts_of(account, role, known).into_iter().filter(|t| t.admits).filter_map(named).collect()
-}
-
-/// Of those the ones that are neither of the organisation nor AWS.
-pub fn strangers(account: &Account, role: usize, known: &BTreeSet<String>) -> Vec<String> {
-    let foreign = trusts_of(account, role, known).into_iter().filter(|t| t.admits && t.source.is_foreign());
-    foreign
-        .map(
-            |t| if t.subjects.is_empty() { t.source.words() } else { format!("{}: {}", t.source.words(), t.subjects.join(", ")) },
-        )
-        .collect()
-}
-
 /// The delivery pipelines that may become one of the account's roles, with what that role is. Who signs in elsewhere, such
 /// as an application's users or a cluster's workloads, is none.
-pub fn pipelines(graph: &Graph<'_>, known: &BTreeSet<String>) -> Vec<Pipeline> {
+pub fn pipelines(graph: &Graph<'_>) -> Vec<Pipeline> {
     let powers = graph.powers();
-    trusts(graph.account, known)
-        .into_iter()
-        .filter(|trust| trust.admits)
+    let admitting = graph.trusts().iter().filter(|trust| trust.admits).cloned();
+    admitting
         .filter_map(|trust| {
             let Source::Oidc { issuer, pipeline, serves: Serves::Pipelines | Serves::Unknown, .. } = &trust.source else {
                 return None;

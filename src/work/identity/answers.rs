@@ -1,14 +1,12 @@
 //! Answers to questions as details: who can, who can become, who reaches, what is lost. A principal in full is `tell`'s.
 
-use std::collections::BTreeSet;
-
 use super::tell::{MOST_DRAWN, MOST_LINKS, by_trust, facts, lost, many, push, section, table, tree};
 use super::ways::{drawn, first_step, label, rests};
 use super::{Around, MOST_CUTS, link, links, word};
-use crate::catalog::detail::{Body, Detail, Section};
+use crate::catalog::detail::{Body, Detail, Link, Section};
 use crate::iam::doubts::doubts;
 use crate::iam::evaluate::{Answer, Decision, Layer};
-use crate::iam::graph::{Cut, Goal, Node, Power, Prize, Route, Target, To, strangers};
+use crate::iam::graph::{Cut, Goal, Node, Power, Prize, Route, Target, To};
 use crate::iam::openings::guests as guests_of;
 use crate::iam::policy::Effect;
 use crate::iam::resources::Resources;
@@ -55,7 +53,7 @@ pub(super) fn who_can(
         words
     };
     let words = with_doubts(words, action, resource);
-    let guests = guests(estate, resources, resource, Some(action));
+    let guests = guests(resources, resource, Some(action));
     let sections = [section("", Body::Prose(words)), guests, trust, section("Who", table)];
     Detail { title: String::new(), sections: sections.into_iter().flatten().collect(), links }
 }
@@ -66,9 +64,8 @@ fn with_doubts(words: String, action: &str, resource: &str) -> String {
 }
 
 /// Whom a resource's own policy lets in beside the users and roles that are known.
-pub(super) fn guests(estate: &Estate, resources: &Resources, resource: &str, action: Option<&str>) -> Option<Section> {
-    let known: BTreeSet<String> = estate.accounts.iter().map(|a| a.id.clone()).collect();
-    let rows = guests_of(resources, resource, action, &known).into_iter().map(|g| {
+pub(super) fn guests(resources: &Resources, resource: &str, action: Option<&str>) -> Option<Section> {
+    let rows = guests_of(resources, resource, action).into_iter().map(|g| {
         let more = if g.actions.len() > 3 { format!(" and {} more", g.actions.len() - 3) } else { String::new() };
         let actions = format!("{}{more}", g.actions.iter().take(3).map(String::as_str).collect::<Vec<_>>().join(", "));
         vec![g.who, actions, g.statements.join(", ")]
@@ -120,7 +117,7 @@ pub(super) fn who_becomes(estate: &Estate, around: &Around, account: usize, at: 
     for node in tree.reached.iter().take(MOST_LINKS * 2).copied().chain(abroad.iter().take(MOST_LINKS).map(|p| p.from)) {
         push(&mut links, link(around.joined.arn(node)));
     }
-    let trust = by_trust(estate, &around.ready[account].account, at);
+    let trust = by_trust(around, to);
     let words = match (tree.lines.is_empty() && abroad.is_empty(), &trust) {
         (false, _) => "",
         (true, None) => "Nobody but administrators, as far as was read.",
@@ -138,15 +135,31 @@ pub(super) fn who_becomes(estate: &Estate, around: &Around, account: usize, at: 
         vec![named(around.joined.arn(p.from)), account, word.to_owned(), p.legs.len().to_string(), how]
     };
     let rows = abroad.iter().map(row).collect();
+    sections.push(from_outside(estate, around, &goal, 2));
     sections.push(section("From other accounts", table(&["principal", "account", "answer", "steps", "first step"], rows)));
     Detail { title: String::new(), sections: sections.into_iter().flatten().collect(), links }
+}
+
+/// Those from outside and their ways to a goal of so many steps or more: the first is into a role.
+fn from_outside(estate: &Estate, around: &Around, goal: &Goal, least: usize) -> Option<Section> {
+    let mut paths = around.joined.routes_of(around.joined.outside_of(goal), goal);
+    paths.retain(|p| p.legs.len() >= least);
+    paths.sort_by_key(|p| (!p.certain, p.legs.len(), p.from));
+    let row = |p: &Route| {
+        let first = p.legs.first()?;
+        let (role, place) = (named(around.joined.arn(first.to)), label(estate, around, first.to.account).to_owned());
+        let word = if p.certain { "yes" } else { "may" };
+        Some(vec![around.joined.arn(p.from).to_owned(), role, place, word.to_owned(), p.legs.len().to_string()])
+    };
+    section("From outside", table(&["who", "by way of", "account", "answer", "steps"], paths.iter().filter_map(row).collect()))
 }
 
 /// The answer to `who can become administrator`: of all accounts, those whose powers are told.
 pub(super) fn who_rules(estate: &Estate, around: &Around, powers: &[Vec<Power>], cuts: Vec<Cut>) -> Detail {
     let mut rows = Vec::new();
     let mut strays = 0;
-    for path in around.joined.routes(&around.joined.administrator()) {
+    let goal = around.joined.administrator();
+    for path in around.joined.routes(&goal) {
         let To::Principal(at) = path.from.at else { continue };
         let power = powers[path.from.account][at];
         let end = path.end().account;
@@ -181,12 +194,12 @@ pub(super) fn who_rules(estate: &Estate, around: &Around, powers: &[Vec<Power>],
     );
     let links = links(estate, rows.iter().take(MOST_LINKS * 2).map(|r| r.1.as_str()));
     // Whoever a trust lets in from outside is what the role is.
-    let known: BTreeSet<String> = estate.accounts.iter().map(|a| a.id.clone()).collect();
     let mut doors = Vec::new();
-    for (power, arn, row) in &rows {
-        let own = around.ready.iter().find_map(|r| Some((r, r.account.principal(arn).ok()?)));
-        for who in own.map(|(r, at)| strangers(&r.account, at, &known)).unwrap_or_default() {
-            doors.push((place(*power), vec![who, row[0].clone(), row[1].clone(), row[2].clone()]));
+    for leg in around.joined.outside_of(&goal).into_iter().flat_map(|node| around.joined.steps(node, false)) {
+        let arn = around.joined.arn(leg.to);
+        for (power, _, row) in rows.iter().filter(|r| r.1 == arn) {
+            let who = around.joined.arn(leg.from).to_owned();
+            doors.push((place(*power), vec![who, row[0].clone(), row[1].clone(), row[2].clone(), row[3].clone()]));
         }
     }
     doors.sort();
@@ -195,7 +208,7 @@ pub(super) fn who_rules(estate: &Estate, around: &Around, powers: &[Vec<Power>],
         section("Statements that cut most", cut_table(estate, around, cuts)),
         section(
             "From outside, by becoming a role",
-            table(&["who", "becomes", "account", "administrator"], doors.into_iter().map(|(_, row)| row).collect()),
+            table(&["who", "becomes", "account", "administrator", "steps"], doors.into_iter().map(|(_, row)| row).collect()),
         ),
         section(
             "Who",
@@ -209,7 +222,8 @@ pub(super) fn who_rules(estate: &Estate, around: &Around, powers: &[Vec<Power>],
 fn cut_table(estate: &Estate, around: &Around, cuts: Vec<Cut>) -> Body {
     let row = |cut: Cut| {
         let account = label(estate, around, cut.account).to_owned();
-        vec![format!("{} of {}", cut.freed.len(), cut.of), cut.policy, cut.label, account]
+        let outside = if cut.outside.is_empty() { String::new() } else { format!(", {} outside", cut.outside.len()) };
+        vec![format!("{} of {}{outside}", cut.freed.len(), cut.of), cut.policy, cut.label, account]
     };
     table(&["cuts off", "policy", "statement", "account"], cuts.into_iter().map(row).collect())
 }
@@ -277,17 +291,18 @@ pub(super) fn who_reaches(estate: &Estate, around: &Around, asked: &[&str], priz
         ),
     };
     let links = links(estate, paths.iter().take(MOST_LINKS * 2).map(|p| around.joined.arn(p.from)));
-    let mut sections = vec![section("", Body::Prose(words)), guests(estate, resources, &prize.resource, None)];
+    let mut sections = vec![section("", Body::Prose(words)), guests(resources, &prize.resource, None)];
     sections.extend(drawings.into_iter().map(Some));
     sections.push(section("Statements that cut most", cut_table(estate, around, cuts)));
+    sections.push(from_outside(estate, around, &goal, 1));
     sections.push(section("Who", table(&["principal", "account", "answer", "steps", "by"], rows)));
     Detail { title: String::new(), sections: sections.into_iter().flatten().collect(), links }
 }
 
 /// The answer to `can PRINCIPAL become PRINCIPAL`.
-pub(super) fn becomes(estate: &Estate, around: &Around, from: Node, goal: &Goal, paths: &[Route], more: bool) -> Detail {
-    let mut links = vec![link(around.joined.arn(from))];
-    let already = around.joined.shortest(from, goal).is_some_and(|p| p.legs.is_empty());
+pub(super) fn becomes(estate: &Estate, around: &Around, from: &[Node], goal: &Goal, paths: &[Route], more: bool) -> Detail {
+    let mut links: Vec<Link> = around.known(from).map(link).collect();
+    let already = from.iter().any(|from| around.joined.shortest(*from, goal).is_some_and(|p| p.legs.is_empty()));
     let words = match paths {
         _ if already => "It is already.".to_owned(),
         [] => "No: there is no way, as far as was read.".to_owned(),
@@ -318,10 +333,29 @@ pub(super) fn becomes(estate: &Estate, around: &Around, from: Node, goal: &Goal,
 /// The answer to `blast PRINCIPAL`, of the first of these accounts.
 pub(super) fn blast(estate: &Estate, around: &Around, at: usize) -> Detail {
     let node = Node::principal(0, at);
-    let mut sections = lost(estate, around, node);
+    let mut sections = lost(estate, around, &[node]);
     let tree = tree(estate, around, node, false);
     sections.extend(section("What it becomes", Body::Code(tree.lines)));
     let links = std::iter::once(node).chain(tree.reached.into_iter().take(MOST_LINKS * 2));
     let links = self::links(estate, links.map(|n| around.joined.arn(n)));
     Detail { title: String::new(), sections, links }
+}
+
+/// The answer to `blast` of somebody from outside: what is lost with the roles that let it in, account by account.
+pub(super) fn outsider_blast(estate: &Estate, around: &Around, from: &[Node]) -> Detail {
+    let entered = around.joined.entered_by(from);
+    let who: Vec<&str> = from.iter().map(|node| around.joined.arn(*node)).collect();
+    let row = |node: &Node| vec![named(around.joined.arn(*node)), label(estate, around, node.account).to_owned()];
+    let rows = entered.values().flatten().map(row).collect();
+    let mut sections =
+        vec![section("", Body::Prose(who.join("\n"))), section("Roles that let it in", table(&["role", "account"], rows))];
+    for (account, roles) in &entered {
+        let roles: Vec<Node> = roles.iter().copied().collect();
+        sections.extend(lost(estate, around, &roles).into_iter().map(|part| {
+            let place = if entered.len() > 1 { format!(", in {}", label(estate, around, *account)) } else { String::new() };
+            Some(Section { heading: format!("{}{place}", part.heading), ..part })
+        }));
+    }
+    let links = links(estate, entered.values().flatten().take(MOST_LINKS * 2).map(|n| around.joined.arn(*n)));
+    Detail { title: String::new(), sections: sections.into_iter().flatten().collect(), links }
 }

@@ -99,6 +99,10 @@ impl Around {
         let joined = Joined::new(ready.iter().map(|r| r.graph().built()));
         Self { ready, joined }
     }
+    /// The ARNs of those that are of one of the accounts.
+    fn known<'n>(&'n self, nodes: &'n [Node]) -> impl Iterator<Item = &'n str> {
+        nodes.iter().filter(|node| self.joined.outsider(**node).is_none()).map(|node| self.joined.arn(*node))
+    }
     fn graphs(&self) -> Graphs {
         (0..self.joined.len()).map(|account| Arc::clone(self.joined.built(account))).collect()
     }
@@ -286,7 +290,7 @@ impl Engine {
 
     /// Adds to a resource's detail whom its own policy lets in.
     pub fn tell_resource(&self, estate: &Estate, arn: &str, detail: &mut Detail) {
-        let told = answers::guests(estate, &self.resources(estate), arn, None);
+        let told = answers::guests(&self.resources(estate), arn, None);
         // Before the policy itself, which may be long.
         detail.sections.splice(1..1, told);
     }
@@ -314,7 +318,8 @@ impl Engine {
                 let role = account_of(&named).filter(|_| become_it).and_then(|id| self.account(estate, id));
                 let trust = role.and_then(|ready| {
                     let at = ready.account.principal(&named).ok()?;
-                    tell::by_trust(estate, &ready.account, at)
+                    let around = self.inward(estate, &[&ready.account.id]);
+                    tell::by_trust(&around, around.node(&ready, at)?)
                 });
                 answers::who_can(estate, (action, &named), &self.resources(estate), &rows, trust)
             }
@@ -354,7 +359,10 @@ impl Engine {
                 answers::who_reaches(estate, &around, &asked, &prize, &self.resources(estate))
             }
             Question::Become { principal, target } => {
-                let (ready, from) = self.holder(estate, principal)?;
+                let (ready, from) = match self.holder(estate, principal) {
+                    Ok(found) => found,
+                    Err(why) => return opened(text, self.outsider_becomes(estate, principal, target.as_deref(), why)?),
+                };
                 let id = ready.account.id.as_str();
                 let (around, goal) = match target {
                     None => {
@@ -377,15 +385,42 @@ impl Engine {
                     }
                 };
                 let from = around.node(&ready, from).ok_or_else(gone)?;
-                let (paths, more) = around.joined.paths(Some(from), &goal, MOST_PATHS);
-                answers::becomes(estate, &around, from, &goal, &paths, more)
+                let (paths, more) = around.joined.paths(&[from], &goal, MOST_PATHS);
+                answers::becomes(estate, &around, &[from], &goal, &paths, more)
             }
-            Question::Blast { principal } => {
-                let (ready, at) = self.holder(estate, principal)?;
-                answers::blast(estate, &self.onward(estate, &[&ready.account.id]), at)
-            }
+            Question::Blast { principal } => match self.holder(estate, principal) {
+                Ok((ready, at)) => answers::blast(estate, &self.onward(estate, &[&ready.account.id]), at),
+                Err(why) => {
+                    let (around, from) = self.outside(estate, principal, why)?;
+                    answers::outsider_blast(estate, &around, &from)
+                }
+            },
         };
         opened(text, detail)
+    }
+
+    /// Those from outside whom a name means, over all accounts.
+    fn outside(&self, estate: &Estate, name: &str, why: String) -> Result<(Around, Vec<Node>), String> {
+        let around = Around::of(self.accounts(estate).collect());
+        let from = around.joined.outsiders_called(name);
+        if from.is_empty() {
+            return Err(format!("{} No role lets in {name:?} from outside either.", sentence(why)));
+        }
+        Ok((around, from))
+    }
+
+    /// How somebody from outside becomes another; `why` it is no user or role.
+    fn outsider_becomes(&self, estate: &Estate, who: &str, target: Option<&str>, why: String) -> Result<Detail, String> {
+        let (around, from) = self.outside(estate, who, why)?;
+        let goal = match target {
+            None => around.joined.administrator(),
+            Some(name) => {
+                let (other, to) = self.holder(estate, name)?;
+                around.joined.principals(&[around.node(&other, to).ok_or_else(gone)?])
+            }
+        };
+        let (paths, more) = around.joined.paths(&from, &goal, MOST_PATHS);
+        Ok(answers::becomes(estate, &around, &from, &goal, &paths, more))
     }
 
     fn accounts<'e>(&'e self, estate: &'e Estate) -> impl Iterator<Item = Arc<Ready>> + 'e {
@@ -447,6 +482,14 @@ impl Engine {
                 .map_or_else(|_| named.to_owned(), |(ready, at)| ready.account.principals[at].arn.clone()),
         }
     }
+}
+
+/// A reason as a sentence of its own.
+fn sentence(mut why: String) -> String {
+    if !why.ends_with('.') {
+        why.push('.');
+    }
+    why
 }
 
 /// What was found a moment ago and is not there any more.

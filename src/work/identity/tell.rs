@@ -1,17 +1,16 @@
 //! A principal in full as a detail: sections, trees, and where they lead. Ways are drawn and told in `ways`, questions are
 //! answered in `answers`.
 
-use std::collections::{BTreeSet, HashSet};
+use std::collections::HashSet;
 
 use super::ways::{drawn, ends, label, rests};
 use super::{Around, Ready, link};
 use crate::catalog::ListingId;
 use crate::catalog::detail::{Body, Detail, Link, Section};
-use crate::iam::account::Account;
 use crate::iam::facts::Level;
 use crate::iam::grants;
-use crate::iam::graph::{By, Graph, Leg, Node, Power, To, Way, outsiders, trusts_of};
-use crate::iam::nature::natures;
+use crate::iam::graph::{By, Graph, Leg, Node, Power, To, Way, Weakness};
+use crate::iam::nature::nature;
 use crate::iam::unused::{Use, unused};
 use crate::iam::workloads::{Workload, WorkloadKind};
 use crate::listing::filter::quote;
@@ -68,13 +67,12 @@ pub(super) fn principal(estate: &Estate, around: &Around, at: usize, detail: &mu
         None => Power::Ordinary,
     };
     let through = shortest.as_ref().filter(|path| path.end().account != 0).map(|path| path.end().account);
-    let mut sections =
-        vec![section("In effect", in_effect(estate, ready, at, (power, through.map(|a| label(estate, around, a)))))];
+    let mut sections = vec![section("In effect", in_effect(ready, at, (power, through.map(|a| label(estate, around, a)))))];
     let (heading, bars) = bars(&graph, at);
     sections.push(section(&heading, bars));
     if let Some(path) = shortest.filter(|p| !p.legs.is_empty()) {
         let mut paths = vec![path];
-        paths.extend(around.joined.paths(Some(node), &goal, MOST_DRAWN).0);
+        paths.extend(around.joined.paths(&[node], &goal, MOST_DRAWN).0);
         sections.push(section("How it becomes an administrator", drawn(estate, around, &goal, &paths)));
         sections.push(section("By these statements", rests(estate, around, &goal, &paths[0])));
         if paths[0].certain {
@@ -88,9 +86,9 @@ pub(super) fn principal(estate: &Estate, around: &Around, at: usize, detail: &mu
     }
     let (into, from) = (tree(estate, around, node, true), tree(estate, around, node, false));
     sections.push(section("Who can become it", Body::Code(into.lines)));
-    sections.push(by_trust(estate, &ready.account, at));
+    sections.push(by_trust(around, node));
     sections.push(section("What it can become", Body::Code(from.lines)));
-    sections.extend(lost(estate, around, node).into_iter().map(Some));
+    sections.extend(lost(estate, around, &[node]).into_iter().map(Some));
     let place = detail.sections.len().min(1);
     detail.sections.splice(place..place, sections.into_iter().flatten());
     for other in into.reached.iter().chain(&from.reached).filter(|n| n.account == 0).take(MOST_LINKS) {
@@ -105,11 +103,9 @@ pub(super) fn principal(estate: &Estate, around: &Around, at: usize, detail: &mu
     }
 }
 
-/// Those from outside whom a role's trust lets in: no policy that was read is theirs, so no way of theirs is told.
-pub(super) fn by_trust(estate: &Estate, account: &Account, at: usize) -> Option<Section> {
-    let known: BTreeSet<String> = estate.accounts.iter().map(|a| a.id.clone()).collect();
-    let read: BTreeSet<String> = estate.identities.iter().map(|i| i.account.clone()).collect();
-    let rows = outsiders(account, at, &known, &read).into_iter();
+/// Those from outside whom a role's trust lets in.
+pub(super) fn by_trust(around: &Around, role: Node) -> Option<Section> {
+    let rows = around.joined.let_in(role, around).into_iter();
     let rows = rows.map(|g| vec![g.who, g.actions.join(", "), g.statements.join(", ")]).collect();
     section("Let in by its trust", table(&["who", "by", "statement"], rows))
 }
@@ -120,7 +116,7 @@ pub(super) fn push(links: &mut Vec<Link>, link: Link) {
     }
 }
 
-fn in_effect(estate: &Estate, ready: &Ready, at: usize, (power, of): (Power, Option<&str>)) -> Body {
+fn in_effect(ready: &Ready, at: usize, (power, of): (Power, Option<&str>)) -> Body {
     let p = &ready.account.principals[at];
     let of = of.map_or_else(String::new, |account| format!(" of {account}"));
     let power = match power {
@@ -129,10 +125,9 @@ fn in_effect(estate: &Estate, ready: &Ready, at: usize, (power, of): (Power, Opt
         Power::MayBecome => format!("may become one{of}, under conditions that are not known"),
         Power::Ordinary => "no".to_owned(),
     };
-    let nature = natures(ready.identity(), &ready.account).into_iter().nth(at);
-    let known: BTreeSet<String> = estate.accounts.iter().map(|a| a.id.clone()).collect();
-    let weak: Vec<String> =
-        trusts_of(&ready.account, at, &known).into_iter().flat_map(|t| t.weak).map(|w| w.sentence()).collect();
+    let graph = ready.graph();
+    let (nature, by) = nature(ready.identity(), &graph, at);
+    let weak: Vec<String> = graph.trusts_of(at).iter().flat_map(|t| &t.weak).map(Weakness::sentence).collect();
     let accessed = ready.identity().last_accessed.iter().find(|l| l.arn == p.arn);
     let idle = accessed.map_or_else(String::new, |accessed| {
         let found = unused(&ready.account, at, &Use::of(accessed), Use::since(accessed, 90), &[]);
@@ -141,7 +136,7 @@ fn in_effect(estate: &Estate, ready: &Ready, at: usize, (power, of): (Power, Opt
     let problems: Vec<String> = ready.account.problems.iter().take(3).map(|p| format!("{}: {}", p.policy, p.why)).collect();
     facts(vec![
         ("administrator", power),
-        ("acts as", nature.map_or_else(String::new, |(nature, by)| format!("{}: {by}", nature.word()))),
+        ("acts as", format!("{}: {by}", nature.word())),
         ("runs as it", runs_as(ready, &p.arn)),
         ("weak trust", weak.join("; ")),
         ("unused", idle),
@@ -197,6 +192,7 @@ fn name(estate: &Estate, around: &Around, root: Node, node: Node) -> String {
     let graph = around.joined.built(node.account);
     let place = match node.account == root.account {
         true => String::new(),
+        false if around.joined.outsider(node).is_some() => String::new(),
         false => format!(" of {}", label(estate, around, node.account)),
     };
     match node.at {
@@ -219,6 +215,7 @@ fn told(around: &Around, leg: &Leg) -> String {
             let sure = if matches!(edge.way, Way::MayTakeOver(_)) { "" } else { sure };
             format!("can {}{sure}", graph.way(edge, if edge.to == To::Administrator { "administrator" } else { "it" }))
         }
+        Some(By::Crossing(_)) if around.joined.outsider(leg.from).is_some() => "is let in by its trust".to_owned(),
         Some(By::Crossing(at)) => {
             let through = around.joined.crossings(leg.from.account)[*at].through;
             let arn = |q| named(around.joined.arn(Node::principal(leg.from.account, q)));
@@ -272,6 +269,10 @@ pub(super) fn tree(estate: &Estate, around: &Around, root: Node, inwards: bool) 
         for at in level {
             for leg in around.joined.steps(at, inwards) {
                 let other = if inwards { leg.from } else { leg.to };
+                // Whom the root itself lets in from outside is told with the statements, and services are everywhere.
+                if around.joined.outsider(other).is_some_and(|o| at == root || o.source.is_expected()) {
+                    continue;
+                }
                 // Being an administrator is told of the root alone, and of others where it leads into another account.
                 let power = !inwards && other.at == To::Administrator;
                 if power && at == root && leg.by != [By::Power] {
@@ -307,7 +308,8 @@ pub(super) fn tree(estate: &Estate, around: &Around, root: Node, inwards: bool) 
         let and = if lines.is_empty() { "The" } else { "And the" };
         lines.push(format!("{and} account's {}.", many(others, "other administrator")));
     }
-    let people = children.into_iter().map(|child| child.other).filter(|n| matches!(n.at, To::Principal(_)));
+    let is_known = |n: &Node| matches!(n.at, To::Principal(_)) && around.joined.outsider(*n).is_none();
+    let people = children.into_iter().map(|child| child.other).filter(is_known);
     Tree { lines: lines.join("\n"), reached: people.collect() }
 }
 
@@ -363,12 +365,13 @@ impl Growing<'_> {
     }
 }
 
-/// What is lost with a principal.
-pub(super) fn lost(estate: &Estate, around: &Around, node: Node) -> Vec<Section> {
-    let To::Principal(at) = node.at else { return Vec::new() };
+/// What is lost with principals of one account.
+pub(super) fn lost(estate: &Estate, around: &Around, from: &[Node]) -> Vec<Section> {
+    let Some(node) = from.first().copied() else { return Vec::new() };
     let graph = around.ready[node.account].graph();
-    let blast = graph.blast(at, true);
-    let (abroad, back) = around.joined.abroad(node);
+    let places: Vec<usize> = from.iter().filter_map(|n| if let To::Principal(at) = n.at { Some(at) } else { None }).collect();
+    let blast = graph.blast(&places, true);
+    let (abroad, back) = around.joined.abroad(from);
     let mut words = vec![if blast.everything {
         "Everything in the account: it is, or becomes, an administrator.".to_owned()
     } else {
