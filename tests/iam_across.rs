@@ -56,6 +56,7 @@ fn organisation(accounts: &[Value], scps: Vec<ControlPolicy>, rcps: Vec<ControlP
             Controls { kind: ControlKind::Service, whole: true, policies: std::iter::once(all).chain(scps).collect() },
             Controls { kind: ControlKind::Resource, whole: true, policies: rcps },
         ],
+        delegates: None,
         extra: Default::default(),
     });
     estate

@@ -84,6 +84,7 @@ fn estate(resources: Vec<Resource>, control: Option<Value>) -> Estate {
         name: "acme".into(),
         units: vec![Unit { id: "r-1".into(), name: "Root".into(), path: String::new() }],
         controls: vec![Controls { kind: ControlKind::Resource, whole: true, policies: policies.collect() }],
+        delegates: None,
         extra: Default::default(),
     });
     estate.region_mut(OWN, HERE).resources = resources;

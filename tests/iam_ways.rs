@@ -3,7 +3,8 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "tests")]
 
 use bartizan::iam::account::Account;
-use bartizan::iam::graph::{Graph, Power, To};
+use bartizan::iam::center::IdentityCenter;
+use bartizan::iam::graph::{Graph, Joined, Power, To};
 use bartizan::iam::read::authorization_details;
 use bartizan::model::estate::Estate;
 use serde_json::{Value, json};
@@ -175,14 +176,118 @@ fn permission_sets_are_changed_in_the_management_account_alone() {
     let power_user = json!({"Effect": "Allow", "NotAction": ["iam:*", "organizations:*", "account:*"], "Resource": "*"});
     let mut account =
         Parts { roles: vec![of_a_set("Dev", &[power_user]), of_a_set("Admin", &[everything()])], ..Parts::default() }.account();
-    account.manages = Some(false);
+    account.identity_center = IdentityCenter::No;
     assert_eq!((power(&account, "role/Dev"), sentences(&account, "role/Dev")), (Power::Ordinary, vec![]));
     // Where they are kept, whom they are assigned to is not collected.
-    account.manages = Some(true);
+    account.identity_center = IdentityCenter::Management;
     assert_eq!(power(&account, "role/Dev"), Power::MayBecome);
     assert!(
         sentences(&account, "role/Dev").contains(&"role/Dev can have somebody assigned to role/Admin, under conditions".into())
     );
+}
+
+/// What the account that keeps IAM Identity Center may do to the roles that it keeps in others, under conditions: whom they are
+/// assigned to is not collected. A member account that it was delegated to leaves the management account's own sets alone.
+#[test]
+fn permission_sets_lead_into_every_account() {
+    const MEMBER: &str = "444455556666";
+    const DELEGATE: &str = "777788889999";
+    let role_of = |id: &str, name: &str, statements: &[Value]| -> Value {
+        serde_json::from_str(&of_a_set(&format!("AWSReservedSSO_{name}_1"), statements).to_string().replace(ID, id)).unwrap()
+    };
+    let eve = |id: &str, actions: &[&str]| -> Value {
+        serde_json::from_str(&user("eve", &[allow(actions, "*")]).to_string().replace(ID, id)).unwrap()
+    };
+    let read = || allow(&["s3:GetObject"], "*");
+    let make = |of_eve: &str, actions: &[&str], delegates: Value| {
+        let mut estate = Estate::default();
+        for id in [ID, MEMBER, DELEGATE] {
+            estate.put_account(bartizan::model::account::Account::bare(id));
+            let users = if id == of_eve { vec![eve(id, actions)] } else { Vec::new() };
+            let mut roles = vec![role_of(id, "Dev", &[read()])];
+            // A set that only the members have.
+            roles.extend((id == MEMBER).then(|| role_of(id, "Ops", &[read()])));
+            let text = json!({"UserDetailList": users, "RoleDetailList": roles}).to_string();
+            estate.put_identity(authorization_details(&text).unwrap());
+        }
+        let organization = json!({"id": "o-1", "management_account": ID, "delegates": delegates});
+        estate.organization = Some(serde_json::from_value(organization).unwrap());
+        estate
+    };
+    let asked = |estate: &Estate, of_eve: &str| -> (Power, Vec<String>) {
+        let accounts: Vec<Account> = estate.identities.iter().map(|i| Account::of_estate(estate, &i.account).unwrap()).collect();
+        let graphs: Vec<Graph<'_>> = accounts.iter().map(Graph::new).collect();
+        let joined = Joined::new(graphs.iter().map(Graph::built));
+        let eve = joined.find(&format!("arn:aws:iam::{of_eve}:user/eve")).unwrap();
+        let To::Principal(at) = eve.at else { panic!("a user") };
+        let legs = joined.steps(eve, false).into_iter().filter(|leg| leg.to.account != eve.account);
+        let said = legs.map(|leg| joined.sentence(&leg, graphs.as_slice(), &|id| id.to_owned()));
+        // Whoever can be got at is looked for from there, too.
+        let back: Vec<String> = accounts[0].resources().inward(&[MEMBER]);
+        assert!(back.contains(&of_eve.to_owned()), "{back:?}");
+        (joined.powers()[eve.account][at], said.collect())
+    };
+    let nobody = json!({});
+    let assign = "sso:CreateAccountAssignment";
+    let (power, said) = asked(&make(ID, &[assign], nobody.clone()), ID);
+    let assigned = |set: &str, id: &str| {
+        format!("user/eve can have somebody assigned to role/AWSReservedSSO_{set}_1 of {id}, under conditions")
+    };
+    assert_eq!(
+        (power, said),
+        (Power::Ordinary, vec![assigned("Dev", MEMBER), assigned("Ops", MEMBER), assigned("Dev", DELEGATE)])
+    );
+    // With the set changed as well, each account is open.
+    let all = [assign, "sso:PutInlinePolicyToPermissionSet", "sso:ProvisionPermissionSet"];
+    let (power, said) = asked(&make(ID, &all, nobody.clone()), ID);
+    assert_eq!((power, said.len()), (Power::MayBecome, 5));
+    let whole = "user/eve can make the permission set Dev an administrator's by sso:PutInlinePolicyToPermissionSet and let \
+                 somebody into 444455556666 by sso:CreateAccountAssignment, under conditions";
+    assert!(said.contains(&whole.to_owned()), "{said:?}");
+    for missing in all {
+        let rest: Vec<&str> = all.into_iter().filter(|a| *a != missing).collect();
+        assert_eq!(asked(&make(ID, &rest, nobody.clone()), ID).0, Power::Ordinary, "without {missing}");
+    }
+    // In an account that nothing was delegated to it means nothing; the delegate has what the management account has no role of.
+    let sso = json!({DELEGATE: ["guardduty.amazonaws.com", "sso.amazonaws.com"]});
+    let other = json!({DELEGATE: ["guardduty.amazonaws.com"]});
+    let estate = make(DELEGATE, &all, sso);
+    let (power, said) = asked(&estate, DELEGATE);
+    let whole = whole.replace("set Dev", "set Ops");
+    assert_eq!(power, Power::MayBecome);
+    assert_eq!(said.len(), 3, "not into the management account: {said:?}");
+    assert!(said.contains(&assigned("Dev", MEMBER)) && said.contains(&whole), "{said:?}");
+    let accounts: Vec<Account> =
+        [ID, MEMBER, DELEGATE].iter().filter_map(|id| Account::of_estate(&make(DELEGATE, &all, other.clone()), id)).collect();
+    let graphs: Vec<Graph<'_>> = accounts.iter().map(Graph::new).collect();
+    let joined = Joined::new(graphs.iter().map(Graph::built));
+    let eve = joined.find(&format!("arn:aws:iam::{DELEGATE}:user/eve")).unwrap();
+    assert!(joined.steps(eve, false).is_empty(), "it keeps no permission sets");
+}
+
+/// A role of a set changes itself where it was delegated, without permissions over IAM; not a set of the management account.
+#[test]
+fn a_delegate_changes_its_own_sets() {
+    let member = "444455556666";
+    let power_of = |set: &str, management: Option<&str>, delegated: bool| {
+        let own = allow(&["sso:AttachManagedPolicyToPermissionSet", "sso:ProvisionPermissionSet"], "*");
+        let text =
+            json!({"RoleDetailList": [of_a_set(&format!("AWSReservedSSO_{set}_1"), &[own])]}).to_string().replace(ID, member);
+        let mut estate = Estate::default();
+        estate.put_identity(authorization_details(&text).unwrap());
+        if let Some(set) = management {
+            let kept = json!({"RoleDetailList": [of_a_set(&format!("AWSReservedSSO_{set}_2"), &[])]});
+            estate.put_identity(authorization_details(&kept.to_string()).unwrap());
+        }
+        let services = if delegated { vec!["sso.amazonaws.com"] } else { vec![] };
+        let organization = json!({"id": "o-1", "management_account": ID, "delegates": {member: services}});
+        estate.organization = Some(serde_json::from_value(organization).unwrap());
+        power(&Account::of_estate(&estate, member).unwrap(), &format!("role/AWSReservedSSO_{set}_1"))
+    };
+    assert_eq!(power_of("Dev", Some("Other"), true), Power::CanBecome);
+    assert_eq!(power_of("Dev", Some("Dev"), true), Power::Ordinary, "the management account's sets are its own");
+    assert_eq!(power_of("Dev", None, true), Power::MayBecome, "what the management account has was not read");
+    assert_eq!(power_of("Dev", Some("Other"), false), Power::Ordinary);
 }
 
 /// One that is become changes the one it is become by, or another that is.

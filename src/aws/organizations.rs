@@ -6,6 +6,8 @@ use std::collections::BTreeMap;
 use aws_sdk_organizations::operation::{
     describe_organization::builders::DescribeOrganizationFluentBuilder, describe_policy::builders::DescribePolicyFluentBuilder,
     list_accounts_for_parent::builders::ListAccountsForParentFluentBuilder,
+    list_delegated_administrators::builders::ListDelegatedAdministratorsFluentBuilder,
+    list_delegated_services_for_account::builders::ListDelegatedServicesForAccountFluentBuilder,
     list_organizational_units_for_parent::builders::ListOrganizationalUnitsForParentFluentBuilder,
     list_policies::builders::ListPoliciesFluentBuilder, list_roots::builders::ListRootsFluentBuilder,
     list_tags_for_resource::builders::ListTagsForResourceFluentBuilder,
@@ -40,6 +42,8 @@ calls! {
     UNITS = "organizations:ListOrganizationalUnitsForParent", Management, Json, LISTS, NEXT, "organisational units", ListOrganizationalUnitsForParentFluentBuilder;
     ACCOUNTS = "organizations:ListAccountsForParent", Management, Json, LISTS, NEXT, "accounts", ListAccountsForParentFluentBuilder;
     TAGS = "organizations:ListTagsForResource", Management, Json, LISTS, NEXT, "account tags", ListTagsForResourceFluentBuilder;
+    DELEGATES = "organizations:ListDelegatedAdministrators", Management, Json, LISTS, NEXT, "delegated administrators", ListDelegatedAdministratorsFluentBuilder;
+    SERVICES = "organizations:ListDelegatedServicesForAccount", Management, Json, LISTS, NEXT, "what they administer", ListDelegatedServicesForAccountFluentBuilder;
     POLICIES = "organizations:ListPolicies", Management, Json, LISTS, NEXT, "policies over accounts", ListPoliciesFluentBuilder;
     POLICY = "organizations:DescribePolicy", Management, Json, LISTS, None, "policies' documents", DescribePolicyFluentBuilder;
     TARGETS = "organizations:ListTargetsForPolicy", Management, Json, LISTS, NEXT, "what policies are attached to", ListTargetsForPolicyFluentBuilder;
@@ -123,6 +127,18 @@ struct Summary {
 
 #[derive(Deserialize)]
 #[serde(rename_all = "PascalCase")]
+struct Delegate {
+    id: String,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "PascalCase")]
+struct Service {
+    service_principal: String,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "PascalCase")]
 struct Attached {
     target_id: String,
 }
@@ -161,9 +177,41 @@ pub async fn directory(scope: &Scope) -> Answer<Directory> {
         name,
         units,
         controls: on.into_iter().map(|kind| Controls { kind, whole: false, policies: Vec::new() }).collect(),
+        delegates: None,
         extra: organization.extra,
     };
     Answer { value: Directory::Organization { organization, accounts }, coverage }
+}
+
+/// Reads which accounts administer what for the organisation. Without all of it, it says nothing.
+pub async fn delegates(scope: &Scope, organization: &mut Organization) -> Vec<Coverage> {
+    let client = scope.organizations();
+    let mut found: Vec<Delegate> = Vec::new();
+    let next = |t| client.list_delegated_administrators().set_next_token(t);
+    let asked = scope.pages(next, |mut page| objects(&mut page, "DelegatedAdministrators", &mut found)).await;
+    let mut whole = asked.failure.is_none();
+    let mut services = Tally::new(SERVICES);
+    let mut all = BTreeMap::new();
+    let mut each = futures_util::stream::iter(found)
+        .map(|delegate| async move {
+            let mut services: Vec<Service> = Vec::new();
+            let next = |t| client.list_delegated_services_for_account().account_id(&delegate.id).set_next_token(t);
+            let asked = scope.pages(next, |mut page| objects(&mut page, "DelegatedServices", &mut services)).await;
+            (delegate.id, services, asked)
+        })
+        .buffered(4);
+    while let Some((id, of, asked)) = each.next().await {
+        whole &= asked.failure.is_none();
+        services.join(asked);
+        let mut of: Vec<String> = of.into_iter().map(|s| s.service_principal).collect();
+        of.sort();
+        all.insert(id, of);
+    }
+    drop(each);
+    let any = !all.is_empty();
+    organization.delegates = whole.then_some(all);
+    let services = any.then(|| scope.covered(&services));
+    std::iter::once(scope.covered(&asked)).chain(services).collect()
 }
 
 /// Reads the policies of each kind that is switched on, with what each is attached to, into the organisation. Who may

@@ -1,6 +1,8 @@
 //! The organisation's accounts and units: who stands where, and the tags from which environment and owner follow.
 //! Attribution itself is the caller's, by its rules.
 
+use std::collections::BTreeMap;
+
 use jiff::{SignedDuration, Timestamp};
 
 use crate::demo::random::{Random, label};
@@ -125,8 +127,17 @@ pub(super) fn organization() -> Organization {
         name: SEATS[0].name.to_owned(),
         units: paths.into_iter().map(unit).collect(),
         controls: Vec::new(),
+        delegates: Some(delegates()),
         extra: Extra::new(),
     }
+}
+
+/// Which accounts administer what for the organisation.
+fn delegates() -> BTreeMap<String, Vec<String>> {
+    let of = |n: usize, services: &[&str]| {
+        (SEATS[n].id.to_owned(), services.iter().map(|service| format!("{service}.amazonaws.com")).collect())
+    };
+    [of(AUDIT, &["config", "guardduty", "inspector2", "securityhub"]), of(by_name("identity-prod"), &["sso"])].into()
 }
 
 /// An account as the organisation lists it.

@@ -121,12 +121,15 @@ pub(super) fn rows(estate: &Estate, findings: usize, at: Timestamp) -> Vec<Cover
     };
     let mut rows = Vec::with_capacity(5000);
     let units = estate.organization.as_ref().map_or(0, |o| o.units.len());
+    let delegates = estate.organization.as_ref().and_then(|o| o.delegates.as_ref()).map_or(0, |all| all.len());
     let policies = estate.organization.as_ref().map_or(0, |o| o.controls.iter().map(|c| c.policies.len()).sum());
     for (api, count) in [
         ("organizations:DescribeOrganization", 1),
         ("organizations:ListAccounts", SEATS.len()),
         ("organizations:ListOrganizationalUnitsForParent", units),
         ("organizations:ListTagsForResource", SEATS.len()),
+        ("organizations:ListDelegatedAdministrators", delegates),
+        ("organizations:ListDelegatedServicesForAccount", delegates),
         ("organizations:ListPolicies", policies),
         ("organizations:DescribePolicy", policies),
         ("organizations:ListTargetsForPolicy", policies),

@@ -475,6 +475,8 @@ pub fn reaches_administrator(graph: &Graph<'_>, principal: usize) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeSet;
+
     use super::*;
 
     /// An account where every rule holds of something, or of nothing.

@@ -10,6 +10,7 @@
 //! [`doubts`] about one, [`lint`], [`write`], [`unused`] with [`trim`], [`nature`] and [`judge`].
 
 pub mod account;
+pub mod center;
 pub mod doubts;
 pub mod evaluate;
 pub mod facts;

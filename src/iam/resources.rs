@@ -6,6 +6,7 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::{Arc, OnceLock};
 
+use super::center::{IdentityCenter, SETS, set_of};
 use super::evaluate::{Compiled, ResourcePolicy};
 use super::policy::Policy;
 use super::public::is_public;
@@ -26,6 +27,14 @@ pub struct Resources {
     accounts: HashMap<String, Over>,
     regions: Vec<Arc<RegionEstate>>,
     abroad: OnceLock<Abroad>,
+    centers: Centers,
+}
+
+/// Accounts that have a say over IAM Identity Center.
+#[derive(Default, Clone)]
+struct Centers {
+    management: String,
+    delegated: Vec<String>,
 }
 
 /// Roles whose trust names other accounts.
@@ -37,6 +46,8 @@ struct Abroad {
     open: Vec<String>,
     /// Their trust, each once.
     trusts: HashMap<String, Arc<Compiled>>,
+    /// ARNs of the roles that IAM Identity Center keeps, by account.
+    of_sets: BTreeMap<String, Vec<String>>,
 }
 
 /// One of them.
@@ -153,6 +164,12 @@ impl Resources {
     /// Those of an estate.
     pub fn of(estate: &Estate) -> Self {
         let mut all = Self { regions: estate.regions.clone(), ..Self::default() };
+        if let Some(organization) = &estate.organization {
+            let delegates = organization.delegates.iter().flat_map(BTreeMap::keys);
+            let delegated = delegates.filter(|id| IdentityCenter::of(organization, id) == IdentityCenter::Delegated);
+            all.centers =
+                Centers { management: organization.management_account.clone(), delegated: delegated.cloned().collect() };
+        }
         for region in &estate.regions {
             for resource in &region.resources {
                 all.put(&region.account, &region.region, resource.clone());
@@ -260,8 +277,33 @@ impl Resources {
             let named = abroad.by_account.iter().filter(|(id, roles)| self.accounts.contains_key(*id) && own(roles));
             named.map(|(id, _)| id).filter(read).map(String::as_str).collect()
         };
+        if abroad.of_sets.contains_key(account) {
+            // The management account's own roles are changed by itself alone.
+            let delegated = self.centers.delegated.iter().filter(|_| account != self.centers.management);
+            let keeps = delegated.chain([&self.centers.management]).filter(|id| self.accounts.contains_key(*id));
+            found.extend(keeps.filter(read).map(String::as_str));
+        }
         found.sort_unstable();
+        found.dedup();
         found
+    }
+
+    /// The roles of other accounts that an account keeps by IAM Identity Center, by ARN.
+    pub fn kept_by_center(&self, account: &str, center: IdentityCenter) -> Vec<&str> {
+        let all = self.abroad().of_sets.iter().filter(|(id, _)| match center {
+            IdentityCenter::Management => *id != account,
+            IdentityCenter::Delegated => *id != account && **id != self.centers.management,
+            IdentityCenter::No | IdentityCenter::Unknown => false,
+        });
+        all.flat_map(|(_, roles)| roles).map(String::as_str).collect()
+    }
+
+    /// Whether the management account has a role of a permission set, which then only it may change (IAM Identity Center:
+    /// "Delegated administration"); none where its IAM was not read.
+    pub fn is_set_of_management(&self, set: &str) -> Option<bool> {
+        self.accounts.get(&self.centers.management)?.identity.as_ref()?;
+        let roles = self.abroad().of_sets.get(&self.centers.management);
+        Some(roles.is_some_and(|roles| roles.iter().any(|role| set_of(role) == set)))
     }
 
     /// The accounts from which ways may lead into some, by whom roles trust, those first.
@@ -283,6 +325,9 @@ impl Resources {
             let mut abroad = Abroad::default();
             for (own, identity) in self.accounts.iter().filter_map(|(id, over)| Some((id, over.identity.as_ref()?))) {
                 for role in &identity.roles {
+                    if role.path.starts_with(SETS) {
+                        abroad.of_sets.entry(own.clone()).or_default().push(role.arn.clone());
+                    }
                     let text = role.assume_role_policy_document.0.as_str();
                     let open = text.contains("\"*\"") || text.contains("NotPrincipal");
                     let named: BTreeSet<&str> = accounts_in(text).filter(|id| id != own).collect();

@@ -45,11 +45,19 @@ pub struct Organization {
     /// Service and resource control policies: one entry for each kind that is switched on.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub controls: Vec<Controls>,
+    /// Accounts that administer services for the organisation, by id, each with the services' principals; none where that
+    /// was not read.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub delegates: Option<BTreeMap<String, Vec<String>>>,
     #[serde(default)]
     pub extra: Extra,
 }
 
 impl Organization {
+    /// What an account administers for the organisation, by the services' principals.
+    pub fn delegated_to(&self, account: &str) -> &[String] {
+        self.delegates.as_ref().and_then(|all| all.get(account)).map_or(&[], Vec::as_slice)
+    }
     /// What policies are attached to so that they are over an account: the root, each unit down to it, itself.
     pub fn above<'a>(&'a self, account: &'a Account) -> Vec<&'a str> {
         let over = |unit: &&Unit| {

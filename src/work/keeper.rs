@@ -533,13 +533,16 @@ fn keep_accessed(new: &mut Identity, known: &Identity) {
     new.last_accessed.extend(kept);
 }
 
-/// Policies over accounts that were read only in part do not take the place of those that were read whole.
+/// Policies over accounts that were read only in part do not take the place of those that were read whole; nor do delegates.
 fn keep_controls(new: &mut Organization, known: Option<&Organization>) {
     for controls in new.controls.iter_mut().filter(|c| !c.whole) {
         let before = known.and_then(|k| k.controls.iter().find(|c| c.kind == controls.kind && c.whole));
         if let Some(before) = before {
             controls.clone_from(before);
         }
+    }
+    if new.delegates.is_none() {
+        new.delegates = known.and_then(|k| k.delegates.clone());
     }
 }
 

@@ -11,11 +11,19 @@ use crate::model::estate::Estate;
 
 pub fn account(o: &Account, estate: &Estate, now: Timestamp) -> Detail {
     let mut w = Writer::new(o.label(), now);
+    let short = |service: &String| service.trim_end_matches(".amazonaws.com").to_owned();
+    let administers = estate.organization.as_ref().map_or_else(String::new, |organization| {
+        if organization.management_account == o.id {
+            return "the organisation".to_owned();
+        }
+        organization.delegated_to(&o.id).iter().map(short).collect::<Vec<_>>().join(", ")
+    });
     w.facts(
         "",
         &[
             ("account", o.id.clone()),
             ("unit", o.ou_path.clone()),
+            ("administers", administers),
             ("environment", decided(o.environment_word(), &o.environment.decided_by)),
             ("owner", decided(o.owner_word(), &o.owner.decided_by)),
             ("status", o.status.clone()),

@@ -9,6 +9,7 @@ use std::sync::Arc;
 
 use jiff::Timestamp;
 
+use super::center::IdentityCenter;
 use super::evaluate::{Caller, Compiled};
 use super::policy::{Policy, PolicyError};
 use super::resources::Resources;
@@ -38,8 +39,8 @@ pub struct Account {
     pub tagged: Vec<Tagged>,
     /// The class that the account's own tags tell.
     pub data_class: Option<String>,
-    /// Whether it is its organisation's management account, which keeps IAM Identity Center unless that is delegated.
-    pub manages: Option<bool>,
+    /// Its say over the permission sets of all accounts.
+    pub identity_center: IdentityCenter,
     /// Versions of managed policies that are not in force, by the one that is.
     pub(crate) other_versions: HashMap<usize, Vec<usize>>,
     managed: HashMap<String, usize>,
@@ -128,7 +129,7 @@ impl Account {
             workloads_known: BTreeSet::new(),
             tagged: Vec::new(),
             data_class: None,
-            manages: None,
+            identity_center: IdentityCenter::Unknown,
             other_versions: HashMap::new(),
             managed: HashMap::new(),
             by_arn: HashMap::new(),
@@ -258,8 +259,7 @@ impl Account {
         account.resources = Arc::clone(resources);
         if let Some(organization) = &estate.organization {
             account.set_organization(&organization.id);
-            let management = organization.management_account.as_str();
-            account.manages = (!management.is_empty()).then(|| id == management);
+            account.identity_center = IdentityCenter::of(organization, id);
             if let Some(known) = estate.account(id) {
                 // `o-…/r-…/ou-…/`: the path ends with the unit that holds the account.
                 let above = organization.above(known);

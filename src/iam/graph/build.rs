@@ -8,6 +8,7 @@ use super::permit::{Permit, StatementId, Table};
 use super::ways::{self, ADMITS, CREDENTIALS, Gate, LAUNCHES, TAKE_OVERS};
 use super::{Edge, Need, To, Way};
 use crate::iam::account::{Account, Principal};
+use crate::iam::center::{IdentityCenter, SETS};
 use crate::iam::evaluate::{ActionName, Compiled, Context, Decision, Layers, Request, Resource, ResourcePolicy, Truth, decide};
 use crate::iam::policy::{Effect, PrincipalKind};
 use crate::iam::workloads::WorkloadKind;
@@ -21,7 +22,8 @@ pub(super) fn build(account: &Account) -> (Vec<bool>, Vec<Edge>, Vec<Crossing>) 
     let administrators: Vec<bool> = spread(count, chunk, |i| ground.is_administrator(&account.principals[i]));
     let mut edges: Vec<Vec<Edge>> = spread(count, chunk, |i| if administrators[i] { Vec::new() } else { ground.edges(i) });
     ground.by_others(&administrators, &mut edges);
-    (administrators, edges.into_iter().flatten().collect(), crossings(account, &table))
+    let out = crossings(account, &table, &administrators);
+    (administrators, edges.into_iter().flatten().collect(), out)
 }
 
 /// How many threads may work at the same thing. The system is asked once: it reads several files to say.
@@ -346,7 +348,7 @@ impl<'a> Ground<'a> {
                         roles.iter().for_each(|r| add(*r, if kept(*r) { truth.and(Truth::Maybe) } else { truth }, by.clone()));
                     }
                 }
-                Gate::IdentityCenter if self.account.manages != Some(false) => {
+                Gate::IdentityCenter if self.account.identity_center != IdentityCenter::No => {
                     let (truth, by) = permit.somewhere(&self.plain);
                     let roles = (0..self.principals.len()).filter(|role| kept(*role));
                     roles.for_each(|role| add(role, truth.and(Truth::Maybe), by.clone()));
@@ -499,7 +501,7 @@ pub(super) fn is_aws_kept(path: &str) -> bool {
 
 /// Roles that IAM Identity Center keeps, one a permission set.
 pub(super) fn is_of_a_set(path: &str) -> bool {
-    path.starts_with("/aws-reserved/sso.amazonaws.com/")
+    path.starts_with(SETS)
 }
 
 /// A user or role with what is known of its boundary.

@@ -9,6 +9,7 @@ use super::permit::{Permit, StatementId};
 use super::ways;
 use super::{Edge, Need, To, Way};
 use crate::iam::account::Principal;
+use crate::iam::center::{IdentityCenter, set_of};
 use crate::iam::evaluate::{Compiled, Context, Decision, Resource, Truth};
 use crate::iam::policy::{Element, Policy, PrincipalElement, PrincipalKind, PrincipalValue, Spanned, Statement};
 
@@ -384,7 +385,7 @@ impl<'g, 'a> Rewriting<'g, 'a> {
     fn new(ground: &'g Ground<'a>, me: Actor<'g>) -> Self {
         let of = |actions: &[&'static str]| actions.iter().filter_map(|a| Some((*a, ground.permit(me.who, a)?))).collect();
         // Only where permission sets are kept can they be changed.
-        let keeps = ground.account.manages != Some(false);
+        let keeps = ground.account.identity_center != IdentityCenter::No;
         let provision = keeps.then(|| ground.permit(me.who, ways::PROVISION)).flatten();
         let sets = ways::REWRITES_SET.iter().filter(|_| provision.is_some());
         Self {
@@ -481,10 +482,18 @@ impl<'g, 'a> Rewriting<'g, 'a> {
         let g = self.ground;
         let Some(provision) = &self.provision else { return Vec::new() };
         let change = |(action, permit, on, allowed): &(&'static str, Permit<'g>, &'static str, Option<Permit<'g>>)| {
-            let mut change = Change::of(action, permit.somewhere(&g.plain))?
-                .and(Change::of(ways::PROVISION, provision.somewhere(&g.plain))?)
-                .and(Change::of(on, allowed.as_ref()?.on(&g.principals[at], &g.attach[1][0]))?);
-            if g.account.manages.is_none() {
+            let change =
+                Change::of(action, permit.somewhere(&g.plain))?.and(Change::of(ways::PROVISION, provision.somewhere(&g.plain))?);
+            if g.account.identity_center == IdentityCenter::Delegated {
+                let kept = match g.account.resources().is_set_of_management(set_of(&g.account.principals[at].arn)) {
+                    Some(false) => Truth::Yes,
+                    None => Truth::Maybe,
+                    Some(true) => return None,
+                };
+                return Some(Change { truth: change.truth.and(kept), ..change });
+            }
+            let mut change = change.and(Change::of(on, allowed.as_ref()?.on(&g.principals[at], &g.attach[1][0]))?);
+            if g.account.identity_center == IdentityCenter::Unknown {
                 change.truth = change.truth.and(Truth::Maybe);
             }
             Some(change)

@@ -1,12 +1,14 @@
-//! Ways out of an account: which of its principals may assume which roles of other accounts. Both sides must allow, and
-//! what lies over either. Where they lead on is `joined`'s.
+//! Ways out of an account: which of its principals may assume which roles of other accounts, or get at those that IAM Identity
+//! Center keeps in them. To assume one, both sides must allow, and what lies over either. Where they lead on is `joined`'s.
 
 use std::sync::Arc;
 
-use super::To;
 use super::build::{is_aws_kept, spread, threads};
-use super::permit::{StatementId, Table};
+use super::permit::Table;
+use super::ways::{ADMITS, Gate, PROVISION, REWRITES_SET};
+use super::{Need, To};
 use crate::iam::account::Account;
+use crate::iam::center::{IdentityCenter, set_of};
 use crate::iam::evaluate::{ActionName, Compiled, Context, Decision, Request, Resource, Truth};
 use crate::iam::policy::Effect;
 
@@ -21,28 +23,100 @@ pub struct Crossing {
     pub through: Option<usize>,
     /// ARN.
     pub role: Arc<str>,
-    /// What is asked for.
-    pub action: &'static str,
+    pub by: Entry,
     /// Nothing unknown stands in between.
     pub certain: bool,
-    /// Its own statements any of which allow it; none of an administrator, who gives itself what it needs.
-    pub own: Arc<[StatementId]>,
+    /// What it rests on in its own account; nothing of an administrator, who gives itself what it needs.
+    pub needs: Arc<[Need]>,
     /// Places of the statements of the role's trust any of which let it in.
     pub trust: Arc<[u32]>,
 }
 
+/// How a role of another account is got at.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Entry {
+    /// By its trust, with the action that is asked for.
+    Trust(&'static str),
+    /// By IAM Identity Center, as its people are: row of the table of gates.
+    Admit(u8),
+    /// As [`Self::Admit`], with the role's permission set changed first by this action, so that it is an administrator's.
+    Set(&'static str, u8),
+}
+
+impl Crossing {
+    /// What is asked for, in order.
+    pub fn actions(&self) -> Vec<&'static str> {
+        match self.by {
+            Entry::Trust(action) => vec![action],
+            _ if !self.needs.is_empty() => self.needs.iter().map(|n| n.action).collect(),
+            Entry::Admit(row) => vec![ADMITS[usize::from(row)].action],
+            Entry::Set(change, row) => vec![change, PROVISION, ADMITS[usize::from(row)].action],
+        }
+    }
+}
+
 /// All of an account, by who crosses, an administrator as such last; by role.
-pub(super) fn crossings(account: &Account, table: &Table) -> Vec<Crossing> {
+pub(super) fn crossings(account: &Account, table: &Table, administrators: &[bool]) -> Vec<Crossing> {
     let resources = account.resources();
     let known = resources.roles_trusting(&account.id).into_iter();
     let roles: Vec<Role> = known.filter_map(|arn| Some(Role::new(account, arn, resources.trust(arn)?))).collect();
-    if roles.is_empty() {
+    let of_sets = resources.kept_by_center(&account.id, account.identity_center);
+    if roles.is_empty() && of_sets.is_empty() {
         return Vec::new();
     }
     let count = account.principals.len();
-    let each = spread(count, count.div_ceil(threads()).max(1), |p| of_principal(account, table, p, &roles));
+    let each = spread(count, count.div_ceil(threads()).max(1), |p| {
+        let mut own = of_principal(account, table, p, &roles);
+        if !administrators[p] {
+            own.extend(by_center(account, table, Some(p), &of_sets));
+        }
+        own
+    });
     let made = roles.iter().filter_map(|role| of_administrator(account, role));
-    each.into_iter().flatten().chain(made).collect()
+    each.into_iter().flatten().chain(made).chain(by_center(account, table, None, &of_sets)).collect()
+}
+
+/// What a principal of the account that keeps IAM Identity Center gets at of the roles that it keeps elsewhere; none: an
+/// administrator as such, as which every administrator does. Who is assigned to what, and who somebody is there, is not
+/// collected: that stays under conditions. No permission over IAM is asked for (IAM Identity Center: "Identity-based policy
+/// examples", the note on the management account).
+fn by_center(account: &Account, table: &Table, principal: Option<usize>, roles: &[&str]) -> Vec<Crossing> {
+    let context = Context::new();
+    let need = |action: &'static str| match principal {
+        None => Some(None),
+        Some(p) => {
+            let (truth, by) = table.permit(account, &account.principals[p], action, true)?.somewhere(&context);
+            (truth != Truth::No).then_some(Some(Need { action, by }))
+        }
+    };
+    let gates = ADMITS.iter().enumerate().filter(|(_, gate)| gate.by == Gate::IdentityCenter);
+    let Some((row, admit)) = gates.filter_map(|(row, gate)| Some((row as u8, need(gate.action)?))).next() else {
+        return Vec::new();
+    };
+    let change = need(PROVISION).and_then(|provision| {
+        let (set, own) = REWRITES_SET.iter().find_map(|(action, _)| Some((*action, need(action)?)))?;
+        Some((set, [own, provision, admit.clone()].into_iter().flatten().collect::<Arc<[Need]>>()))
+    });
+    let admitted: Arc<[Need]> = admit.into_iter().collect();
+    let from = principal.map_or(To::Administrator, To::Principal);
+    let mut all = Vec::new();
+    let mut changed: Option<&str> = None;
+    for role in roles {
+        let crossing = |by: Entry, needs: &Arc<[Need]>| {
+            let (role, needs) = (Arc::from(*role), Arc::clone(needs));
+            Crossing { from, through: None, role, by, certain: false, needs, trust: [].into() }
+        };
+        all.push(crossing(Entry::Admit(row), &admitted));
+        // One set of each account is enough to make the point.
+        let owner = role.split(':').nth(4);
+        let theirs = account.identity_center == IdentityCenter::Delegated
+            && account.resources().is_set_of_management(set_of(role)) == Some(true);
+        if let Some((set, needs)) = change.as_ref().filter(|_| changed != owner && !theirs) {
+            changed = owner;
+            all.push(crossing(Entry::Set(set, row), needs));
+        }
+    }
+    all
 }
 
 /// Those to one role, as if it had this trust.
@@ -98,8 +172,9 @@ fn of_principal(account: &Account, table: &Table, p: usize, roles: &[Role]) -> V
             return None;
         }
         let certain = certainly(account.assumes(p, &role.resource, &role.trust))?;
-        let (from, role) = (To::Principal(p), Arc::clone(&role.arn));
-        Some(Crossing { from, through: None, role, action: ASSUME, certain, own, trust })
+        let (from, role, by) = (To::Principal(p), Arc::clone(&role.arn), Entry::Trust(ASSUME));
+        let needs = [Need { action: ASSUME, by: own }].into();
+        Some(Crossing { from, through: None, role, by, certain, needs, trust })
     };
     roles.iter().filter_map(crossing).collect()
 }
@@ -127,8 +202,8 @@ fn of_administrator(account: &Account, role: &Role) -> Option<Crossing> {
         // It is nobody yet: whichever statement lets the account in will let it in.
         None => role.trust.naming(&ActionName::new(ASSUME)).filter(|(_, e)| *e == Effect::Allow).map(|(s, _)| s as u32).collect(),
     };
-    let (role, own) = (Arc::clone(&role.arn), [].into());
-    Some(Crossing { from: To::Administrator, through, role, action: ASSUME, certain, own, trust })
+    let (role, by) = (Arc::clone(&role.arn), Entry::Trust(ASSUME));
+    Some(Crossing { from: To::Administrator, through, role, by, certain, needs: [].into(), trust })
 }
 
 fn certainly(decision: Decision) -> Option<bool> {

@@ -5,7 +5,7 @@
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::crossings::to_role;
+use super::crossings::{Entry, to_role};
 use super::joined::{Accounts, By, Goal, Joined, Leap, Node, Part};
 use super::{Graph, StatementId, Target, To};
 
@@ -133,7 +133,8 @@ impl Joined {
             By::Crossing(c) => {
                 let (crossing, role) = (&part.crossings[c], self.node(leap.to));
                 let trust = self.trust_of(role, &crossing.trust).into_iter().map(|s| (role.account, s)).collect();
-                [here(&crossing.own), trust].into_iter().filter(|by| !by.is_empty()).collect()
+                let own = crossing.needs.iter().map(|n| here(&n.by));
+                own.chain([trust]).filter(|by| !by.is_empty()).collect()
             }
             By::Power => Vec::new(),
         }
@@ -169,7 +170,8 @@ impl Joined {
             for other in self.crossing_into(self.index(Node::principal(cut.account, at))) {
                 let trust = rest.clone()?;
                 let now = accounts.with(other, |graph| to_role(graph.account, &role.arn, trust))?;
-                let others = parts[other].crossings.iter().filter(|c| c.role != role.arn).cloned();
+                let others =
+                    parts[other].crossings.iter().filter(|c| c.role != role.arn || !matches!(c.by, Entry::Trust(_))).cloned();
                 parts[other].crossings = others.chain(now).collect();
             }
         }

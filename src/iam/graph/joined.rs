@@ -6,7 +6,7 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
 use std::sync::Arc;
 
-use super::crossings::Crossing;
+use super::crossings::{Crossing, Entry};
 use super::outside::{Outsider, outside};
 use super::reach::{Held, Prize};
 use super::{Built, Graph, Power, Target, To, slot};
@@ -185,7 +185,12 @@ impl Joined {
         for (account, part) in parts.iter().enumerate() {
             let mut by: BTreeMap<usize, BTreeSet<(usize, bool)>> = BTreeMap::new();
             for (at, crossing) in part.crossings.iter().enumerate() {
-                let Some(to) = roles.get(&*crossing.role).copied() else { continue };
+                let Some(role) = roles.get(&*crossing.role).copied() else { continue };
+                let to = match crossing.by {
+                    // The last of an account's nodes.
+                    Entry::Set(..) => firsts[firsts.partition_point(|first| *first <= role)] - 1,
+                    _ => role,
+                };
                 let from = slot(crossing.from, part.count());
                 by.entry(from).or_default().insert((to, crossing.certain));
                 let cross = Cross { from: firsts[account] + from, to, account, at };

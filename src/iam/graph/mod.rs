@@ -27,7 +27,7 @@ use std::ops::Deref;
 use std::sync::Arc;
 
 pub use blast::{Blast, Class, Data, Reached, Things};
-pub use crossings::Crossing;
+pub use crossings::{Crossing, Entry};
 pub use cuts::Cut;
 pub use joined::{Accounts, By, Goal, Joined, Node, onward};
 pub use outside::Outsider;

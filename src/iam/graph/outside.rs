@@ -4,7 +4,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use super::crossings::Crossing;
+use super::crossings::{Crossing, Entry};
 use super::issuers::Issuer;
 use super::joined::{Accounts, Goal, Joined, Node, Part};
 use super::routes::Leg;
@@ -86,8 +86,8 @@ pub(super) fn outside(parts: &[Part], before: &[Outsider]) -> (Vec<Outsider>, Pa
             }
             all.len() - 1
         });
-        let (from, own) = (To::Principal(at), [].into());
-        crossings.push(Crossing { from, through: None, role: Arc::clone(role), action, certain: true, own, trust: trust.into() });
+        let (from, by, needs) = (To::Principal(at), Entry::Trust(action), [].into());
+        crossings.push(Crossing { from, through: None, role: Arc::clone(role), by, certain: true, needs, trust: trust.into() });
     }
     (all.clone(), Part { built: Arc::new(people(&all)), crossings: crossings.into() })
 }

@@ -2,9 +2,12 @@
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
+use super::crossings::Entry;
 use super::joined::{Accounts, By, Goal, Joined, Leap, Node};
 use super::permit::StatementId;
+use super::ways::ADMITS;
 use super::{Graph, To};
+use crate::iam::center::set_of;
 use crate::model::arn::principal;
 
 /// A way from a principal to a goal.
@@ -187,19 +190,35 @@ impl Joined {
             }
             Some(By::Crossing(at)) => {
                 let there = label(&self.built(leg.to.account).id);
-                let through = self.crossings(leg.from.account)[*at].through;
-                let through = through.map(|q| principal(self.arn(Node::principal(leg.from.account, q))));
-                let first = through.map_or_else(String::new, |q| format!(" become {q} and"));
+                let to = match self.crossings(leg.from.account)[*at].by {
+                    Entry::Set(..) => there,
+                    _ => format!("{to} of {there}"),
+                };
                 let sure = if leg.certain { "" } else { ", under conditions" };
-                match self.outsider(leg.from) {
-                    Some(_) => format!("{from} is let into {to} of {there} by its trust"),
-                    None => format!("{from} can{first} assume {to} of {there}{sure}"),
-                }
+                format!("{from} {}{sure}", self.crossing_words(leg.from, *at, &to))
             }
             Some(By::Power) if leg.to.at == To::Administrator => format!("{from} is an administrator of {here}"),
             Some(By::Power) if leg.from.at == To::Administrator => format!("{from} can become {to}"),
             Some(By::Power) => format!("{from} is an administrator of {here} and can become {to}"),
             None => String::new(),
+        }
+    }
+
+    /// What somebody does who crosses, without who it is: `can assume it`, `to` being whom it leads to.
+    pub fn crossing_words(&self, from: Node, crossing: usize, to: &str) -> String {
+        let crossing = &self.crossings(from.account)[crossing];
+        let through = crossing.through.map(|q| principal(self.arn(Node::principal(from.account, q))));
+        let first = through.map_or_else(String::new, |q| format!("become {q} and "));
+        match crossing.by {
+            Entry::Trust(_) if self.outsider(from).is_some() && to == "it" => "is let in by its trust".to_owned(),
+            Entry::Trust(_) if self.outsider(from).is_some() => format!("is let into {to} by its trust"),
+            Entry::Trust(_) => format!("can {first}assume {to}"),
+            Entry::Admit(row) => format!("can {} {to}", ADMITS[usize::from(row)].sentence),
+            Entry::Set(action, row) => {
+                let set = set_of(&crossing.role);
+                let admit = ADMITS[usize::from(row)].action;
+                format!("can make the permission set {set} an administrator's by {action} and let somebody into {to} by {admit}")
+            }
         }
     }
 
@@ -216,10 +235,12 @@ impl Joined {
             }
             Some(By::Crossing(at)) => {
                 let crossing = &self.crossings(leg.from.account)[*at];
-                let own = accounts.with(leg.from.account, |g| named(g, &crossing.own)).unwrap_or_default();
+                let own = |g: &Graph<'_>| crossing.needs.iter().map(|n| (n.action, named(g, &n.by))).collect::<Vec<_>>();
+                let own = accounts.with(leg.from.account, own).unwrap_or_default();
                 let ids = self.trust_of(leg.to, &crossing.trust);
                 let trust = accounts.with(leg.to.account, |g| named(g, &ids)).unwrap_or_default();
-                [own, trust].into_iter().filter(|by| !by.is_empty()).map(|by| (crossing.action, by)).collect()
+                let trust = crossing.actions().first().map(|action| (*action, trust));
+                own.into_iter().chain(trust).filter(|(_, by)| !by.is_empty()).collect()
             }
             _ => Vec::new(),
         }

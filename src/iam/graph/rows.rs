@@ -8,6 +8,7 @@ use serde_json::{Value, json};
 use super::ways::{self, Gate};
 use super::{Edge, Gain, Graph, Power, Way};
 use crate::iam::account::Account;
+use crate::iam::center::IdentityCenter;
 use crate::iam::facts::facts;
 use crate::iam::read::authorization_details;
 use crate::iam::workloads::{Workload, WorkloadKind};
@@ -161,16 +162,16 @@ fn every_credential() {
 fn every_gate() {
     for (row, way) in ways::ADMITS.iter().enumerate() {
         let path = if way.by == Gate::Saml { "/" } else { "/aws-reserved/sso.amazonaws.com/" };
-        let make = |manages: Option<bool>, actions: &[&str]| {
+        let make = |center: IdentityCenter, actions: &[&str]| {
             let role = admin(path, &json!({"Federated": arn("saml-provider/idp")}));
             let mut account = account(&json!({"UserDetailList": [eve(false, &allow(actions))], "RoleDetailList": [role]}));
-            account.manages = manages;
+            account.identity_center = center;
             account
         };
         let is_way = |e: &Edge| e.way == Way::Admit(row as u8);
         let saml = way.by == Gate::Saml;
-        hold(way.sentence, &[way.action], power(saml), is_way, |a| make(Some(true), a));
-        let elsewhere = ways_of(&make(Some(false), &[way.action])).1;
+        hold(way.sentence, &[way.action], power(saml), is_way, |a| make(IdentityCenter::Management, a));
+        let elsewhere = ways_of(&make(IdentityCenter::No, &[way.action])).1;
         assert_eq!(elsewhere.iter().any(is_way), saml, "{}: IAM Identity Center is not kept in every account", way.sentence);
     }
 }
@@ -212,7 +213,7 @@ fn every_change() {
             eve["Path"] = json!(path);
             eve["Arn"] = json!(arn(&format!("role{path}eve")));
             let mut account = account(&json!({"RoleDetailList": [eve]}));
-            account.manages = Some(true);
+            account.identity_center = IdentityCenter::Management;
             account
         };
         hold(action, &[action, ways::PROVISION, on], Power::CanBecome, by(action), make);

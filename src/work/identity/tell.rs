@@ -215,13 +215,7 @@ fn told(around: &Around, leg: &Leg) -> String {
             let sure = if matches!(edge.way, Way::MayTakeOver(_)) { "" } else { sure };
             format!("can {}{sure}", graph.way(edge, if edge.to == To::Administrator { "administrator" } else { "it" }))
         }
-        Some(By::Crossing(_)) if around.joined.outsider(leg.from).is_some() => "is let in by its trust".to_owned(),
-        Some(By::Crossing(at)) => {
-            let through = around.joined.crossings(leg.from.account)[*at].through;
-            let arn = |q| named(around.joined.arn(Node::principal(leg.from.account, q)));
-            let first = through.map_or_else(String::new, |q| format!("become {} and ", arn(q)));
-            format!("can {first}assume it{sure}")
-        }
+        Some(By::Crossing(at)) => format!("{}{sure}", around.joined.crossing_words(leg.from, *at, "it")),
         _ => "is one".to_owned(),
     }
 }

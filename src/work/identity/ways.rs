@@ -102,7 +102,7 @@ fn permission(around: &Around, leg: &Leg) -> String {
             let graph = around.ready[leg.from.account].graph();
             graph.edges().get(*edge).into_iter().flat_map(|e| e.needs.iter().map(|n| n.action)).collect()
         }
-        Some(By::Crossing(at)) => vec![around.joined.crossings(leg.from.account)[*at].action],
+        Some(By::Crossing(at)) => around.joined.crossings(leg.from.account)[*at].actions(),
         _ => vec!["as its administrator"],
     };
     let mut seen = std::collections::BTreeSet::new();

@@ -16,7 +16,7 @@ use tokio::sync::{Semaphore, mpsc, watch};
 use tokio::task::JoinSet;
 use tokio::time::Instant;
 
-use crate::aws::organizations::{Directory, controls, directory};
+use crate::aws::organizations::{Directory, controls, delegates, directory};
 use crate::aws::{Access, AwsError, Connection, Options, Scope, cloudtrail, connect, ec2, ecs, iam, lambda, resources, ssm};
 use crate::cache::Cache;
 use crate::config::Refresh;
@@ -472,7 +472,9 @@ impl Sweep {
             self.send(Change::Coverage(answer.coverage)).await;
             match answer.value {
                 Directory::Organization { mut organization, accounts } => {
-                    let coverage = controls(&connection.access().global(), &mut organization).await;
+                    let scope = connection.access().global();
+                    let mut coverage = controls(&scope, &mut organization).await;
+                    coverage.extend(delegates(&scope, &mut organization).await);
                     self.send(Change::Coverage(coverage)).await;
                     let organization = Some(organization);
                     self.send(Change::Accounts { organization, accounts: accounts.clone(), whole: whole && self.alone }).await;
