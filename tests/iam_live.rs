@@ -63,6 +63,8 @@ async fn guarded(cloud: &Cloud) -> String {
     let policy = client.create_policy().name("guard").description("").r#type(PolicyType::ServiceControlPolicy);
     let policy = policy.content(guard.to_string()).send().await.unwrap().policy.unwrap().policy_summary.unwrap().id.unwrap();
     client.attach_policy().policy_id(&policy).target_id(&unit).send().await.unwrap();
+    let delegate = client.register_delegated_administrator().account_id(&member);
+    delegate.service_principal("guardduty.amazonaws.com").send().await.unwrap();
     let iam = aws_sdk_iam::Client::new(&cloud.config_in(&member, MEMBER_ROLE, "us-east-1").await);
     iam.create_user().user_name("root-like").send().await.unwrap();
     iam.put_user_policy().user_name("root-like").policy_name("all").policy_document(allow_all()).send().await.unwrap();
@@ -87,7 +89,14 @@ fn service_control_policies_are_collected_and_decide() {
         let account = estate.account(&member).unwrap();
         let levels = organization.levels(ControlKind::Service, account);
         assert_eq!(levels.len(), 3, "root, unit, account");
-        for api in ["organizations:ListPolicies", "organizations:DescribePolicy", "organizations:ListTargetsForPolicy"] {
+        assert_eq!(organization.delegated_to(&member), ["guardduty.amazonaws.com"]);
+        for api in [
+            "organizations:ListPolicies",
+            "organizations:DescribePolicy",
+            "organizations:ListTargetsForPolicy",
+            "organizations:ListDelegatedAdministrators",
+            "organizations:ListDelegatedServicesForAccount",
+        ] {
             let row = estate.coverage.iter().find(|c| c.api == api).unwrap();
             assert_eq!((row.outcome, row.count > 0), (Outcome::Ok, true), "{api}");
         }
@@ -370,13 +379,16 @@ fn policies_that_may_not_be_read_are_told_of_and_decide_nothing() {
     run(async {
         let cloud = Cloud::with(Options { managed_policies: false });
         let member = guarded(&cloud).await;
-        cloud.fault(Rule::new(Fault::AccessDenied).service("organizations").action("DescribePolicy"));
+        for action in ["DescribePolicy", "ListDelegatedServicesForAccount"] {
+            cloud.fault(Rule::new(Fault::AccessDenied).service("organizations").action(action));
+        }
         let home = tempfile::tempdir().unwrap();
         let (estate, _, code, said) = collected(&cloud, home.path(), &[]);
         assert_eq!(code, 3, "{said}");
         assert!(said.contains("organizations:DescribePolicy"), "{said}");
         let organization = estate.organization.clone().unwrap();
         assert!(organization.controls.iter().all(|c| !c.whole));
+        assert_eq!(organization.delegates, None, "half of them would say that the others administer nothing");
         assert!(organization.levels(ControlKind::Service, estate.account(&member).unwrap()).is_empty());
         assert_eq!(estate.accounts.len(), 2, "the directory is whole without them");
         let file = home.path().join("estate.json.zst");

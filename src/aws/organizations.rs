@@ -208,10 +208,8 @@ pub async fn delegates(scope: &Scope, organization: &mut Organization) -> Vec<Co
         all.insert(id, of);
     }
     drop(each);
-    let any = !all.is_empty();
     organization.delegates = whole.then_some(all);
-    let services = any.then(|| scope.covered(&services));
-    std::iter::once(scope.covered(&asked)).chain(services).collect()
+    vec![scope.covered(&asked), scope.covered(&services)]
 }
 
 /// Reads the policies of each kind that is switched on, with what each is attached to, into the organisation. Who may

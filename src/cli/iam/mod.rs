@@ -65,11 +65,12 @@ enum Command {
         #[arg(long, value_name = "KEY=VALUE")]
         context: Vec<String>,
     },
-    /// How a principal becomes another or an administrator, or gets at a resource
+    /// How a principal, or somebody from outside, becomes another or an administrator, or gets at a resource
     Paths(paths::Paths),
     /// What is lost with a principal: what it can become, read, write and destroy
     Blast {
-        /// A user or role; or the id of an access key, an instance or a function, for whoever acts by it
+        /// A user or role; the id of an access key, an instance or a function, for whoever acts by it; or somebody from outside,
+        /// as a pipeline by its token's subject
         principal: String,
     },
     /// What a principal is granted and does not use, and its policies without that, as a diff

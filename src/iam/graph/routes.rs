@@ -204,6 +204,15 @@ impl Joined {
         }
     }
 
+    /// Whether a step is by IAM Identity Center into another account: whoever may take it may take it into most of them.
+    pub fn is_by_center(&self, leg: &Leg) -> bool {
+        let by_center = |by: &By| match by {
+            By::Crossing(at) => !matches!(self.crossings(leg.from.account)[*at].by, Entry::Trust(_)),
+            _ => false,
+        };
+        leg.by.iter().all(by_center)
+    }
+
     /// What somebody does who crosses, without who it is: `can assume it`, `to` being whom it leads to.
     pub fn crossing_words(&self, from: Node, crossing: usize, to: &str) -> String {
         let crossing = &self.crossings(from.account)[crossing];

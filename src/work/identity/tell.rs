@@ -269,13 +269,15 @@ pub(super) fn tree(estate: &Estate, around: &Around, root: Node, inwards: bool) 
                 }
                 // Being an administrator is told of the root alone, and of others where it leads into another account.
                 let power = !inwards && other.at == To::Administrator;
-                if power && at == root && leg.by != [By::Power] {
+                if power && at == root && leg.by != [By::Power] && other.account == root.account {
                     admin = admin.or_else(|| Some(leg.clone()));
                 }
                 let ends = power && around.joined.steps(other, false).is_empty();
                 if !ends && seen.insert(other) {
+                    // By IAM Identity Center nearly everyone's roles are got at: they are told, and not gone on from.
+                    let goes_on = !ends_there(other) && !around.joined.is_by_center(&leg);
                     children.push(Child { parent: at, other, leg });
-                    next.extend((!ends_there(other)).then_some(other));
+                    next.extend(goes_on.then_some(other));
                 }
             }
         }
