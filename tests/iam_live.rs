@@ -10,6 +10,8 @@ use std::process::{Command, Output};
 
 use aws_credential_types::Credentials;
 use aws_sdk_organizations::types::{OrganizationFeatureSet, PolicyType};
+use bartizan::iam::account::Account;
+use bartizan::iam::evaluate::{Context, Decision};
 use bartizan::model::account::ControlKind;
 use bartizan::model::coverage::Outcome;
 use bartizan::model::estate::{self, Estate};
@@ -470,5 +472,93 @@ fn what_is_granted_and_not_used_is_asked_on_demand_and_taken_out() {
         let done = program(&cloud, home.path(), &args);
         assert_eq!(done.status.code(), Some(1));
         assert!(words(&done.stderr).contains("not the answer of aws iam get-service-last-accessed-details"));
+    });
+}
+
+/// The test cloud has no `simulate-principal-policy`, but it can be told to enforce policies: what it lets real calls do, by
+/// real keys and by a role's session, is what we say of the details that were collected from it. It reads no `?` and no conditions.
+#[test]
+fn what_the_cloud_enforces_is_what_we_say() {
+    run(async {
+        let cloud = Cloud::with(Options { managed_policies: false });
+        let id = cloud.management();
+        let at = |credentials: Credentials| config_at(&cloud.moto_url(), HERE, credentials);
+        let iam = aws_sdk_iam::Client::new(&at(Credentials::new("test", "test", None, None, "seed")));
+        let policy = |statements: Value| json!({"Version": "2012-10-17", "Statement": statements}).to_string();
+        let allow = |actions: &[&str]| json!({"Effect": "Allow", "Action": actions, "Resource": "*"});
+        let own: [(&str, Option<Value>); 6] = [
+            ("reader", Some(json!([allow(&["ec2:Describe*", "iam:*Users"])]))),
+            ("denied", Some(json!([allow(&["*"]), {"Effect": "Deny", "Action": "ec2:*", "Resource": "*"}]))),
+            ("but", Some(json!([{"Effect": "Allow", "NotAction": ["iam:*", "ssm:Describe*"], "Resource": "*"}]))),
+            ("grouped", None),
+            ("attached", Some(json!([allow(&["ssm:ListCommands"])]))),
+            ("nobody", None),
+        ];
+        let mut callers: Vec<(String, Credentials)> = Vec::new();
+        for (name, statements) in own {
+            iam.create_user().user_name(name).send().await.unwrap();
+            if let Some(statements) = statements {
+                iam.put_user_policy()
+                    .user_name(name)
+                    .policy_name("own")
+                    .policy_document(policy(statements))
+                    .send()
+                    .await
+                    .unwrap();
+            }
+            let key = iam.create_access_key().user_name(name).send().await.unwrap().access_key.unwrap();
+            let credentials = Credentials::new(key.access_key_id, key.secret_access_key, None, None, "a user's");
+            callers.push((format!("user/{name}"), credentials));
+        }
+        let document =
+            policy(json!([allow(&["iam:ListRoles", "ssm:*"]), {"Effect": "Deny", "Action": "ssm:List*", "Resource": "*"}]));
+        let managed = iam.create_policy().policy_name("shared").policy_document(document).send().await.unwrap();
+        let managed = managed.policy.unwrap().arn.unwrap();
+        iam.create_group().group_name("team").send().await.unwrap();
+        iam.attach_group_policy().group_name("team").policy_arn(&managed).send().await.unwrap();
+        iam.add_user_to_group().group_name("team").user_name("grouped").send().await.unwrap();
+        iam.attach_user_policy().user_name("attached").policy_arn(&managed).send().await.unwrap();
+        let trust = json!({"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Action": "sts:AssumeRole", "Principal": {"AWS": id}}]});
+        iam.create_role().role_name("worker").assume_role_policy_document(trust.to_string()).send().await.unwrap();
+        let work = policy(json!([allow(&["iam:*"]), {"Effect": "Deny", "Action": ["iam:ListRoles"], "Resource": "*"}]));
+        iam.put_role_policy().role_name("worker").policy_name("own").policy_document(work).send().await.unwrap();
+        let sts = aws_sdk_sts::Client::new(&at(Credentials::new("test", "test", None, None, "seed")));
+        let session = sts.assume_role().role_arn(format!("arn:aws:iam::{id}:role/worker")).role_session_name("live").send().await;
+        let session = session.unwrap().credentials.unwrap();
+        let token = Some(session.session_token);
+        callers.push((
+            "role/worker".to_owned(),
+            Credentials::new(session.access_key_id, session.secret_access_key, token, None, "a session's"),
+        ));
+
+        let home = tempfile::tempdir().unwrap();
+        let (estate, _, _, said) = collected(&cloud, home.path(), &[]);
+        let account = Account::of_estate(&estate, id).unwrap_or_else(|| panic!("{said}"));
+        cloud.seed(HERE, "moto", ("POST", "/moto-api/reset-auth"), "", "0");
+        let (mut allowed, mut denied) = (0, 0);
+        for (who, credentials) in callers {
+            let config = at(credentials);
+            let (iam, ec2) = (aws_sdk_iam::Client::new(&config), aws_sdk_ec2::Client::new(&config));
+            let (ssm, sts) = (aws_sdk_ssm::Client::new(&config), aws_sdk_sts::Client::new(&config));
+            let answers = [
+                ("iam:ListUsers", iam.list_users().send().await.err().map(|e| format!("{e:?}"))),
+                ("iam:ListRoles", iam.list_roles().send().await.err().map(|e| format!("{e:?}"))),
+                ("ec2:DescribeVpcs", ec2.describe_vpcs().send().await.err().map(|e| format!("{e:?}"))),
+                ("ec2:DescribeInstances", ec2.describe_instances().send().await.err().map(|e| format!("{e:?}"))),
+                ("ssm:DescribeParameters", ssm.describe_parameters().send().await.err().map(|e| format!("{e:?}"))),
+                ("ssm:ListCommands", ssm.list_commands().send().await.err().map(|e| format!("{e:?}"))),
+                ("sts:GetCallerIdentity", sts.get_caller_identity().send().await.err().map(|e| format!("{e:?}"))),
+            ];
+            for (action, refused) in answers {
+                let ours = account.can(&who, action, "*", &Context::new()).unwrap().decision;
+                // The cloud must have refused for want of permission, and not for a signature.
+                let without_permission =
+                    refused.as_deref().map(|why| ["AccessDenied", "UnauthorizedOperation"].iter().any(|w| why.contains(w)));
+                assert_ne!(without_permission, Some(false), "{who} {action}: {refused:?}");
+                assert_eq!(ours == Decision::Allowed, refused.is_none(), "{who} {action}: {ours:?}, the cloud: {refused:?}");
+                *(if refused.is_none() { &mut allowed } else { &mut denied }) += 1;
+            }
+        }
+        assert!(allowed > 15 && denied > 15, "{allowed} {denied}");
     });
 }

@@ -506,7 +506,8 @@ fn outsiders_are_named_with_what_lets_them_in() {
             "Condition": {"StringEquals": {"sts:ExternalId": "x"}}},
         {"Sid": "Ours", "Effect": "Allow", "Principal": "*", "Action": "sts:AssumeRole", "Condition": {"StringEquals": {"aws:PrincipalOrgID": "o-1"}}},
         {"Sid": "Machines", "Effect": "Allow", "Principal": {"Service": "ec2.amazonaws.com"}, "Action": "sts:AssumeRole"},
-        {"Sid": "People", "Effect": "Allow", "Principal": {"Federated": format!("arn:aws:iam::{ID}:saml-provider/okta")}, "Action": "sts:AssumeRoleWithSAML"},
+        {"Sid": "People", "Effect": "Allow", "Principal": {"Federated": format!("arn:aws:iam::{ID}:saml-provider/okta")}, "Action": "sts:AssumeRoleWithSAML",
+            "Condition": {"StringEquals": {"SAML:aud": "https://signin.aws.amazon.com/saml", "saml:edupersonaffiliation": ["staff", "faculty"]}}},
         federated(GITHUB, "sub", "repo:acme/*"),
         federated("gitlab.com", "runner_environment", "gitlab-hosted"),
     ]);
@@ -529,7 +530,7 @@ fn outsiders_are_named_with_what_lets_them_in() {
     let rest = [
         "role/sync of 888877776666 with the external id by Partner",
         "ec2.amazonaws.com by Machines",
-        "saml-provider/okta by People",
+        "saml-provider/okta: edupersonaffiliation staff or faculty by People",
         "GitLab: all of its users by Tokens",
         "GitHub Actions: repo:acme/* by Tokens",
     ];

@@ -1,9 +1,20 @@
-//! IAM Identity Center: which account keeps it, and the roles that it keeps in all of them.
+//! Roles that AWS keeps, and IAM Identity Center, whose permission sets become such roles in all accounts: which account keeps
+//! the sets.
 
 use crate::model::account::Organization;
 
 /// The path of the roles that it keeps, one a permission set and account.
-pub const SETS: &str = "/aws-reserved/sso.amazonaws.com/";
+const SETS: &str = "/aws-reserved/sso.amazonaws.com/";
+
+/// Whether AWS keeps the roles of a path: their policies and trust cannot be changed through IAM.
+pub fn is_aws_kept(path: &str) -> bool {
+    path.starts_with("/aws-service-role/") || path.starts_with("/aws-reserved/")
+}
+
+/// Whether IAM Identity Center keeps them.
+pub fn is_of_a_set(path: &str) -> bool {
+    path.starts_with(SETS)
+}
 
 /// What an account has to say over it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

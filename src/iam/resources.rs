@@ -6,7 +6,7 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::{Arc, OnceLock};
 
-use super::center::{IdentityCenter, SETS, set_of};
+use super::center::{IdentityCenter, is_of_a_set, set_of};
 use super::evaluate::{Compiled, ResourcePolicy};
 use super::policy::Policy;
 use super::public::is_public;
@@ -325,7 +325,7 @@ impl Resources {
             let mut abroad = Abroad::default();
             for (own, identity) in self.accounts.iter().filter_map(|(id, over)| Some((id, over.identity.as_ref()?))) {
                 for role in &identity.roles {
-                    if role.path.starts_with(SETS) {
+                    if is_of_a_set(&role.path) {
                         abroad.of_sets.entry(own.clone()).or_default().push(role.arn.clone());
                     }
                     let text = role.assume_role_policy_document.0.as_str();

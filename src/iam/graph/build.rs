@@ -1,14 +1,15 @@
 //! Finding the edges: becoming others. Changing what somebody may do is `changes`', what one can do to itself first `gains`'.
 
 use std::collections::{BTreeSet, HashMap};
-use std::sync::{Arc, LazyLock};
+use std::sync::Arc;
 
 use super::crossings::{Crossing, crossings};
 use super::permit::{Permit, StatementId, Table};
+use super::threads::side_by_side;
 use super::ways::{self, ADMITS, CREDENTIALS, Gate, LAUNCHES, TAKE_OVERS};
 use super::{Edge, Need, To, Way};
 use crate::iam::account::{Account, Principal};
-use crate::iam::center::{IdentityCenter, SETS};
+use crate::iam::center::{IdentityCenter, is_aws_kept, is_of_a_set};
 use crate::iam::evaluate::{ActionName, Compiled, Context, Decision, Layers, Request, Resource, ResourcePolicy, Truth, decide};
 use crate::iam::policy::{Effect, PrincipalKind};
 use crate::iam::workloads::WorkloadKind;
@@ -18,33 +19,11 @@ pub(super) fn build(account: &Account) -> (Vec<bool>, Vec<Edge>, Vec<Crossing>) 
     let table = Table::new(account, ways::actions());
     let ground = Ground::new(account, &table);
     let count = account.principals.len();
-    let chunk = count.div_ceil(threads()).max(1);
-    let administrators: Vec<bool> = spread(count, chunk, |i| ground.is_administrator(&account.principals[i]));
-    let mut edges: Vec<Vec<Edge>> = spread(count, chunk, |i| if administrators[i] { Vec::new() } else { ground.edges(i) });
+    let administrators: Vec<bool> = side_by_side(count, |i| ground.is_administrator(&account.principals[i]));
+    let mut edges: Vec<Vec<Edge>> = side_by_side(count, |i| if administrators[i] { Vec::new() } else { ground.edges(i) });
     ground.by_others(&administrators, &mut edges);
     let out = crossings(account, &table, &administrators);
     (administrators, edges.into_iter().flatten().collect(), out)
-}
-
-/// How many threads may work at the same thing. The system is asked once: it reads several files to say.
-pub(super) fn threads() -> usize {
-    static MOST: LazyLock<usize> = LazyLock::new(|| std::thread::available_parallelism().map_or(1, |n| n.get().min(8)));
-    *MOST
-}
-
-/// One answer for each place, worked out in chunks side by side, in order.
-pub(super) fn spread<T: Send>(count: usize, chunk: usize, work: impl Fn(usize) -> T + Sync) -> Vec<T> {
-    if count <= chunk {
-        return (0..count).map(work).collect();
-    }
-    std::thread::scope(|scope| {
-        let work = &work;
-        let parts: Vec<_> = (0..count)
-            .step_by(chunk)
-            .map(|from| scope.spawn(move || (from..(from + chunk).min(count)).map(work).collect::<Vec<T>>()))
-            .collect();
-        parts.into_iter().flat_map(|part| part.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))).collect()
-    })
 }
 
 /// Who acts: a principal as it is, or as it is once it has done something to itself.
@@ -492,16 +471,6 @@ impl Shared {
         self.by = Some(by);
         self.needs.clone()
     }
-}
-
-/// Roles that AWS keeps: their policies and trust cannot be changed through IAM.
-pub(super) fn is_aws_kept(path: &str) -> bool {
-    path.starts_with("/aws-service-role/") || path.starts_with("/aws-reserved/")
-}
-
-/// Roles that IAM Identity Center keeps, one a permission set.
-pub(super) fn is_of_a_set(path: &str) -> bool {
-    path.starts_with(SETS)
 }
 
 /// A user or role with what is known of its boundary.

@@ -4,12 +4,12 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use super::build::{Actor, Ground, bounded, is_aws_kept, is_of_a_set};
+use super::build::{Actor, Ground, bounded};
 use super::permit::{Permit, StatementId};
 use super::ways;
 use super::{Edge, Need, To, Way};
 use crate::iam::account::Principal;
-use crate::iam::center::{IdentityCenter, set_of};
+use crate::iam::center::{IdentityCenter, is_aws_kept, is_of_a_set, set_of};
 use crate::iam::evaluate::{Compiled, Context, Decision, Resource, Truth};
 use crate::iam::policy::{Element, Policy, PrincipalElement, PrincipalKind, PrincipalValue, Spanned, Statement};
 

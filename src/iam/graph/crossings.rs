@@ -3,12 +3,12 @@
 
 use std::sync::Arc;
 
-use super::build::{is_aws_kept, spread, threads};
 use super::permit::Table;
+use super::threads::side_by_side;
 use super::ways::{ADMITS, Gate, PROVISION, REWRITES_SET};
 use super::{Need, To};
 use crate::iam::account::Account;
-use crate::iam::center::{IdentityCenter, set_of};
+use crate::iam::center::{IdentityCenter, is_aws_kept, set_of};
 use crate::iam::evaluate::{ActionName, Compiled, Context, Decision, Request, Resource, Truth};
 use crate::iam::policy::Effect;
 
@@ -65,7 +65,7 @@ pub(super) fn crossings(account: &Account, table: &Table, administrators: &[bool
         return Vec::new();
     }
     let count = account.principals.len();
-    let each = spread(count, count.div_ceil(threads()).max(1), |p| {
+    let each = side_by_side(count, |p| {
         let mut own = of_principal(account, table, p, &roles);
         if !administrators[p] {
             own.extend(by_center(account, table, Some(p), &of_sets));

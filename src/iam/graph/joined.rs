@@ -168,8 +168,9 @@ impl Joined {
 
     /// As [`Self::of`]; those from outside who were known before keep their places.
     pub(super) fn after(mut parts: Vec<Part>, before: &[Outsider]) -> Self {
-        let (outsiders, outside) = outside(&parts, before);
-        parts.push(outside);
+        let accounts: Vec<&Built> = parts.iter().map(|p| &*p.built).collect();
+        let (outsiders, outside) = outside(&accounts, before);
+        parts.push(Part::from(Arc::new(outside)));
         let mut firsts = vec![0];
         for part in &parts {
             firsts.push(firsts[firsts.len() - 1] + part.count() + 1);
@@ -249,6 +250,49 @@ impl Joined {
             To::Principal(at) => &self.parts[node.account].built.people[at].arn,
             To::Administrator => "administrator",
         }
+    }
+
+    /// Somebody from outside; none for somebody of one of the accounts.
+    pub fn outsider(&self, node: Node) -> Option<&Outsider> {
+        match node.at {
+            To::Principal(at) if node.account == self.len() => self.outsiders.get(at),
+            _ => None,
+        }
+    }
+
+    /// Everyone from outside whom a role lets in.
+    pub fn outsiders(&self) -> impl Iterator<Item = (Node, &Outsider)> {
+        self.outsiders.iter().enumerate().map(|(at, o)| (Node::principal(self.len(), at), o))
+    }
+
+    /// Those from outside whom a name means, or among whom whoever it means is.
+    pub fn outsiders_called(&self, name: &str) -> Vec<Node> {
+        self.outsiders().filter(|(_, o)| o.is_called(name)).map(|(node, _)| node).collect()
+    }
+
+    /// The roles that any of these from outside is let into, by account.
+    pub fn entered_by(&self, outsiders: &[Node]) -> BTreeMap<usize, BTreeSet<Node>> {
+        let mut roles: BTreeMap<usize, BTreeSet<Node>> = BTreeMap::new();
+        for node in outsiders {
+            self.each_out(self.index(*node), &[], |leap| {
+                let role = self.node(leap.to);
+                roles.entry(role.account).or_default().insert(role);
+            });
+        }
+        roles
+    }
+
+    /// Those from outside whose ways to a goal are worth telling. Whoever is let in as a matter of course is one of them where
+    /// the goal itself lets it in.
+    pub fn outside_of(&self, goal: &Goal) -> Vec<Node> {
+        let goals: BTreeSet<usize> = if goal.is_somebody() { goal.ends(false).into_iter().collect() } else { BTreeSet::new() };
+        let enters_goal = |node: Node| {
+            let mut enters = false;
+            self.each_out(self.index(node), &[], |leap| enters |= goals.contains(&leap.to));
+            enters
+        };
+        let told = |(node, o): &(Node, &Outsider)| !o.source.is_expected() || enters_goal(*node);
+        self.outsiders().filter(told).map(|(node, _)| node).collect()
     }
 
     /// Becoming an administrator of any account.

@@ -19,6 +19,7 @@ mod reach;
 mod routes;
 #[cfg(test)]
 mod rows;
+mod threads;
 mod tokens;
 mod trust;
 mod ways;
@@ -39,6 +40,7 @@ pub use trust::{Pipeline, Serves, Source, Trust, Weakness, pipelines};
 pub use ways::handed_to;
 
 use super::account::Account;
+use super::center::is_aws_kept;
 use crate::model::arn::{principal, short};
 pub use crate::model::standing::Power;
 
@@ -167,7 +169,7 @@ impl<'a> Graph<'a> {
     pub fn new(account: &'a Account) -> Self {
         let (administrators, edges, crossings) = build::build(account);
         let count = account.principals.len();
-        let trusts = build::spread(count, count.div_ceil(build::threads()).max(1), |role| trust::trusts_of(account, role));
+        let trusts = threads::side_by_side(count, |role| trust::trusts_of(account, role));
         let mut starts = vec![0; count + 1];
         for e in &edges {
             starts[e.from + 1] += 1;
@@ -182,7 +184,7 @@ impl<'a> Graph<'a> {
         let people = account.principals.iter().map(|p| Person {
             arn: p.arn.as_str().into(),
             trust: p.trust.map(|t| t as u32),
-            kept: build::is_aws_kept(&p.path),
+            kept: is_aws_kept(&p.path),
         });
         let (id, people, crossings) = (account.id.clone(), people.collect(), crossings.into());
         let trusts = trusts.into_iter().flatten().collect();

@@ -1,7 +1,7 @@
 //! Who gets at a resource: those whose own permissions reach it, as an end for paths.
 
-use super::build::{spread, threads};
 use super::permit::StatementId;
+use super::threads::side_by_side;
 use super::{Graph, Target};
 use crate::iam::account::Account;
 use crate::iam::evaluate::{ActionName, Context, Decision, Request, Resource, Truth};
@@ -126,7 +126,7 @@ impl Graph<'_> {
         let asked: Vec<(ActionName, Resource)> =
             prize.asks.iter().map(|a| (ActionName::new(&a.action), self.account.resource(&a.arn))).collect();
         let count = self.account.principals.len();
-        let holders = spread(count, count.div_ceil(threads()).max(1), |p| holder(self.account, p, &asked));
+        let holders = side_by_side(count, |p| holder(self.account, p, &asked));
         let context = Context::new();
         let by_power = asked.iter().map(|(action, resource)| self.account.decision_for_administrator(action, resource, &context));
         let mut administrator = None;

@@ -8,6 +8,7 @@ use super::permit::StatementId;
 use super::ways::ADMITS;
 use super::{Graph, To};
 use crate::iam::center::set_of;
+use crate::iam::openings::Guest;
 use crate::model::arn::principal;
 
 /// A way from a principal to a goal.
@@ -174,6 +175,18 @@ impl Joined {
         all.sort_by_key(|leap| (!self.is_certain(leap), leap.by));
         let certain = all.first().is_some_and(|leap| self.is_certain(leap));
         Leg { from: self.node(from), to: self.node(to), by: all.into_iter().map(|leap| leap.by).collect(), certain }
+    }
+
+    /// Those from outside whom a role's trust lets in, each with the statements that do.
+    pub fn let_in(&self, role: Node, accounts: &(impl Accounts + ?Sized)) -> Vec<Guest> {
+        let guest = |leg: &Leg| {
+            let who = self.outsider(leg.from)?.who.clone();
+            let rests = self.rests(leg, accounts);
+            let actions = rests.iter().map(|(action, _)| (*action).to_owned()).collect();
+            let statements = rests.into_iter().flat_map(|(_, by)| by).map(|(_, statement)| statement).collect();
+            Some(Guest { who, actions, statements })
+        };
+        self.steps(role, true).iter().filter_map(guest).collect()
     }
 
     /// What a step says, in one sentence that names the account where it changes, as `label` calls it.

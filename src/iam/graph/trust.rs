@@ -136,7 +136,7 @@ pub struct Trust {
     pub weak: Vec<Weakness>,
     /// Somebody whom it names gets in, over its own denials and the guardrails above it. For everyone: some stranger does.
     pub admits: bool,
-    /// What an OIDC trust asks for: subjects, and other claims as `repository_id 1234`; nothing where all get in.
+    /// What a trust in a provider asks for: subjects, and other claims as `repository_id 1234`; nothing where all get in.
     pub subjects: Vec<String>,
     pub statement: StatementId,
     /// By which it is let in.
@@ -159,7 +159,7 @@ impl Trust {
             Source::Oidc { .. } if self.weak.iter().any(|w| matches!(w, Weakness::Guests { .. })) => {
                 format!(" and guests: {}", subjects())
             }
-            Source::Oidc { .. } if !self.subjects.is_empty() => format!(": {}", subjects()),
+            Source::Oidc { .. } | Source::Saml { .. } if !self.subjects.is_empty() => format!(": {}", subjects()),
             _ => String::new(),
         };
         format!("{}{more}", self.source.words())
@@ -298,8 +298,23 @@ fn look(source: &Source, door: &Door<'_>, (called, told): (bool, bool)) -> Seen 
         }
         Source::Deleted { .. } => Seen { weak: vec![Weakness::DeletedPrincipal], ..Seen::default() },
         Source::Oidc { arn, issuer, .. } => by_token(&Tokens::new(door, arn, issuer), issuer),
-        Source::Account { .. } | Source::Principal { .. } | Source::Service { .. } | Source::Saml { .. } => met(Vec::new()),
+        Source::Saml { .. } => Seen { subjects: asserted(door), ..met(Vec::new()) },
+        Source::Account { .. } | Source::Principal { .. } | Source::Service { .. } => met(Vec::new()),
     }
+}
+
+/// What a trust asks of a SAML assertion beside its audience: `sub_type persistent`, `edupersonaffiliation staff or faculty`
+/// (AWS: "IAM and AWS STS condition context keys", available keys for SAML-based AWS STS federation).
+fn asserted(door: &Door<'_>) -> Vec<String> {
+    let allows = door.statements().filter(|s| s.effect == Effect::Allow);
+    let claim = |c: &Condition| {
+        let (host, name) = c.key.text.split_once(':')?;
+        let not = if c.operator.negated { "not " } else { "" };
+        let values: Vec<&str> = c.values.iter().map(|v| v.text.as_str()).collect();
+        let asked = host.eq_ignore_ascii_case("saml") && !name.eq_ignore_ascii_case("aud");
+        asked.then(|| format!("{name} {not}{}", values.join(" or ")))
+    };
+    allows.flat_map(|s| &s.conditions).filter_map(claim).collect()
 }
 
 const GOOGLE: &str = "accounts.google.com";
