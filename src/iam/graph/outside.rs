@@ -56,6 +56,9 @@ impl Outsider {
     }
 }
 
+/// Roles by ARN, each with the action that is asked for and the places of the statements that let in.
+type Roles<'a> = BTreeMap<&'a Arc<str>, (&'static str, Vec<u32>)>;
+
 /// Those from outside whom the accounts' roles let in, after those that were known before, and the account they make up.
 pub(super) fn outside(accounts: &[&Built], before: &[Outsider]) -> (Vec<Outsider>, Built) {
     let joined = |id: &str| accounts.iter().any(|built| built.id == id);
@@ -65,27 +68,25 @@ pub(super) fn outside(accounts: &[&Built], before: &[Outsider]) -> (Vec<Outsider
         Source::Principal { arn, known: true } => account_of(arn).is_some_and(joined),
         _ => false,
     };
-    let mut doors: BTreeMap<(Outsider, &Arc<str>), (&'static str, Vec<u32>)> = BTreeMap::new();
+    let mut doors: BTreeMap<Outsider, Roles<'_>> = BTreeMap::new();
     for built in accounts {
         for trust in built.trusts.iter().filter(|t| t.admits && !is_inside(&t.source)) {
             let role = &built.people[trust.role].arn;
-            let door = doors.entry((Outsider::of(trust), role)).or_insert((trust.action, Vec::new()));
-            door.1.push(trust.statement.statement);
+            let roles = doors.entry(Outsider::of(trust)).or_default();
+            roles.entry(role).or_insert((trust.action, Vec::new())).1.push(trust.statement.statement);
         }
     }
     let mut all = before.to_vec();
     let mut crossings = Vec::new();
-    for ((outsider, role), (action, trust)) in doors {
-        let known = all[..before.len()].iter().position(|o| *o == outsider);
-        let at = known.unwrap_or_else(|| {
-            // They come by name, so that one that is let in again is the last.
-            if all.len() == before.len() || all.last() != Some(&outsider) {
-                all.push(outsider);
-            }
+    for (outsider, roles) in doors {
+        let at = before.iter().position(|o| *o == outsider).unwrap_or_else(|| {
+            all.push(outsider);
             all.len() - 1
         });
-        let (from, by, needs) = (To::Principal(at), Entry::Trust(action), [].into());
-        crossings.push(Crossing { from, through: None, role: Arc::clone(role), by, certain: true, needs, trust: trust.into() });
+        crossings.extend(roles.into_iter().map(|(role, (action, trust))| {
+            let (from, by, needs) = (To::Principal(at), Entry::Trust(action), [].into());
+            Crossing { from, through: None, role: Arc::clone(role), by, certain: true, needs, trust: trust.into() }
+        }));
     }
     let account = people(&all, crossings.into());
     (all, account)
