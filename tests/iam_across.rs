@@ -174,8 +174,13 @@ mod brute {
                     }
                 }
                 At::Outside(n) => {
-                    let lets = if n == EVERYONE { Lets::Everyone } else { Lets::Outside(n) };
-                    let roles = (0..self.people.len()).filter(|p| self.people[*p].lets.contains(&Some(lets)));
+                    // An account is among everyone, and only so where some role names it.
+                    let named = self.people.iter().any(|p| p.lets.contains(&Some(Lets::Outside(0))));
+                    let lets = |l: &Option<Lets>| match l {
+                        Some(Lets::Everyone) => n == EVERYONE || n == 0 && named,
+                        l => *l == Some(Lets::Outside(n)),
+                    };
+                    let roles = (0..self.people.len()).filter(|p| self.people[*p].lets.iter().any(lets));
                     next.extend(roles.map(At::Person));
                 }
                 At::Administrator(account) => {
@@ -660,17 +665,15 @@ const GITHUB: &str = "GitHub Actions: repo:acme/app:*";
 #[test]
 fn ways_begin_outside() {
     let estate = story_from_outside();
-    // By any name that means it: a token's subject, a pattern of several, the system.
-    for who in ["repo:acme/app:ref:refs/heads/main", "repo:acme/*", "GitHub Actions", GITHUB] {
+    // By any name that means it: a pattern of several subjects, the system, its own; one subject is asked for by itself.
+    for who in ["repo:acme/*", "GitHub Actions", GITHUB, "repo:acme/app:ref:refs/heads/main"] {
+        let from = if who.contains("main") { who } else { GITHUB };
         let paths = data(&estate, &["paths", "--who", who]);
-        assert_eq!(
-            (&paths[0]["from"], &paths[0]["outsider"], &paths[0]["certain"]),
-            (&json!(GITHUB), &json!(true), &json!(true))
-        );
+        assert_eq!((&paths[0]["from"], &paths[0]["outsider"], &paths[0]["certain"]), (&json!(from), &json!(true), &json!(true)));
         assert_eq!(
             sentences(&paths[0])[..2],
             [
-                format!("{GITHUB} is let into role/pipeline of account {} by its trust", IDS[0]),
+                format!("{from} is let into role/pipeline of account {} by its trust", IDS[0]),
                 format!("role/pipeline can assume role/deploy of account {}", IDS[1]),
             ]
         );
@@ -679,8 +682,9 @@ fn ways_begin_outside() {
     }
     // A whole account, a role of it, and a service.
     for (who, from) in [
-        ("999988887777", "role/sync of 999988887777"),
-        ("arn:aws:iam::999988887777:role/sync", "role/sync of 999988887777"),
+        ("999988887777", "999988887777"),
+        ("arn:aws:iam::999988887777:role/sync", "arn:aws:iam::999988887777:role/sync"),
+        ("arn:aws:sts::999988887777:assumed-role/sync/jo", "arn:aws:sts::999988887777:assumed-role/sync/jo"),
         ("lambda.amazonaws.com", "lambda.amazonaws.com"),
     ] {
         let paths = data(&estate, &["paths", "--who", who, "--to", "arn:aws:s3:::ledger"]);
@@ -705,12 +709,15 @@ fn ways_begin_outside() {
     assert_eq!(of(GITHUB, &shortest), 1);
     // The one statement that keeps it out is its own trust.
     let cut = &data(&estate, &["paths", "--cuts", "--who", "repo:acme/app:x", "--to", "role/pipeline"])[0];
-    assert_eq!((&cut["policy"], &cut["cuts_off_outside"]), (&json!("trust of role/pipeline"), &json!([GITHUB])));
+    assert_eq!(
+        (&cut["policy"], &cut["cuts_off_outside"]),
+        (&json!("trust of role/pipeline"), &json!([GITHUB, "repo:acme/app:x"]))
+    );
     let text = run(&estate, &["paths", "--cuts"]);
     assert!(text.contains("cuts off 4 of 4, and 2 from outside"), "{text}");
     // What is lost with it is what is lost with the role that lets it in.
     let blast: Value = serde_json::from_str(&run(&estate, &["--json", "blast", "repo:acme/app:x"])).unwrap();
-    assert_eq!((&blast["outsiders"], &blast["accounts"][0]["everything_in"]), (&json!([GITHUB]), &json!([IDS[2]])));
+    assert_eq!((&blast["outsiders"], &blast["accounts"][0]["everything_in"]), (&json!(["repo:acme/app:x"]), &json!([IDS[2]])));
     let (role, of_role): (&Value, Value) =
         (&blast["accounts"][0], serde_json::from_str(&run(&estate, &["--json", "blast", "role/pipeline"])).unwrap());
     for field in ["actions", "other_accounts", "by_service"] {
@@ -738,9 +745,14 @@ fn ways_begin_outside() {
     assert!(!reach.contains("lambda.amazonaws.com"), "services run everywhere: {reach}");
     let blast = ask("blast repo:acme/app:x");
     assert!(blast.contains("Everything in 1 other account: vault.") && blast.contains("Roles that let it in"), "{blast}");
+    // Whoever is of an account that was read is none of those outside, and a name that is mistyped is nobody's.
+    for name in [IDS[0], "arn:aws:iam::111122223333:user/nosuch"] {
+        let read = engine.ask(&estate, &format!("blast {name}")).unwrap_err();
+        assert!(read.contains("account 111122223333 was read: name one of its users or roles"), "{read}");
+    }
     // Who is neither known nor let in is said to be neither.
     let nobody = engine.ask(&estate, "blast repo:umbra/x").unwrap_err();
-    assert!(nobody.contains("No role lets in \"repo:umbra/x\" from outside either."), "{nobody}");
+    assert!(nobody.contains("no role lets \"repo:umbra/x\" in from outside."), "{nobody}");
 }
 
 #[test]

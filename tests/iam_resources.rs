@@ -13,7 +13,7 @@ use aws_credential_types::Credentials;
 use bartizan::iam::account::Account;
 use bartizan::iam::evaluate::{Context, Decision};
 use bartizan::iam::graph::{Graph, Joined, Node};
-use bartizan::iam::openings::{guests, of_account, of_resource};
+use bartizan::iam::openings::{Opening, guests, of_resource};
 use bartizan::iam::read::authorization_details;
 use bartizan::iam::resources::Resources;
 use bartizan::model::account::{ControlKind, ControlPolicy, Controls, Organization, Unit};
@@ -65,6 +65,11 @@ fn identity(id: &str) -> bartizan::model::principal::Identity {
 }
 
 /// Two accounts of one organisation; the first has these resources, under this resource control policy.
+/// Of all that are known.
+fn openings(resources: &Resources) -> Vec<Opening> {
+    resources.all().into_iter().flat_map(|held| of_resource(resources, held)).collect()
+}
+
 fn estate(resources: Vec<Resource>, control: Option<Value>) -> Estate {
     let mut estate = Estate::default();
     for id in [OWN, SISTER] {
@@ -199,8 +204,8 @@ fn the_owners_resource_control_policies_count_and_the_callers_do_not() {
     // The policy lies over the first account's resources: of others it says nothing.
     let theirs = format!("arn:aws:sqs:{HERE}:{SISTER}:q");
     assert_eq!(can(&shut, OWN, "user/jo", "sqs:SendMessage", &theirs), Decision::Depends, "what is not read is not guessed");
-    assert_eq!(of_account(&Resources::of(&open), OWN).len(), 1);
-    assert!(of_account(&Resources::of(&shut), OWN).is_empty(), "the perimeter keeps strangers out");
+    assert_eq!(openings(&Resources::of(&open)).len(), 1);
+    assert!(openings(&Resources::of(&shut)).is_empty(), "the perimeter keeps strangers out");
 }
 
 /// Policies of a bucket, by what each lets in.
@@ -288,9 +293,9 @@ fn openings_are_what_a_stranger_can_do_and_nothing_else() {
     // Block Public Access keeps what is public to the account itself.
     let public = with("arn:aws:s3:::b", &get(everyone, none));
     resources.put(OWN, HERE, Resource { restricted: Some(true), ..public.clone() });
-    assert!(of_account(&resources, OWN).is_empty());
+    assert!(openings(&resources).is_empty());
     resources.put(OWN, HERE, Resource { unread: true, ..public });
-    assert!(of_account(&resources, OWN).is_empty(), "half of a policy lets nobody in");
+    assert!(openings(&resources).is_empty(), "half of a policy lets nobody in");
 }
 
 #[test]

@@ -35,6 +35,7 @@ fn identity(statements: &Value) -> Identity {
 fn account(statements: &Value) -> Account {
     let mut account = Account::read(&identity(statements));
     account.set_known(SISTER);
+    account.set_organization("o-1");
     assert_eq!(account.problems, []);
     account
 }
@@ -530,7 +531,7 @@ fn outsiders_are_named_with_what_lets_them_in() {
     let rest = [
         "role/sync of 888877776666 with the external id by Partner",
         "ec2.amazonaws.com by Machines",
-        "saml-provider/okta: edupersonaffiliation staff or faculty by People",
+        "saml-provider/okta of 111122223333: edupersonaffiliation staff or faculty by People",
         "GitLab: all of its users by Tokens",
         "GitHub Actions: repo:acme/* by Tokens",
     ];
@@ -538,7 +539,7 @@ fn outsiders_are_named_with_what_lets_them_in() {
     // An account of the organisation that was read tells itself who of it may; of one that was not, this is all there is.
     let again = || Graph::again(&account, graph.built());
     assert_eq!(told(&[again(), Graph::new(&sister)]), [&[foreign], rest.as_slice()].concat());
-    assert_eq!(told(&[again()]), [&["account 444455556666 by Strangers", foreign], rest.as_slice()].concat());
+    assert_eq!(told(&[again()]), [&["account 444455556666 by Strangers, Ours", foreign], rest.as_slice()].concat());
 
     // From the command line: without the details of an estate no account is known, so the sister is a stranger.
     let home = tempfile::tempdir().unwrap();
@@ -583,6 +584,126 @@ fn outsiders_are_named_with_what_lets_them_in() {
     );
 }
 
+/// Somebody from outside who is asked about by name is asked for at the role itself: over its denials and exceptions, and under
+/// conditions where something is not known.
+#[test]
+fn whoever_is_named_is_asked_for() {
+    let let_in = |principal: Value, condition: Value| aws(principal, condition);
+    let deny = |mut statements: Value, principal: Value, action: &str, condition: Value| {
+        let more = json!({"Effect": "Deny", "Principal": principal, "Action": action, "Condition": condition});
+        statements.as_array_mut().unwrap().push(more);
+        statements
+    };
+    let token = "sts:AssumeRoleWithWebIdentity";
+    let wide = || github("StringLike", "sub", json!("repo:acme/*"));
+    let sub = format!("{GITHUB}:sub");
+    let (bob, deployer) = ("arn:aws:iam::888877776666:user/bob", "arn:aws:iam::888877776666:role/deployer");
+    let workspace = json!({"StringEquals": {"aud": "ari:cloud:bitbucket::workspace/1"}});
+    for (what, statements, name, expected) in [
+        ("a role of the account alone", let_in(json!({"AWS": deployer}), json!({})), bob, None),
+        ("that role", let_in(json!({"AWS": deployer}), json!({})), deployer, Some(true)),
+        ("its account, by whoever it is", let_in(json!({"AWS": deployer}), json!({})), "888877776666", Some(true)),
+        (
+            "a session of it",
+            let_in(json!({"AWS": deployer}), json!({})),
+            "arn:aws:sts::888877776666:assumed-role/deployer/s",
+            Some(true),
+        ),
+        ("anyone of the account", let_in(json!({"AWS": "888877776666"}), json!({})), bob, Some(true)),
+        (
+            "who is told an external id",
+            let_in(json!({"AWS": "888877776666"}), json!({"StringEquals": {"sts:ExternalId": "x"}})),
+            bob,
+            Some(true),
+        ),
+        (
+            "a second factor",
+            let_in(json!({"AWS": "888877776666"}), json!({"Bool": {"aws:MultiFactorAuthPresent": "true"}})),
+            bob,
+            Some(false),
+        ),
+        (
+            "an address",
+            let_in(json!({"AWS": "888877776666"}), json!({"IpAddress": {"aws:SourceIp": "192.0.2.0/24"}})),
+            bob,
+            Some(false),
+        ),
+        (
+            "a time",
+            let_in(json!({"AWS": "888877776666"}), json!({"DateLessThan": {"aws:CurrentTime": "2020-01-01T00:00:00Z"}})),
+            bob,
+            Some(false),
+        ),
+        (
+            "everyone of one account",
+            let_in(json!("*"), json!({"StringEquals": {"aws:PrincipalAccount": "888877776666"}})),
+            bob,
+            Some(true),
+        ),
+        ("… and none of another", let_in(json!("*"), json!({"StringEquals": {"aws:PrincipalAccount": FOREIGN}})), bob, None),
+        (
+            "a denial of that one",
+            deny(let_in(json!({"AWS": "888877776666"}), json!({})), json!({"AWS": bob}), "sts:AssumeRole", json!({})),
+            bob,
+            None,
+        ),
+        ("a subject", wide(), "repo:acme/app:ref:refs/heads/main", Some(true)),
+        ("another owner's", wide(), "repo:umbra/app:ref:refs/heads/main", None),
+        (
+            "one that is denied",
+            deny(wide(), json!("*"), token, json!({"StringLike": {sub: "repo:acme/*:pull_request"}})),
+            "repo:acme/app:pull_request",
+            None,
+        ),
+        ("what no other system writes", oidc(BITBUCKET, workspace.clone()), "{1}:{2}", Some(true)),
+        ("what another system writes", oidc(BITBUCKET, workspace), "repo:acme/app:ref:refs/heads/main", None),
+        ("nobody of that name", wide(), "", None),
+    ] {
+        let account = account(&statements);
+        let graph = Graph::new(&account);
+        let graphs = std::slice::from_ref(&graph);
+        let found = Joined::alone(&graph).calling(name, graphs).ok().map(|(joined, who)| {
+            let legs = joined.steps(who[0], false);
+            assert_eq!((who.len(), legs.len()), (1, 1), "{what}");
+            legs[0].certain
+        });
+        assert_eq!(found, expected, "{what}");
+    }
+    // Services, providers and accounts of the organisation meet denials and guardrails as well.
+    let everyone_out = |action: &str| {
+        let deny = json!({"Version": "2012-10-17", "Statement": {"Effect": "Deny", "Principal": "*", "Action": action, "Resource": "*"}});
+        vec![vec![("out".to_owned(), Document(deny.to_string()))]]
+    };
+    let saml = format!("arn:aws:iam::{ID}:saml-provider/okta");
+    let people = json!([{"Effect": "Allow", "Principal": {"Federated": saml}, "Action": "sts:AssumeRoleWithSAML"}]);
+    for (principal, statements, action) in [
+        ("service", let_in(json!({"Service": "ec2.amazonaws.com"}), json!({})), "sts:AssumeRole"),
+        ("provider", people, "sts:AssumeRoleWithSAML"),
+        ("sister", let_in(json!({"AWS": SISTER}), json!({})), "sts:AssumeRole"),
+    ] {
+        let open = account(&statements);
+        assert_eq!(trusts_in(&open).iter().map(|t| (t.admits, t.certain)).collect::<Vec<_>>(), [(true, true)], "{principal}");
+        let mut guarded = account(&statements);
+        guarded.set_rcps(&everyone_out(action));
+        assert!(trusts_in(&guarded).iter().all(|t| !t.admits), "{principal}");
+        let denied = account(&deny(statements, json!("*"), action, json!({})));
+        assert!(trusts_in(&denied).iter().all(|t| !t.admits), "{principal}");
+    }
+    // Who gets in by one statement is not kept away by the loss of another that names it more narrowly.
+    let both = json!([
+        {"Sid": "Narrow", "Effect": "Allow", "Principal": {"AWS": "888877776666"}, "Action": "sts:AssumeRole"},
+        {"Sid": "Wide", "Effect": "Allow", "Principal": "*", "Action": "sts:AssumeRole"},
+    ]);
+    let account = account(&both);
+    let graph = Graph::new(&account);
+    let joined = Joined::alone(&graph);
+    let role = joined.find(&format!("arn:aws:iam::{ID}:role/r")).unwrap();
+    let cuts = joined.cuts(&joined.principals(&[role]), 5, std::slice::from_ref(&graph));
+    let told: Vec<(&str, Vec<&str>)> =
+        cuts.iter().map(|c| (c.label.as_str(), c.outside.iter().map(|n| joined.arn(*n)).collect())).collect();
+    assert_eq!(told, [("Wide", vec!["everyone with an AWS account"])]);
+}
+
 /// The question line names them too.
 #[test]
 fn a_question_names_who_is_let_in_by_trust() {
@@ -609,7 +730,7 @@ fn a_question_names_who_is_let_in_by_trust() {
     powerful.put_identity(identity_of_all);
     let sections = ruled(&powerful);
     let Body::Table { rows, .. } = &sections.iter().find(|s| s.heading == outside).unwrap().body else { panic!("{sections:?}") };
-    assert_eq!(*rows, [["GitHub Actions: repo:*", "role/r", ID, "yes", "0"]]);
+    assert_eq!(*rows, [["GitHub Actions: repo:*", "role/r", ID, "yes", "1"]]);
     // What lets in nobody from outside has no such part.
     let mut closed = estate.clone();
     closed.put_identity(identity(&everyone(json!({"StringEquals": {"aws:PrincipalOrgID": "o-1"}}))));

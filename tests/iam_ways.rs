@@ -237,6 +237,15 @@ fn permission_sets_lead_into_every_account() {
         (power, said),
         (Power::Ordinary, vec![assigned("Dev", MEMBER), assigned("Ops", MEMBER), assigned("Dev", DELEGATE)])
     );
+    // An assignment is in an account: a policy may leave it to some.
+    let mut limited = make(ID, &[assign], nobody.clone());
+    let mut management = (**limited.identity(ID).unwrap()).clone();
+    let parts = json!(["arn:aws:sso:::instance/*", "arn:aws:sso:::permissionSet/*", format!("arn:aws:sso:::account/{DELEGATE}")]);
+    let statement = json!({"Effect": "Allow", "Action": assign, "Resource": parts});
+    management.users[0].user_policy_list[0].policy_document =
+        bartizan::model::document::Document(document(&[statement]).to_string());
+    limited.put_identity(management);
+    assert_eq!(asked(&limited, ID).1, [assigned("Dev", DELEGATE)]);
     // With the set changed as well, each account is open.
     let all = [assign, "sso:PutInlinePolicyToPermissionSet", "sso:ProvisionPermissionSet"];
     let (power, said) = asked(&make(ID, &all, nobody.clone()), ID);

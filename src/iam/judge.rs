@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 
 use super::account::Account;
 use super::graph::{Graph, Power, Source, Target};
-use super::openings::{Opening, of_account};
+use super::openings::Opening;
 use crate::model::arn::ResourceRef;
 use crate::model::finding::{Compliance, Finding, FindingKey, RecordState, Severity, SourceRef, Status};
 use crate::model::principal::{CredentialRow, Identity};
@@ -107,6 +107,13 @@ pub struct Judgement {
 }
 
 impl Judgement {
+    /// `detail` tells several of one resource apart.
+    fn of(rule: Rule, resource: &str, detail: &str, evidence: String) -> Self {
+        let principal = crate::model::arn::short(resource).to_owned();
+        let key = if detail.is_empty() { format!("{}/{resource}", rule.id) } else { format!("{}/{resource}/{detail}", rule.id) };
+        Self { rule, key, resource: resource.to_owned(), principal, region: String::new(), evidence }
+    }
+
     /// As a finding of source `bartizan` in an account; `seen` is when what it was judged from was collected.
     pub fn finding(&self, account: &str, first_seen: Timestamp, seen: Timestamp) -> Finding {
         let rule = &self.rule;
@@ -194,14 +201,14 @@ impl Options {
     }
 }
 
-/// Judges an account. Rules come in the order of [`RULES`], resources in the account's.
+/// Judges an account. Rules come in the order of [`RULES`], what they are about in the account's. What its resources' policies let in is told by
+/// [`openings`].
 pub fn judge(identity: &Identity, graph: &Graph<'_>, options: &Options) -> Vec<Judgement> {
     let mut judge = Judge { account: graph.account, graph, identity, options, found: Vec::new() };
     judge.credentials();
     judge.keys();
     judge.principals();
     judge.trust();
-    judge.openings();
     judge.settings();
     let place = |j: &Judgement| RULES.iter().position(|r| r.id == j.rule.id);
     judge.found.sort_by(|a, b| place(a).cmp(&place(b)).then_with(|| a.key.cmp(&b.key)));
@@ -211,14 +218,27 @@ pub fn judge(identity: &Identity, graph: &Graph<'_>, options: &Options) -> Vec<J
 
 /// A principal that can make itself an administrator, by a way of these steps.
 pub fn escalation(arn: &str, steps: &[String]) -> Judgement {
-    Judgement {
-        rule: ESCALATION,
-        key: format!("{}/{arn}", ESCALATION.id),
-        resource: arn.to_owned(),
-        principal: crate::model::arn::short(arn).to_owned(),
-        region: String::new(),
-        evidence: format!("{}.", steps.join("; then ")),
+    Judgement::of(ESCALATION, arn, "", format!("{}.", steps.join("; then ")))
+}
+
+/// Whom resources' own policies let in from outside; one that lets in the public is told once.
+pub fn openings(found: &[Opening]) -> Vec<Judgement> {
+    let mut all: Vec<Judgement> = Vec::new();
+    for Opening { arn, region, who, actions, statements } in found {
+        let (rule, words) = (if who.is_public() { RESOURCE_PUBLIC } else { RESOURCE_FOREIGN }, who.words());
+        let more = match actions.len().saturating_sub(3) {
+            0 => String::new(),
+            n => format!(" and {n} more"),
+        };
+        let may = format!("{}{more}", actions.iter().take(3).map(String::as_str).collect::<Vec<_>>().join(", "));
+        let detail = if who.is_public() { "" } else { &words };
+        let evidence = format!("Its policy ({}) lets {words} do {may}.", statements.join(", "));
+        let judgement = Judgement { region: region.clone(), ..Judgement::of(rule, arn, detail, evidence) };
+        if all.iter().all(|known| known.key != judgement.key) {
+            all.push(judgement);
+        }
     }
+    all
 }
 
 struct Judge<'a> {
@@ -243,10 +263,7 @@ fn yes(row: &CredentialRow, key: &str) -> bool {
 
 impl Judge<'_> {
     fn add(&mut self, rule: Rule, resource: &str, detail: &str, evidence: String) {
-        let principal = crate::model::arn::short(resource).to_owned();
-        let key = if detail.is_empty() { format!("{}/{resource}", rule.id) } else { format!("{}/{resource}/{detail}", rule.id) };
-        let region = String::new();
-        self.found.push(Judgement { rule, key, resource: resource.to_owned(), principal, region, evidence });
+        self.found.push(Judgement::of(rule, resource, detail, evidence));
     }
 
     /// Days since a time; negative where it lies ahead.
@@ -420,24 +437,6 @@ impl Judge<'_> {
         }
     }
 
-    fn openings(&mut self) {
-        for opening in of_account(self.account.resources(), &self.account.id) {
-            let Opening { arn, region, who, actions, statements } = opening;
-            let rule = if who.is_public() { RESOURCE_PUBLIC } else { RESOURCE_FOREIGN };
-            let more = match actions.len().saturating_sub(3) {
-                0 => String::new(),
-                n => format!(" and {n} more"),
-            };
-            let may = format!("{}{more}", actions.iter().take(3).map(String::as_str).collect::<Vec<_>>().join(", "));
-            let words = who.words();
-            let detail = if who.is_public() { String::new() } else { words.clone() };
-            self.add(rule, &arn, &detail, format!("Its policy ({}) lets {words} do {may}.", statements.join(", ")));
-            if let Some(added) = self.found.last_mut() {
-                added.region = region;
-            }
-        }
-    }
-
     fn settings(&mut self) {
         let root = format!("arn:aws:iam::{}:root", self.account.id);
         match &self.identity.password_policy {
@@ -478,6 +477,7 @@ mod tests {
     use std::collections::BTreeSet;
 
     use super::*;
+    use crate::iam::openings::of_resource;
 
     /// An account where every rule holds of something, or of nothing.
     fn account(bad: bool) -> Identity {
@@ -576,7 +576,9 @@ mod tests {
         options.boundary_required = true;
         let made = if bad { "2026-10-01T00:00:00Z" } else { "2026-10-30T00:00:00Z" };
         options.report_made = Some(made.parse().unwrap());
-        judge(&identity, &graph, &options)
+        let resources = account.resources();
+        let open: Vec<Opening> = resources.all().into_iter().flat_map(|held| of_resource(resources, held)).collect();
+        [judge(&identity, &graph, &options), openings(&open)].concat()
     }
 
     #[test]

@@ -237,8 +237,3 @@ pub fn guests(resources: &Resources, arn: &str, action: Option<&str>) -> Vec<Gue
     all.extend(services.into_values());
     all
 }
-
-/// All openings of an account's resources, by resource.
-pub fn of_account(resources: &Resources, account: &str) -> Vec<Opening> {
-    resources.in_account(account).into_iter().flat_map(|held| of_resource(resources, held)).collect()
-}

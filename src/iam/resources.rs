@@ -236,6 +236,19 @@ impl Resources {
         self.accounts.get(account).is_some_and(|over| over.listed)
     }
 
+    /// Whether an account's IAM was read.
+    pub fn has_read(&self, account: &str) -> bool {
+        self.accounts.get(account).is_some_and(|over| over.identity.is_some())
+    }
+
+    /// Accounts that the organisation lists and whose IAM was not read, by id.
+    pub fn unread(&self) -> Vec<&str> {
+        let unread = self.accounts.iter().filter(|(_, over)| over.listed && over.identity.is_none());
+        let mut all: Vec<&str> = unread.map(|(id, _)| id.as_str()).collect();
+        all.sort_unstable();
+        all
+    }
+
     /// Adds an account to those that the organisation lists.
     pub fn list(&mut self, account: &str) {
         let fresh = || Over { listed: true, identity: None, levels: Vec::new(), compiled: OnceLock::new() };
@@ -278,9 +291,8 @@ impl Resources {
             named.map(|(id, _)| id).filter(read).map(String::as_str).collect()
         };
         if abroad.of_sets.contains_key(account) {
-            // The management account's own roles are changed by itself alone.
-            let delegated = self.centers.delegated.iter().filter(|_| account != self.centers.management);
-            let keeps = delegated.chain([&self.centers.management]).filter(|id| self.accounts.contains_key(*id));
+            let keeps =
+                self.centers.delegated.iter().chain([&self.centers.management]).filter(|id| self.accounts.contains_key(*id));
             found.extend(keeps.filter(read).map(String::as_str));
         }
         found.sort_unstable();
@@ -291,11 +303,15 @@ impl Resources {
     /// The roles of other accounts that an account keeps by IAM Identity Center, by ARN.
     pub fn kept_by_center(&self, account: &str, center: IdentityCenter) -> Vec<&str> {
         let all = self.abroad().of_sets.iter().filter(|(id, _)| match center {
-            IdentityCenter::Management => *id != account,
-            IdentityCenter::Delegated => *id != account && **id != self.centers.management,
+            IdentityCenter::Management | IdentityCenter::Delegated => *id != account,
             IdentityCenter::No | IdentityCenter::Unknown => false,
         });
         all.flat_map(|(_, roles)| roles).map(String::as_str).collect()
+    }
+
+    /// Whether an account is the management account, in which a delegate assigns nobody.
+    pub fn is_management(&self, account: &str) -> bool {
+        !account.is_empty() && self.centers.management == account
     }
 
     /// Whether the management account has a role of a permission set, which then only it may change (IAM Identity Center:

@@ -103,9 +103,23 @@ impl<'a> Door<'a> {
         if self.refuses(caller, action, context) {
             return None;
         }
-        let identity = [&self.own];
-        let answer = explain(&Request { caller, action, resource: &self.resource, context }, &self.layers(&identity));
+        let answer = self.answer(caller, action, context);
         lets_in(&answer).then_some(answer)
+    }
+
+    /// Whether a caller gets in: for certain, or under what is not known; none where it does not. What `own` says of a key is
+    /// the caller's to choose.
+    pub fn admits(&self, caller: &Caller, action: &ActionName, context: &Context, own: &dyn Fn(&str) -> bool) -> Option<bool> {
+        if self.refuses(caller, action, context) {
+            return None;
+        }
+        let answer = self.answer(caller, action, context);
+        Some(answer.decision == Decision::Allowed || answer.depends.iter().all(|d| own(&d.key.to_ascii_lowercase())))
+    }
+
+    fn answer(&self, caller: &Caller, action: &ActionName, context: &Context) -> Answer {
+        let identity = [&self.own];
+        explain(&Request { caller, action, resource: &self.resource, context }, &self.layers(&identity))
     }
 
     /// Whether a caller is turned away, whatever else its request says.

@@ -159,7 +159,11 @@ fn account(estate: &Estate, ready: &Ready, settings: &Settings, now: Timestamp, 
     }
     let resources = account.resources();
     for held in resources.in_account(&identity.account).into_iter().filter(|held| held.is_known()) {
-        let who: Vec<_> = of_resource(resources, held).into_iter().map(|o| o.who).collect();
+        let openings = of_resource(resources, held);
+        judged
+            .findings
+            .extend(identity::openings(&openings).iter().map(|j| j.finding(&identity.account, judged.seen, judged.seen)));
+        let who: Vec<_> = openings.into_iter().map(|o| o.who).collect();
         let open = match who.as_slice() {
             [] => Open::Nobody,
             all if all.iter().any(Outsider::is_public) => Open::Public,

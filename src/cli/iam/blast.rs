@@ -27,14 +27,17 @@ pub(super) fn blast(json: bool, accounts: &[Account], name: &str) -> Result<Done
         }
         Err(_) => (accounts.iter().map(Graph::new).collect(), true),
     };
-    let joined = Joined::new(graphs.iter().map(Graph::built));
+    let mut joined = Joined::new(graphs.iter().map(Graph::built));
     let mut out = io::stdout().lock();
     let mut lines = Vec::new();
     let value = if outsiders {
-        let from = joined.outsiders_called(name);
-        if from.is_empty() {
-            let why = holder(accounts, name).err().map_or_else(String::new, |why| why.to_string());
-            bail!("{why}; and no role lets {name:?} in from outside");
+        let from;
+        match joined.calling(name, graphs.as_slice()) {
+            Ok(found) => (joined, from) = found,
+            Err(nobody) => {
+                let why = holder(accounts, name).err().map_or_else(String::new, |why| why.to_string());
+                bail!("{why}; and {nobody}")
+            }
         }
         let who: Vec<&str> = from.iter().map(|node| joined.arn(*node)).collect();
         lines.extend(who.iter().map(|who| (*who).to_owned()));
@@ -140,14 +143,18 @@ impl<'a> Lost<'a> {
             lines.push("Everything in the account is lost: it is, or becomes, an administrator.".into());
         }
         lines.push(format!(
-            "It becomes {} others, and all of them together may take {} actions.",
+            "It becomes {} other{}, and all of them together may take {} actions.",
             blast.reached.len(),
+            if blast.reached.len() == 1 { "" } else { "s" },
             text::count(blast.actions as u64)
         ));
         lines.extend(blast.reached.iter().take(30).map(|reached| {
             let name = short(&account.principals[reached.principal].arn);
             format!("  {name} in {}{}", steps(reached.steps), sure(reached.certain))
         }));
+        if blast.reached.len() > 30 {
+            lines.push(format!("  and {} more", blast.reached.len() - 30));
+        }
         lines.extend(account.data_class.iter().map(|class| format!("The account's tags call its data {class:?}.")));
         for class in &blast.classes {
             lines.push(format!("  {} of data class {:?}: {}", class.resources.len(), class.class, class.resources.join(" ")));
@@ -157,7 +164,9 @@ impl<'a> Lost<'a> {
         }
         if !self.ruled.is_empty() {
             let all: Vec<&str> = self.ruled.iter().copied().collect();
-            lines.push(format!("Everything in {} other accounts is lost: {}", text::count(all.len() as u64), all.join(" ")));
+            let plural = if all.len() == 1 { "" } else { "s" };
+            let count = text::count(all.len() as u64);
+            lines.push(format!("Everything in {count} other account{plural} is lost: {}", all.join(" ")));
         }
         let roles: Vec<&Abroad> = self.roles().collect();
         if !roles.is_empty() {

@@ -11,7 +11,10 @@ use crate::cli::Done;
 use crate::cli::iam::{holder, inward, safe};
 use crate::cli::list::unless_closed;
 use crate::iam::account::Account;
+use crate::iam::evaluate::{Context, Decision, Layer};
 use crate::iam::graph::{Built, Cut, Goal, Graph, Joined, Leg, Node, Prize, Rest, Route, Target, To, onward};
+use crate::iam::openings::guests;
+use crate::iam::policy::Effect;
 use crate::iam::resources::Held;
 
 /// Paths that are listed at most, of one and of everyone.
@@ -82,7 +85,7 @@ impl Paths {
             Some(_) => accounts.iter().map(Graph::new).collect(),
             None => self.around(accounts, whose.map(|(a, _)| a), target.map(|(a, _)| a), &asked),
         };
-        let joined = Joined::new(graphs.iter().map(Graph::built));
+        let mut joined = Joined::new(graphs.iter().map(Graph::built));
         let node = |(account, at): (&Account, usize)| Some(Node::principal(joined.account(&account.id)?, at));
         let goal = match (&prize, target.and_then(node)) {
             (Some(prize), _) => {
@@ -102,9 +105,19 @@ impl Paths {
         };
         let mut from: Vec<Node> = whose.and_then(node).into_iter().collect();
         if let (Some(why), Some(who)) = (unknown, &self.who) {
-            from = joined.outsiders_called(who);
-            if from.is_empty() {
-                bail!("{why}; and no role lets {who:?} in from outside");
+            match joined.calling(who, graphs.as_slice()) {
+                Ok(found) => (joined, from) = found,
+                Err(nobody) => {
+                    // No role lets it in; the resource may.
+                    let found: Vec<Value> = match (&prize, accounts.first()) {
+                        (Some(prize), Some(account)) if !self.cuts => direct(account, prize, Some(who)).collect(),
+                        _ => Vec::new(),
+                    };
+                    if found.is_empty() {
+                        bail!("{why}; and {nobody}");
+                    }
+                    return print(json, &found);
+                }
             }
         }
         if self.cuts {
@@ -140,7 +153,14 @@ impl Paths {
         if from.is_empty() && self.to.is_some() {
             paths.sort_by_key(|p| (!p.certain, p.legs.len(), p.from));
         }
-        let all: Vec<Value> = paths.iter().map(|path| told(&graphs, &joined, &goal, path)).collect();
+        let mut all: Vec<Value> = paths.iter().map(|path| told(&graphs, &joined, &goal, path)).collect();
+        if let (Some(prize), Some(account)) = (&prize, accounts.first()) {
+            all.extend(direct(account, prize, self.who.as_deref().filter(|_| whose.is_none())).filter(|_| whose.is_none()));
+        }
+        let rules = |from: &Node| joined.shortest(*from, &goal).is_some_and(|p| p.legs.is_empty());
+        if all.is_empty() && self.to.is_none() && from.iter().any(rules) {
+            eprintln!("It is an administrator already.");
+        }
         print(json, &all)
     }
 
@@ -209,7 +229,8 @@ fn print_cuts(json: bool, cuts: &[Value]) -> Result<Done> {
             lines.push(format!("  and {} more", all.len() - 20));
         }
     }
-    let none = "No single statement cuts anybody off: there is no path, or every one has another beside it.";
+    let none = "No single statement of a policy or a role's trust cuts anybody off: there is no path for certain, or every one has \
+                another beside it. What a resource's own policy grants is not tried.";
     unless_closed(writeln!(out, "{}", if lines.is_empty() { none.to_owned() } else { safe(&lines) }))?;
     Ok(Done::Whole)
 }
@@ -225,6 +246,59 @@ fn cut_as_json(graphs: &[Graph<'_>], joined: &Joined, cut: &Cut) -> Value {
         "cuts_off": cut.freed.iter().map(|p| joined.arn(*p)).collect::<Vec<_>>(),
         "cuts_off_outside": cut.outside.iter().map(|p| joined.arn(*p)).collect::<Vec<_>>(),
         "of": cut.of,
+    })
+}
+
+/// Those from outside whom a resource's own policy lets in, or the one of them that was asked about, as paths of one step.
+fn direct<'a>(account: &'a Account, prize: &'a Prize, who: Option<&'a str>) -> impl Iterator<Item = Value> + 'a {
+    let resource = &prize.resource;
+    let wanted = |action: &String| prize.asks().iter().any(|ask| ask.action.eq_ignore_ascii_case(action));
+    let all = guests(account.resources(), resource, None).into_iter().filter_map(move |mut guest| {
+        guest.actions.retain(wanted);
+        let first = guest.actions.first()?.clone();
+        // For whom a service acts is not known.
+        let certain = !guest.who.ends_with(".amazonaws.com");
+        Some((guest.who, first, guest.actions, guest.statements, certain))
+    });
+    let all = all.filter(move |_| who.is_none());
+    let one = who.into_iter().filter_map(move |who| {
+        let caller = match who {
+            "everyone" => "*".to_owned(),
+            id if id.len() == 12 && id.bytes().all(|b| b.is_ascii_digit()) => format!("arn:aws:iam::{id}:root"),
+            who => who.to_owned(),
+        };
+        if caller != "*" && !caller.starts_with("arn:") && !caller.contains(".amazonaws.com") {
+            return None;
+        }
+        let mut found: Option<(Vec<String>, Vec<String>, bool)> = None;
+        for ask in prize.asks() {
+            let Ok(answer) = account.can_outsider(&caller, &ask.action, &ask.arn, &Context::new()) else { continue };
+            let certain = answer.decision == Decision::Allowed;
+            let by = answer.because.iter().filter(|d| d.layer == Layer::Resource && d.effect == Effect::Allow);
+            let by: Vec<String> = by.map(|d| d.statement.clone()).collect();
+            if matches!(answer.decision, Decision::Denied { .. }) || by.is_empty() {
+                continue;
+            }
+            match &mut found {
+                Some((actions, _, sure)) if *sure == certain => actions.push(ask.action.clone()),
+                Some((_, _, true)) => {}
+                _ => found = Some((vec![ask.action.clone()], by, certain)),
+            }
+        }
+        let (actions, statements, certain) = found?;
+        Some((who.to_owned(), actions.first()?.clone(), actions, statements, certain))
+    });
+    all.chain(one).map(move |(who, first, actions, statements, certain)| {
+        let more = if actions.len() > 1 { format!(" and {} more", actions.len() - 1) } else { String::new() };
+        let sure = if certain { "" } else { ", under conditions" };
+        let owner = account.owner(resource).unwrap_or_default();
+        json!({
+            "from": who, "outsider": true, "account": "", "to": resource, "certain": certain,
+            "steps": [{
+                "to": resource, "account": owner, "sentence": format!("{who} can {first}{more} by the policy of {resource}{sure}"),
+                "needs": [format!("{first} by {}", statements.join(" or "))], "ways": actions.len(), "actions": actions,
+            }],
+        })
     })
 }
 
@@ -256,7 +330,7 @@ fn told(graphs: &[Graph<'_>], joined: &Joined, goal: &Goal, path: &Route) -> Val
             let asks = held.prize.asks();
             let may: Vec<&str> = holder.may.iter().filter_map(|(ask, _)| Some(asks.get(*ask)?.action.as_str())).collect();
             let first = may.first().copied().unwrap_or_default();
-            let named = || statements.iter().map(|id| graph.statement(*id)).map(|(p, s)| format!("{p}, {s}")).collect::<Vec<_>>();
+            let named = || statements.iter().map(|(p, s)| format!("{p}, {s}")).collect::<Vec<_>>();
             let needs: Vec<String> =
                 (!statements.is_empty()).then(|| format!("{first} by {}", named().join(" or "))).into_iter().collect();
             json!({ "to": to, "account": id(end), "sentence": sentence, "needs": needs, "ways": may.len(), "actions": may })

@@ -297,6 +297,9 @@ impl Account {
         let own = if action.service() == "sts" {
             let known = self.by_arn.get(resource.as_str()).and_then(|r| self.principals[*r].trust);
             known.as_ref().map(get).or(trust).or(read.as_deref()).map_or(ResourcePolicy::Unknown, ResourcePolicy::Is)
+        } else if action.service() == "iam" {
+            // Nothing of it but a role's trust carries a policy of its own, and that speaks of becoming it alone.
+            ResourcePolicy::None
         } else {
             self.resources.find(resource.as_str()).map_or(ResourcePolicy::Unknown, |held| held.layer(caller))
         };

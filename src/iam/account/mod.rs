@@ -314,6 +314,11 @@ impl Account {
         Arc::make_mut(&mut self.resources).list(id);
     }
 
+    /// Its organisation's id, where that is known.
+    pub fn organization(&self) -> Option<&str> {
+        self.organization.as_deref()
+    }
+
     /// Whether an account is this one, or one of the organisation's.
     pub fn knows(&self, id: &str) -> bool {
         id == self.id || self.resources.lists(id)

@@ -328,9 +328,10 @@ impl<'a> Ground<'a> {
                     }
                 }
                 Gate::IdentityCenter if self.account.identity_center != IdentityCenter::No => {
-                    let (truth, by) = permit.somewhere(&self.plain);
-                    let roles = (0..self.principals.len()).filter(|role| kept(*role));
-                    roles.for_each(|role| add(role, truth.and(Truth::Maybe), by.clone()));
+                    let roles: Vec<usize> = (0..self.principals.len()).filter(|role| kept(*role)).collect();
+                    let Some(first) = roles.first() else { continue };
+                    let (truth, by) = way.into_account(&permit, &self.account.principals[*first].arn, &self.plain);
+                    roles.into_iter().for_each(|role| add(role, truth.and(Truth::Maybe), by.clone()));
                 }
                 Gate::IdentityCenter => {}
             }

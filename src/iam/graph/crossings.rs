@@ -3,9 +3,9 @@
 
 use std::sync::Arc;
 
-use super::permit::Table;
+use super::permit::{Permit, StatementId, Table};
 use super::threads::side_by_side;
-use super::ways::{ADMITS, Gate, PROVISION, REWRITES_SET};
+use super::ways::{ADMITS, ASSIGN, Admit, Gate, PROVISION, REWRITES_SET};
 use super::{Need, To};
 use crate::iam::account::Account;
 use crate::iam::center::{IdentityCenter, is_aws_kept, set_of};
@@ -82,41 +82,53 @@ pub(super) fn crossings(account: &Account, table: &Table, administrators: &[bool
 /// examples", the note on the management account).
 fn by_center(account: &Account, table: &Table, principal: Option<usize>, roles: &[&str]) -> Vec<Crossing> {
     let context = Context::new();
-    let need = |action: &'static str| match principal {
+    let permit = |action: &'static str| table.permit(account, &account.principals[principal?], action, true);
+    let need =
+        |action: &'static str, (truth, by): (Truth, Arc<[StatementId]>)| (truth != Truth::No).then_some(Need { action, by });
+    let somewhere = |action: &'static str| match principal {
         None => Some(None),
-        Some(p) => {
-            let (truth, by) = table.permit(account, &account.principals[p], action, true)?.somewhere(&context);
-            (truth != Truth::No).then_some(Some(Need { action, by }))
-        }
+        Some(_) => Some(Some(need(action, permit(action)?.somewhere(&context))?)),
     };
     let gates = ADMITS.iter().enumerate().filter(|(_, gate)| gate.by == Gate::IdentityCenter);
-    let Some((row, admit)) = gates.filter_map(|(row, gate)| Some((row as u8, need(gate.action)?))).next() else {
-        return Vec::new();
-    };
-    let change = need(PROVISION).and_then(|provision| {
-        let (set, own) = REWRITES_SET.iter().find_map(|(action, _)| Some((*action, need(action)?)))?;
-        Some((set, [own, provision, admit.clone()].into_iter().flatten().collect::<Arc<[Need]>>()))
+    let gates: Vec<_> = gates.map(|(row, gate)| (row as u8, gate, permit(gate.action))).collect();
+    let change = somewhere(PROVISION).and_then(|provision| {
+        let (set, own) = REWRITES_SET.iter().find_map(|(action, _)| Some((*action, somewhere(action)?)))?;
+        Some((set, [own, provision]))
     });
-    let admitted: Arc<[Need]> = admit.into_iter().collect();
     let from = principal.map_or(To::Administrator, To::Principal);
     let mut all = Vec::new();
-    let mut changed: Option<&str> = None;
-    for role in roles {
-        let crossing = |by: Entry, needs: &Arc<[Need]>| {
-            let (role, needs) = (Arc::from(*role), Arc::clone(needs));
+    for of_account in roles.chunk_by(|a, b| owner(a) == owner(b)) {
+        let admits = |(row, gate, permit): &(u8, &Admit, Option<Permit<'_>>)| match (principal, permit) {
+            (None, _) => Some((*row, None)),
+            (_, permit) => Some((*row, Some(need(gate.action, gate.into_account(permit.as_ref()?, of_account[0], &context))?))),
+        };
+        // A delegate keeps users and groups of all, and assigns nobody in the management account.
+        let theirs = account.identity_center == IdentityCenter::Delegated
+            && owner(of_account[0]).is_some_and(|id| account.resources().is_management(id));
+        let mut open = gates.iter().filter(|(_, gate, _)| !theirs || gate.action != ASSIGN);
+        let Some((row, admit)) = open.find_map(admits) else { continue };
+        let crossing = |role: &str, by: Entry, needs: &Arc<[Need]>| {
+            let (role, needs) = (Arc::from(role), Arc::clone(needs));
             Crossing { from, through: None, role, by, certain: false, needs, trust: [].into() }
         };
-        all.push(crossing(Entry::Admit(row), &admitted));
-        // One set of each account is enough to make the point.
-        let owner = role.split(':').nth(4);
-        let theirs = account.identity_center == IdentityCenter::Delegated
-            && account.resources().is_set_of_management(set_of(role)) == Some(true);
-        if let Some((set, needs)) = change.as_ref().filter(|_| changed != owner && !theirs) {
-            changed = owner;
-            all.push(crossing(Entry::Set(set, row), needs));
+        let needs: Arc<[Need]> = admit.iter().cloned().collect();
+        all.extend(of_account.iter().map(|role| crossing(role, Entry::Admit(row), &needs)));
+        // One set is enough to make the point.
+        let may_change = |role: &&&str| {
+            account.identity_center == IdentityCenter::Management
+                || account.resources().is_set_of_management(set_of(role)) != Some(true)
+        };
+        if let (Some((set, own)), Some(role)) = (&change, of_account.iter().find(may_change)) {
+            let needs = own.iter().chain([&admit]).flatten().cloned().collect();
+            all.push(crossing(role, Entry::Set(set, row), &needs));
         }
     }
     all
+}
+
+/// The account that an ARN names.
+fn owner(arn: &str) -> Option<&str> {
+    arn.split(':').nth(4)
 }
 
 /// Those to one role, as if it had this trust.

@@ -6,7 +6,7 @@ use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::crossings::{Entry, to_role};
-use super::joined::{Accounts, By, Goal, Joined, Leap, Node, Part};
+use super::joined::{Accounts, By, Goal, Joined, Leap, Node, Part, entered_as};
 use super::{Graph, StatementId, Target, To};
 
 /// What the removal of one statement would cut.
@@ -158,11 +158,18 @@ impl Joined {
     fn tried(&self, goal: &Goal, from: Option<Node>, cut: Cut, accounts: &(impl Accounts + ?Sized)) -> Option<Cut> {
         let StatementId { policy, statement } = cut.statement;
         let prize = goal.held(cut.account).map(|held| &held.prize);
-        let (built, held, rest) = accounts.with(cut.account, |graph| {
+        let (built, held, rest, asked) = accounts.with(cut.account, |graph| {
             let account = graph.account.without(policy as usize, statement as usize);
             let graph = Graph::new(&account);
-            (graph.built(), prize.map(|prize| graph.reach(prize)), account.policies.get(policy as usize).cloned())
+            let built = graph.built();
+            let asked = self.asked.as_ref().map(|(who, _)| entered_as(&account, &built, &who.who));
+            (built, prize.map(|prize| graph.reach(prize)), account.policies.get(policy as usize).cloned(), asked)
         })?;
+        // Who was asked about by name still gets into the roles of other accounts.
+        let asked = self.asked.as_ref().zip(asked).map(|((who, before), now)| {
+            let elsewhere = before.iter().filter(|(role, _)| role.split(':').nth(4) != Some(built.id.as_str())).cloned();
+            (who.clone(), elsewhere.chain(now).collect())
+        });
         let mut parts = self.accounts().to_vec();
         // Who of other accounts is let in by what is left of a role's trust.
         let roles = built.people.iter().enumerate().filter(|(_, p)| p.trust == Some(policy));
@@ -176,7 +183,7 @@ impl Joined {
             }
         }
         parts[cut.account] = Part::from(built);
-        let joined = Self::after(parts, &self.outsiders);
+        let joined = Self::after(parts, &self.outsiders[..self.outsiders.len() - usize::from(self.asked.is_some())], asked);
         // Who is an administrator now is what is to be kept out of reach, with or without the statement.
         let ends = match held {
             Some(Target::Resource(held)) => {

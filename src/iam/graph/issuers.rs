@@ -293,9 +293,11 @@ impl Issuer {
         known.or_else(|| subjects.into_iter().find_map(by_subject)).unwrap_or(&UNKNOWN)
     }
 
-    /// Whether a subject is written as this issuer writes them.
-    pub(super) fn begins(&self, subject: &str) -> bool {
-        self.forms.iter().any(|f| !f.begins.is_empty() && subject.starts_with(f.begins))
+    /// Whether a subject may be of this issuer: it is written as this one writes them, or as no other does.
+    pub(super) fn may_write(&self, subject: &str) -> bool {
+        let begins = |issuer: &Self| issuer.forms.iter().any(|f| !f.begins.is_empty() && subject.starts_with(f.begins));
+        let plain = self.forms.iter().all(|f| f.begins.is_empty());
+        begins(self) || plain && !ISSUERS.iter().chain(SERVERS.iter().map(|(_, server)| *server)).any(begins)
     }
 
     /// The subject of a stranger's token.

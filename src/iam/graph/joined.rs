@@ -7,9 +7,12 @@ use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
 use std::sync::Arc;
 
 use super::crossings::{Crossing, Entry};
-use super::outside::{Outsider, outside};
+use super::outside::{Asked, Entered, Outsider, outside};
 use super::reach::{Held, Prize};
+use super::trust::asked;
 use super::{Built, Graph, Power, Target, To, slot};
+use crate::iam::account::Account;
+use crate::iam::strangers::account_of;
 
 /// Somebody in one of the accounts; [`To::Administrator`] is whoever made itself one there.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -53,6 +56,8 @@ pub struct Joined {
     /// The accounts, and behind them what is outside.
     pub(super) parts: Vec<Part>,
     pub(super) outsiders: Vec<Outsider>,
+    /// The last of them, where somebody was asked about by name.
+    pub(super) asked: Option<Asked>,
     /// Where each account's nodes start, and behind the last; an account's last one is its administrator.
     firsts: Vec<usize>,
     into: HashMap<usize, Vec<Cross>>,
@@ -141,6 +146,21 @@ impl Goal {
     }
 }
 
+/// Why a name means nobody from outside.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum Nobody {
+    #[error("account {0} was read: name one of its users or roles")]
+    Read(String),
+    #[error("no role lets {0:?} in from outside")]
+    LetIn(String),
+}
+
+/// The roles of an account that let in somebody by name.
+pub(super) fn entered_as(account: &Account, built: &Built, name: &str) -> Vec<(Arc<str>, Entered)> {
+    let roles = (0..built.people.len()).filter(|at| built.people[*at].trust.is_some());
+    roles.filter_map(|at| Some((Arc::clone(&built.people[at].arn), asked(account, at, name)?))).collect()
+}
+
 /// The accounts that ways from some of them lead into, those first: each is asked for once, and its crossings say which
 /// come next.
 pub fn onward<T>(from: &[&str], mut account: impl FnMut(&str) -> Option<(T, Arc<Built>)>) -> Vec<(T, Arc<Built>)> {
@@ -163,13 +183,13 @@ impl Joined {
     }
 
     pub(super) fn of(parts: Vec<Part>) -> Self {
-        Self::after(parts, &[])
+        Self::after(parts, &[], None)
     }
 
-    /// As [`Self::of`]; those from outside who were known before keep their places.
-    pub(super) fn after(mut parts: Vec<Part>, before: &[Outsider]) -> Self {
+    /// As [`Self::of`]; those from outside who were known before keep their places, and one who is asked about comes last.
+    pub(super) fn after(mut parts: Vec<Part>, before: &[Outsider], asked: Option<Asked>) -> Self {
         let accounts: Vec<&Built> = parts.iter().map(|p| &*p.built).collect();
-        let (outsiders, outside) = outside(&accounts, before);
+        let (outsiders, outside) = outside(&accounts, before, asked.as_ref());
         parts.push(Part::from(Arc::new(outside)));
         let mut firsts = vec![0];
         for part in &parts {
@@ -207,7 +227,7 @@ impl Joined {
             let all = (0..part.count()).filter(|p| part.built.administrators[*p]);
             climbers.push(all.filter(further).collect());
         }
-        Self { firsts, into, out, climbers, outsiders, parts }
+        Self { firsts, into, out, climbers, outsiders, asked, parts }
     }
 
     /// One account by itself.
@@ -265,9 +285,29 @@ impl Joined {
         self.outsiders.iter().enumerate().map(|(at, o)| (Node::principal(self.len(), at), o))
     }
 
-    /// Those from outside whom a name means, or among whom whoever it means is.
-    pub fn outsiders_called(&self, name: &str) -> Vec<Node> {
-        self.outsiders().filter(|(_, o)| o.is_called(name)).map(|(node, _)| node).collect()
+    /// Those from outside whom a name means: all of whom a trust asks the same, or one who is asked for at every role, as whom
+    /// these accounts are joined anew.
+    ///
+    /// # Errors
+    /// [`Nobody`]
+    pub fn calling(self, name: &str, accounts: &(impl Accounts + ?Sized)) -> Result<(Self, Vec<Node>), Nobody> {
+        let groups: Vec<Node> = self.outsiders().filter(|(_, o)| o.is_called(name)).map(|(node, _)| node).collect();
+        if !groups.is_empty() {
+            return Ok((self, groups));
+        }
+        if let Some(id) = account_of(name).filter(|id| self.account(id).is_some()) {
+            return Err(Nobody::Read(id.to_owned()));
+        }
+        let mut entered = Vec::new();
+        for (at, part) in self.accounts().iter().enumerate() {
+            entered.extend(accounts.with(at, |graph| entered_as(graph.account, &part.built, name)).unwrap_or_default());
+        }
+        if entered.is_empty() {
+            return Err(Nobody::LetIn(name.chars().take(200).collect()));
+        }
+        let joined = Self::after(self.accounts().to_vec(), &[], Some((Outsider::named(name), entered)));
+        let last = Node::principal(joined.len(), joined.outsiders.len() - 1);
+        Ok((joined, vec![last]))
     }
 
     /// The roles that any of these from outside is let into, by account.

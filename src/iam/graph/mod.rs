@@ -30,7 +30,7 @@ use std::sync::Arc;
 pub use blast::{Blast, Class, Data, Reached, Things};
 pub use crossings::{Crossing, Entry};
 pub use cuts::Cut;
-pub use joined::{Accounts, By, Goal, Joined, Node, onward};
+pub use joined::{Accounts, By, Goal, Joined, Nobody, Node, onward};
 pub use outside::Outsider;
 pub use paths::{Path, Step, Target};
 pub use permit::StatementId;

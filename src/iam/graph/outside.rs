@@ -5,11 +5,11 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use super::crossings::{Crossing, Entry};
-use super::issuers::Issuer;
-use super::trust::{Source, Trust};
+use super::trust::{Serves, Source, Trust};
 use super::{Built, Person, To};
 use crate::iam::sets::glob::Glob;
 use crate::iam::strangers::account_of;
+use crate::model::arn::short;
 
 /// Somebody from outside, or many of whom a trust asks the same.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
@@ -22,6 +22,16 @@ pub struct Outsider {
 }
 
 impl Outsider {
+    /// Somebody by name: an account's twelve digits, an ARN, a token's subject.
+    pub(super) fn named(name: &str) -> Self {
+        let source = match account_of(name) {
+            Some(id) if name == id || name.ends_with(":root") => Source::Account { id: id.to_owned(), known: false },
+            Some(_) => Source::Principal { arn: name.to_owned(), known: false },
+            None => Source::Oidc { arn: String::new(), issuer: String::new(), pipeline: None, serves: Serves::Unknown },
+        };
+        Self { source, who: name.to_owned(), subjects: Vec::new() }
+    }
+
     fn of(trust: &Trust) -> Self {
         let mut source = trust.source.clone();
         // Each account has a provider of its own for the same issuer.
@@ -31,36 +41,57 @@ impl Outsider {
         Self { source, who: trust.who(), subjects: trust.subjects.clone() }
     }
 
-    /// Whether a name as people write it means this one, or may mean somebody who is among these: an ARN, an account's twelve digits, a
-    /// token's subject, a service, a provider, `everyone`.
+    /// Whether a name as people write it means all of these: a service, a provider or its issuer, a pattern of subjects,
+    /// `everyone`.
     pub(super) fn is_called(&self, name: &str) -> bool {
         let same = |text: &str| text.eq_ignore_ascii_case(name);
-        let account = account_of(name);
-        let whole = account.is_some_and(|id| name == id || name.ends_with(":root"));
+        let begins = |text: &str| name.len() > 3 && text.get(..name.len()).is_some_and(same);
         let by_source = match &self.source {
-            Source::Everyone => account.is_some() || same("everyone") || same("*"),
-            Source::Account { id, .. } => account == Some(id),
-            Source::Principal { arn, .. } => same(arn) || whole && account_of(arn) == account,
+            Source::Everyone => same("everyone") || same("*"),
+            Source::Account { .. } | Source::Principal { .. } | Source::Deleted { .. } => false,
             Source::Service { name } => same(name),
-            Source::Saml { arn } => same(arn),
+            Source::Saml { arn } => same(arn) || same(short(arn)),
             Source::Oidc { issuer, pipeline, .. } => {
-                let subject = |pattern: &String| Glob::new(pattern).matches(name) || Glob::new(name).matches(pattern);
                 let provider = name.split_once(":oidc-provider/").is_some_and(|(_, host)| host == issuer);
-                // Of another claim, `repository_id 1234`, no subject tells.
-                let untold = self.subjects.iter().all(|s| s.contains(' ')) && Issuer::of(issuer, []).begins(name);
-                untold || provider || same(issuer) || pipeline.is_some_and(same) || self.subjects.iter().any(subject)
+                let several = |pattern: &String| name.contains(['*', '?']) && Glob::new(name).matches(pattern);
+                provider || same(issuer) || pipeline.is_some_and(begins) || self.subjects.iter().any(several)
             }
-            Source::Deleted { id } => same(id),
         };
         by_source || same(&self.who) || self.subjects.iter().any(|s| same(s))
     }
+
+    /// Whether whoever it is, is one of those that another stands for.
+    pub(super) fn is_among(&self, other: &Self) -> bool {
+        let account = |source: &Source| match source {
+            Source::Account { id, .. } => Some(id.clone()),
+            Source::Principal { arn, .. } => account_of(arn).map(str::to_owned),
+            _ => None,
+        };
+        match (&self.source, &other.source) {
+            (own, Source::Everyone) => account(own).is_some(),
+            (Source::Principal { .. }, Source::Account { .. }) => account(&self.source) == account(&other.source),
+            (Source::Oidc { issuer, .. }, Source::Oidc { issuer: theirs, .. }) if issuer == theirs => {
+                let within = |own: &String| other.subjects.iter().any(|s| Glob::new(s).matches(own));
+                self.who != other.who
+                    && (other.subjects.is_empty() || !self.subjects.is_empty() && self.subjects.iter().all(within))
+            }
+            _ => false,
+        }
+    }
 }
 
-/// Roles by ARN, each with the action that is asked for and the places of the statements that let in.
-type Roles<'a> = BTreeMap<&'a Arc<str>, (&'static str, Vec<u32>)>;
+/// How a role is entered: the action that is asked for, the places of the statements that let in, and whether for certain.
+pub(super) type Entered = (&'static str, Vec<u32>, bool);
 
-/// Those from outside whom the accounts' roles let in, after those that were known before, and the account they make up.
-pub(super) fn outside(accounts: &[&Built], before: &[Outsider]) -> (Vec<Outsider>, Built) {
+/// Roles by ARN.
+type Roles<'a> = BTreeMap<&'a Arc<str>, Entered>;
+
+/// Somebody from outside who was asked about by name, and the roles that let it in.
+pub(super) type Asked = (Outsider, Vec<(Arc<str>, Entered)>);
+
+/// Those from outside whom the accounts' roles let in, after those that were known before, one that was asked about last; and
+/// the account they make up.
+pub(super) fn outside(accounts: &[&Built], before: &[Outsider], asked: Option<&Asked>) -> (Vec<Outsider>, Built) {
     let joined = |id: &str| accounts.iter().any(|built| built.id == id);
     // Accounts that are joined tell themselves who of theirs is let in.
     let is_inside = |source: &Source| match source {
@@ -70,11 +101,23 @@ pub(super) fn outside(accounts: &[&Built], before: &[Outsider]) -> (Vec<Outsider
     };
     let mut doors: BTreeMap<Outsider, Roles<'_>> = BTreeMap::new();
     for built in accounts {
-        for trust in built.trusts.iter().filter(|t| t.admits && !is_inside(&t.source)) {
+        for trust in built.trusts.iter().filter(|t| t.admits && !t.read && !is_inside(&t.source)) {
             let role = &built.people[trust.role].arn;
             let roles = doors.entry(Outsider::of(trust)).or_default();
-            roles.entry(role).or_insert((trust.action, Vec::new())).1.push(trust.statement.statement);
+            enter(roles, role, (trust.action, vec![trust.statement.statement], trust.certain));
         }
+    }
+    // Who is among others gets in where they do.
+    let wider = |o: &Outsider| doors.iter().filter(|(other, _)| o.is_among(other)).collect::<Vec<_>>();
+    let more: Vec<_> = doors
+        .keys()
+        .map(|o| (o.clone(), wider(o)))
+        .filter(|(_, wider)| !wider.is_empty())
+        .map(|(o, wider)| (o, wider.into_iter().flat_map(|(_, roles)| roles.clone()).collect::<Vec<_>>()))
+        .collect();
+    for (outsider, wider) in more {
+        let roles = doors.entry(outsider).or_default();
+        wider.into_iter().for_each(|(role, entered)| enter(roles, role, entered));
     }
     let mut all = before.to_vec();
     let mut crossings = Vec::new();
@@ -83,13 +126,32 @@ pub(super) fn outside(accounts: &[&Built], before: &[Outsider]) -> (Vec<Outsider
             all.push(outsider);
             all.len() - 1
         });
-        crossings.extend(roles.into_iter().map(|(role, (action, trust))| {
-            let (from, by, needs) = (To::Principal(at), Entry::Trust(action), [].into());
-            Crossing { from, through: None, role: Arc::clone(role), by, certain: true, needs, trust: trust.into() }
-        }));
+        crossings.extend(roles.into_iter().map(|(role, entered)| crossing(at, role, entered)));
+    }
+    if let Some((outsider, roles)) = asked {
+        crossings.extend(roles.iter().map(|(role, entered)| crossing(all.len(), role, entered.clone())));
+        all.push(outsider.clone());
     }
     let account = people(&all, crossings.into());
     (all, account)
+}
+
+/// Adds a way into a role: statements under conditions are no alternative to one that lets in for certain.
+fn enter<'a>(roles: &mut Roles<'a>, role: &'a Arc<str>, (action, by, certain): Entered) {
+    let entered = roles.entry(role).or_insert((action, Vec::new(), certain));
+    if certain && !entered.2 {
+        *entered = (action, Vec::new(), true);
+    }
+    if certain == entered.2 {
+        entered.1.extend(by);
+        entered.1.sort_unstable();
+        entered.1.dedup();
+    }
+}
+
+fn crossing(at: usize, role: &Arc<str>, (action, trust, certain): Entered) -> Crossing {
+    let (from, by, needs) = (To::Principal(at), Entry::Trust(action), [].into());
+    Crossing { from, through: None, role: Arc::clone(role), by, certain, needs, trust: trust.into() }
 }
 
 /// An account of nobody's, with these in it.

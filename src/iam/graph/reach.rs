@@ -4,7 +4,7 @@ use super::permit::StatementId;
 use super::threads::side_by_side;
 use super::{Graph, Target};
 use crate::iam::account::Account;
-use crate::iam::evaluate::{ActionName, Context, Decision, Request, Resource, Truth};
+use crate::iam::evaluate::{ActionName, Context, Deciding, Decision, Layer, Request, Resource, Truth};
 use crate::iam::facts::{Level, facts};
 use crate::iam::fit::actions_on;
 use crate::iam::policy::Effect;
@@ -141,8 +141,9 @@ impl Graph<'_> {
         Target::Resource(Box::new(Held { prize: prize.clone(), holders, administrator }))
     }
 
-    /// What a holder can do with the resource, in one sentence, and the statements behind the first of it.
-    pub fn use_of(&self, reached: &Held, holder: &Holder) -> (String, Vec<StatementId>) {
+    /// What a holder can do with the resource, in one sentence, and the statements behind the first of it, by policy and
+    /// statement: its own, else the resource's.
+    pub fn use_of(&self, reached: &Held, holder: &Holder) -> (String, Vec<(String, String)>) {
         let name = crate::model::arn::principal(&self.account.principals[holder.principal].arn);
         let Some((first, by)) = holder.may.first() else { return (name, Vec::new()) };
         let more = match holder.may.len() - 1 {
@@ -151,7 +152,15 @@ impl Graph<'_> {
         };
         let sure = if holder.certain { "" } else { ", under conditions" };
         let ask = &reached.prize.asks[*first];
-        (format!("{name} can {}{more} on {}{sure}", ask.action, ask.arn), by.clone())
+        let mut by: Vec<(String, String)> = by.iter().map(|id| self.statement(*id)).collect();
+        if by.is_empty() {
+            let arn = &self.account.principals[holder.principal].arn;
+            let answer = self.account.can(arn, &ask.action, &ask.arn, &Context::new());
+            let of_resource = |d: &Deciding| d.layer == Layer::Resource && d.effect == Effect::Allow;
+            let because = answer.into_iter().flat_map(|a| a.because).filter(of_resource);
+            by = because.map(|d| (d.policy, d.statement)).collect();
+        }
+        (format!("{name} can {}{more} on {}{sure}", ask.action, ask.arn), by)
     }
 }
 

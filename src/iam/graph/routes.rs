@@ -186,7 +186,20 @@ impl Joined {
             let statements = rests.into_iter().flat_map(|(_, by)| by).map(|(_, statement)| statement).collect();
             Some(Guest { who, actions, statements })
         };
-        self.steps(role, true).iter().filter_map(guest).collect()
+        let legs = self.steps(role, true);
+        // Who gets in because everyone does is told with everyone.
+        let told_by = |leg: &Leg| {
+            let own = self.outsider(leg.from);
+            let wider = |other: &&Leg| own.zip(self.outsider(other.from)).is_some_and(|(own, other)| own.is_among(other));
+            legs.iter().filter(wider).any(|other| self.statements_of(leg).is_subset(&self.statements_of(other)))
+        };
+        legs.iter().filter(|leg| !told_by(leg)).filter_map(guest).collect()
+    }
+
+    /// Places of the statements of a trust that a step rests on.
+    fn statements_of(&self, leg: &Leg) -> BTreeSet<u32> {
+        let crossings = leg.by.iter().filter_map(|by| if let By::Crossing(at) = by { Some(*at) } else { None });
+        crossings.flat_map(|at| self.crossings(leg.from.account)[at].trust.iter().copied()).collect()
     }
 
     /// What a step says, in one sentence that names the account where it changes, as `label` calls it.

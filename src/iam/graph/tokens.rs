@@ -25,6 +25,8 @@ pub(super) struct Tokens<'a> {
     host: &'a str,
     subjects: Vec<Value>,
     claims: Vec<Claim>,
+    /// Whether a token got in for certain.
+    sure: Cell<bool>,
 }
 
 /// A claim that its holder does not choose freely.
@@ -96,6 +98,7 @@ impl<'a> Tokens<'a> {
             host,
             subjects: values(issuer.subject, issuer.strange_subject()),
             claims: Vec::new(),
+            sure: Cell::new(false),
         };
         for (_, _, claim) in &of {
             let says = issuer.says(claim);
@@ -161,11 +164,19 @@ impl<'a> Tokens<'a> {
             return if least == Open::Owner {
                 self.door.lets_in(&self.caller, &self.action, context).is_some()
             } else {
-                !self.door.refuses(&self.caller, &self.action, context)
+                let chosen = |key: &str| is_chosen(self.issuer, self.host, key);
+                let admitted = self.door.admits(&self.caller, &self.action, context, &chosen);
+                self.sure.set(self.sure.get() || admitted == Some(true));
+                admitted.is_some()
             };
         };
         let mut values = claim.values.iter().filter(|v| v.leaves >= least);
         values.any(|v| tries.get() < MOST_TRIES && self.try_all(rest, &self.with(context, &claim.name, &v.texts), least, tries))
+    }
+
+    /// Whether one of those that got in did for certain.
+    pub(super) fn is_certain(&self) -> bool {
+        self.sure.get()
     }
 
     /// What else the trust asks of a token, as `repository_id 1234`; of its audience where that is asked.
@@ -186,6 +197,26 @@ impl<'a> Tokens<'a> {
         });
         words.unwrap_or(self.issuer.any)
     }
+}
+
+/// Whether a key, in lower case, is of a claim that whoever holds a token of this issuer chooses.
+fn is_chosen(issuer: &Issuer, host: &str, key: &str) -> bool {
+    claim_of(key, host).is_some_and(|claim| issuer.says(claim) == Says::Nothing) || key.starts_with("sts:")
+}
+
+/// Whether a token with this subject gets in at a door whose first statement names the provider; none where it does not, or is
+/// no subject of that issuer's.
+pub(super) fn with_subject(door: &Door<'_>, provider: &str, subject: &str) -> Option<bool> {
+    let host = provider.split_once(":oidc-provider/").map_or(provider, |(_, host)| host);
+    let asked = door.statements().flat_map(|s| &s.conditions).flat_map(|c| &c.values).map(|v| v.text.as_str());
+    let issuer = Issuer::of(host, asked);
+    if provider.contains(":saml-provider/") || !issuer.may_write(subject) {
+        return None;
+    }
+    let caller = Caller::federated(provider);
+    let context = strange(&caller).with(&format!("{host}:{}", issuer.subject), [subject]);
+    let action = ActionName::new("sts:AssumeRoleWithWebIdentity");
+    door.admits(&caller, &action, &context, &|key| is_chosen(issuer, host, key))
 }
 
 /// The claim that a condition key asks of this issuer's tokens.

@@ -9,13 +9,13 @@ pub use super::issuers::Serves;
 
 use super::crossings::ASSUME;
 use super::issuers::{CHOSEN, COGNITO, Issuer, Open};
-use super::tokens::Tokens;
+use super::tokens::{self, Tokens};
 use super::{Graph, Power, StatementId};
 use crate::iam::account::Account;
 use crate::iam::evaluate::{ActionName, Caller, Compiled, Context};
 use crate::iam::facts::Level;
 use crate::iam::grants;
-use crate::iam::policy::{Condition, Effect, PrincipalKind};
+use crate::iam::policy::{Condition, Effect, PrincipalKind, PrincipalValue};
 use crate::iam::strangers::{Door, STRANGER, account_of, of_account, strange};
 
 /// Who is trusted.
@@ -66,7 +66,7 @@ impl Source {
             Self::Principal { arn, .. } => format!("{} of {}", short(arn), arn.split(':').nth(4).unwrap_or_default()),
             Self::Deleted { id } => format!("{id}, which was deleted"),
             Self::Service { name } => name.clone(),
-            Self::Saml { arn } => short(arn).to_owned(),
+            Self::Saml { arn } => format!("{} of {}", short(arn), arn.split(':').nth(4).unwrap_or_default()),
             Self::Oidc { pipeline: Some(system), .. } => (*system).to_owned(),
             Self::Oidc { issuer, serves: Serves::Cluster, .. } => {
                 format!("Kubernetes cluster {}", issuer.rsplit('/').next().unwrap_or_default())
@@ -136,6 +136,10 @@ pub struct Trust {
     pub weak: Vec<Weakness>,
     /// Somebody whom it names gets in, over its own denials and the guardrails above it. For everyone: some stranger does.
     pub admits: bool,
+    /// That rests on nothing that is not known, such as an address or a second factor.
+    pub certain: bool,
+    /// Its users and roles were read, and tell themselves who of them gets in.
+    pub read: bool,
     /// What a trust in a provider asks for: subjects, and other claims as `repository_id 1234`; nothing where all get in.
     pub subjects: Vec<String>,
     pub statement: StatementId,
@@ -199,10 +203,10 @@ pub(super) fn trusts_of(account: &Account, role: usize) -> Vec<Trust> {
         let ask = |source: &Source| {
             let only: &Compiled = alone.get_or_init(|| only(compiled, i));
             let door = Door::new(account.resource(&p.arn), only, &rcps);
-            look(source, &door, (by_caller.contains(&i), by_token.contains(&i)))
+            look(account, source, &door, (by_caller.contains(&i), by_token.contains(&i)))
         };
         let mut add = |source: Source| {
-            let Seen { mut weak, subjects, admits } = ask(&source);
+            let Seen { mut weak, subjects, admits, certain } = ask(&source);
             weak.sort();
             weak.dedup();
             let conditions = s.conditions.iter().map(Condition::describe).collect();
@@ -212,9 +216,22 @@ pub(super) fn trusts_of(account: &Account, role: usize) -> Vec<Trust> {
                 _ if by_caller.contains(&i) => ASSUME,
                 _ => "sts:AssumeRoleWithWebIdentity",
             };
-            all.push(Trust { role, source, weak, admits, subjects, statement, action, conditions });
+            let read = match &source {
+                Source::Account { id, .. } => account.resources().has_read(id),
+                Source::Principal { arn, .. } => account_of(arn).is_some_and(|id| account.resources().has_read(id)),
+                _ => false,
+            };
+            all.push(Trust { role, source, weak, admits, certain, read, subjects, statement, action, conditions });
         };
         let (called, told, asserted) = (by_caller.contains(&i), by_token.contains(&i), by_assertion.contains(&i));
+        let everyone = |value: &PrincipalValue| value.kind == PrincipalKind::Everyone || value.value.text == "*";
+        if called && (element.not || element.principals.iter().any(everyone)) {
+            // Conditions may leave it to accounts that they name, or to the organisation's.
+            for id in named_by(&s.conditions, account).into_iter().filter(|id| *id != account.id) {
+                let known = account.knows(&id);
+                add(Source::Account { id, known });
+            }
+        }
         if element.not {
             if called || told {
                 add(Source::Everyone);
@@ -268,11 +285,20 @@ struct Seen {
     weak: Vec<Weakness>,
     subjects: Vec<String>,
     admits: bool,
+    certain: bool,
+}
+
+impl Seen {
+    /// Whether somebody gets in, and for certain.
+    fn of(admitted: Option<bool>) -> Self {
+        Self { admits: admitted.is_some(), certain: admitted == Some(true), ..Self::default() }
+    }
 }
 
 /// Has a trust tried by those whom it names. `called` and `told`: it speaks of callers, of holders of a token.
-fn look(source: &Source, door: &Door<'_>, (called, told): (bool, bool)) -> Seen {
-    let met = |weak: Vec<Weakness>| Seen { weak, admits: true, subjects: Vec::new() };
+fn look(account: &Account, source: &Source, door: &Door<'_>, (called, told): (bool, bool)) -> Seen {
+    let met = |weak: Vec<Weakness>| Seen { weak, ..Seen::of(Some(true)) };
+    let plain = ActionName::new(ASSUME);
     match source {
         Source::Everyone => {
             let entry = if called { knock(door, of_account(STRANGER, &asked_by(door))) } else { Entry::Shut };
@@ -285,7 +311,9 @@ fn look(source: &Source, door: &Door<'_>, (called, told): (bool, bool)) -> Seen 
                 Entry::Shut => Seen::default(),
             }
         }
-        Source::Account { known: false, id } => foreign(knock(door, of_account(id, &asked_by(door)))),
+        Source::Account { known: false, id } => foreign(account, door, of_account(id, &asked_by(door))),
+        Source::Account { known: true, id } => Seen::of(called_in(account, door, &of_account(id, &asked_by(door)))),
+        Source::Principal { known: true, arn } => Seen::of(called_in(account, door, &[Caller::new(arn)])),
         Source::Principal { known: false, arn } => {
             let asked = asked_by(door);
             let ids = asked.iter().filter(|c| c.key.text.eq_ignore_ascii_case("aws:userid")).flat_map(|c| &c.values);
@@ -294,12 +322,20 @@ fn look(source: &Source, door: &Door<'_>, (called, told): (bool, bool)) -> Seen 
                 caller.keys.set("aws:userid", [v.text.replace(['*', '?'], "x")]);
                 caller
             });
-            foreign(knock(door, known.chain([Caller::new(arn)]).collect()))
+            foreign(account, door, known.chain([Caller::new(arn)]).collect())
         }
         Source::Deleted { .. } => Seen { weak: vec![Weakness::DeletedPrincipal], ..Seen::default() },
         Source::Oidc { arn, issuer, .. } => by_token(&Tokens::new(door, arn, issuer), issuer),
-        Source::Saml { .. } => Seen { subjects: asserted(door), ..met(Vec::new()) },
-        Source::Account { .. } | Source::Principal { .. } | Source::Service { .. } => met(Vec::new()),
+        Source::Saml { arn } => {
+            let action = ActionName::new("sts:AssumeRoleWithSAML");
+            let admitted = door.admits(&Caller::federated(arn), &action, &Context::new(), &|key| key.starts_with("saml:"));
+            Seen { subjects: asserted(door), ..Seen::of(admitted) }
+        }
+        Source::Service { name } => {
+            // For whom it acts is the service's to tell.
+            let own = |key: &str| key.starts_with("aws:source");
+            Seen::of(door.admits(&Caller::new(name), &plain, &Context::new(), &own))
+        }
     }
 }
 
@@ -352,13 +388,88 @@ fn knock(door: &Door<'_>, callers: Vec<Caller>) -> Entry {
     callers.into_iter().map(of).max().unwrap_or(Entry::Shut)
 }
 
-fn foreign(entry: Entry) -> Seen {
-    let weak = match entry {
-        Entry::Shut => return Seen::default(),
-        Entry::BySecret => vec![Weakness::UnknownAccount],
+/// Whether any of these callers gets in by its own account's word: for certain, or under what is not known.
+fn called_in(account: &Account, door: &Door<'_>, callers: &[Caller]) -> Option<bool> {
+    let action = ActionName::new(ASSUME);
+    callers.iter().filter_map(|caller| door.admits(caller, &action, &of_caller(account, caller), &is_callers)).max()
+}
+
+/// What is known of a request of another account: whether it comes from the organisation, where that is known.
+fn of_caller(account: &Account, caller: &Caller) -> Context {
+    match account.organization() {
+        Some(organization) if account.knows(&caller.account) => Context::new().with("aws:PrincipalOrgID", [organization]),
+        Some(_) => strange(caller),
+        None => Context::new(),
+    }
+}
+
+/// Keys, in lower case, that whoever assumes a role chooses: the external id it was told, its session's name and tags.
+fn is_callers(key: &str) -> bool {
+    ["sts:", "aws:requesttag/", "aws:tagkeys"].iter().any(|own| key.starts_with(own))
+}
+
+fn foreign(account: &Account, door: &Door<'_>, callers: Vec<Caller>) -> Seen {
+    let seen = Seen::of(called_in(account, door, &callers));
+    let action = ActionName::new(ASSUME);
+    // What only lets in whoever is of an organisation is as good as one's own.
+    let as_stranger = callers.iter().any(|caller| !door.refuses(caller, &action, &strange(caller)));
+    let weak = match knock(door, callers) {
+        _ if !seen.admits || !as_stranger => Vec::new(),
         Entry::Free => vec![Weakness::UnknownAccount, Weakness::NoExternalId],
+        Entry::BySecret | Entry::Shut => vec![Weakness::UnknownAccount],
     };
-    Seen { weak, admits: true, subjects: Vec::new() }
+    Seen { weak, ..seen }
+}
+
+/// The accounts that conditions on everyone leave a trust to.
+fn named_by(conditions: &[Condition], account: &Account) -> BTreeSet<String> {
+    let mut all = BTreeSet::new();
+    for c in conditions.iter().filter(|c| !c.operator.negated) {
+        let values = || c.values.iter().map(|v| v.text.as_str());
+        match c.key.text.to_ascii_lowercase().as_str() {
+            "aws:principalaccount" | "aws:principalarn" => all.extend(values().filter_map(account_of).map(str::to_owned)),
+            "aws:principalorgid" | "aws:principalorgpaths" => {
+                all.extend(account.resources().unread().into_iter().map(str::to_owned));
+            }
+            _ => {}
+        }
+    }
+    all
+}
+
+/// How somebody of whom a name tells gets into a role: by which action and which statements of its trust, and whether for
+/// certain. A name is an account's twelve digits, an ARN, or a token's subject.
+pub(super) fn asked(account: &Account, role: usize, name: &str) -> Option<(&'static str, Vec<u32>, bool)> {
+    let p = &account.principals[role];
+    let compiled = &account.policies[p.trust?];
+    let rcps = account.rcp_levels();
+    let mut found: Option<(&'static str, Vec<u32>, bool)> = None;
+    for (i, s) in compiled.policy.statements.iter().enumerate().filter(|(_, s)| s.effect == Effect::Allow) {
+        let only = only(compiled, i);
+        let door = Door::new(account.resource(&p.arn), &only, &rcps);
+        let (action, admitted) = match account_of(name) {
+            Some(id) if name == id || name.ends_with(":root") => {
+                let named = s.principal.iter().flat_map(|e| &e.principals).map(|v| v.value.text.as_str());
+                let named = named.filter(|arn| arn.starts_with("arn:") && account_of(arn) == Some(id)).map(Caller::new);
+                let callers: Vec<Caller> = of_account(id, &asked_by(&door)).into_iter().chain(named).collect();
+                (ASSUME, called_in(account, &door, &callers))
+            }
+            Some(_) => (ASSUME, called_in(account, &door, &[Caller::new(name)])),
+            None => {
+                let providers = s.principal.iter().flat_map(|e| &e.principals).filter(|v| v.kind == PrincipalKind::Federated);
+                let tokens = providers.filter_map(|v| tokens::with_subject(&door, &v.value.text, name));
+                ("sts:AssumeRoleWithWebIdentity", tokens.max())
+            }
+        };
+        let Some(certain) = admitted else { continue };
+        match &mut found {
+            // What is there for certain is told.
+            Some((_, by, sure)) if *sure == certain => by.push(i as u32),
+            Some((_, _, true)) => {}
+            _ => found = Some((action, vec![i as u32], certain)),
+        }
+    }
+    found
 }
 
 /// What holders of tokens find: those of other owners, of any project, for another audience.
@@ -404,7 +515,7 @@ fn by_token(tokens: &Tokens<'_>, host: &str) -> Seen {
     if !tokens.admitted(Open::Closed, Some((issuer.audience, &CHOSEN.to_string()))).is_empty() {
         weak.push(Weakness::NoAudience);
     }
-    Seen { weak, subjects, admits: true }
+    Seen { weak, subjects, admits: true, certain: tokens.is_certain() }
 }
 
 /// The delivery pipelines that may become one of the account's roles, with what that role is. Who signs in elsewhere, such

@@ -2,7 +2,10 @@
 //! Facts after AWS's API pages of the actions and "Granting a user permissions to pass a role to an AWS service".
 
 use std::collections::BTreeSet;
+use std::sync::Arc;
 
+use super::permit::{Permit, StatementId};
+use crate::iam::evaluate::{Context, Resource, Truth};
 use crate::iam::facts::facts;
 use crate::iam::workloads::WorkloadKind;
 
@@ -306,13 +309,29 @@ pub(super) enum Gate {
     IdentityCenter,
 }
 
+/// Assigning somebody to a permission set in an account.
+pub(super) const ASSIGN: &str = "sso:CreateAccountAssignment";
+
+impl Admit {
+    /// Whether IAM Identity Center may be asked to let somebody into a role's account: an assignment is on that account, too.
+    pub(super) fn into_account(&self, permit: &Permit<'_>, role: &str, context: &Context) -> (Truth, Arc<[StatementId]>) {
+        let mut parts = role.split(':').skip(1);
+        match (self.action, parts.next(), parts.nth(2)) {
+            (ASSIGN, Some(partition), Some(account)) => {
+                permit.on(&Resource::new(&format!("arn:{partition}:sso:::account/{account}")), context)
+            }
+            _ => permit.somewhere(context),
+        }
+    }
+}
+
 pub(super) const ADMITS: &[Admit] = &[
     Admit {
         action: "iam:UpdateSAMLProvider",
         by: Gate::Saml,
         sentence: "put its own keys into the identity provider and sign in as",
     },
-    Admit { action: "sso:CreateAccountAssignment", by: Gate::IdentityCenter, sentence: "have somebody assigned to" },
+    Admit { action: ASSIGN, by: Gate::IdentityCenter, sentence: "have somebody assigned to" },
     Admit {
         action: "identitystore:CreateGroupMembership",
         by: Gate::IdentityCenter,

@@ -199,7 +199,8 @@ pub(super) fn who_rules(estate: &Estate, around: &Around, powers: &[Vec<Power>],
         let arn = around.joined.arn(leg.to);
         for (power, _, row) in rows.iter().filter(|r| r.1 == arn) {
             let who = around.joined.arn(leg.from).to_owned();
-            doors.push((place(*power), vec![who, row[0].clone(), row[1].clone(), row[2].clone(), row[3].clone()]));
+            let steps = row[3].parse::<usize>().unwrap_or_default() + 1;
+            doors.push((place(*power), vec![who, row[0].clone(), row[1].clone(), row[2].clone(), steps.to_string()]));
         }
     }
     doors.sort();

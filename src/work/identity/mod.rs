@@ -401,12 +401,15 @@ impl Engine {
 
     /// Those from outside whom a name means, over all accounts.
     fn outside(&self, estate: &Estate, name: &str, why: String) -> Result<(Around, Vec<Node>), String> {
-        let around = Around::of(self.accounts(estate).collect());
-        let from = around.joined.outsiders_called(name);
-        if from.is_empty() {
-            return Err(format!("{} No role lets in {name:?} from outside either.", sentence(why)));
+        let Around { ready, joined } = Around::of(self.accounts(estate).collect());
+        let graphs: Vec<Graph<'_>> = ready.iter().map(|r| r.graph()).collect();
+        match joined.calling(name, graphs.as_slice()) {
+            Ok((joined, from)) => {
+                drop(graphs);
+                Ok((Around { ready, joined }, from))
+            }
+            Err(nobody) => Err(format!("{} And {}", sentence(why), sentence(nobody.to_string()))),
         }
-        Ok((around, from))
     }
 
     /// How somebody from outside becomes another; `why` it is no user or role.

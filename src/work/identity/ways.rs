@@ -165,7 +165,6 @@ pub(super) fn rests(estate: &Estate, around: &Around, goal: &Goal, path: &Route)
         let (sentence, by) = graph.use_of(held, holder);
         lines.push(format!("{sentence}{}", if by.is_empty() { "" } else { ":" }));
         let first = holder.may.first().and_then(|(ask, _)| held.prize.asks().get(*ask));
-        let by: Vec<_> = by.iter().map(|id| graph.statement(*id)).collect();
         lines.extend((!by.is_empty()).then(|| format!("  {} by {}", first.map_or("", |a| &a.action), any_of(&by))));
     }
     Body::Prose(lines.join("\n"))
