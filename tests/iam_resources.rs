@@ -375,6 +375,45 @@ fn what_is_lost_counts_the_resources_that_are_known() {
     assert_eq!(of(SISTER, "role/poor"), []);
 }
 
+/// Ways to a resource begin outside where its own policy lets somebody in, and tell the statement that does.
+#[test]
+fn ways_to_a_resource_begin_outside() {
+    let objects = "arn:aws:s3:::b/*";
+    let policy = json!([
+        {"Sid": "Partner", "Effect": "Allow", "Principal": {"AWS": FOREIGN}, "Action": "s3:GetObject", "Resource": objects},
+        {"Sid": "Poor", "Effect": "Allow", "Principal": {"AWS": format!("arn:aws:iam::{OWN}:role/poor")}, "Action": "s3:GetObject", "Resource": objects},
+    ]);
+    let estate = estate(vec![with("arn:aws:s3:::b", &policy)], None);
+    let home = tempfile::tempdir().unwrap();
+    let file = home.path().join("estate.json.zst");
+    bartizan::model::estate::write(std::fs::File::create(&file).unwrap(), &estate, std::iter::empty()).unwrap();
+    let paths = |more: &[&str]| -> Vec<Value> {
+        let mut command = std::process::Command::new(env!("CARGO_BIN_EXE_bartizan"));
+        command.env_clear().env("HOME", home.path()).arg("--from").arg(&file).args([
+            "iam",
+            "--json",
+            "paths",
+            "--to",
+            "arn:aws:s3:::b",
+        ]);
+        let done = command.args(more).output().unwrap();
+        serde_json::from_slice(&done.stdout).unwrap_or_else(|_| panic!("{}", String::from_utf8_lossy(&done.stderr)))
+    };
+    let needs = |all: &[Value], from: &str| {
+        let of = all.iter().find(|p| p["from"] == from).unwrap_or_else(|| panic!("{from}: {all:?}"));
+        of["steps"].as_array().unwrap().last().unwrap()["needs"].to_string()
+    };
+    let all = paths(&[]);
+    assert!(needs(&all, &format!("account {FOREIGN}")).contains("s3:GetObject by Partner"), "{all:?}");
+    assert!(needs(&all, &format!("arn:aws:iam::{OWN}:role/poor")).contains("policy of b, Poor"), "{all:?}");
+    let named = paths(&["--who", FOREIGN]);
+    assert_eq!((named.len(), named[0]["outsider"].as_bool()), (1, Some(true)), "{named:?}");
+    assert!(paths(&["--who", FOREIGN, "--action", "s3:GetObject"]).len() == 1);
+    // What IAM keeps has no policy of its own: across accounts nothing can allow it.
+    let group = format!("arn:aws:iam::{SISTER}:group/admins");
+    assert_eq!(can(&estate, OWN, "user/jo", "iam:DeleteGroup", &group), Decision::Denied { explicit: false });
+}
+
 #[test]
 fn what_is_lost_is_told_by_the_class_of_its_data() {
     let tagged = |arn: &str, class: &str| Resource {

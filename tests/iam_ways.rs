@@ -266,6 +266,13 @@ fn permission_sets_lead_into_every_account() {
     assert_eq!(power, Power::MayBecome);
     assert_eq!(said.len(), 3, "not into the management account: {said:?}");
     assert!(said.contains(&assigned("Dev", MEMBER)) && said.contains(&whole), "{said:?}");
+    // Users and groups of all it keeps: into the management account by a group.
+    let (_, said) =
+        asked(&make(DELEGATE, &["identitystore:CreateGroupMembership"], json!({DELEGATE: ["sso.amazonaws.com"]})), DELEGATE);
+    let grouped = |id: &str| {
+        format!("user/eve can put somebody into a group that is assigned to role/AWSReservedSSO_Dev_1 of {id}, under conditions")
+    };
+    assert!(said.contains(&grouped(ID)) && said.contains(&grouped(MEMBER)), "{said:?}");
     let accounts: Vec<Account> =
         [ID, MEMBER, DELEGATE].iter().filter_map(|id| Account::of_estate(&make(DELEGATE, &all, other.clone()), id)).collect();
     let graphs: Vec<Graph<'_>> = accounts.iter().map(Graph::new).collect();

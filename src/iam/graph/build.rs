@@ -330,7 +330,7 @@ impl<'a> Ground<'a> {
                 Gate::IdentityCenter if self.account.identity_center != IdentityCenter::No => {
                     let roles: Vec<usize> = (0..self.principals.len()).filter(|role| kept(*role)).collect();
                     let Some(first) = roles.first() else { continue };
-                    let (truth, by) = way.into_account(&permit, &self.account.principals[*first].arn, &self.plain);
+                    let (truth, by) = way.opens(&permit, &self.account.principals[*first].arn, &self.plain);
                     roles.into_iter().for_each(|role| add(role, truth.and(Truth::Maybe), by.clone()));
                 }
                 Gate::IdentityCenter => {}

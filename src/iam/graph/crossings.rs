@@ -100,7 +100,7 @@ fn by_center(account: &Account, table: &Table, principal: Option<usize>, roles: 
     for of_account in roles.chunk_by(|a, b| owner(a) == owner(b)) {
         let admits = |(row, gate, permit): &(u8, &Admit, Option<Permit<'_>>)| match (principal, permit) {
             (None, _) => Some((*row, None)),
-            (_, permit) => Some((*row, Some(need(gate.action, gate.into_account(permit.as_ref()?, of_account[0], &context))?))),
+            (_, permit) => Some((*row, Some(need(gate.action, gate.opens(permit.as_ref()?, of_account[0], &context))?))),
         };
         // A delegate keeps users and groups of all, and assigns nobody in the management account.
         let theirs = account.identity_center == IdentityCenter::Delegated

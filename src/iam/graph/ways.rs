@@ -314,7 +314,7 @@ pub(super) const ASSIGN: &str = "sso:CreateAccountAssignment";
 
 impl Admit {
     /// Whether IAM Identity Center may be asked to let somebody into a role's account: an assignment is on that account, too.
-    pub(super) fn into_account(&self, permit: &Permit<'_>, role: &str, context: &Context) -> (Truth, Arc<[StatementId]>) {
+    pub(super) fn opens(&self, permit: &Permit<'_>, role: &str, context: &Context) -> (Truth, Arc<[StatementId]>) {
         let mut parts = role.split(':').skip(1);
         match (self.action, parts.next(), parts.nth(2)) {
             (ASSIGN, Some(partition), Some(account)) => {

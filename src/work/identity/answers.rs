@@ -114,9 +114,15 @@ pub(super) fn who_becomes(estate: &Estate, around: &Around, account: usize, at: 
     let rules = |n: Node| matches!(n.at, To::Principal(at) if around.joined.built(n.account).administrators[at]);
     abroad.sort_by_key(|p| (!p.certain, rules(p.from), p.legs.len(), p.from));
     let mut links = vec![link(around.joined.arn(to))];
-    for node in tree.reached.iter().take(MOST_LINKS * 2).copied().chain(abroad.iter().take(MOST_LINKS).map(|p| p.from)) {
-        push(&mut links, link(around.joined.arn(node)));
+    let others = tree.reached.iter().take(MOST_LINKS * 2).copied().chain(abroad.iter().take(MOST_LINKS).map(|p| p.from));
+    let mut arns: Vec<&str> = Vec::new();
+    for node in others {
+        let arn = around.joined.arn(node);
+        if !arns.contains(&arn) && node != to {
+            arns.push(arn);
+        }
     }
+    self::links(estate, arns).into_iter().for_each(|other| push(&mut links, other));
     let trust = by_trust(around, to);
     let words = match (tree.lines.is_empty() && abroad.is_empty(), &trust) {
         (false, _) => "",
