@@ -429,6 +429,43 @@ fn the_launch_template_of_a_group_is_named_where_its_machines_run_as_a_role() {
     assert!(power == Power::MayBecome && edges[0].contains("a launch template, if one runs as role/admin"), "{edges:?}");
 }
 
+/// A group is whoever is in it; it is got at by them, and by whoever changes it.
+#[test]
+fn a_group_is_whoever_is_in_it() {
+    let estate_file = json!({
+        "UserDetailList": [
+            {"UserName": "ann", "Path": "/", "Arn": format!("arn:aws:iam::{ID}:user/ann"), "GroupList": ["ops"]},
+            {"UserName": "eve", "Path": "/", "Arn": format!("arn:aws:iam::{ID}:user/eve"), "UserPolicyList": [{"PolicyName": "own",
+                "PolicyDocument": {"Version": "2012-10-17", "Statement": {"Effect": "Allow", "Action": "iam:AddUserToGroup", "Resource": "*"}}}]},
+        ],
+        "GroupDetailList": [
+            {"GroupName": "ops", "Arn": format!("arn:aws:iam::{ID}:group/ops"), "GroupPolicyList": [{"PolicyName": "own",
+                "PolicyDocument": {"Version": "2012-10-17", "Statement": {"Effect": "Allow", "Action": "iam:PutUserPolicy", "Resource": "*"}}}]},
+            {"GroupName": "empty", "Arn": format!("arn:aws:iam::{ID}:group/empty")},
+        ],
+    });
+    let home = tempfile::tempdir().unwrap();
+    let file = home.path().join("details.json");
+    std::fs::write(&file, estate_file.to_string()).unwrap();
+    let run = |args: &[&str]| {
+        let mut command = std::process::Command::new(env!("CARGO_BIN_EXE_bartizan"));
+        command.env_clear().env("HOME", home.path()).args(["iam", "--json", "--from"]).arg(&file).args(args);
+        let done = command.output().unwrap();
+        let said = String::from_utf8_lossy(&done.stderr).into_owned();
+        serde_json::from_slice::<Value>(&done.stdout).map_err(|_| said)
+    };
+    let ways = run(&["paths", "--who", "group/ops"]).unwrap();
+    assert!(ways[0]["from"].as_str().unwrap().ends_with("user/ann") && ways[0]["to"] == "administrator", "{ways}");
+    let into = run(&["paths", "--to", "group/ops"]).unwrap();
+    let from: Vec<&str> = into.as_array().unwrap().iter().map(|p| p["from"].as_str().unwrap()).collect();
+    assert!(from.iter().any(|arn| arn.ends_with("user/eve")), "{into}");
+    let lost = run(&["blast", "group/ops"]).unwrap();
+    assert_eq!((&lost["principal"], &lost["everything"]), (&json!(format!("arn:aws:iam::{ID}:user/ann")), &json!(true)));
+    assert!(run(&["paths", "--who", "group/empty"]).unwrap_err().contains("nobody is in group/empty"));
+    let answer = run(&["can", "user/eve", "iam:AddUserToGroup", "group/ops"]).unwrap();
+    assert_eq!(answer["decision"], "allowed");
+}
+
 #[test]
 fn blast_radius() {
     let account = chain();

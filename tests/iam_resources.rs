@@ -414,6 +414,38 @@ fn ways_to_a_resource_begin_outside() {
     assert_eq!(can(&estate, OWN, "user/jo", "iam:DeleteGroup", &group), Decision::Denied { explicit: false });
 }
 
+/// A function's own policy counts where somebody takes it over: it grants what its caller's policies do not, and denies what
+/// they do.
+#[test]
+fn a_functions_policy_decides_who_changes_its_code() {
+    let arn = format!("arn:aws:lambda:{HERE}:{OWN}:function:pay");
+    let update = |sid: &str, effect: &str, who: &str| {
+        json!({"Sid": sid, "Effect": effect, "Principal": {"AWS": format!("arn:aws:iam::{OWN}:{who}")}, "Action": "lambda:UpdateFunctionCode",
+            "Resource": arn})
+    };
+    let becomes = |statements: Value, granted: bool| -> Vec<bool> {
+        let mut estate = estate(vec![with(&arn, &statements)], None);
+        let region = estate.region_mut(OWN, HERE);
+        let function = json!({"FunctionName": "pay", "FunctionArn": arn, "Role": format!("arn:aws:iam::{OWN}:role/app")});
+        region.workloads.functions.push(serde_json::from_value(function).unwrap());
+        let mut identity = identity(OWN);
+        let may = json!({"Version": "2012-10-17", "Statement": {"Effect": "Allow", "Action": "lambda:UpdateFunctionCode", "Resource": "*"}});
+        let own = if granted { json!([{"PolicyName": "own", "PolicyDocument": may}]) } else { json!([]) };
+        identity.users[0].user_policy_list = serde_json::from_value(own).unwrap();
+        estate.put_identity(identity);
+        let account = Account::of_estate(&estate, OWN).unwrap();
+        let graph = Graph::new(&account);
+        let (jo, app) = (account.principal("user/jo").unwrap(), account.principal("role/app").unwrap());
+        let over = |e: &&bartizan::iam::graph::Edge| matches!(e.way, bartizan::iam::graph::Way::TakeOver(..)) && e.from == jo;
+        graph.edges_to(app).filter(over).map(|e| e.certain).collect()
+    };
+    let nobody = || json!([update("Other", "Allow", "role/poor")]);
+    assert_eq!(becomes(nobody(), false), [] as [bool; 0]);
+    assert_eq!(becomes(nobody(), true), [true]);
+    assert_eq!(becomes(json!([update("Let", "Allow", "user/jo")]), false), [true]);
+    assert_eq!(becomes(json!([update("Keep", "Deny", "user/jo")]), true), [] as [bool; 0]);
+}
+
 #[test]
 fn what_is_lost_is_told_by_the_class_of_its_data() {
     let tagged = |arn: &str, class: &str| Resource {

@@ -19,25 +19,28 @@ use crate::text;
 /// with the roles that let it in.
 pub(super) fn blast(json: bool, accounts: &[Account], name: &str) -> Result<Done> {
     let find = |id: &str| accounts.iter().find(|a| a.id == id);
-    let (graphs, outsiders): (Vec<Graph<'_>>, bool) = match holder(accounts, name) {
-        Ok(own) => {
+    // A group is whoever is in it.
+    let own = match accounts.iter().find_map(|a| Some((a, a.members(name)?.1))) {
+        Some((_, members)) if members.is_empty() => bail!("nobody is in {name}"),
+        Some(found) => Ok(found),
+        None => holder(accounts, name).and_then(|own| Ok((own, vec![own.principal(name)?]))),
+    };
+    let graphs: Vec<Graph<'_>> = match &own {
+        Ok((own, _)) => {
             let build = |id: &str| find(id).map(|account| (account, Graph::new(account).built()));
             let all = onward(&[&own.id], build).into_iter();
-            (all.map(|(account, built)| Graph::again(account, built)).collect(), false)
+            all.map(|(account, built)| Graph::again(account, built)).collect()
         }
-        Err(_) => (accounts.iter().map(Graph::new).collect(), true),
+        Err(_) => accounts.iter().map(Graph::new).collect(),
     };
     let mut joined = Joined::new(graphs.iter().map(Graph::built));
     let mut out = io::stdout().lock();
     let mut lines = Vec::new();
-    let value = if outsiders {
+    let value = if let Err(why) = &own {
         let from;
         match joined.calling(name, graphs.as_slice()) {
             Ok(found) => (joined, from) = found,
-            Err(nobody) => {
-                let why = holder(accounts, name).err().map_or_else(String::new, |why| why.to_string());
-                bail!("{why}; and {nobody}")
-            }
+            Err(nobody) => bail!("{why}; and {nobody}"),
         }
         let who: Vec<&str> = from.iter().map(|node| joined.arn(*node)).collect();
         lines.extend(who.iter().map(|who| (*who).to_owned()));
@@ -51,11 +54,14 @@ pub(super) fn blast(json: bool, accounts: &[Account], name: &str) -> Result<Done
         }
         json!({ "outsiders": who, "accounts": each })
     } else {
-        let at = graphs[0].account.principal(name)?;
-        let lost = Lost::new(&graphs[0], &joined, &[Node::principal(0, at)]);
+        let from = own.map(|(_, all)| all).unwrap_or_default();
+        let from: Vec<Node> = from.into_iter().map(|at| Node::principal(0, at)).collect();
+        let lost = Lost::new(&graphs[0], &joined, &from);
         lines.extend(lost.lines());
         let mut value = lost.as_json();
-        value["principal"] = value["principals"][0].clone();
+        if from.len() == 1 {
+            value["principal"] = value["principals"][0].clone();
+        }
         value
     };
     let text = if json { serde_json::to_string_pretty(&value)? } else { safe(&lines) };

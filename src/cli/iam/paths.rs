@@ -26,11 +26,11 @@ const MOST_CUTS: usize = 5;
 /// Options of paths.
 #[derive(Debug, Args)]
 pub(super) struct Paths {
-    /// Whose ways: a user or role, or somebody from outside: a token's subject, a service, a foreign account's digits or ARN,
+    /// Whose ways: a user or role, a group for all who are in it, or somebody from outside: a token's subject, a service, a foreign account's digits or ARN,
     /// everyone; --from already names the file that is looked at
     #[arg(long, value_name = "PRINCIPAL|OUTSIDER")]
     who: Option<String>,
-    /// A principal, or the ARN of a resource that somebody gets at [default: administrator]
+    /// A principal, a group, or the ARN of a resource that somebody gets at [default: administrator]
     #[arg(long, value_name = "PRINCIPAL|ARN")]
     to: Option<String>,
     /// What is done with the resource [default: whatever reads it, writes it or manages permissions on it]
@@ -46,8 +46,10 @@ pub(super) struct Paths {
 
 impl Paths {
     pub(super) fn run(&self, json: bool, accounts: &[Account]) -> Result<Done> {
-        // What is neither a user nor a role is a resource.
-        let prize = match self.to.as_deref().filter(|to| !accounts.iter().any(|a| a.principal(to).is_ok())) {
+        // What is neither a user nor a role is a resource; a group is got at by whoever changes it or who is in it.
+        let group = self.to.as_deref().and_then(|to| accounts.iter().find_map(|a| a.members(to))).map(|(arn, _)| arn);
+        let to = group.as_deref().or(self.to.as_deref());
+        let prize = match to.filter(|to| !accounts.iter().any(|a| a.principal(to).is_ok())) {
             Some(to) if to.starts_with("arn:") && !to.contains(":role/") && !to.contains(":user/") => {
                 Some(Prize::new(to, &self.action)?)
             }
@@ -59,7 +61,7 @@ impl Paths {
         let found = self.who.as_deref().map(|who| holder(accounts, who).and_then(|a| Ok((a, a.principal(who)?))));
         let (whose, unknown) =
             found.map_or((None, None), |found| found.map_or_else(|why| (None, Some(why)), |own| (Some(own), None)));
-        let target = match self.to.as_deref().filter(|_| prize.is_none()) {
+        let target = match to.filter(|_| prize.is_none()) {
             // A name of the account that is looked at means that one.
             Some(to) => match whose.and_then(|(own, _)| Some((own, own.principal(to).ok()?))) {
                 Some(own) => Some(own),
@@ -104,7 +106,13 @@ impl Paths {
             (None, None) => joined.administrator(),
         };
         let mut from: Vec<Node> = whose.and_then(node).into_iter().collect();
-        if let (Some(why), Some(who)) = (unknown, &self.who) {
+        let members = self.who.as_deref().and_then(|who| accounts.iter().find_map(|a| Some((a, a.members(who)?.1))));
+        if let Some((account, members)) = members {
+            if members.is_empty() {
+                bail!("nobody is in {}", self.who.as_deref().unwrap_or_default());
+            }
+            from = members.into_iter().filter_map(|at| node((account, at))).collect();
+        } else if let (Some(why), Some(who)) = (unknown, &self.who) {
             match joined.calling(who, graphs.as_slice()) {
                 Ok(found) => (joined, from) = found,
                 Err(nobody) => {

@@ -194,7 +194,17 @@ impl Account {
         if resource.starts_with("role/") || resource.starts_with("user/") {
             return Ok(self.principals[self.principal(resource)?].arn.clone());
         }
+        if let Some((group, _)) = self.members(resource) {
+            return Ok(group);
+        }
         Err(AskError::NoResource(resource.chars().take(200).collect()))
+    }
+
+    /// A group by `group/NAME` or its ARN: its ARN, and who is in it.
+    pub fn members(&self, group: &str) -> Option<(String, Vec<usize>)> {
+        let found = self.groups.iter().find(|g| g.arn == group || group.strip_prefix("group/") == Some(g.name.as_str()))?;
+        let is_in = |at: &usize| self.principals[*at].groups.contains(&found.name);
+        Some((found.arn.clone(), (0..self.principals.len()).filter(is_in).collect()))
     }
 
     /// What a request is held against: a few actions that name no resource are so against an ARN.

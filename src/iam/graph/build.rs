@@ -12,6 +12,7 @@ use crate::iam::account::{Account, Principal};
 use crate::iam::center::{IdentityCenter, is_aws_kept, is_of_a_set};
 use crate::iam::evaluate::{ActionName, Compiled, Context, Decision, Layers, Request, Resource, ResourcePolicy, Truth, decide};
 use crate::iam::policy::{Effect, PrincipalKind};
+use crate::iam::resources::Held;
 use crate::iam::workloads::WorkloadKind;
 
 /// Who is an administrator, all edges by `from`, and the ways into other accounts.
@@ -41,6 +42,8 @@ pub(super) struct Ground<'a> {
     pub(super) groups: Vec<Resource>,
     pub(super) policies: Vec<Option<Resource>>,
     workloads: Vec<(Resource, Option<usize>)>,
+    /// Those of the workloads whose own policies speak of taking them over.
+    spoken_of: Vec<usize>,
     /// Roles that trust everyone, the whole account, and those that name a principal, by what they name.
     trusting_everyone: Vec<usize>,
     trusting_account: Vec<usize>,
@@ -86,6 +89,7 @@ impl<'a> Ground<'a> {
                 .iter()
                 .map(|w| (account.resource(&w.arn), account.principals.iter().position(|p| p.arn == w.role_arn)))
                 .collect(),
+            spoken_of: spoken_of(account),
             trusting_everyone: Vec::new(),
             trusting_account: Vec::new(),
             trusting: HashMap::new(),
@@ -378,11 +382,18 @@ impl<'a> Ground<'a> {
 
     fn take_overs(&self, Actor { at: p, who }: Actor<'_>, edges: &mut Vec<Edge>) {
         for (row, way) in TAKE_OVERS.iter().enumerate() {
-            let permits: Option<Vec<Permit<'_>>> = way.all().map(|a| self.permit(who, a)).collect();
-            let Some(permits) = permits else { continue };
+            let permits: Vec<Option<Permit<'_>>> = way.all().map(|a| self.permit(who, a)).collect();
+            let own = permits.iter().all(Option::is_some);
+            if !own && self.spoken_of.is_empty() {
+                continue;
+            }
+            // What itself is not granted, the workload's own policy may grant.
+            let count = if own { self.workloads.len() } else { self.spoken_of.len() };
             // Of many that run as one role one makes the point, the first that is there for certain.
             let mut found: HashMap<usize, usize> = HashMap::new();
-            for (at, (resource, role)) in self.workloads.iter().enumerate() {
+            for n in 0..count {
+                let at = if own { n } else { self.spoken_of[n] };
+                let (resource, role) = &self.workloads[at];
                 let Some(role) = role.filter(|r| *r != p && self.account.workloads[at].kind == way.kind) else { continue };
                 let before = found.get(&role).copied();
                 if before.is_some_and(|e: usize| edges[e].certain) {
@@ -393,9 +404,15 @@ impl<'a> Ground<'a> {
                 let mut needs = Vec::new();
                 for (n, (action, permit)) in way.all().zip(&permits).enumerate() {
                     let on = n < way.actions.len();
-                    let (t, by) = if on { permit.on(resource, &self.plain) } else { permit.somewhere(&self.plain) };
+                    let (t, by) = match permit {
+                        Some(permit) if on => permit.on(resource, &self.plain),
+                        Some(permit) => permit.somewhere(&self.plain),
+                        None => (Truth::No, [].into()),
+                    };
+                    let t = if on { self.over_workload(at, Actor { at: p, who }, action, t) } else { t };
                     truth = truth.and(t);
-                    needs.push(Need { action, by });
+                    // Where the workload's own policy grants it, nothing of its own is behind it.
+                    needs.extend((!by.is_empty()).then_some(Need { action, by }));
                 }
                 // A group may keep to one version of its template.
                 let certain = truth == Truth::Yes && way.kind != WorkloadKind::LaunchTemplate;
@@ -412,6 +429,18 @@ impl<'a> Ground<'a> {
                     }
                 }
             }
+        }
+    }
+
+    /// What is true of an action on a workload with what its own policy says of it.
+    fn over_workload(&self, workload: usize, Actor { at: p, who }: Actor<'_>, action: &str, own: Truth) -> Truth {
+        if !self.spoken_of.contains(&workload) || !std::ptr::eq(who, &self.account.principals[p]) {
+            return own;
+        }
+        match self.account.decision(p, &ActionName::new(action), &self.workloads[workload].0, &self.plain) {
+            Decision::Allowed => Truth::Yes,
+            Decision::Depends => Truth::Maybe,
+            Decision::Denied { .. } => Truth::No,
         }
     }
 
@@ -490,6 +519,14 @@ fn service_name(text: &str) -> String {
         Some((head, region)) if is_region(region) => format!("{head}.amazonaws.com"),
         _ => name.to_owned(),
     }
+}
+
+/// Workloads whose own policies name what takes them over.
+fn spoken_of(account: &Account) -> Vec<usize> {
+    let actions: Vec<ActionName> = TAKE_OVERS.iter().flat_map(|way| way.actions).map(|a| ActionName::new(a)).collect();
+    let speaks = |policy: &Compiled| actions.iter().any(|a| policy.naming(a).next().is_some());
+    let policy = |w: &usize| account.resources().find(&account.workloads[*w].arn).and_then(Held::policy);
+    (0..account.workloads.len()).filter(|w| policy(w).is_some_and(speaks)).collect()
 }
 
 fn asks_for_tags(policy: &Compiled) -> bool {

@@ -348,14 +348,22 @@ pub(super) fn blast(estate: &Estate, around: &Around, at: usize) -> Detail {
     Detail { title: String::new(), sections, links }
 }
 
-/// The answer to `blast` of somebody from outside: what is lost with the roles that let it in, account by account.
-pub(super) fn outsider_blast(estate: &Estate, around: &Around, from: &[Node]) -> Detail {
-    let entered = around.joined.entered_by(from);
+/// The answer to `blast` of those who are in a group, or of somebody from outside: what is lost with the roles that let it in,
+/// account by account.
+pub(super) fn several_blast(estate: &Estate, around: &Around, from: &[Node]) -> Detail {
+    let outside = from.iter().all(|node| around.joined.outsider(*node).is_some());
+    let entered = if outside {
+        around.joined.entered_by(from)
+    } else {
+        from.first().map(|node| (node.account, from.iter().copied().collect())).into_iter().collect()
+    };
     let who: Vec<&str> = from.iter().map(|node| around.joined.arn(*node)).collect();
     let row = |node: &Node| vec![named(around.joined.arn(*node)), label(estate, around, node.account).to_owned()];
     let rows = entered.values().flatten().map(row).collect();
-    let mut sections =
-        vec![section("", Body::Prose(who.join("\n"))), section("Roles that let it in", table(&["role", "account"], rows))];
+    let mut sections = vec![
+        section("", Body::Prose(if outside { who.join("\n") } else { String::new() })),
+        section(if outside { "Roles that let it in" } else { "Who is in it" }, table(&["role", "account"], rows)),
+    ];
     for (account, roles) in &entered {
         let roles: Vec<Node> = roles.iter().copied().collect();
         sections.extend(lost(estate, around, &roles).into_iter().map(|part| {

@@ -332,6 +332,11 @@ impl Engine {
                 let answer = ready.account.can(asked, action, &named, context).map_err(|e| e.to_string())?;
                 answers::can(&arn, (action, &named), &answer, ready.account.is_blind(&named))
             }
+            Question::WhoBecomes { target: Some(group) } if self.group(estate, group).is_some() => {
+                // It is got at by whoever changes it or who is in it.
+                let (arn, ..) = self.group(estate, group).ok_or_else(gone)?;
+                return self.ask(estate, &format!("who can reach {arn}"));
+            }
             Question::WhoBecomes { target: Some(principal) } => {
                 let (ready, at) = self.holder(estate, principal)?;
                 let around = self.inward(estate, &[&ready.account.id]);
@@ -392,16 +397,31 @@ impl Engine {
                 Ok((ready, at)) => answers::blast(estate, &self.onward(estate, &[&ready.account.id]), at),
                 Err(why) => {
                     let (around, from) = self.outside(estate, principal, why)?;
-                    answers::outsider_blast(estate, &around, &from)
+                    answers::several_blast(estate, &around, &from)
                 }
             },
         };
         opened(text, detail)
     }
 
-    /// Those from outside whom a name means, over all accounts.
+    /// A group by its name: its ARN, its account and who is in it.
+    fn group(&self, estate: &Estate, name: &str) -> Option<(String, Arc<Ready>, Vec<usize>)> {
+        let has = |i: &&Arc<Identity>| {
+            i.groups.iter().any(|g| g.arn == name || name.strip_prefix("group/") == Some(g.group_name.as_str()))
+        };
+        let ready = self.account(estate, &estate.identities.iter().find(has)?.account)?;
+        let (arn, members) = ready.account.members(name)?;
+        Some((arn, ready, members))
+    }
+
+    /// Those from outside whom a name means, over all accounts; or who is in the group that it means.
     fn outside(&self, estate: &Estate, name: &str, why: String) -> Result<(Around, Vec<Node>), String> {
         let Around { ready, joined } = Around::of(self.accounts(estate).collect());
+        if let Some((_, own, members)) = self.group(estate, name) {
+            let around = Around { ready, joined };
+            let from = members.into_iter().filter_map(|at| around.node(&own, at)).collect();
+            return Ok((around, from));
+        }
         let graphs: Vec<Graph<'_>> = ready.iter().map(|r| r.graph()).collect();
         match joined.calling(name, graphs.as_slice()) {
             Ok((joined, from)) => {
