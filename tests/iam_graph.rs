@@ -435,6 +435,8 @@ fn a_group_is_whoever_is_in_it() {
     let estate_file = json!({
         "UserDetailList": [
             {"UserName": "ann", "Path": "/", "Arn": format!("arn:aws:iam::{ID}:user/ann"), "GroupList": ["ops"]},
+            {"UserName": "top", "Path": "/", "Arn": format!("arn:aws:iam::{ID}:user/top"), "UserPolicyList": [{"PolicyName": "own",
+                "PolicyDocument": {"Version": "2012-10-17", "Statement": {"Sid": "All", "Effect": "Allow", "Action": "*", "Resource": "*"}}}]},
             {"UserName": "eve", "Path": "/", "Arn": format!("arn:aws:iam::{ID}:user/eve"), "UserPolicyList": [{"PolicyName": "own",
                 "PolicyDocument": {"Version": "2012-10-17", "Statement": {"Effect": "Allow", "Action": "iam:AddUserToGroup", "Resource": "*"}}}]},
         ],
@@ -461,6 +463,9 @@ fn a_group_is_whoever_is_in_it() {
     assert!(from.iter().any(|arn| arn.ends_with("user/eve")), "{into}");
     let lost = run(&["blast", "group/ops"]).unwrap();
     assert_eq!((&lost["principal"], &lost["everything"]), (&json!(format!("arn:aws:iam::{ID}:user/ann")), &json!(true)));
+    // An administrator's way to another names what grants it, too.
+    let over = run(&["paths", "--who", "user/top", "--to", "user/ann"]).unwrap();
+    assert_eq!(over[0]["steps"][0]["needs"], json!(["iam:CreateAccessKey by inline own of user/top, All"]));
     assert!(run(&["paths", "--who", "group/empty"]).unwrap_err().contains("nobody is in group/empty"));
     let answer = run(&["can", "user/eve", "iam:AddUserToGroup", "group/ops"]).unwrap();
     assert_eq!(answer["decision"], "allowed");

@@ -531,7 +531,7 @@ fn outsiders_are_named_with_what_lets_them_in() {
     let rest = [
         "role/sync of 888877776666 with the external id by Partner",
         "ec2.amazonaws.com by Machines",
-        "saml-provider/okta of 111122223333: edupersonaffiliation staff or faculty by People",
+        "saml-provider/okta: edupersonaffiliation staff or faculty by People",
         "GitLab: all of its users by Tokens",
         "GitHub Actions: repo:acme/* by Tokens",
     ];

@@ -41,6 +41,7 @@ pub use ways::handed_to;
 
 use super::account::Account;
 use super::center::is_aws_kept;
+use super::evaluate::Context;
 use crate::model::arn::{principal, short};
 pub use crate::model::standing::Power;
 
@@ -303,6 +304,19 @@ impl<'a> Graph<'a> {
             Gain::Unbind(action) => format!("lift its permissions boundary by {action}"),
             Gain::Tag(action) => format!("tag itself by {action}"),
         }
+    }
+
+    /// By what an administrator becomes one of its account: the permission, and the statements that grant it.
+    fn power_over(&self, administrator: usize, arn: &str) -> Option<(&'static str, Vec<(String, String)>)> {
+        let action = match arn {
+            user if user.contains(":user/") => "iam:CreateAccessKey",
+            role if role.contains(":role/") => "iam:UpdateAssumeRolePolicy",
+            _ => "iam:PutRolePolicy",
+        };
+        let table = permit::Table::new(self.account, std::iter::once(action));
+        let permit = table.permit(self.account, &self.account.principals[administrator], action, true)?;
+        let (_, by) = permit.on(&self.account.resource(arn), &Context::new());
+        (!by.is_empty()).then(|| (action, by.iter().map(|id| self.statement(*id)).collect()))
     }
 
     /// A statement as people name it: policy and statement.

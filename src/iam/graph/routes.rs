@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use super::crossings::Entry;
 use super::joined::{Accounts, By, Goal, Joined, Leap, Node};
 use super::permit::StatementId;
+use super::trust::Source;
 use super::ways::ADMITS;
 use super::{Graph, To};
 use crate::iam::center::set_of;
@@ -180,7 +181,11 @@ impl Joined {
     /// Those from outside whom a role's trust lets in, each with the statements that do.
     pub fn let_in(&self, role: Node, accounts: &(impl Accounts + ?Sized)) -> Vec<Guest> {
         let guest = |leg: &Leg| {
-            let who = self.outsider(leg.from)?.who.clone();
+            let outsider = self.outsider(leg.from)?;
+            let own = format!(" of {}", self.built(role.account).id);
+            // A SAML provider is of the role's account.
+            let is_saml = matches!(outsider.source, Source::Saml { .. });
+            let who = if is_saml { outsider.who.replacen(&own, "", 1) } else { outsider.who.clone() };
             let rests = self.rests(leg, accounts);
             let actions = rests.iter().map(|(action, _)| (*action).to_owned()).collect();
             let statements = rests.into_iter().flat_map(|(_, by)| by).map(|(_, statement)| statement).collect();
@@ -257,7 +262,7 @@ impl Joined {
         }
     }
 
-    /// What the first way to take a step rests on; nothing where it is by being an administrator.
+    /// What the first way to take a step rests on.
     pub fn rests(&self, leg: &Leg, accounts: &(impl Accounts + ?Sized)) -> Vec<Rest> {
         let named = |g: &Graph<'_>, by: &[StatementId]| by.iter().map(|id| g.statement(*id)).collect::<Vec<_>>();
         match leg.by.first() {
@@ -277,7 +282,14 @@ impl Joined {
                 let trust = crossing.actions().first().map(|action| (*action, trust));
                 own.into_iter().chain(trust).filter(|(_, by)| !by.is_empty()).collect()
             }
-            _ => Vec::new(),
+            Some(By::Power) => match leg.from.at {
+                // Whoever made itself one allows itself what it takes.
+                To::Administrator => Vec::new(),
+                To::Principal(at) => {
+                    accounts.with(leg.from.account, |g| g.power_over(at, self.arn(leg.to))).into_iter().flatten().collect()
+                }
+            },
+            None => Vec::new(),
         }
     }
 
