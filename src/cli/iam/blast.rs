@@ -7,7 +7,7 @@ use color_eyre::eyre::{Result, bail};
 use serde_json::{Value, json};
 
 use crate::cli::Done;
-use crate::cli::iam::{holder, safe};
+use crate::cli::iam::{group, holder, safe};
 use crate::cli::list::unless_closed;
 use crate::iam::account::Account;
 use crate::iam::facts::Level;
@@ -20,9 +20,9 @@ use crate::text;
 pub(super) fn blast(json: bool, accounts: &[Account], name: &str) -> Result<Done> {
     let find = |id: &str| accounts.iter().find(|a| a.id == id);
     // A group is whoever is in it.
-    let own = match accounts.iter().find_map(|a| Some((a, a.members(name)?.1))) {
-        Some((_, members)) if members.is_empty() => bail!("nobody is in {name}"),
-        Some(found) => Ok(found),
+    let own = match group(accounts, name)? {
+        Some((_, _, members)) if members.is_empty() => bail!("nobody is in {name}"),
+        Some((own, _, members)) => Ok((own, members)),
         None => holder(accounts, name).and_then(|own| Ok((own, vec![own.principal(name)?]))),
     };
     let graphs: Vec<Graph<'_>> = match &own {

@@ -214,6 +214,17 @@ fn holder<'a>(accounts: &'a [Account], principal: &str) -> Result<&'a Account> {
     }
 }
 
+/// The one group of a name: its account, its ARN and who is in it; none where there is no such group.
+fn group<'a>(accounts: &'a [Account], name: &str) -> Result<Option<(&'a Account, String, Vec<usize>)>> {
+    let mut found = accounts.iter().filter_map(|a| a.members(name).map(|(arn, members)| (a, arn, members)));
+    match (found.next(), found.next()) {
+        (Some((one, ..)), Some((two, ..))) => {
+            bail!("{name:?} is in account {} and in {}, among others: name it by ARN, or say --account", one.id, two.id)
+        }
+        (found, _) => Ok(found),
+    }
+}
+
 /// The graphs of some accounts and of those from which ways may lead into them.
 fn inward<'a>(accounts: &'a [Account], into: &[&str]) -> Vec<Graph<'a>> {
     let ids = accounts.first().map(|a| a.resources().inward(into)).unwrap_or_default();

@@ -8,7 +8,7 @@ use color_eyre::eyre::{Result, bail};
 use serde_json::{Value, json};
 
 use crate::cli::Done;
-use crate::cli::iam::{holder, inward, safe};
+use crate::cli::iam::{group, holder, inward, safe};
 use crate::cli::list::unless_closed;
 use crate::iam::account::Account;
 use crate::iam::evaluate::{Context, Decision, Layer};
@@ -47,8 +47,8 @@ pub(super) struct Paths {
 impl Paths {
     pub(super) fn run(&self, json: bool, accounts: &[Account]) -> Result<Done> {
         // What is neither a user nor a role is a resource; a group is got at by whoever changes it or who is in it.
-        let group = self.to.as_deref().and_then(|to| accounts.iter().find_map(|a| a.members(to))).map(|(arn, _)| arn);
-        let to = group.as_deref().or(self.to.as_deref());
+        let to_group = self.to.as_deref().map(|to| group(accounts, to)).transpose()?.flatten().map(|(_, arn, _)| arn);
+        let to = to_group.as_deref().or(self.to.as_deref());
         let prize = match to.filter(|to| !accounts.iter().any(|a| a.principal(to).is_ok())) {
             Some(to) if to.starts_with("arn:") && !to.contains(":role/") && !to.contains(":user/") => {
                 Some(Prize::new(to, &self.action)?)
@@ -106,8 +106,7 @@ impl Paths {
             (None, None) => joined.administrator(),
         };
         let mut from: Vec<Node> = whose.and_then(node).into_iter().collect();
-        let members = self.who.as_deref().and_then(|who| accounts.iter().find_map(|a| Some((a, a.members(who)?.1))));
-        if let Some((account, members)) = members {
+        if let Some((account, _, members)) = self.who.as_deref().map(|who| group(accounts, who)).transpose()?.flatten() {
             if members.is_empty() {
                 bail!("nobody is in {}", self.who.as_deref().unwrap_or_default());
             }

@@ -362,7 +362,10 @@ pub(super) fn several_blast(estate: &Estate, around: &Around, from: &[Node]) -> 
     let rows = entered.values().flatten().map(row).collect();
     let mut sections = vec![
         section("", Body::Prose(if outside { who.join("\n") } else { String::new() })),
-        section(if outside { "Roles that let it in" } else { "Who is in it" }, table(&["role", "account"], rows)),
+        section(
+            if outside { "Roles that let it in" } else { "Who is in it" },
+            table(&[if outside { "role" } else { "user" }, "account"], rows),
+        ),
     ];
     for (account, roles) in &entered {
         let roles: Vec<Node> = roles.iter().copied().collect();

@@ -332,12 +332,11 @@ impl Engine {
                 let answer = ready.account.can(asked, action, &named, context).map_err(|e| e.to_string())?;
                 answers::can(&arn, (action, &named), &answer, ready.account.is_blind(&named))
             }
-            Question::WhoBecomes { target: Some(group) } if self.group(estate, group).is_some() => {
-                // It is got at by whoever changes it or who is in it.
-                let (arn, ..) = self.group(estate, group).ok_or_else(gone)?;
-                return self.ask(estate, &format!("who can reach {arn}"));
-            }
             Question::WhoBecomes { target: Some(principal) } => {
+                // A group is got at by whoever changes it or who is in it.
+                if let Some((_, arn)) = self.group(estate, principal)? {
+                    return self.ask(estate, &format!("who can reach {arn}"));
+                }
                 let (ready, at) = self.holder(estate, principal)?;
                 let around = self.inward(estate, &[&ready.account.id]);
                 let account = around.joined.account(&ready.account.id).ok_or_else(gone)?;
@@ -404,20 +403,30 @@ impl Engine {
         opened(text, detail)
     }
 
-    /// A group by its name: its ARN, its account and who is in it.
-    fn group(&self, estate: &Estate, name: &str) -> Option<(String, Arc<Ready>, Vec<usize>)> {
+    /// The one group of a name: its account and its ARN; none where there is no such group.
+    fn group(&self, estate: &Estate, name: &str) -> Result<Option<(Arc<Ready>, String)>, String> {
         let has = |i: &&Arc<Identity>| {
             i.groups.iter().any(|g| g.arn == name || name.strip_prefix("group/") == Some(g.group_name.as_str()))
         };
-        let ready = self.account(estate, &estate.identities.iter().find(has)?.account)?;
-        let (arn, members) = ready.account.members(name)?;
-        Some((arn, ready, members))
+        let mut all = estate.identities.iter().filter(has).map(|i| i.account.as_str());
+        let found = match (all.next(), all.next()) {
+            (Some(one), Some(two)) => {
+                let (one, two) = (estate.account_label(one), estate.account_label(two));
+                return Err(format!("{name:?} is in several accounts, {one} and {two} among them: name it by ARN."));
+            }
+            (found, _) => found.and_then(|id| self.account(estate, id)),
+        };
+        Ok(found.and_then(|ready| ready.account.members(name).map(|(arn, _)| arn).map(|arn| (ready, arn))))
     }
 
     /// Those from outside whom a name means, over all accounts; or who is in the group that it means.
     fn outside(&self, estate: &Estate, name: &str, why: String) -> Result<(Around, Vec<Node>), String> {
         let Around { ready, joined } = Around::of(self.accounts(estate).collect());
-        if let Some((_, own, members)) = self.group(estate, name) {
+        if let Some((own, group)) = self.group(estate, name)? {
+            let members = own.account.members(&group).map(|(_, members)| members).unwrap_or_default();
+            if members.is_empty() {
+                return Err(format!("Nobody is in {name}."));
+            }
             let around = Around { ready, joined };
             let from = members.into_iter().filter_map(|at| around.node(&own, at)).collect();
             return Ok((around, from));
