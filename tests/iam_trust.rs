@@ -658,6 +658,38 @@ fn whoever_is_named_is_asked_for() {
         ("what no other system writes", oidc(BITBUCKET, workspace.clone()), "{1}:{2}", Some(true)),
         ("what another system writes", oidc(BITBUCKET, workspace), "repo:acme/app:ref:refs/heads/main", None),
         ("nobody of that name", wide(), "", None),
+        (
+            "another case",
+            github("StringEquals", "sub", json!("repo:Acme/app:ref:refs/heads/main")),
+            "repo:acme/app:ref:refs/heads/main",
+            None,
+        ),
+        ("one of a list", github("StringEquals", "sub", json!(["repo:acme/a:x", "repo:acme/b:x"])), "repo:acme/b:x", Some(true)),
+        (
+            "an exception that asks for the audience, too",
+            deny(
+                oidc(GITHUB, json!({"StringEquals": {"aud": "sts.amazonaws.com"}, "StringLike": {"sub": "repo:acme/app:*"}})),
+                json!("*"),
+                token,
+                json!({"StringEquals": {format!("{GITHUB}:aud"): "sts.amazonaws.com"}, "StringLike": {format!("{GITHUB}:sub"): "*:pull_request"}}),
+            ),
+            "repo:acme/app:pull_request",
+            None,
+        ),
+        (
+            "an external id that is asked for and denied",
+            deny(
+                let_in(json!({"AWS": "888877776666"}), json!({"StringEquals": {"sts:ExternalId": "x"}})),
+                json!("*"),
+                "sts:AssumeRole",
+                json!({"StringEquals": {"sts:ExternalId": "x"}}),
+            ),
+            bob,
+            None,
+        ),
+        ("a typo, where any subject gets in", oidc("idp.example.com", json!({"StringEquals": {"aud": "a"}})), "user/nope", None),
+        ("a subject that is asked for", oidc("idp.example.com", json!({"StringEquals": {"sub": "alice"}})), "alice", Some(true)),
+        ("no ARN of anybody", let_in(json!({"AWS": "888877776666"}), json!({})), "arn:aws:iam::888877776666:usr/x", None),
     ] {
         let account = account(&statements);
         let graph = Graph::new(&account);

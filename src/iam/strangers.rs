@@ -5,6 +5,8 @@
 //! nobody out; what it cannot (its organisation, its address, the network it comes from, the service it acts for) does.
 //! What it asks for, and what that means, is `openings`' work for resources and `graph`'s for roles.
 
+use std::collections::{BTreeMap, BTreeSet};
+
 use super::evaluate::{
     ActionName, Answer, Caller, CallerKind, Compiled, Context, Decision, Layer, Layers, Request, Resource, ResourcePolicy,
     decide, explain,
@@ -22,6 +24,8 @@ const ROLE_ID: &str = "AROASTRANGERSTRANGER0";
 
 /// Names that are tried for one key at most: a policy's size bounds them, and its first ones tell enough.
 const MOST_NAMES: usize = 12;
+/// Choices of keys that are tried together at most.
+const MOST_CHOICES: usize = 400;
 
 /// Keys that whoever asks cannot choose, in lower case; those that end with `/` or `:` stand for all below them.
 const BINDING: &[&str] = &[
@@ -107,14 +111,29 @@ impl<'a> Door<'a> {
         lets_in(&answer).then_some(answer)
     }
 
-    /// Whether a caller gets in: for certain, or under what is not known; none where it does not. What `own` says of a key is
-    /// the caller's to choose.
+    /// Whether a caller gets in: for certain, or under what is not known; none where it does not. Keys of which `own` says so,
+    /// in lower case, are the caller's to choose: the values that the policy speaks of are tried, another, and none.
     pub fn admits(&self, caller: &Caller, action: &ActionName, context: &Context, own: &dyn Fn(&str) -> bool) -> Option<bool> {
         if self.refuses(caller, action, context) {
             return None;
         }
-        let answer = self.answer(caller, action, context);
-        Some(answer.decision == Decision::Allowed || answer.depends.iter().all(|d| own(&d.key.to_ascii_lowercase())))
+        let mut chosen: BTreeMap<String, BTreeSet<Option<String>>> = BTreeMap::new();
+        for c in self.statements().flat_map(|s| &s.conditions).filter(|c| own(&c.key.text.to_ascii_lowercase())) {
+            let values = c.values.iter().take(MOST_NAMES).map(|v| Some(v.text.replace(['*', '?'], "x")));
+            let tried = chosen.entry(c.key.text.to_ascii_lowercase()).or_insert_with(|| [None, Some("x".to_owned())].into());
+            tried.extend(values);
+        }
+        let mut contexts = vec![context.clone()];
+        for (key, values) in chosen {
+            let with = |context: &Context| values.iter().map(|v| context.clone().with(&key, v.clone())).collect::<Vec<_>>();
+            contexts = contexts.iter().flat_map(with).take(MOST_CHOICES).collect();
+        }
+        let fares = |context: &Context| match decide_at(self, caller, action, context) {
+            Decision::Allowed => Some(true),
+            Decision::Depends => Some(false),
+            Decision::Denied { .. } => None,
+        };
+        contexts.iter().filter_map(fares).max()
     }
 
     fn answer(&self, caller: &Caller, action: &ActionName, context: &Context) -> Answer {
@@ -124,9 +143,7 @@ impl<'a> Door<'a> {
 
     /// Whether a caller is turned away, whatever else its request says.
     pub fn refuses(&self, caller: &Caller, action: &ActionName, context: &Context) -> bool {
-        let identity = [&self.own];
-        let layers = self.layers(&identity);
-        matches!(decide(&Request { caller, action, resource: &self.resource, context }, &layers), Decision::Denied { .. })
+        matches!(decide_at(self, caller, action, context), Decision::Denied { .. })
     }
 
     fn layers<'l>(&'l self, identity: &'l [&'l Compiled]) -> Layers<'l> {
@@ -138,6 +155,11 @@ impl<'a> Door<'a> {
         let request = Request { caller, action, resource: &self.resource, context };
         self.policy.conditions_hold(statement, &request) != super::evaluate::Truth::No
     }
+}
+
+fn decide_at(door: &Door<'_>, caller: &Caller, action: &ActionName, context: &Context) -> Decision {
+    let identity = [&door.own];
+    decide(&Request { caller, action, resource: &door.resource, context }, &door.layers(&identity))
 }
 
 /// Whether the answer lets its caller in: for certain, or under what the caller itself can choose.

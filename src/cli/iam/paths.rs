@@ -12,10 +12,11 @@ use crate::cli::iam::{group, holder, inward, safe};
 use crate::cli::list::unless_closed;
 use crate::iam::account::Account;
 use crate::iam::evaluate::{Context, Decision, Layer};
-use crate::iam::graph::{Built, Cut, Goal, Graph, Joined, Leg, Node, Prize, Rest, Route, Target, To, onward};
+use crate::iam::graph::{Built, Cut, Goal, Graph, Joined, Leg, Nobody, Node, Prize, Rest, Route, Target, To, onward};
 use crate::iam::openings::guests;
 use crate::iam::policy::Effect;
 use crate::iam::resources::Held;
+use crate::iam::strangers::account_of;
 
 /// Paths that are listed at most, of one and of everyone.
 const MOST_PATHS: usize = 100;
@@ -120,7 +121,8 @@ impl Paths {
                         (Some(prize), Some(account)) if !self.cuts => direct(account, prize, Some(who)).collect(),
                         _ => Vec::new(),
                     };
-                    if found.is_empty() {
+                    let foreign = matches!(nobody, Nobody::LetIn(_)) && account_of(who).is_some();
+                    if found.is_empty() && !(prize.is_some() && foreign) {
                         bail!("{why}; and {nobody}");
                     }
                     return print(json, &found);

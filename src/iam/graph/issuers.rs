@@ -293,11 +293,15 @@ impl Issuer {
         known.or_else(|| subjects.into_iter().find_map(by_subject)).unwrap_or(&UNKNOWN)
     }
 
-    /// Whether a subject may be of this issuer: it is written as this one writes them, or as no other does.
-    pub(super) fn may_write(&self, subject: &str) -> bool {
+    /// Whether a subject may be of this issuer: it is written as this one writes them, or as no other does where the trust asks
+    /// for a subject. Bitbucket's begin with a brace.
+    pub(super) fn may_write(&self, subject: &str, asks: bool) -> bool {
         let begins = |issuer: &Self| issuer.forms.iter().any(|f| !f.begins.is_empty() && subject.starts_with(f.begins));
         let plain = self.forms.iter().all(|f| f.begins.is_empty());
-        begins(self) || plain && !ISSUERS.iter().chain(SERVERS.iter().map(|(_, server)| *server)).any(begins)
+        begins(self)
+            || plain
+                && (asks || subject.starts_with('{'))
+                && !ISSUERS.iter().chain(SERVERS.iter().map(|(_, server)| *server)).any(begins)
     }
 
     /// The subject of a stranger's token.

@@ -53,11 +53,12 @@ impl Outsider {
             Source::Saml { arn } => same(arn) || same(short(arn)),
             Source::Oidc { issuer, pipeline, .. } => {
                 let provider = name.split_once(":oidc-provider/").is_some_and(|(_, host)| host == issuer);
+                // Subjects are told apart by case, and one is asked for by itself.
                 let several = |pattern: &String| name.contains(['*', '?']) && Glob::new(name).matches(pattern);
                 provider || same(issuer) || pipeline.is_some_and(begins) || self.subjects.iter().any(several)
             }
         };
-        by_source || same(&self.who) || self.subjects.iter().any(|s| same(s))
+        by_source || name == self.who
     }
 
     /// Whether whoever it is, is one of those that another stands for.

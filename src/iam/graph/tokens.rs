@@ -210,7 +210,10 @@ pub(super) fn with_subject(door: &Door<'_>, provider: &str, subject: &str) -> Op
     let host = provider.split_once(":oidc-provider/").map_or(provider, |(_, host)| host);
     let asked = door.statements().flat_map(|s| &s.conditions).flat_map(|c| &c.values).map(|v| v.text.as_str());
     let issuer = Issuer::of(host, asked);
-    if provider.contains(":saml-provider/") || !issuer.may_write(subject) {
+    // How this issuer writes its subjects may not be known: then the trust has to ask for one.
+    let mut asked = door.statements().flat_map(|s| &s.conditions).filter(|c| c.values.iter().all(|v| !v.text.is_empty()));
+    let asks = asked.any(|c| claim_of(&c.key.text, host).is_some_and(|claim| claim.eq_ignore_ascii_case(issuer.subject)));
+    if provider.contains(":saml-provider/") || !issuer.may_write(subject, asks) {
         return None;
     }
     let caller = Caller::federated(provider);

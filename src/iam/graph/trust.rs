@@ -332,9 +332,8 @@ fn look(account: &Account, source: &Source, door: &Door<'_>, (called, told): (bo
             Seen { subjects: asserted(door), ..Seen::of(admitted) }
         }
         Source::Service { name } => {
-            // For whom it acts is the service's to tell.
-            let own = |key: &str| key.starts_with("aws:source");
-            Seen::of(door.admits(&Caller::new(name), &plain, &Context::new(), &own))
+            // For whom it acts, and from where, is not known.
+            Seen::of(door.admits(&Caller::new(name), &plain, &Context::new(), &|_| false))
         }
     }
 }
@@ -454,8 +453,11 @@ pub(super) fn asked(account: &Account, role: usize, name: &str) -> Option<(&'sta
                 let callers: Vec<Caller> = of_account(id, &asked_by(&door)).into_iter().chain(named).collect();
                 (ASSUME, called_in(account, &door, &callers))
             }
-            Some(_) => (ASSUME, called_in(account, &door, &[Caller::new(name)])),
-            None => {
+            Some(_) if [":user/", ":role/", ":assumed-role/", ":federated-user/"].iter().any(|kind| name.contains(kind)) => {
+                (ASSUME, called_in(account, &door, &[Caller::new(name)]))
+            }
+            _ if name.starts_with("arn:") || name.is_empty() => return None,
+            _ => {
                 let providers = s.principal.iter().flat_map(|e| &e.principals).filter(|v| v.kind == PrincipalKind::Federated);
                 let tokens = providers.filter_map(|v| tokens::with_subject(&door, &v.value.text, name));
                 ("sts:AssumeRoleWithWebIdentity", tokens.max())
