@@ -394,6 +394,11 @@ fn functions_and_tasks_are_taken_over_where_they_run_as_a_role() {
     for name in ["pay", &format!("arn:aws:lambda:eu-west-1:{ID}:function:pay"), "1"] {
         assert_eq!(account.principal(name), admin, "{name}");
     }
+    // A name with a path is whoever has that path, and a word for the kind is spelt as it is.
+    assert!(admin.is_ok());
+    for name in ["roel/admin", "user/admin", "role/team/admin"] {
+        assert!(account.principal(name).is_err(), "{name}");
+    }
 }
 
 #[test]

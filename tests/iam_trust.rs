@@ -4,7 +4,7 @@
 
 use bartizan::catalog::detail::Body;
 use bartizan::iam::account::Account;
-use bartizan::iam::graph::{Graph, Joined, Power, Trust, Weakness, pipelines};
+use bartizan::iam::graph::{Graph, Joined, Power, Source, Trust, Weakness, pipelines};
 use bartizan::iam::judge::{Options, judge};
 use bartizan::iam::read::authorization_details;
 use bartizan::model::estate::Estate;
@@ -66,6 +66,7 @@ fn weak(trusts: &[Trust]) -> Vec<String> {
     };
     let of = |t: &Trust| match (t.admits, t.weak.is_empty()) {
         (false, true) => vec!["nobody".to_owned()],
+        (true, true) if t.source == Source::Everyone => vec!["under conditions".to_owned()],
         _ => t.weak.iter().map(word).collect(),
     };
     trusts.iter().flat_map(of).collect()
@@ -118,8 +119,8 @@ fn callers_become_what_a_stranger_can_and_nothing_else() {
         ("a tag of one's own", everyone(json!({"StringEquals": {"aws:PrincipalTag/team": "ops"}})), &["everyone"]),
         ("a second factor", everyone(json!({"Bool": {"aws:MultiFactorAuthPresent": "true"}})), &["everyone"]),
         ("a name for the session", everyone(json!({"StringEquals": {"sts:RoleSessionName": "ci"}})), &["everyone"]),
-        ("an address", everyone(json!({"IpAddress": {"aws:SourceIp": "203.0.113.0/24"}})), &["nobody"]),
-        ("a network", everyone(json!({"StringEquals": {"aws:SourceVpc": "vpc-1"}})), &["nobody"]),
+        ("an address", everyone(json!({"IpAddress": {"aws:SourceIp": "203.0.113.0/24"}})), &["under conditions"]),
+        ("a network", everyone(json!({"StringEquals": {"aws:SourceVpc": "vpc-1"}})), &["under conditions"]),
         ("a service's source", everyone(json!({"StringEquals": {"aws:SourceAccount": ID}})), &["nobody"]),
         ("denied but for our organisation", deny(json!({"StringNotEquals": {"aws:PrincipalOrgID": "o-1"}})), &["nobody"]),
         ("denied but for a session's name", deny(json!({"StringNotLike": {"aws:userid": "*:ci"}})), &["everyone"]),

@@ -109,6 +109,13 @@ impl Estate {
         Arc::make_mut(&mut self.coverage).retain(|c| c.account.is_empty() || stays(&c.account));
         self.first_judged.retain(|of, _| stays(of.split('/').next().unwrap_or_default()));
     }
+    /// Puts what somebody else wrote in the order that is relied on.
+    fn sort(&mut self) {
+        self.accounts.sort_by(|a, b| a.id.cmp(&b.id));
+        self.identities.sort_by(|a, b| a.account.cmp(&b.account));
+        self.regions.sort_by(|a, b| (&a.account, &a.region).cmp(&(&b.account, &b.region)));
+        Arc::make_mut(&mut self.coverage).sort_by(|a, b| (&a.account, &a.region, &a.api).cmp(&(&b.account, &b.region, &b.api)));
+    }
     /// Adds coverage rows; a row replaces the older one for the same account, region and API.
     pub fn put_coverage(&mut self, rows: impl IntoIterator<Item = Coverage>) {
         let known = Arc::make_mut(&mut self.coverage);
@@ -205,7 +212,8 @@ pub fn read(from: impl Read) -> Result<(Estate, Vec<Finding>), EstateError> {
     if found != envelope.digest {
         return Err(EstateError::Changed { said: envelope.digest, found });
     }
-    let body: Body = serde_json::from_str(envelope.body.get()).map_err(EstateError::Shape)?;
+    let mut body: Body = serde_json::from_str(envelope.body.get()).map_err(EstateError::Shape)?;
+    body.estate.sort();
     Ok((body.estate, body.findings))
 }
 
@@ -236,6 +244,7 @@ fn hex(bytes: &[u8]) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::model::coverage::Outcome;
     use crate::model::network::Vpc;
 
     fn estate() -> Estate {
@@ -252,6 +261,28 @@ mod tests {
         let mut out = Vec::new();
         write(&mut out, &estate(), std::iter::empty()).unwrap();
         out
+    }
+
+    #[test]
+    fn what_others_wrote_is_put_in_order() {
+        let mut mixed = estate();
+        let row = |account: &str| Coverage {
+            account: account.into(),
+            region: String::new(),
+            api: "iam:ListUsers".into(),
+            outcome: Outcome::Ok,
+            reason: String::new(),
+            count: 1,
+            at: Timestamp::UNIX_EPOCH,
+        };
+        mixed.coverage = Arc::new(vec![row("222233334444"), row("111122223333")]);
+        mixed.accounts.reverse();
+        let mut out = Vec::new();
+        write(&mut out, &mixed, std::iter::empty()).unwrap();
+        let (again, _) = read(&out[..]).unwrap();
+        let ids: Vec<&str> = again.coverage.iter().map(|c| c.account.as_str()).collect();
+        assert_eq!(ids, ["111122223333", "222233334444"]);
+        assert_eq!(again.accounts, estate().accounts);
     }
 
     #[test]

@@ -147,7 +147,7 @@ fn account(estate: &Estate, ready: &Ready, settings: &Settings, now: Timestamp, 
     let mut foreign: HashMap<usize, Vec<String>> = HashMap::new();
     for trust in graph.trusts() {
         let who = match &trust.source {
-            Trusted::Everyone if trust.admits => "everyone".to_owned(),
+            Trusted::Everyone if !trust.weak.is_empty() => "everyone".to_owned(),
             Trusted::Account { id, known: false } if trust.admits => id.clone(),
             source @ Trusted::Principal { known: false, .. } if trust.admits => source.words(),
             Trusted::Oidc { issuer, pipeline, .. } if trust.weak.iter().any(|w| w.is_open()) => {

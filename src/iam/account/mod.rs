@@ -354,9 +354,14 @@ impl Account {
             Some(("user", rest)) => (Some(false), rest),
             _ => (None, asked),
         };
+        // With its path or without.
+        let whole = format!("/{name}");
         let name = name.rsplit('/').next().unwrap_or_default();
-        let mut found = (0..self.principals.len())
-            .filter(|i| self.principals[*i].name == name && kind.is_none_or(|k| k == self.principals[*i].is_role));
+        let meant = |p: &Principal| {
+            let here = whole.len() == name.len() + 1 || p.arn.ends_with(&whole);
+            p.name == name && here && kind.is_none_or(|k| k == p.is_role)
+        };
+        let mut found = (0..self.principals.len()).filter(|i| meant(&self.principals[*i]));
         match (found.next(), found.next()) {
             (Some(at), None) if !asked.starts_with("arn:") => Ok(at),
             _ => {

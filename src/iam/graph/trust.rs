@@ -134,7 +134,8 @@ pub struct Trust {
     pub role: usize,
     pub source: Source,
     pub weak: Vec<Weakness>,
-    /// Somebody whom it names gets in, over its own denials and the guardrails above it. For everyone: some stranger does.
+    /// Somebody whom it names gets in, over its own denials and the guardrails above it. For everyone: some stranger does; what
+    /// only an address or the like keeps out is weak in nothing.
     pub admits: bool,
     /// That rests on nothing that is not known, such as an address or a second factor.
     pub certain: bool,
@@ -301,14 +302,19 @@ fn look(account: &Account, source: &Source, door: &Door<'_>, (called, told): (bo
     let plain = ActionName::new(ASSUME);
     match source {
         Source::Everyone => {
-            let entry = if called { knock(door, of_account(STRANGER, &asked_by(door))) } else { Entry::Shut };
+            let callers = if called { of_account(STRANGER, &asked_by(door)) } else { Vec::new() };
+            let entry = knock(door, &callers);
             // Google's users are everyone: AWS takes their tokens without any provider being set up.
             let by_token = told && !Tokens::new(door, GOOGLE, GOOGLE).admitted(Open::Owner, None).is_empty();
             match entry {
                 _ if by_token => met(vec![Weakness::Public]),
                 Entry::Free => met(vec![Weakness::Public]),
                 Entry::BySecret => met(vec![Weakness::PublicBySecret]),
-                Entry::Shut => Seen::default(),
+                // Some may still get in under what is not known, such as an address.
+                Entry::Shut => {
+                    let admitted = |caller: &Caller| door.admits(caller, &plain, &strange(caller), &is_callers);
+                    Seen::of(callers.iter().filter_map(admitted).max())
+                }
             }
         }
         Source::Account { known: false, id } => foreign(account, door, of_account(id, &asked_by(door))),
@@ -368,23 +374,22 @@ enum Entry {
 }
 
 /// How the best of these callers gets in. An external id of one's own choice, or none, is no secret.
-fn knock(door: &Door<'_>, callers: Vec<Caller>) -> Entry {
+fn knock(door: &Door<'_>, callers: &[Caller]) -> Entry {
     let action = ActionName::new(ASSUME);
     let enters = |caller: &Caller, context: &Context| door.lets_in(caller, &action, context).is_some();
-    let of = |caller: Caller| {
-        let context = strange(&caller);
+    let of = |caller: &Caller| {
+        let context = strange(caller);
         let none: [&str; 0] = [];
         let key = "sts:ExternalId";
-        if enters(&caller, &context.clone().with(key, ["a stranger's own"])) || enters(&caller, &context.clone().with(key, none))
-        {
+        if enters(caller, &context.clone().with(key, ["a stranger's own"])) || enters(caller, &context.clone().with(key, none)) {
             Entry::Free
-        } else if enters(&caller, &context) {
+        } else if enters(caller, &context) {
             Entry::BySecret
         } else {
             Entry::Shut
         }
     };
-    callers.into_iter().map(of).max().unwrap_or(Entry::Shut)
+    callers.iter().map(of).max().unwrap_or(Entry::Shut)
 }
 
 /// Whether any of these callers gets in by its own account's word: for certain, or under what is not known.
@@ -412,7 +417,7 @@ fn foreign(account: &Account, door: &Door<'_>, callers: Vec<Caller>) -> Seen {
     let action = ActionName::new(ASSUME);
     // What only lets in whoever is of an organisation is as good as one's own.
     let as_stranger = callers.iter().any(|caller| !door.refuses(caller, &action, &strange(caller)));
-    let weak = match knock(door, callers) {
+    let weak = match knock(door, &callers) {
         _ if !seen.admits || !as_stranger => Vec::new(),
         Entry::Free => vec![Weakness::UnknownAccount, Weakness::NoExternalId],
         Entry::BySecret | Entry::Shut => vec![Weakness::UnknownAccount],
