@@ -752,7 +752,7 @@ fn ways_begin_outside() {
     }
     // Who is neither known nor let in is said to be neither.
     let nobody = engine.ask(&estate, "blast repo:umbra/x").unwrap_err();
-    assert!(nobody.contains("no role lets \"repo:umbra/x\" in from outside."), "{nobody}");
+    assert!(nobody.contains("nothing lets \"repo:umbra/x\" in from outside."), "{nobody}");
 }
 
 #[test]

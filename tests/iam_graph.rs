@@ -6,7 +6,7 @@ use std::collections::BTreeSet;
 
 use bartizan::iam::account::Account;
 use bartizan::iam::evaluate::{Context, Decision};
-use bartizan::iam::graph::{Cut, Graph, Node, Power, Prize, Target, To, Way};
+use bartizan::iam::graph::{Cut, Graph, Joined, Node, Power, Prize, Target, To, Way};
 use bartizan::iam::read::authorization_details;
 use bartizan::iam::workloads::{Workload, WorkloadKind};
 use bartizan::model::coverage::{Coverage, Outcome};
@@ -293,12 +293,15 @@ fn resources_are_reached_by_their_users_and_by_whoever_becomes_one() {
     assert_eq!(told("user/careful"), Some((0, false)));
     assert_eq!(told("user/editor"), Some((1, true)), "it makes itself an administrator first");
     assert_eq!((told("user/lister"), told("user/idle")), (None, None), "seeing that it is there reaches nothing of it");
-    let (sentence, by) = graph.use_of(held, held.holder(at("role/reader")).unwrap());
+    let joined = Joined::alone(&graph);
+    let goal = joined.resource([(0, (**held).clone())]);
+    let reader = Node::principal(0, at("role/reader"));
+    let (sentence, needs) = joined.use_of(&goal, reader, std::slice::from_ref(&graph)).unwrap();
     assert!(
         sentence.starts_with("role/reader can s3:GetObject") && sentence.ends_with("on arn:aws:s3:::payroll/*"),
         "{sentence}"
     );
-    assert_eq!(by[0].0, "inline own of role/reader");
+    assert_eq!((needs.len(), needs[0].0.as_str(), needs[0].1[0].0.as_str()), (1, "s3:GetObject", "inline own of role/reader"));
     // The role's own statement is what both it and the one who becomes it rest on.
     let cut = &graph.cuts(&target, 1)[0];
     assert_eq!(cut.policy, "inline own of role/reader");

@@ -12,7 +12,7 @@ use std::sync::Arc;
 use aws_credential_types::Credentials;
 use bartizan::iam::account::Account;
 use bartizan::iam::evaluate::{Context, Decision};
-use bartizan::iam::graph::{Graph, Joined, Node};
+use bartizan::iam::graph::{Edge, Graph, Joined, Node, Target, Way};
 use bartizan::iam::openings::{Opening, guests, of_resource};
 use bartizan::iam::read::authorization_details;
 use bartizan::iam::resources::Resources;
@@ -32,6 +32,7 @@ const HERE: &str = "eu-west-1";
 const OWN: &str = "111122223333";
 const SISTER: &str = "444455556666";
 const FOREIGN: &str = "999988887777";
+const THIRD: &str = "555566667777";
 
 fn policy(statements: &Value) -> Document {
     Document(json!({"Version": "2012-10-17", "Statement": statements}).to_string())
@@ -382,6 +383,12 @@ fn ways_to_a_resource_begin_outside() {
     let policy = json!([
         {"Sid": "Partner", "Effect": "Allow", "Principal": {"AWS": FOREIGN}, "Action": "s3:GetObject", "Resource": objects},
         {"Sid": "Poor", "Effect": "Allow", "Principal": {"AWS": format!("arn:aws:iam::{OWN}:role/poor")}, "Action": "s3:GetObject", "Resource": objects},
+        {"Sid": "Office", "Effect": "Allow", "Principal": "*", "Action": "s3:PutObject", "Resource": objects,
+            "Condition": {"IpAddress": {"aws:SourceIp": "192.0.2.0/24"}}},
+        {"Sid": "Third", "Effect": "Allow", "Principal": "*", "Action": "s3:GetObject", "Resource": objects,
+            "Condition": {"StringEquals": {"aws:PrincipalAccount": THIRD}}},
+        {"Sid": "Trail", "Effect": "Allow", "Principal": {"Service": "cloudtrail.amazonaws.com"}, "Action": "s3:PutObject", "Resource": objects},
+        {"Sid": "Sister", "Effect": "Allow", "Principal": {"AWS": SISTER}, "Action": "s3:DeleteObject", "Resource": objects},
     ]);
     let estate = estate(vec![with("arn:aws:s3:::b", &policy)], None);
     let home = tempfile::tempdir().unwrap();
@@ -404,11 +411,52 @@ fn ways_to_a_resource_begin_outside() {
         of["steps"].as_array().unwrap().last().unwrap()["needs"].to_string()
     };
     let all = paths(&[]);
-    assert!(needs(&all, &format!("account {FOREIGN}")).contains("s3:GetObject by Partner"), "{all:?}");
-    assert!(needs(&all, &format!("arn:aws:iam::{OWN}:role/poor")).contains("policy of b, Poor"), "{all:?}");
-    let named = paths(&["--who", FOREIGN]);
-    assert_eq!((named.len(), named[0]["outsider"].as_bool()), (1, Some(true)), "{named:?}");
-    assert!(paths(&["--who", FOREIGN, "--action", "s3:GetObject"]).len() == 1);
+    for (from, by, certain) in [
+        (format!("account {FOREIGN}"), "s3:GetObject by policy of b, Partner", true),
+        (format!("account {THIRD}"), "s3:GetObject by policy of b, Third", true),
+        ("everyone".to_owned(), "s3:PutObject by policy of b, Office", false),
+        ("cloudtrail.amazonaws.com".to_owned(), "s3:PutObject by policy of b, Trail", false),
+        (format!("arn:aws:iam::{OWN}:role/poor"), "s3:GetObject by policy of b, Poor", true),
+        (format!("arn:aws:iam::{OWN}:user/jo"), "s3:GetObject by inline may of user/jo, May", true),
+    ] {
+        assert_eq!(needs(&all, &from), json!([by]).to_string());
+        assert!(all.iter().any(|p| p["from"] == from && p["certain"] == certain), "{from}: {all:?}");
+    }
+    // Across accounts both sides have to grant it, and both are told.
+    let sister = format!("arn:aws:iam::{SISTER}:user/jo");
+    assert_eq!(
+        needs(&all, &sister),
+        json!(["s3:DeleteObject by inline may of user/jo, May", "s3:DeleteObject by policy of b, Sister"]).to_string()
+    );
+    for who in [FOREIGN.to_owned(), format!("arn:aws:iam::{FOREIGN}:user/x"), format!("arn:aws:iam::{THIRD}:role/y")] {
+        let named = paths(&["--who", &who]);
+        assert_eq!((named.len(), named[0]["outsider"].as_bool()), (1, Some(true)), "{named:?}");
+        assert_eq!(named[0]["certain"], true, "{who}");
+        assert_eq!(paths(&["--who", &who, "--action", "s3:GetObject"]).len(), 1);
+    }
+    assert_eq!(paths(&["--who", "everyone"]).len(), 1);
+    // Somebody else is let in from one address alone.
+    let other = paths(&["--who", "123412341234"]);
+    assert_eq!((other.len(), other[0]["certain"].as_bool()), (1, Some(false)), "{other:?}");
+    // Statements of the resource's own policy are tried as others are.
+    let poor = format!("arn:aws:iam::{OWN}:role/poor");
+    for (who, statement, inside, outside) in [
+        (poor.clone(), "Poor", vec![poor], Vec::new()),
+        (FOREIGN.to_owned(), "Partner", Vec::new(), vec![format!("account {FOREIGN}"), FOREIGN.to_owned()]),
+        (
+            format!("arn:aws:iam::{THIRD}:role/y"),
+            "Third",
+            Vec::new(),
+            vec![format!("account {THIRD}"), format!("arn:aws:iam::{THIRD}:role/y")],
+        ),
+    ] {
+        let cuts = paths(&["--cuts", "--who", &who]);
+        assert_eq!((cuts.len(), &cuts[0]["statement"], &cuts[0]["policy_arn"]), (1, &json!(statement), &json!("arn:aws:s3:::b")));
+        assert_eq!((&cuts[0]["cuts_off"], &cuts[0]["cuts_off_outside"]), (&json!(inside), &json!(outside)), "{who}");
+    }
+    // What leads to it another way is not cut by what it is granted there: the sister's assume a role.
+    assert!(paths(&["--cuts"]).iter().any(|cut| cut["statement"] == "Partner" && cut["account"] == OWN));
+    assert!(paths(&["--cuts"]).iter().all(|cut| cut["statement"] != "Sister"));
     // What IAM keeps has no policy of its own: across accounts nothing can allow it.
     let group = format!("arn:aws:iam::{SISTER}:group/admins");
     assert_eq!(can(&estate, OWN, "user/jo", "iam:DeleteGroup", &group), Decision::Denied { explicit: false });
@@ -429,15 +477,24 @@ fn a_functions_policy_decides_who_changes_its_code() {
         let function = json!({"FunctionName": "pay", "FunctionArn": arn, "Role": format!("arn:aws:iam::{OWN}:role/app")});
         region.workloads.functions.push(serde_json::from_value(function).unwrap());
         let mut identity = identity(OWN);
-        let may = json!({"Version": "2012-10-17", "Statement": {"Effect": "Allow", "Action": "lambda:UpdateFunctionCode", "Resource": "*"}});
+        let may = json!({"Version": "2012-10-17", "Statement": {"Sid": "May", "Effect": "Allow", "Action": "lambda:UpdateFunctionCode", "Resource": "*"}});
         let own = if granted { json!([{"PolicyName": "own", "PolicyDocument": may}]) } else { json!([]) };
+        identity.roles[0].assume_role_policy_document = policy(&json!([]));
         identity.users[0].user_policy_list = serde_json::from_value(own).unwrap();
         estate.put_identity(identity);
         let account = Account::of_estate(&estate, OWN).unwrap();
         let graph = Graph::new(&account);
         let (jo, app) = (account.principal("user/jo").unwrap(), account.principal("role/app").unwrap());
-        let over = |e: &&bartizan::iam::graph::Edge| matches!(e.way, bartizan::iam::graph::Way::TakeOver(..)) && e.from == jo;
-        graph.edges_to(app).filter(over).map(|e| e.certain).collect()
+        let over = |e: &&Edge| matches!(e.way, Way::TakeOver(..)) && e.from == jo;
+        let edges: Vec<&Edge> = graph.edges_to(app).filter(over).collect();
+        for edge in &edges {
+            let by = if granted { "May" } else { "Let" };
+            let named: Vec<String> = edge.needs.iter().flat_map(|n| n.by.iter()).map(|id| graph.statement(*id).1).collect();
+            assert_eq!(named, [by]);
+            let cut = graph.cut_of(jo, &Target::Principals(vec![app])).unwrap();
+            assert_eq!(cut.label, by);
+        }
+        edges.iter().map(|e| e.certain).collect()
     };
     let nobody = || json!([update("Other", "Allow", "role/poor")]);
     assert_eq!(becomes(nobody(), false), [] as [bool; 0]);

@@ -1,17 +1,18 @@
-//! Whom the policies of resources let in from outside: everyone, and accounts that are not in the organisation.
+//! Whom the policies of resources let in from outside: everyone, accounts that were not read, services; and as a resource's
+//! openings those who are not of the organisation.
 //!
 //! A stranger (`strangers`) asks for every action that the policy speaks of (AWS: "Blocking public access to your Amazon S3
 //! storage", the meaning of "public").
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::evaluate::{ActionName, Caller, Compiled, Context, Layer, Resource};
+use super::evaluate::{ActionName, Caller, Compiled, Context, Resource};
 use super::grants::Actions;
-use super::policy::{Effect, PrincipalKind, Statement};
+use super::policy::{Effect, PrincipalKind, PrincipalValue};
 use super::resources::{Held, Resources};
-use super::strangers::{Door, STRANGER, account_of, of_account as strangers_of, strange};
+use super::strangers::{Door, Met, STRANGER, account_of, named_by, of_account as strangers_of, of_other, strange};
 
-/// Who gets in.
+/// Somebody from outside.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Outsider {
     /// With an AWS account or without.
@@ -22,6 +23,8 @@ pub enum Outsider {
     Account(String),
     /// A principal of such an account, by its ARN.
     Principal(String),
+    /// One of AWS's services, by its name.
+    Service(String),
 }
 
 impl Outsider {
@@ -34,6 +37,7 @@ impl Outsider {
             Self::Principal(arn) => {
                 format!("{} of {}", crate::model::arn::short(arn), arn.split(':').nth(4).unwrap_or_default())
             }
+            Self::Service(name) => name.clone(),
         }
     }
     pub fn is_public(&self) -> bool {
@@ -55,31 +59,55 @@ pub struct Opening {
 
 /// The openings of one resource.
 pub fn of_resource(resources: &Resources, held: &Held) -> Vec<Opening> {
-    let Some(policy) = held.policy().filter(|_| held.is_known() && !held.is_restricted()) else { return Vec::new() };
-    let mut outsiders: BTreeMap<Outsider, Vec<&Statement>> = BTreeMap::new();
-    for s in policy.policy.statements.iter().filter(|s| s.effect == Effect::Allow) {
+    let strange = |who: &Outsider| match who {
+        Outsider::Everyone | Outsider::EveryAccount => true,
+        Outsider::Account(id) => !resources.lists(id),
+        Outsider::Principal(arn) => account_of(arn).is_some_and(|id| !resources.lists(id)),
+        Outsider::Service(_) => false,
+    };
+    let named = named(resources, held).into_iter().filter(|(who, _)| strange(who));
+    let guests = named.filter_map(|(who, statements)| visit(resources, held, who, &statements, None));
+    let opening = |(who, Guest { actions, statements, .. })| {
+        Opening { arn: held.resource.arn.clone(), region: held.region.clone(), who, actions, statements }
+    };
+    guests.filter(|(_, guest)| guest.certain).map(opening).collect()
+}
+
+/// Whom a resource's policy speaks of beside the users and roles that were read, with the places of the statements that do.
+pub(super) fn named(resources: &Resources, held: &Held) -> BTreeMap<Outsider, Vec<usize>> {
+    let mut outsiders: BTreeMap<Outsider, Vec<usize>> = BTreeMap::new();
+    let Some(policy) = held.policy().filter(|_| held.is_known()) else { return outsiders };
+    let told = |id: &str| id == held.account || resources.lists(id) && resources.has_read(id) || is_aws_own(id);
+    for (at, s) in policy.policy.statements.iter().enumerate().filter(|(_, s)| s.effect == Effect::Allow) {
         let Some(element) = &s.principal else { continue };
-        if element.not {
-            outsiders.entry(Outsider::Everyone).or_default().push(s);
-            continue;
+        let mut add = |who: Outsider| outsiders.entry(who).or_default().push(at);
+        let everyone = |value: &&PrincipalValue| value.kind == PrincipalKind::Everyone || value.value.text == "*";
+        if element.not || element.principals.iter().any(|value| everyone(&value)) {
+            add(Outsider::Everyone);
+            // Conditions may leave it to accounts that they name, or to the organisation's.
+            named_by(&s.conditions, resources).into_iter().filter(|id| !told(id)).for_each(|id| add(Outsider::Account(id)));
         }
-        for value in &element.principals {
+        for value in element.principals.iter().filter(|value| !element.not && !everyone(value)) {
             let text = value.value.text.as_str();
-            let account = account_of(text);
-            let who = match value.kind {
-                PrincipalKind::Everyone => Outsider::Everyone,
-                PrincipalKind::Aws if text == "*" => Outsider::Everyone,
-                PrincipalKind::Aws => match account {
-                    Some(id) if id == held.account || resources.lists(id) || is_aws_own(id) => continue,
-                    Some(_) if text.starts_with("arn:") && !text.ends_with(":root") => Outsider::Principal(text.to_owned()),
-                    Some(id) => Outsider::Account(id.to_owned()),
-                    None => continue,
-                },
-                _ => continue,
-            };
-            outsiders.entry(who).or_default().push(s);
+            match (value.kind, account_of(text)) {
+                (PrincipalKind::Service, _) => add(Outsider::Service(text.to_owned())),
+                (PrincipalKind::Aws, Some(id)) if told(id) => {}
+                (PrincipalKind::Aws, Some(_)) if text.starts_with("arn:") && !text.ends_with(":root") => {
+                    add(Outsider::Principal(text.to_owned()));
+                }
+                (PrincipalKind::Aws, Some(id)) => add(Outsider::Account(id.to_owned())),
+                _ => {}
+            }
         }
     }
+    outsiders
+}
+
+/// What somebody may do with a resource, of the actions that some of its statements name, or of these the one that is asked
+/// about; none where that is nothing.
+fn visit(resources: &Resources, held: &Held, who: Outsider, statements: &[usize], wanted: Option<&str>) -> Option<(Outsider, Guest)> {
+    let policy = held.policy()?;
+    let callers = who.callers(resources, held);
     let rcps = resources.rcps(&held.account);
     let service = held.resource.service();
     let doors = |inside: bool| -> Vec<Door<'_>> {
@@ -87,60 +115,68 @@ pub fn of_resource(resources: &Resources, held: &Held) -> Vec<Opening> {
         asked.map(|arn| Door::new(Resource::new(&arn).in_account(&held.account), policy, &rcps)).collect()
     };
     let (itself, inside) = (doors(false), doors(true));
-    let mut found: Vec<Opening> = Vec::new();
-    for (who, statements) in outsiders {
-        let mut named = Actions::none();
-        for s in &statements {
-            named.add(&Actions::named(&s.action));
-        }
-        let callers: Vec<(Caller, Context)> = who
-            .callers(&policy.policy.statements)
-            .into_iter()
-            .map(|caller| {
-                let context = strange(&caller);
-                (caller, context)
-            })
-            .collect();
-        let (mut actions, mut because, mut anonymous) = (Vec::new(), BTreeSet::new(), false);
-        for (of, action) in named.iter().filter(|(of, action)| of.prefix == service && !action.resources.is_empty()) {
-            let name = ActionName::new(&format!("{}:{}", of.prefix, action.name));
-            let in_bucket = action.resources.iter().any(|(r, _)| of.resources.get(*r).is_some_and(|r| r.name == "object"));
-            let doors = if service == "s3" && in_bucket { &inside } else { &itself };
-            let mut open = false;
-            for (caller, context) in &callers {
-                let Some(answer) = doors.iter().find_map(|door| door.lets_in(caller, &name, context)) else { continue };
-                open = true;
-                anonymous |= caller.account.is_empty();
-                let by = answer.because.iter().filter(|d| d.layer == Layer::Resource && d.effect == Effect::Allow);
-                because.extend(by.map(|d| d.statement.clone()));
-            }
-            if open {
-                actions.push(format!("{}:{}", of.prefix, action.name));
-            }
-        }
-        if actions.is_empty() {
+    let mut named = Actions::none();
+    for s in statements.iter().filter_map(|at| policy.policy.statements.get(*at)) {
+        named.add(&Actions::named(&s.action));
+    }
+    let (mut sure, mut open) = (Visit::default(), Visit::default());
+    for (of, action) in named.iter().filter(|(of, action)| of.prefix == service && !action.resources.is_empty()) {
+        let name = format!("{}:{}", of.prefix, action.name);
+        if wanted.is_some_and(|wanted| !wanted.eq_ignore_ascii_case(&name)) {
             continue;
         }
-        actions.sort();
-        let who = if who == Outsider::Everyone && !anonymous { Outsider::EveryAccount } else { who };
-        let (arn, region) = (held.resource.arn.clone(), held.region.clone());
-        found.push(Opening { arn, region, who, actions, statements: because.into_iter().collect() });
+        let in_bucket = action.resources.iter().any(|(r, _)| of.resources.get(*r).is_some_and(|r| r.name == "object"));
+        let doors = if service == "s3" && in_bucket { &inside } else { &itself };
+        let asked = ActionName::new(&name);
+        let found: Vec<Met> = doors.iter().filter_map(|door| door.meets(&callers, &asked)).collect();
+        if let Some(met) = found.iter().find(|met| met.certain).or(found.first()) {
+            let visit = if met.certain { &mut sure } else { &mut open };
+            visit.actions.push(name);
+            visit.anonymous |= met.anonymous;
+            visit.by.extend(&met.by);
+        }
     }
-    found
+    // For whom a service acts is not known.
+    let certain = !sure.actions.is_empty() && !matches!(who, Outsider::Service(_));
+    let Visit { mut actions, by, anonymous } = if sure.actions.is_empty() { open } else { sure };
+    if actions.is_empty() {
+        return None;
+    }
+    actions.sort();
+    let who = if who == Outsider::Everyone && !anonymous { Outsider::EveryAccount } else { who };
+    let statements: BTreeSet<String> = by.into_iter().map(|at| policy.label(at).0).collect();
+    let guest = Guest { who: who.words(), actions, statements: statements.into_iter().collect(), certain };
+    Some((who, guest))
+}
+
+/// What was found of some actions.
+#[derive(Default)]
+struct Visit {
+    actions: Vec<String>,
+    by: BTreeSet<usize>,
+    anonymous: bool,
 }
 
 impl Outsider {
-    /// Those who stand for it when it asks.
-    fn callers(&self, statements: &[Statement]) -> Vec<Caller> {
+    /// Those who stand for it when it asks for something that this policy speaks of, and what is known of their requests. None
+    /// of another account gets at what is kept from all of them.
+    pub(super) fn callers(&self, resources: &Resources, held: &Held) -> Vec<(Caller, Context)> {
+        let statements = held.policy().map(|p| p.policy.statements.as_slice()).unwrap_or_default();
         let asked: Vec<_> = statements.iter().flat_map(|s| &s.conditions).collect();
+        let with = |context: &dyn Fn(&Caller) -> Context, callers: Vec<Caller>| {
+            callers.into_iter().map(|caller| (context(&caller), caller)).map(|(context, caller)| (caller, context)).collect()
+        };
+        let other = |caller: &Caller| of_other(resources, caller);
         match self {
+            Self::Service(name) => vec![(Caller::new(name), Context::new())],
+            _ if held.is_restricted() => Vec::new(),
             Self::Everyone | Self::EveryAccount => {
                 let mut callers = strangers_of(STRANGER, &asked);
                 callers.push(Caller::new("*"));
-                callers
+                with(&strange, callers)
             }
-            Self::Account(id) => strangers_of(id, &asked),
-            Self::Principal(arn) => vec![Caller::new(arn)],
+            Self::Account(id) => with(&other, strangers_of(id, &asked)),
+            Self::Principal(arn) => with(&other, vec![Caller::new(arn)]),
         }
     }
 }
@@ -195,45 +231,22 @@ fn is_aws_own(id: &str) -> bool {
     LOAD_BALANCING.contains(&id)
 }
 
-/// Somebody whom a resource's policy lets in and who is no user or role that is known.
+/// Somebody whom a resource's policy lets in and who is no user or role that was read.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Guest {
     /// `everyone`, `account 999988887777`, `cloudtrail.amazonaws.com`
     pub who: String,
-    /// What it may do; under conditions where it is a service.
+    /// What it may do, as AWS spells it, sorted: for certain where there is such, else what it may under conditions.
     pub actions: Vec<String>,
     pub statements: Vec<String>,
+    pub certain: bool,
 }
 
-/// The outsiders and services that a resource's policy lets do something, or one thing.
+/// Everyone from outside whom a resource's policy lets do something, or one thing, those for certain first.
 pub fn guests(resources: &Resources, arn: &str, action: Option<&str>) -> Vec<Guest> {
     let Some(held) = resources.find(arn) else { return Vec::new() };
-    let wanted = |a: &String| action.is_none_or(|wanted| wanted.eq_ignore_ascii_case(a));
-    let mut all: Vec<Guest> = of_resource(resources, held)
-        .into_iter()
-        .map(|o| Guest { who: o.who.words(), actions: o.actions.into_iter().filter(wanted).collect(), statements: o.statements })
-        .filter(|g| !g.actions.is_empty())
-        .collect();
-    let mut services: BTreeMap<&str, Guest> = BTreeMap::new();
-    let statements = held.policy().into_iter().flat_map(|p| p.policy.statements.iter().enumerate());
-    for (n, s) in statements.filter(|(_, s)| s.effect == Effect::Allow) {
-        let principals = s.principal.iter().filter(|p| !p.not).flat_map(|p| &p.principals);
-        for service in principals.filter(|p| p.kind == PrincipalKind::Service) {
-            let named = Actions::named(&s.action);
-            let named = named.iter().filter(|(of, _)| of.prefix == held.resource.service());
-            let actions: Vec<String> = named.map(|(of, a)| format!("{}:{}", of.prefix, a.name)).filter(wanted).collect();
-            if actions.is_empty() {
-                continue;
-            }
-            let who = service.value.text.as_str();
-            let fresh = || Guest { who: who.to_owned(), actions: Vec::new(), statements: Vec::new() };
-            let guest = services.entry(who).or_insert_with(fresh);
-            guest.actions.extend(actions);
-            guest.actions.sort();
-            guest.actions.dedup();
-            guest.statements.push(s.label(n));
-        }
-    }
-    all.extend(services.into_values());
+    let named = named(resources, held).into_iter();
+    let mut all: Vec<Guest> = named.filter_map(|(who, by)| Some(visit(resources, held, who, &by, action)?.1)).collect();
+    all.sort_by_key(|guest| !guest.certain);
     all
 }

@@ -23,7 +23,10 @@ const LARGEST: usize = 256 << 10;
 /// The resources of an estate, ready to be asked about.
 #[derive(Default, Clone)]
 pub struct Resources {
-    by_arn: HashMap<String, Held>,
+    held: Vec<Arc<Held>>,
+    /// Places of them.
+    by_arn: HashMap<String, usize>,
+    organization: Option<String>,
     accounts: HashMap<String, Over>,
     regions: Vec<Arc<RegionEstate>>,
     abroad: OnceLock<Abroad>,
@@ -102,6 +105,16 @@ impl Held {
         made.as_deref()
     }
 
+    /// It without one statement of its policy; none where there is no such statement.
+    fn without(&self, statement: usize) -> Option<Self> {
+        let policy = self.policy().filter(|p| statement < p.policy.statements.len())?;
+        let mut rest = policy.policy.clone();
+        rest.statements.remove(statement);
+        let without = Self::new(&self.account, &self.region, self.resource.clone());
+        let _ = without.compiled.set(Some(Arc::new(Compiled::new(policy.name.clone(), policy.arn.clone(), rest))));
+        Some(without)
+    }
+
     /// Whether all that its policy says is known.
     pub fn is_known(&self) -> bool {
         !self.resource.unread && (self.resource.policy.is_none() || self.policy().is_some())
@@ -165,6 +178,7 @@ impl Resources {
     pub fn of(estate: &Estate) -> Self {
         let mut all = Self { regions: estate.regions.clone(), ..Self::default() };
         if let Some(organization) = &estate.organization {
+            all.organization = Some(organization.id.clone());
             let delegates = organization.delegates.iter().flat_map(BTreeMap::keys);
             let delegated = delegates.filter(|id| IdentityCenter::of(organization, id) == IdentityCenter::Delegated);
             all.centers =
@@ -189,7 +203,22 @@ impl Resources {
 
     /// Adds one, in place of what was known by its ARN.
     pub fn put(&mut self, account: &str, region: &str, resource: Resource) {
-        self.by_arn.insert(resource.arn.clone(), Held::new(account, region, resource));
+        let place = *self.by_arn.entry(resource.arn.clone()).or_insert(self.held.len());
+        let held = Arc::new(Held::new(account, region, resource));
+        match self.held.get_mut(place) {
+            Some(before) => *before = held,
+            None => self.held.push(held),
+        }
+    }
+
+    /// They without one statement of a resource's policy, by the resource's place.
+    pub(crate) fn without(&self, place: usize, statement: usize) -> Self {
+        let mut without = self.clone();
+        let held = self.held.get(place).and_then(|held| held.without(statement));
+        if let (Some(before), Some(held)) = (without.held.get_mut(place), held) {
+            *before = Arc::new(held);
+        }
+        without
     }
 
     /// Whether an estate still says what these were made from. The accounts are for the caller to compare.
@@ -207,28 +236,51 @@ impl Resources {
 
     /// What stands behind an ARN: itself, or the bucket of an object.
     pub fn find(&self, arn: &str) -> Option<&Held> {
-        self.by_arn.get(arn).or_else(|| {
+        self.at(self.place(arn)?)
+    }
+
+    /// Its place among all of the estate, which stays the same.
+    pub fn place(&self, arn: &str) -> Option<usize> {
+        let found = self.by_arn.get(arn).or_else(|| {
             let (bucket, _) = arn.split_once('/')?;
             self.by_arn.get(bucket).filter(|_| arn.split(':').nth(2) == Some("s3"))
-        })
+        });
+        found.copied()
+    }
+
+    /// What stands at a place.
+    pub fn at(&self, place: usize) -> Option<&Held> {
+        self.held.get(place).map(|held| &**held)
+    }
+
+    /// The organisation's id, where that is known.
+    pub fn organization(&self) -> Option<&str> {
+        self.organization.as_deref()
+    }
+
+    /// Tells it.
+    pub fn set_organization(&mut self, id: &str) {
+        self.organization = Some(id.to_owned());
     }
 
     /// Those of an account, by ARN.
     pub fn in_account(&self, account: &str) -> Vec<&Held> {
-        let mut all: Vec<&Held> = self.by_arn.values().filter(|h| h.account == account).collect();
-        all.sort_by(|a, b| a.resource.arn.cmp(&b.resource.arn));
-        all
+        self.sorted(|held| held.account == account)
     }
 
     /// All, by ARN.
     pub fn all(&self) -> Vec<&Held> {
-        let mut all: Vec<&Held> = self.by_arn.values().collect();
+        self.sorted(|_| true)
+    }
+
+    fn sorted(&self, of: impl Fn(&Held) -> bool) -> Vec<&Held> {
+        let mut all: Vec<&Held> = self.held.iter().map(|held| &**held).filter(|held| of(held)).collect();
         all.sort_by(|a, b| a.resource.arn.cmp(&b.resource.arn));
         all
     }
 
     pub fn is_empty(&self) -> bool {
-        self.by_arn.is_empty()
+        self.held.is_empty()
     }
 
     /// Whether an account is one of those that the organisation lists.

@@ -12,6 +12,7 @@ use super::evaluate::{
     decide, explain,
 };
 use super::policy::{Condition, Effect, Element, Policy, Statement, Version};
+use super::resources::Resources;
 
 /// A stranger's account: of nobody.
 pub const STRANGER: &str = "000000000000";
@@ -88,6 +89,7 @@ pub struct Door<'a> {
 }
 
 impl<'a> Door<'a> {
+    /// Before a resource or a role: `rcps` are those over its account.
     pub fn new(resource: Resource, policy: &'a Compiled, rcps: &'a [Vec<&'a Compiled>]) -> Self {
         Self { resource, policy, rcps, own: everything() }
     }
@@ -136,6 +138,31 @@ impl<'a> Door<'a> {
         contexts.iter().filter_map(fares).max()
     }
 
+    /// What those find who stand for somebody, each with what is known of its request: what lets them in for certain, else what
+    /// may.
+    pub fn meets(&self, callers: &[(Caller, Context)], action: &ActionName) -> Option<Met> {
+        let sure = callers.iter().filter(|(caller, context)| self.lets_in(caller, action, context).is_some());
+        let mut entering: Vec<&(Caller, Context)> = sure.collect();
+        let mut certain = !entering.is_empty();
+        if entering.is_empty() {
+            let admitted = callers.iter().filter_map(|c| Some((self.admits(&c.0, action, &c.1, &|_| false)?, c)));
+            let admitted: Vec<(bool, &(Caller, Context))> = admitted.collect();
+            certain = admitted.iter().any(|(sure, _)| *sure);
+            entering = admitted.into_iter().filter(|(sure, _)| *sure == certain).map(|(_, caller)| caller).collect();
+        }
+        let anonymous = entering.iter().any(|(caller, _)| caller.account.is_empty());
+        let by = |(caller, context): &&(Caller, Context)| {
+            let request = Request { caller, action, resource: &self.resource, context };
+            let granting: Vec<usize> = self.policy.grants(&request).into_iter().map(|(statement, _)| statement).collect();
+            let holds = |s: &usize| self.policy.applies(*s, &request) == super::evaluate::Truth::Yes;
+            // What may let in is no alternative to what does.
+            let sure: Vec<usize> = granting.iter().copied().filter(holds).collect();
+            if sure.is_empty() { granting } else { sure }
+        };
+        let by: BTreeSet<usize> = entering.iter().flat_map(by).collect();
+        (!by.is_empty()).then(|| Met { certain, anonymous, by: by.into_iter().collect() })
+    }
+
     fn answer(&self, caller: &Caller, action: &ActionName, context: &Context) -> Answer {
         let identity = [&self.own];
         explain(&Request { caller, action, resource: &self.resource, context }, &self.layers(&identity))
@@ -155,6 +182,16 @@ impl<'a> Door<'a> {
         let request = Request { caller, action, resource: &self.resource, context };
         self.policy.conditions_hold(statement, &request) != super::evaluate::Truth::No
     }
+}
+
+/// How somebody fares at a door.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Met {
+    pub certain: bool,
+    /// Somebody without an account gets in.
+    pub anonymous: bool,
+    /// Places of the statements that let in, in the door's policy.
+    pub by: Vec<usize>,
 }
 
 fn decide_at(door: &Door<'_>, caller: &Caller, action: &ActionName, context: &Context) -> Decision {
@@ -187,11 +224,45 @@ fn lets_in(answer: &Answer) -> bool {
 /// What is known of a stranger's request: it is another organisation's, and comes over TLS of its own accord. Who has no
 /// account has no organisation either.
 pub fn strange(caller: &Caller) -> Context {
-    let mut context = Context::new().with("aws:SecureTransport", ["true"]).with("aws:ViaAWSService", ["false"]);
+    let mut context = by_itself();
     if !caller.account.is_empty() && caller.kind != CallerKind::Federated {
         context.set("aws:PrincipalOrgID", [ELSEWHERE]);
         context.set("aws:PrincipalOrgPaths", [UNIT]);
     }
+    context
+}
+
+/// What is known of a request of somebody of another account: whether it comes from the organisation, where that is known.
+pub fn of_other(resources: &Resources, caller: &Caller) -> Context {
+    match resources.organization() {
+        Some(organization) if resources.lists(&caller.account) => by_itself().with("aws:PrincipalOrgID", [organization]),
+        Some(_) => strange(caller),
+        None => by_itself(),
+    }
+}
+
+/// Keys, in lower case, that whoever assumes a role chooses: the external id it was told, its session's name and tags.
+pub fn is_callers(key: &str) -> bool {
+    ["sts:", "aws:requesttag/", "aws:tagkeys"].iter().any(|own| key.starts_with(own))
+}
+
+/// The accounts that conditions on everyone leave a policy to.
+pub fn named_by(conditions: &[Condition], resources: &Resources) -> BTreeSet<String> {
+    let mut all = BTreeSet::new();
+    for c in conditions.iter().filter(|c| !c.operator.negated) {
+        let values = || c.values.iter().map(|v| v.text.as_str());
+        match c.key.text.to_ascii_lowercase().as_str() {
+            "aws:principalaccount" | "aws:principalarn" => all.extend(values().filter_map(account_of).map(str::to_owned)),
+            "aws:principalorgid" | "aws:principalorgpaths" => all.extend(resources.unread().into_iter().map(str::to_owned)),
+            _ => {}
+        }
+    }
+    all
+}
+
+/// A request over TLS that no service makes for another.
+fn by_itself() -> Context {
+    let mut context = Context::new().with("aws:SecureTransport", ["true"]).with("aws:ViaAWSService", ["false"]);
     let none: [&str; 0] = [];
     // Services set these when they act for somebody; a stranger acts by itself.
     for key in ["aws:SourceAccount", "aws:SourceArn", "aws:SourceOrgID", "aws:SourceOrgPaths", "aws:SourceOwner", "aws:CalledVia"]

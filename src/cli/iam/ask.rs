@@ -87,7 +87,10 @@ pub(super) fn who_can(json: bool, accounts: &[Account], (action, resource): (&st
             })
             .collect();
         rows.extend(notes.iter().map(|note| json!({"note": note})));
-        rows.extend(guests.iter().map(|g| json!({"outsider": g.who, "actions": g.actions, "statements": g.statements})));
+        rows.extend(guests.iter().map(|g| {
+            let decision = word(if g.certain { Decision::Allowed } else { Decision::Depends });
+            json!({"outsider": g.who, "decision": decision, "actions": g.actions, "statements": g.statements})
+        }));
         unless_closed(writeln!(out, "{}", serde_json::to_string_pretty(&rows)?))?;
     } else {
         let width = rows.iter().map(|(arn, _)| text::width(arn)).max().unwrap_or(0);
@@ -101,7 +104,10 @@ pub(super) fn who_can(json: bool, accounts: &[Account], (action, resource): (&st
         let mut lines: Vec<String> = rows.iter().map(line).collect();
         if !guests.is_empty() {
             lines.push("And by its own policy:".to_owned());
-            lines.extend(guests.iter().map(|g| format!("  {}  by {}", g.who, g.statements.join(", "))));
+            lines.extend(guests.iter().map(|g| {
+                let sure = if g.certain { "" } else { ", under conditions" };
+                format!("  {}  by {}{sure}", g.who, g.statements.join(", "))
+            }));
         }
         unless_closed(writeln!(out, "{}", if lines.is_empty() { "Nobody.".to_owned() } else { safe(&lines) }))?;
     }

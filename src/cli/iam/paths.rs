@@ -11,10 +11,7 @@ use crate::cli::Done;
 use crate::cli::iam::{group, holder, inward, safe};
 use crate::cli::list::unless_closed;
 use crate::iam::account::Account;
-use crate::iam::evaluate::{Context, Decision, Layer};
-use crate::iam::graph::{Built, Cut, Goal, Graph, Joined, Leg, Nobody, Node, Prize, Rest, Route, Target, To, onward};
-use crate::iam::openings::guests;
-use crate::iam::policy::Effect;
+use crate::iam::graph::{Built, Cut, Goal, Graph, Joined, Leg, Nobody, Node, Prize, Route, Target, To, onward};
 use crate::iam::resources::Held;
 use crate::iam::strangers::account_of;
 
@@ -88,8 +85,42 @@ impl Paths {
             Some(_) => accounts.iter().map(Graph::new).collect(),
             None => self.around(accounts, whose.map(|(a, _)| a), target.map(|(a, _)| a), &asked),
         };
-        let mut joined = Joined::new(graphs.iter().map(Graph::built));
+        let joined = Joined::new(graphs.iter().map(Graph::built));
         let node = |(account, at): (&Account, usize)| Some(Node::principal(joined.account(&account.id)?, at));
+        // Somebody from outside, whom roles let in or the resource itself.
+        let outsider = self.who.as_deref().filter(|_| unknown.is_some());
+        let in_group = self.who.as_deref().map(|who| group(accounts, who)).transpose()?.flatten();
+        let mut from: Vec<Node> = whose.and_then(node).into_iter().collect();
+        let mut outside = None;
+        let called = outsider.filter(|_| in_group.is_none());
+        let met = match (&prize, called) {
+            (Some(prize), called) => joined.visiting(called, prize, graphs.as_slice()).map(|(joined, from, held)| {
+                outside = Some(held);
+                (joined, from)
+            }),
+            (None, Some(who)) => joined.calling(who, graphs.as_slice()),
+            (None, None) => Ok((joined, Vec::new())),
+        };
+        let joined = match met {
+            Ok((joined, outsiders)) => {
+                from.extend(outsiders);
+                joined
+            }
+            Err(nobody) => {
+                let foreign = matches!(nobody, Nobody::LetIn(_)) && called.and_then(account_of).is_some();
+                match unknown {
+                    Some(why) if !(prize.is_some() && foreign) => bail!("{why}; and {nobody}"),
+                    _ => return print(json, &[]),
+                }
+            }
+        };
+        let node = |(account, at): (&Account, usize)| Some(Node::principal(joined.account(&account.id)?, at));
+        if let Some((account, _, members)) = in_group {
+            if members.is_empty() {
+                bail!("nobody is in {}", self.who.as_deref().unwrap_or_default());
+            }
+            from = members.into_iter().filter_map(|at| node((account, at))).collect();
+        }
         let goal = match (&prize, target.and_then(node)) {
             (Some(prize), _) => {
                 // Whoever is asked about is asked by its own policies as well, wherever the resource stands.
@@ -98,37 +129,15 @@ impl Paths {
                     .iter()
                     .enumerate()
                     .filter(|(_, g)| asked.contains(&g.account.id.as_str()) || own == Some(g.account.id.as_str()));
-                joined.resource(reached.filter_map(|(at, g)| match g.reach(prize) {
+                let inside = reached.filter_map(|(at, g)| match g.reach(prize) {
                     Target::Resource(held) => Some((at, *held)),
                     _ => None,
-                }))
+                });
+                joined.resource(inside.chain(outside.map(|held| (joined.len(), held))))
             }
             (None, Some(to)) => joined.principals(&[to]),
             (None, None) => joined.administrator(),
         };
-        let mut from: Vec<Node> = whose.and_then(node).into_iter().collect();
-        if let Some((account, _, members)) = self.who.as_deref().map(|who| group(accounts, who)).transpose()?.flatten() {
-            if members.is_empty() {
-                bail!("nobody is in {}", self.who.as_deref().unwrap_or_default());
-            }
-            from = members.into_iter().filter_map(|at| node((account, at))).collect();
-        } else if let (Some(why), Some(who)) = (unknown, &self.who) {
-            match joined.calling(who, graphs.as_slice()) {
-                Ok(found) => (joined, from) = found,
-                Err(nobody) => {
-                    // No role lets it in; the resource may.
-                    let found: Vec<Value> = match (&prize, accounts.first()) {
-                        (Some(prize), Some(account)) if !self.cuts => direct(account, prize, Some(who)).collect(),
-                        _ => Vec::new(),
-                    };
-                    let foreign = matches!(nobody, Nobody::LetIn(_)) && account_of(who).is_some();
-                    if found.is_empty() && !(prize.is_some() && foreign) {
-                        bail!("{why}; and {nobody}");
-                    }
-                    return print(json, &found);
-                }
-            }
-        }
         if self.cuts {
             let cut_of = |from: &Node| joined.cut_of(*from, &goal, graphs.as_slice());
             let cuts = match from.as_slice() {
@@ -162,10 +171,7 @@ impl Paths {
         if from.is_empty() && self.to.is_some() {
             paths.sort_by_key(|p| (!p.certain, p.legs.len(), p.from));
         }
-        let mut all: Vec<Value> = paths.iter().map(|path| told(&graphs, &joined, &goal, path)).collect();
-        if let (Some(prize), Some(account)) = (&prize, accounts.first()) {
-            all.extend(direct(account, prize, self.who.as_deref().filter(|_| whose.is_none())).filter(|_| whose.is_none()));
-        }
+        let all: Vec<Value> = paths.iter().map(|path| told(&graphs, &joined, &goal, path)).collect();
         let rules = |from: &Node| joined.shortest(*from, &goal).is_some_and(|p| p.legs.is_empty());
         if all.is_empty() && self.to.is_none() && from.iter().any(rules) {
             eprintln!("It is an administrator already.");
@@ -239,14 +245,14 @@ fn print_cuts(json: bool, cuts: &[Value]) -> Result<Done> {
         }
     }
     let none = "No single statement of a policy or a role's trust cuts anybody off: there is no path for certain, or every one has \
-                another beside it. What a resource's own policy grants is not tried.";
+                another beside it.";
     unless_closed(writeln!(out, "{}", if lines.is_empty() { none.to_owned() } else { safe(&lines) }))?;
     Ok(Done::Whole)
 }
 
 fn cut_as_json(graphs: &[Graph<'_>], joined: &Joined, cut: &Cut) -> Value {
     let account = graphs[cut.account].account;
-    let policy = account.policies.get(cut.statement.policy as usize);
+    let policy = cut.statement.policy(account);
     json!({
         "account": account.id,
         "policy": cut.policy,
@@ -258,68 +264,15 @@ fn cut_as_json(graphs: &[Graph<'_>], joined: &Joined, cut: &Cut) -> Value {
     })
 }
 
-/// Those from outside whom a resource's own policy lets in, or the one of them that was asked about, as paths of one step.
-fn direct<'a>(account: &'a Account, prize: &'a Prize, who: Option<&'a str>) -> impl Iterator<Item = Value> + 'a {
-    let resource = &prize.resource;
-    let wanted = |action: &String| prize.asks().iter().any(|ask| ask.action.eq_ignore_ascii_case(action));
-    let all = guests(account.resources(), resource, None).into_iter().filter_map(move |mut guest| {
-        guest.actions.retain(wanted);
-        let first = guest.actions.first()?.clone();
-        // For whom a service acts is not known.
-        let certain = !guest.who.ends_with(".amazonaws.com");
-        Some((guest.who, first, guest.actions, guest.statements, certain))
-    });
-    let all = all.filter(move |_| who.is_none());
-    let one = who.into_iter().filter_map(move |who| {
-        let caller = match who {
-            "everyone" => "*".to_owned(),
-            id if id.len() == 12 && id.bytes().all(|b| b.is_ascii_digit()) => format!("arn:aws:iam::{id}:root"),
-            who => who.to_owned(),
-        };
-        if caller != "*" && !caller.starts_with("arn:") && !caller.contains(".amazonaws.com") {
-            return None;
-        }
-        let mut found: Option<(Vec<String>, Vec<String>, bool)> = None;
-        for ask in prize.asks() {
-            let Ok(answer) = account.can_outsider(&caller, &ask.action, &ask.arn, &Context::new()) else { continue };
-            let certain = answer.decision == Decision::Allowed;
-            let by = answer.because.iter().filter(|d| d.layer == Layer::Resource && d.effect == Effect::Allow);
-            let by: Vec<String> = by.map(|d| d.statement.clone()).collect();
-            if matches!(answer.decision, Decision::Denied { .. }) || by.is_empty() {
-                continue;
-            }
-            match &mut found {
-                Some((actions, _, sure)) if *sure == certain => actions.push(ask.action.clone()),
-                Some((_, _, true)) => {}
-                _ => found = Some((vec![ask.action.clone()], by, certain)),
-            }
-        }
-        let (actions, statements, certain) = found?;
-        Some((who.to_owned(), actions.first()?.clone(), actions, statements, certain))
-    });
-    all.chain(one).map(move |(who, first, actions, statements, certain)| {
-        let more = if actions.len() > 1 { format!(" and {} more", actions.len() - 1) } else { String::new() };
-        let sure = if certain { "" } else { ", under conditions" };
-        let owner = account.owner(resource).unwrap_or_default();
-        json!({
-            "from": who, "outsider": true, "account": "", "to": resource, "certain": certain,
-            "steps": [{
-                "to": resource, "account": owner, "sentence": format!("{who} can {first}{more} by the policy of {resource}{sure}"),
-                "needs": [format!("{first} by {}", statements.join(" or "))], "ways": actions.len(), "actions": actions,
-            }],
-        })
-    })
-}
-
 /// A path as data, each step with a sentence, what it rests on, and the account that it leads into.
 fn told(graphs: &[Graph<'_>], joined: &Joined, goal: &Goal, path: &Route) -> Value {
-    let by = |(action, by): &Rest| {
+    let by = |action: &str, by: &[(String, String)]| {
         let statements: Vec<String> = by.iter().map(|(policy, statement)| format!("{policy}, {statement}")).collect();
         format!("{action} by {}", statements.join(" or "))
     };
     let id = |node: Node| graphs.get(node.account).map_or("", |g| g.account.id.as_str());
     let step = |leg: &Leg| {
-        let needs: Vec<String> = joined.rests(leg, graphs).iter().map(by).collect();
+        let needs: Vec<String> = joined.rests(leg, graphs).iter().map(|(action, any)| by(action, any)).collect();
         let sentence = joined.sentence(leg, graphs, &|id| format!("account {id}"));
         json!({ "to": joined.arn(leg.to), "account": id(leg.to), "sentence": sentence, "needs": needs, "ways": leg.by.len() })
     };
@@ -327,22 +280,17 @@ fn told(graphs: &[Graph<'_>], joined: &Joined, goal: &Goal, path: &Route) -> Val
     let end = path.end();
     let mut to = path.legs.last().map_or("administrator", |leg| joined.arn(leg.to)).to_owned();
     if let Some(held) = goal.held(end.account) {
-        // The last step is the use of the resource itself.
-        let holder = match end.at {
-            To::Principal(at) => held.holder(at),
-            To::Administrator => None,
-        };
         to.clone_from(&held.prize.resource);
-        steps.extend(holder.map(|holder| {
-            let graph = &graphs[end.account];
-            let (sentence, statements) = graph.use_of(held, holder);
+        // The last step is the use of the resource itself.
+        steps.extend(joined.use_of(goal, end, graphs).map(|(sentence, needs)| {
+            let needs: Vec<String> = needs.iter().map(|(action, any)| by(action, any)).collect();
+            let holder = if let To::Principal(at) = end.at { held.holder(at) } else { None };
             let asks = held.prize.asks();
-            let may: Vec<&str> = holder.may.iter().filter_map(|(ask, _)| Some(asks.get(*ask)?.action.as_str())).collect();
-            let first = may.first().copied().unwrap_or_default();
-            let named = || statements.iter().map(|(p, s)| format!("{p}, {s}")).collect::<Vec<_>>();
-            let needs: Vec<String> =
-                (!statements.is_empty()).then(|| format!("{first} by {}", named().join(" or "))).into_iter().collect();
-            json!({ "to": to, "account": id(end), "sentence": sentence, "needs": needs, "ways": may.len(), "actions": may })
+            let may: Vec<&str> =
+                holder.iter().flat_map(|h| &h.may).filter_map(|u| Some(asks.get(u.ask)?.action.as_str())).collect();
+            let owner = held.prize.resource.split(':').nth(4).unwrap_or_default();
+            let account = graphs.first().and_then(|g| g.account.owner(&held.prize.resource)).unwrap_or(owner);
+            json!({ "to": to, "account": account, "sentence": sentence, "needs": needs, "ways": may.len(), "actions": may })
         }));
     }
     json!({

@@ -47,7 +47,7 @@ impl Account {
     /// What answers do without, in sentences; empty where everything is known.
     pub fn gaps(&self, resource: &str) -> Vec<String> {
         let mut gaps: Vec<String> = self.problems.iter().map(|p| format!("{}: {}.", p.policy, p.why)).collect();
-        if self.organization.is_none() {
+        if self.organization().is_none() {
             gaps.push(
                 "No organisation is known: if there is one, its service and resource control policies are left out.".into(),
             );
@@ -158,8 +158,8 @@ impl Account {
         let all = || Element::of(["*".to_owned()]);
         let everything = Compiled::new("", "", Policy::of(vec![Statement::of(None, Effect::Allow, all(), all(), Vec::new())]));
         let mut made = Caller::new(&format!("arn:aws:iam::{}:user/administrator", self.id));
-        if let Some(id) = &self.organization {
-            made.keys.set("aws:PrincipalOrgID", [id.as_str()]);
+        if let Some(id) = self.organization() {
+            made.keys.set("aws:PrincipalOrgID", [id]);
         }
         let caller = at.map_or(&made, |at| &self.principals[at].caller);
         self.around(&self.id, (&[&everything], None), action, resource, trust, |layers, resource| {
@@ -249,8 +249,8 @@ impl Account {
         if let Some(region) = of_arn.or_else(of_bucket).or_else(global) {
             resource.set_key("aws:RequestedRegion", [region]);
         }
-        if let Some(organization) = self.organization.as_ref().filter(|_| owner == self.id || self.resources.lists(owner)) {
-            resource.set_key("aws:ResourceOrgID", [organization.as_str()]);
+        if let Some(organization) = self.organization().filter(|_| owner == self.id || self.resources.lists(owner)) {
+            resource.set_key("aws:ResourceOrgID", [organization]);
         }
         if let Some(at) = self.by_arn.get(arn) {
             resource.close_keys("aws:ResourceTag/");

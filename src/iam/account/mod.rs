@@ -53,7 +53,6 @@ pub struct Account {
     pub part: bool,
     /// What carries a policy of its own, in whichever account of the estate.
     resources: Arc<Resources>,
-    organization: Option<String>,
 }
 
 /// A user or role.
@@ -138,7 +137,6 @@ impl Account {
             rcps: Vec::new(),
             part: identity.part,
             resources: Arc::default(),
-            organization: None,
         };
         if a.part {
             a.problem(
@@ -297,7 +295,9 @@ impl Account {
 
     /// Tells the organisation's id, for `aws:PrincipalOrgID`.
     pub fn set_organization(&mut self, id: &str) {
-        self.organization = Some(id.to_owned());
+        if self.resources.organization() != Some(id) {
+            Arc::make_mut(&mut self.resources).set_organization(id);
+        }
         for p in &mut self.principals {
             p.caller.keys.set("aws:PrincipalOrgID", [id]);
         }
@@ -316,7 +316,7 @@ impl Account {
 
     /// Its organisation's id, where that is known.
     pub fn organization(&self) -> Option<&str> {
-        self.organization.as_deref()
+        self.resources.organization()
     }
 
     /// Whether an account is this one, or one of the organisation's.
@@ -394,6 +394,11 @@ impl Account {
             *p = Compiled::new(p.name.clone(), p.arn.clone(), rest);
         }
         without
+    }
+
+    /// As [`Self::without`], of the policy of a resource, by its place in [`Self::resources`].
+    pub(crate) fn without_of_resource(&self, place: usize, statement: usize) -> Self {
+        Self { resources: Arc::new(self.resources.without(place, statement)), ..self.clone() }
     }
 
     pub(crate) fn scp_levels(&self) -> &[Vec<usize>] {

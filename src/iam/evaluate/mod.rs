@@ -365,7 +365,7 @@ fn walk<T: Trace>(request: &Request<'_>, layers: &Layers<'_>, trace: &mut T) -> 
     if trust && caller.kind == CallerKind::Root {
         return Decision::Denied { explicit: false };
     }
-    let must_grant = trust || action.service() == "kms" && is_key(request.resource.as_str());
+    let must_grant = trust || is_left_to_key(action, request.resource);
     let organised = caller.kind.is_aws() && !caller.is_service_linked();
     let bounded = layers.boundary.is_some();
 
@@ -450,8 +450,9 @@ fn walk<T: Trace>(request: &Request<'_>, layers: &Layers<'_>, trace: &mut T) -> 
     }
 }
 
-fn is_key(resource: &str) -> bool {
-    split(resource).is_some_and(|p| p[2] == "kms" && p[5].starts_with("key/"))
+/// Whether a KMS key's own policy must allow it, or leave it to the account.
+pub(crate) fn is_left_to_key(action: &ActionName, resource: &Resource) -> bool {
+    action.service() == "kms" && split(resource.as_str()).is_some_and(|p| p[2] == "kms" && p[5].starts_with("key/"))
 }
 
 #[derive(Clone, Copy)]

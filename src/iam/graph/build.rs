@@ -409,9 +409,8 @@ impl<'a> Ground<'a> {
                         Some(permit) => permit.somewhere(&self.plain),
                         None => (Truth::No, [].into()),
                     };
-                    let t = if on { self.over_workload(at, Actor { at: p, who }, action, t) } else { t };
+                    let (t, by) = if on { self.over_workload(at, Actor { at: p, who }, action, (t, by)) } else { (t, by) };
                     truth = truth.and(t);
-                    // Where the workload's own policy grants it, nothing of its own is behind it.
                     needs.extend((!by.is_empty()).then_some(Need { action, by }));
                 }
                 // A group may keep to one version of its template.
@@ -432,16 +431,30 @@ impl<'a> Ground<'a> {
         }
     }
 
-    /// What is true of an action on a workload with what its own policy says of it.
-    fn over_workload(&self, workload: usize, Actor { at: p, who }: Actor<'_>, action: &str, own: Truth) -> Truth {
+    /// What is true of an action on a workload with what its own policy says of it, and the statements any of which grant it.
+    fn over_workload(&self, workload: usize, Actor { at: p, who }: Actor<'_>, action: &str, own: Granted) -> Granted {
         if !self.spoken_of.contains(&workload) || !std::ptr::eq(who, &self.account.principals[p]) {
             return own;
         }
-        match self.account.decision(p, &ActionName::new(action), &self.workloads[workload].0, &self.plain) {
+        let (action, resource) = (ActionName::new(action), &self.workloads[workload].0);
+        let truth = match self.account.decision(p, &action, resource, &self.plain) {
             Decision::Allowed => Truth::Yes,
             Decision::Depends => Truth::Maybe,
-            Decision::Denied { .. } => Truth::No,
-        }
+            Decision::Denied { .. } => return (Truth::No, [].into()),
+        };
+        let resources = self.account.resources();
+        let place = resources.place(&self.account.workloads[workload].arn);
+        let policy = place.and_then(|place| Some((place, resources.at(place)?.policy()?)));
+        let request = Request { caller: &who.caller, action: &action, resource, context: &self.plain };
+        let by = policy.into_iter().flat_map(|(place, policy)| {
+            let direct = policy.grants(&request).into_iter().filter(|(s, needs_own)| {
+                // What may grant is no alternative to what does.
+                !needs_own && (truth != Truth::Yes || policy.applies(*s, &request) == Truth::Yes)
+            });
+            direct.map(move |(statement, _)| StatementId::of_resource(place, statement)).collect::<Vec<_>>()
+        });
+        let own = own.1.iter().copied().filter(|_| truth != Truth::Yes || own.0 == Truth::Yes);
+        (truth, own.chain(by).collect())
     }
 
     /// Taking over what may run as a role, where it is not known what does: one edge to each role that no other leads to.
@@ -483,6 +496,9 @@ impl<'a> Ground<'a> {
         }
     }
 }
+
+/// Whether something is granted, and the statements any of which grant it.
+type Granted = (Truth, Arc<[StatementId]>);
 
 /// The needs of one edge after another, kept once as long as they are the same.
 #[derive(Default)]

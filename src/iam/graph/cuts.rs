@@ -74,10 +74,15 @@ impl Joined {
                 }
             });
         }
-        for account in 0..self.len() {
-            let holders = goal.held(account).into_iter().flat_map(|held| &held.holders).filter(|h| h.certain);
-            for statement in holders.filter_map(|h| h.may.first()?.1.first()) {
-                *weight.entry((account, *statement)).or_default() += 1;
+        // A statement of a resource's policy stands in the account of that.
+        let home = |account: usize, id: StatementId| {
+            let owner = |place| accounts.with(0, |g| Some(g.account.resources().at(place)?.account.clone()))?;
+            id.resource().and_then(owner).and_then(|id| self.account(&id)).unwrap_or(if account < self.len() { account } else { 0 })
+        };
+        for (account, held) in goal.all_held() {
+            let first = held.holders.iter().filter(|h| h.certain).filter_map(|h| h.may.first());
+            for statement in first.flat_map(|first| first.needs.iter().filter_map(|by| by.first())) {
+                *weight.entry((home(account, *statement), *statement)).or_default() += 1;
             }
         }
         let mut looked: Vec<(Place, usize)> = weight.into_iter().collect();
@@ -93,7 +98,8 @@ impl Joined {
                 let mut left = ends.clone();
                 left.retain(|end| {
                     let node = self.node(*end);
-                    let held = goal.held(node.account).filter(|_| node.account == account);
+                    let here = node.account == account || statement.resource().is_some();
+                    let held = goal.held(node.account).filter(|_| here);
                     let holder = match node.at {
                         To::Principal(at) => held.and_then(|h| h.holder(at)),
                         To::Administrator => None,
@@ -156,14 +162,12 @@ impl Joined {
 
     /// The same by the account without the statement; none where nobody is kept away after all.
     fn tried(&self, goal: &Goal, from: Option<Node>, cut: Cut, accounts: &(impl Accounts + ?Sized)) -> Option<Cut> {
-        let StatementId { policy, statement } = cut.statement;
-        let prize = goal.held(cut.account).map(|held| &held.prize);
-        let (built, held, rest, asked) = accounts.with(cut.account, |graph| {
-            let account = graph.account.without(policy as usize, statement as usize);
-            let graph = Graph::new(&account);
-            let built = graph.built();
+        let policy = cut.statement.policy;
+        let (built, rest, asked) = accounts.with(cut.account, |graph| {
+            let account = cut.statement.taken_from(graph.account);
+            let built = Graph::new(&account).built();
             let asked = self.asked.as_ref().map(|(who, _)| entered_as(&account, &built, &who.who));
-            (built, prize.map(|prize| graph.reach(prize)), account.policies.get(policy as usize).cloned(), asked)
+            (built, account.policies.get(policy as usize).cloned(), asked)
         })?;
         // Who was asked about by name still gets into the roles of other accounts.
         let asked = self.asked.as_ref().zip(asked).map(|((who, before), now)| {
@@ -185,14 +189,26 @@ impl Joined {
         parts[cut.account] = Part::from(built);
         let joined = Self::after(parts, &self.outsiders[..self.outsiders.len() - usize::from(self.asked.is_some())], asked);
         // Who is an administrator now is what is to be kept out of reach, with or without the statement.
-        let ends = match held {
-            Some(Target::Resource(held)) => {
-                let others = (0..self.len()).filter(|a| *a != cut.account).filter_map(|a| Some((a, goal.held(a)?)));
-                let all = others.flat_map(|(a, held)| joined.holding(a, held)).chain(joined.holding(cut.account, &held));
-                all.filter(|(_, sure)| *sure).map(|(at, _)| at).collect()
-            }
-            _ => goal.ends(true),
-        };
+        let mut ends = Vec::new();
+        for (at, held) in goal.all_held() {
+            let touched = at == cut.account || cut.statement.resource().is_some();
+            let now = |graph: &Graph<'_>| {
+                let account = cut.statement.taken_from(graph.account);
+                match at == self.len() {
+                    true => Some(joined.visits(&account, &held.prize)),
+                    false => match Graph::again(&account, graph.built()).reach(&held.prize) {
+                        Target::Resource(held) => Some(*held),
+                        _ => None,
+                    },
+                }
+            };
+            let now = touched.then(|| accounts.with(if at < self.len() { at } else { 0 }, now)).flatten().flatten();
+            let holding = joined.holding(at, now.as_ref().unwrap_or(held));
+            ends.extend(holding.into_iter().filter(|(_, sure)| *sure).map(|(at, _)| at));
+        }
+        if goal.prize().is_none() {
+            ends = goal.ends(true);
+        }
         let before = self.distances(goal, true);
         let after = joined.spread(&ends, &goal.led, |leap| joined.is_certain(leap));
         let (freed, outside) = self.freed(&before, &after, from);

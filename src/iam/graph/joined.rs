@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use super::crossings::{Crossing, Entry};
 use super::outside::{Asked, Entered, Outsider, outside};
-use super::reach::{Held, Prize};
+use super::reach::{Held, Prize, guests, visits};
 use super::trust::asked;
 use super::{Built, Graph, Power, Target, To, slot};
 use crate::iam::account::Account;
@@ -127,7 +127,7 @@ impl Goal {
     pub fn is_somebody(&self) -> bool {
         matches!(self.what, What::Principals)
     }
-    /// Who of an account gets at the resource, where it is one.
+    /// Who of an account gets at the resource, where it is one; those from outside stand behind the last account.
     pub fn held(&self, account: usize) -> Option<&Held> {
         match &self.what {
             What::Resource(held) => held.get(&account),
@@ -141,6 +141,11 @@ impl Goal {
             _ => None,
         }
     }
+    /// Who gets at the resource, by account.
+    pub(super) fn all_held(&self) -> impl Iterator<Item = (usize, &Held)> {
+        let all = if let What::Resource(held) = &self.what { Some(held) } else { None };
+        all.into_iter().flatten().map(|(account, held)| (*account, held))
+    }
     pub(super) fn ends(&self, certain: bool) -> Vec<usize> {
         self.ends.iter().filter(|(_, sure)| *sure || !certain).map(|(at, _)| *at).collect()
     }
@@ -151,7 +156,7 @@ impl Goal {
 pub enum Nobody {
     #[error("account {0} was read: name one of its users or roles")]
     Read(String),
-    #[error("no role lets {0:?} in from outside")]
+    #[error("nothing lets {0:?} in from outside")]
     LetIn(String),
 }
 
@@ -291,6 +296,45 @@ impl Joined {
     /// # Errors
     /// [`Nobody`]
     pub fn calling(self, name: &str, accounts: &(impl Accounts + ?Sized)) -> Result<(Self, Vec<Node>), Nobody> {
+        self.called(name, None, accounts)
+    }
+
+    /// These accounts joined with whom a resource's own policy lets in from outside, and how those get at it; and whom of all
+    /// outsiders a name means, as in [`Self::calling`].
+    ///
+    /// # Errors
+    /// [`Nobody`]
+    pub fn visiting(
+        self,
+        name: Option<&str>,
+        prize: &Prize,
+        accounts: &(impl Accounts + ?Sized),
+    ) -> Result<(Self, Vec<Node>, Held), Nobody> {
+        let mut known = self.outsiders.clone();
+        let guests = accounts.with(0, |graph| guests(graph.account, prize)).unwrap_or_default();
+        known.extend(guests.into_iter().filter(|guest| !self.outsiders.contains(guest)));
+        let joined = Self::after(self.accounts().to_vec(), &known, None);
+        let (joined, from) = match name {
+            Some(name) => joined.called(name, Some(prize), accounts)?,
+            None => (joined, Vec::new()),
+        };
+        let held = accounts.with(0, |graph| joined.visits(graph.account, prize));
+        let held = held.unwrap_or_else(|| Held { prize: prize.clone(), holders: Vec::new(), administrator: None });
+        Ok((joined, from, held))
+    }
+
+    /// How those from outside get at a resource by its own policy.
+    pub(super) fn visits(&self, account: &Account, prize: &Prize) -> Held {
+        let asked = self.asked.as_ref().map(|_| self.outsiders.len() - 1);
+        visits(account, prize, &self.outsiders, asked)
+    }
+
+    fn called(
+        self,
+        name: &str,
+        prize: Option<&Prize>,
+        accounts: &(impl Accounts + ?Sized),
+    ) -> Result<(Self, Vec<Node>), Nobody> {
         let groups: Vec<Node> = self.outsiders().filter(|(_, o)| o.is_called(name)).map(|(node, _)| node).collect();
         if !groups.is_empty() {
             return Ok((self, groups));
@@ -302,10 +346,13 @@ impl Joined {
         for (at, part) in self.accounts().iter().enumerate() {
             entered.extend(accounts.with(at, |graph| entered_as(graph.account, &part.built, name)).unwrap_or_default());
         }
-        if entered.is_empty() {
+        let outsider = Outsider::named(name);
+        let alone = std::slice::from_ref(&outsider);
+        let visits = |prize| accounts.with(0, |graph| !visits(graph.account, prize, alone, Some(0)).holders.is_empty());
+        if entered.is_empty() && prize.and_then(visits) != Some(true) {
             return Err(Nobody::LetIn(name.chars().take(200).collect()));
         }
-        let joined = Self::after(self.accounts().to_vec(), &[], Some((Outsider::named(name), entered)));
+        let joined = Self::after(self.accounts().to_vec(), &self.outsiders, Some((outsider, entered)));
         let last = Node::principal(joined.len(), joined.outsiders.len() - 1);
         Ok((joined, vec![last]))
     }
@@ -331,7 +378,12 @@ impl Joined {
             self.each_out(self.index(node), &[], |leap| enters |= goals.contains(&leap.to));
             enters
         };
-        let told = |(node, o): &(Node, &Outsider)| !o.source.is_expected() || enters_goal(*node);
+        let there = goal.held(self.len());
+        let is_there = |node: Node| match node.at {
+            To::Principal(at) => there.is_some_and(|held| held.holder(at).is_some()),
+            To::Administrator => false,
+        };
+        let told = |(node, o): &(Node, &Outsider)| !o.source.is_expected() || enters_goal(*node) || is_there(*node);
         self.outsiders().filter(told).map(|(node, _)| node).collect()
     }
 

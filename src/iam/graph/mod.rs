@@ -34,7 +34,7 @@ pub use joined::{Accounts, By, Goal, Joined, Nobody, Node, onward};
 pub use outside::Outsider;
 pub use paths::{Path, Step, Target};
 pub use permit::StatementId;
-pub use reach::{Ask, Held, Holder, Prize, PrizeError};
+pub use reach::{Ask, Held, Holder, Prize, PrizeError, Use};
 pub use routes::{Abroad, Leg, Rest, Route};
 pub use trust::{Pipeline, Serves, Source, Trust, Weakness, pipelines};
 pub use ways::handed_to;
@@ -321,10 +321,8 @@ impl<'a> Graph<'a> {
 
     /// A statement as people name it: policy and statement.
     pub fn statement(&self, id: StatementId) -> (String, String) {
-        self.account
-            .policies
-            .get(id.policy as usize)
-            .map_or_else(Default::default, |p| (p.name.clone(), p.label(id.statement as usize).0))
+        let policy = id.policy(self.account);
+        policy.map_or_else(Default::default, |p| (p.name.clone(), p.label(id.statement as usize).0))
     }
 }
 

@@ -7,6 +7,7 @@ use std::sync::Arc;
 use super::crossings::{Crossing, Entry};
 use super::trust::{Serves, Source, Trust};
 use super::{Built, Person, To};
+use crate::iam::openings;
 use crate::iam::sets::glob::Glob;
 use crate::iam::strangers::account_of;
 use crate::model::arn::short;
@@ -30,6 +31,31 @@ impl Outsider {
             None => Source::Oidc { arn: String::new(), issuer: String::new(), pipeline: None, serves: Serves::Unknown },
         };
         Self { source, who: name.to_owned(), subjects: Vec::new() }
+    }
+
+    /// Whom a resource's policy names; `known`: whether an account is of the organisation.
+    pub(super) fn guest(who: &openings::Outsider, known: impl Fn(&str) -> bool) -> Self {
+        use openings::Outsider as Guest;
+        let source = match who {
+            Guest::Everyone | Guest::EveryAccount => Source::Everyone,
+            Guest::Account(id) => Source::Account { id: id.clone(), known: known(id) },
+            Guest::Principal(arn) => Source::Principal { known: account_of(arn).is_some_and(known), arn: arn.clone() },
+            Guest::Service(name) => Source::Service { name: name.clone() },
+        };
+        Self { source, who: who.words(), subjects: Vec::new() }
+    }
+
+    /// As whom it asks for a resource; none where no policy of a resource speaks of such.
+    pub(super) fn as_guest(&self) -> Option<openings::Outsider> {
+        use openings::Outsider as Guest;
+        Some(match &self.source {
+            Source::Everyone if self.who == Guest::Everyone.words() => Guest::Everyone,
+            Source::Everyone => Guest::EveryAccount,
+            Source::Account { id, .. } => Guest::Account(id.clone()),
+            Source::Principal { arn, .. } => Guest::Principal(arn.clone()),
+            Source::Service { name } => Guest::Service(name.clone()),
+            Source::Deleted { .. } | Source::Saml { .. } | Source::Oidc { .. } => return None,
+        })
     }
 
     fn of(trust: &Trust) -> Self {
@@ -100,7 +126,7 @@ pub(super) fn outside(accounts: &[&Built], before: &[Outsider], asked: Option<&A
         Source::Principal { arn, known: true } => account_of(arn).is_some_and(joined),
         _ => false,
     };
-    let mut doors: BTreeMap<Outsider, Roles<'_>> = BTreeMap::new();
+    let mut doors: BTreeMap<Outsider, Roles<'_>> = before.iter().map(|o| (o.clone(), Roles::new())).collect();
     for built in accounts {
         for trust in built.trusts.iter().filter(|t| t.admits && !t.read && !is_inside(&t.source)) {
             let role = &built.people[trust.role].arn;

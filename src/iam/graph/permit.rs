@@ -7,11 +7,39 @@ use crate::iam::account::{Account, Principal};
 use crate::iam::evaluate::{ActionName, Compiled, Context, Request, Resource, Truth};
 use crate::iam::policy::Effect;
 
-/// A statement: its policy's place in [`Account::policies`] and its own place in that.
+/// A statement: its policy's place in [`Account::policies`] and its own place in that; or one of a resource's policy.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct StatementId {
     pub policy: u32,
     pub statement: u32,
+}
+
+/// Added to the place of a resource.
+const OF_RESOURCE: u32 = 1 << 31;
+
+impl StatementId {
+    /// A statement of a resource's policy, by the resource's place in [`crate::iam::resources::Resources`].
+    pub fn of_resource(place: usize, statement: usize) -> Self {
+        Self { policy: place as u32 | OF_RESOURCE, statement: statement as u32 }
+    }
+    /// The place of the resource whose policy it is of.
+    pub fn resource(self) -> Option<usize> {
+        (self.policy & OF_RESOURCE != 0).then_some((self.policy & !OF_RESOURCE) as usize)
+    }
+    /// The policy.
+    pub fn policy(self, account: &Account) -> Option<&Compiled> {
+        match self.resource() {
+            Some(place) => account.resources().at(place)?.policy(),
+            None => account.policies.get(self.policy as usize),
+        }
+    }
+    /// The account without it.
+    pub(super) fn taken_from(self, account: &Account) -> Account {
+        match self.resource() {
+            Some(place) => account.without_of_resource(place, self.statement as usize),
+            None => account.without(self.policy as usize, self.statement as usize),
+        }
+    }
 }
 
 /// For each action of interest, the statements of each policy that name it.

@@ -1,13 +1,16 @@
-//! Who gets at a resource: those whose own permissions reach it, as an end for paths.
+//! Who gets at a resource: those whose own permissions reach it and whom its own policy lets in, as an end for paths.
 
+use super::outside::Outsider;
 use super::permit::StatementId;
 use super::threads::side_by_side;
 use super::{Graph, Target};
 use crate::iam::account::Account;
-use crate::iam::evaluate::{ActionName, Context, Deciding, Decision, Layer, Request, Resource, Truth};
+use crate::iam::evaluate::{ActionName, Caller, Compiled, Context, Decision, Request, Resource, Truth, is_left_to_key};
 use crate::iam::facts::{Level, facts};
 use crate::iam::fit::actions_on;
+use crate::iam::openings::{self, named};
 use crate::iam::policy::Effect;
+use crate::iam::strangers::{Door, Met, account_of, of_other};
 
 /// A resource, and what getting at it means: any of its asks.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -88,23 +91,37 @@ impl Prize {
 /// Somebody whose own permissions reach it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Holder {
-    /// Place in [`Account::principals`].
+    /// Place in [`Account::principals`]; of somebody from outside, among the outsiders.
     pub principal: usize,
     /// Something is allowed for certain; else all of it depends on conditions.
     pub certain: bool,
-    /// Places in [`Prize::asks`] of what is allowed (or may be, where nothing is for certain), each with the statements of
-    /// its own policies that allow it.
-    pub may: Vec<(usize, Vec<StatementId>)>,
+    /// What is allowed, or may be where nothing is for certain.
+    pub may: Vec<Use>,
+}
+
+/// Something that somebody may do with a resource.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Use {
+    /// Place in [`Prize::asks`].
+    pub ask: usize,
+    /// Statements of its own policies and of the resource's: one of each of these lists has to allow it.
+    pub needs: Vec<Vec<StatementId>>,
 }
 
 impl Holder {
+    fn of(principal: usize, sure: Vec<Use>, open: Vec<Use>) -> Option<Self> {
+        let certain = !sure.is_empty();
+        let may = if certain { sure } else { open };
+        (!may.is_empty()).then_some(Self { principal, certain, may })
+    }
+
     /// Whether it still holds when a statement is gone.
     pub(super) fn holds_without(&self, statement: StatementId) -> bool {
-        self.may.iter().any(|(_, by)| by.is_empty() || by.iter().any(|s| *s != statement))
+        self.may.iter().any(|u| u.needs.iter().all(|by| by.iter().any(|s| *s != statement)))
     }
 }
 
-/// Who reaches a resource in one account.
+/// Who reaches a resource in one account, or from outside.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Held {
     pub prize: Prize,
@@ -140,56 +157,111 @@ impl Graph<'_> {
         let holders = holders.into_iter().flatten().collect();
         Target::Resource(Box::new(Held { prize: prize.clone(), holders, administrator }))
     }
+}
 
-    /// What a holder can do with the resource, in one sentence, and the statements behind the first of it, by policy and
-    /// statement: its own, else the resource's.
-    pub fn use_of(&self, reached: &Held, holder: &Holder) -> (String, Vec<(String, String)>) {
-        let name = crate::model::arn::principal(&self.account.principals[holder.principal].arn);
-        let Some((first, by)) = holder.may.first() else { return (name, Vec::new()) };
-        let more = match holder.may.len() - 1 {
-            0 => String::new(),
-            n => format!(" and {n} more"),
-        };
-        let sure = if holder.certain { "" } else { ", under conditions" };
-        let ask = &reached.prize.asks[*first];
-        let mut by: Vec<(String, String)> = by.iter().map(|id| self.statement(*id)).collect();
-        if by.is_empty() {
-            let arn = &self.account.principals[holder.principal].arn;
-            let answer = self.account.can(arn, &ask.action, &ask.arn, &Context::new());
-            let of_resource = |d: &Deciding| d.layer == Layer::Resource && d.effect == Effect::Allow;
-            let because = answer.into_iter().flat_map(|a| a.because).filter(of_resource);
-            by = because.map(|d| (d.policy, d.statement)).collect();
-        }
-        (format!("{name} can {}{more} on {}{sure}", ask.action, ask.arn), by)
+/// What has to grant a request, each by any of these statements (AWS: "Policy evaluation logic", within one account and across
+/// accounts): a policy of either side within one account, both sides' across accounts and for a KMS key.
+fn needs(account: &Account, p: usize, request: &Request<'_>, least: Truth) -> Vec<Vec<StatementId>> {
+    let counts = |policy: &Compiled, at: usize| {
+        let truth = policy.applies(at, request);
+        truth == Truth::Yes || truth == least
+    };
+    let mut own = Vec::new();
+    for policy in &account.principals[p].policies {
+        let compiled = &account.policies[*policy];
+        let allows = compiled.naming(request.action).filter(|(at, effect)| *effect == Effect::Allow && counts(compiled, *at));
+        own.extend(allows.map(|(at, _)| StatementId { policy: *policy as u32, statement: at as u32 }));
     }
+    let resources = account.resources();
+    let arn = request.resource.as_str();
+    let place = resources.place(arn);
+    let policy = place.and_then(|place| Some((place, resources.at(place)?.policy()?)));
+    let granted = |own_too: bool| -> Vec<StatementId> {
+        let of = |(place, policy): (usize, &Compiled)| {
+            let all = policy.grants(request).into_iter().filter(|(at, needs_own)| counts(policy, *at) && (own_too || !needs_own));
+            all.map(|(at, _)| StatementId::of_resource(place, at)).collect::<Vec<_>>()
+        };
+        policy.map(of).unwrap_or_default()
+    };
+    let across = account.owner(arn).is_some_and(|owner| owner != account.id);
+    let mut all = vec![own];
+    if !across {
+        all[0].extend(granted(false));
+    }
+    if across || is_left_to_key(request.action, request.resource) {
+        all.push(granted(true));
+    }
+    // Where it is not known what grants it, nothing is said of it.
+    all.retain(|by| !by.is_empty());
+    all
 }
 
 fn holder(account: &Account, p: usize, asked: &[(ActionName, Resource)]) -> Option<Holder> {
     let context = Context::new();
     let caller = &account.principals[p].caller;
-    let by = |action: &ActionName, resource: &Resource, least: Truth| {
-        let request = Request { caller, action, resource, context: &context };
-        let mut found = Vec::new();
-        for policy in &account.principals[p].policies {
-            let compiled = &account.policies[*policy];
-            for (statement, effect) in compiled.naming(action) {
-                let truth = compiled.applies(statement, &request);
-                if effect == Effect::Allow && (truth == Truth::Yes || truth == least) {
-                    found.push(StatementId { policy: *policy as u32, statement: statement as u32 });
-                }
-            }
-        }
-        found
-    };
     let (mut sure, mut open) = (Vec::new(), Vec::new());
-    for (n, (action, resource)) in asked.iter().enumerate() {
+    for (ask, (action, resource)) in asked.iter().enumerate() {
+        let request = Request { caller, action, resource, context: &context };
         match account.decision(p, action, resource, &context) {
-            Decision::Allowed => sure.push((n, by(action, resource, Truth::Yes))),
-            Decision::Depends => open.push((n, by(action, resource, Truth::Maybe))),
+            Decision::Allowed => sure.push(Use { ask, needs: needs(account, p, &request, Truth::Yes) }),
+            Decision::Depends => open.push(Use { ask, needs: needs(account, p, &request, Truth::Maybe) }),
             Decision::Denied { .. } => {}
         }
     }
-    let certain = !sure.is_empty();
-    let may = if certain { sure } else { open };
-    (!may.is_empty()).then_some(Holder { principal: p, certain, may })
+    Holder::of(p, sure, open)
+}
+
+/// Those from outside of whom a resource's own policy speaks and whom it lets do something.
+pub(super) fn guests(account: &Account, prize: &Prize) -> Vec<Outsider> {
+    let resources = account.resources();
+    let Some(held) = resources.find(&prize.resource) else { return Vec::new() };
+    let anonymous = prize_met(account, prize, &openings::Outsider::Everyone, None).into_iter().any(|(_, met)| met.anonymous);
+    let shown = |who: openings::Outsider| match who {
+        openings::Outsider::Everyone if !anonymous => openings::Outsider::EveryAccount,
+        who => who,
+    };
+    let all: Vec<Outsider> =
+        named(resources, held).into_keys().map(|who| Outsider::guest(&shown(who), |id| account.knows(id))).collect();
+    let lets_in = visits(account, prize, &all, None);
+    lets_in.holders.iter().filter_map(|h| all.get(h.principal).cloned()).collect()
+}
+
+/// How these from outside get at a resource by its own policy; `asked`: the place of the one that was asked about by name.
+pub(super) fn visits(account: &Account, prize: &Prize, outsiders: &[Outsider], asked: Option<usize>) -> Held {
+    let place = account.resources().place(&prize.resource);
+    let holder = |(at, outsider): (usize, &Outsider)| {
+        let (place, who) = (place?, outsider.as_guest()?);
+        let by_name = (asked == Some(at)).then_some(outsider);
+        let (mut sure, mut open) = (Vec::new(), Vec::new());
+        for (ask, met) in prize_met(account, prize, &who, by_name) {
+            let needs = vec![met.by.iter().map(|statement| StatementId::of_resource(place, *statement)).collect()];
+            // For whom a service acts is not known.
+            let certain = met.certain && !matches!(who, openings::Outsider::Service(_));
+            if certain { &mut sure } else { &mut open }.push(Use { ask, needs });
+        }
+        Holder::of(at, sure, open)
+    };
+    let holders = outsiders.iter().enumerate().filter_map(holder).collect();
+    Held { prize: prize.clone(), holders, administrator: None }
+}
+
+/// What somebody from outside finds at the asks of a prize.
+fn prize_met(account: &Account, prize: &Prize, who: &openings::Outsider, by_name: Option<&Outsider>) -> Vec<(usize, Met)> {
+    let resources = account.resources();
+    let Some((held, policy)) = resources.find(&prize.resource).and_then(|held| Some((held, held.policy()?))) else {
+        return Vec::new();
+    };
+    let mut callers = who.callers(resources, held);
+    if let (openings::Outsider::Account(id), Some(_)) = (who, by_name) {
+        // An account asks as whichever of its principals the policy names.
+        let all = policy.policy.statements.iter().flat_map(|s| &s.principal).flat_map(|p| &p.principals);
+        let own = all.map(|v| v.value.text.as_str()).filter(|arn| arn.starts_with("arn:") && account_of(arn) == Some(id));
+        callers.extend(own.filter(|_| !held.is_restricted()).map(Caller::new).map(|c| (c.clone(), of_other(resources, &c))));
+    }
+    let rcps = if held.account == account.id { account.rcp_levels() } else { resources.rcps(&held.account) };
+    let met = |(at, ask): (usize, &Ask)| {
+        let door = Door::new(account.resource(&ask.arn), policy, &rcps);
+        Some((at, door.meets(&callers, &ActionName::new(&ask.action))?))
+    };
+    prize.asks.iter().enumerate().filter_map(met).collect()
 }

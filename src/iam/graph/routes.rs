@@ -53,6 +53,9 @@ pub struct Abroad {
 /// A permission that a step rests on, and the statements, by policy and statement, any of which grants it.
 pub type Rest = (&'static str, Vec<(String, String)>);
 
+/// As [`Rest`], of what is done with a resource.
+pub type Used = (String, Vec<(String, String)>);
+
 /// No route is longer; longer ones pass through what a shorter one has already.
 const MAX_STEPS: usize = 8;
 /// How many ways one search looks at, so that a dense graph does not take for ever.
@@ -189,7 +192,7 @@ impl Joined {
             let rests = self.rests(leg, accounts);
             let actions = rests.iter().map(|(action, _)| (*action).to_owned()).collect();
             let statements = rests.into_iter().flat_map(|(_, by)| by).map(|(_, statement)| statement).collect();
-            Some(Guest { who, actions, statements })
+            Some(Guest { who, actions, statements, certain: leg.certain })
         };
         let legs = self.steps(role, true);
         // Who gets in because everyone does is told with everyone.
@@ -233,6 +236,26 @@ impl Joined {
             Some(By::Power) => format!("{from} is an administrator of {here} and can become {to}"),
             None => String::new(),
         }
+    }
+
+    /// What whoever stands at the end of a way does with the resource that is the goal, in one sentence, and what the first of
+    /// it rests on; none where no resource is, or nobody is named.
+    pub fn use_of(&self, goal: &Goal, end: Node, accounts: &(impl Accounts + ?Sized)) -> Option<(String, Vec<Used>)> {
+        let held = goal.held(end.account)?;
+        let To::Principal(at) = end.at else { return None };
+        let holder = held.holder(at)?;
+        let first = holder.may.first()?;
+        let ask = held.prize.asks().get(first.ask)?;
+        let more = if holder.may.len() > 1 { format!(" and {} more", holder.may.len() - 1) } else { String::new() };
+        let sure = if holder.certain { "" } else { ", under conditions" };
+        // Resources are known to every account.
+        let account = if end.account < self.len() { end.account } else { 0 };
+        let named = |g: &Graph<'_>| {
+            let each = |by: &Vec<StatementId>| (ask.action.clone(), by.iter().map(|id| g.statement(*id)).collect());
+            first.needs.iter().map(each).collect()
+        };
+        let rests = accounts.with(account, named).unwrap_or_default();
+        Some((format!("{} can {}{more} on {}{sure}", principal(self.arn(end)), ask.action, ask.arn), rests))
     }
 
     /// Whether a step is by IAM Identity Center into another account: whoever may take it may take it into most of them.

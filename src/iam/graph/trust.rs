@@ -16,7 +16,7 @@ use crate::iam::evaluate::{ActionName, Caller, Compiled, Context};
 use crate::iam::facts::Level;
 use crate::iam::grants;
 use crate::iam::policy::{Condition, Effect, PrincipalKind, PrincipalValue};
-use crate::iam::strangers::{Door, STRANGER, account_of, of_account, strange};
+use crate::iam::strangers::{Door, STRANGER, account_of, is_callers, named_by, of_account, of_other, strange};
 
 /// Who is trusted.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -228,7 +228,7 @@ pub(super) fn trusts_of(account: &Account, role: usize) -> Vec<Trust> {
         let everyone = |value: &PrincipalValue| value.kind == PrincipalKind::Everyone || value.value.text == "*";
         if called && (element.not || element.principals.iter().any(everyone)) {
             // Conditions may leave it to accounts that they name, or to the organisation's.
-            for id in named_by(&s.conditions, account).into_iter().filter(|id| *id != account.id) {
+            for id in named_by(&s.conditions, account.resources()).into_iter().filter(|id| *id != account.id) {
                 let known = account.knows(&id);
                 add(Source::Account { id, known });
             }
@@ -395,21 +395,8 @@ fn knock(door: &Door<'_>, callers: &[Caller]) -> Entry {
 /// Whether any of these callers gets in by its own account's word: for certain, or under what is not known.
 fn called_in(account: &Account, door: &Door<'_>, callers: &[Caller]) -> Option<bool> {
     let action = ActionName::new(ASSUME);
-    callers.iter().filter_map(|caller| door.admits(caller, &action, &of_caller(account, caller), &is_callers)).max()
-}
-
-/// What is known of a request of another account: whether it comes from the organisation, where that is known.
-fn of_caller(account: &Account, caller: &Caller) -> Context {
-    match account.organization() {
-        Some(organization) if account.knows(&caller.account) => Context::new().with("aws:PrincipalOrgID", [organization]),
-        Some(_) => strange(caller),
-        None => Context::new(),
-    }
-}
-
-/// Keys, in lower case, that whoever assumes a role chooses: the external id it was told, its session's name and tags.
-fn is_callers(key: &str) -> bool {
-    ["sts:", "aws:requesttag/", "aws:tagkeys"].iter().any(|own| key.starts_with(own))
+    let resources = account.resources();
+    callers.iter().filter_map(|caller| door.admits(caller, &action, &of_other(resources, caller), &is_callers)).max()
 }
 
 fn foreign(account: &Account, door: &Door<'_>, callers: Vec<Caller>) -> Seen {
@@ -423,22 +410,6 @@ fn foreign(account: &Account, door: &Door<'_>, callers: Vec<Caller>) -> Seen {
         Entry::BySecret | Entry::Shut => vec![Weakness::UnknownAccount],
     };
     Seen { weak, ..seen }
-}
-
-/// The accounts that conditions on everyone leave a trust to.
-fn named_by(conditions: &[Condition], account: &Account) -> BTreeSet<String> {
-    let mut all = BTreeSet::new();
-    for c in conditions.iter().filter(|c| !c.operator.negated) {
-        let values = || c.values.iter().map(|v| v.text.as_str());
-        match c.key.text.to_ascii_lowercase().as_str() {
-            "aws:principalaccount" | "aws:principalarn" => all.extend(values().filter_map(account_of).map(str::to_owned)),
-            "aws:principalorgid" | "aws:principalorgpaths" => {
-                all.extend(account.resources().unread().into_iter().map(str::to_owned));
-            }
-            _ => {}
-        }
-    }
-    all
 }
 
 /// How somebody of whom a name tells gets into a role: by which action and which statements of its trust, and whether for

@@ -6,7 +6,7 @@ use super::{Around, MOST_CUTS, link, links, word};
 use crate::catalog::detail::{Body, Detail, Link, Section};
 use crate::iam::doubts::doubts;
 use crate::iam::evaluate::{Answer, Decision, Layer};
-use crate::iam::graph::{Cut, Goal, Node, Power, Prize, Route, Target, To};
+use crate::iam::graph::{Cut, Goal, Held, Node, Power, Route, Target, To};
 use crate::iam::openings::guests as guests_of;
 use crate::iam::policy::Effect;
 use crate::iam::resources::Resources;
@@ -68,7 +68,8 @@ pub(super) fn guests(resources: &Resources, resource: &str, action: Option<&str>
     let rows = guests_of(resources, resource, action).into_iter().map(|g| {
         let more = if g.actions.len() > 3 { format!(" and {} more", g.actions.len() - 3) } else { String::new() };
         let actions = format!("{}{more}", g.actions.iter().take(3).map(String::as_str).collect::<Vec<_>>().join(", "));
-        vec![g.who, actions, g.statements.join(", ")]
+        let sure = if g.certain { "" } else { " (conditions)" };
+        vec![format!("{}{sure}", g.who), actions, g.statements.join(", ")]
     });
     section("Let in by its own policy", table(&["who", "may", "statement"], rows.collect()))
 }
@@ -237,8 +238,10 @@ fn cut_table(estate: &Estate, around: &Around, cuts: Vec<Cut>) -> Body {
 
 /// The answer to `who can reach RESOURCE`: whom it is reached by in the accounts that were asked, and everyone's shortest way
 /// there.
-pub(super) fn who_reaches(estate: &Estate, around: &Around, asked: &[&str], prize: &Prize, resources: &Resources) -> Detail {
-    let mut held = Vec::new();
+/// `outside`: how those from outside get at it by its own policy.
+pub(super) fn who_reaches(estate: &Estate, around: &Around, asked: &[&str], outside: Held, resources: &Resources) -> Detail {
+    let prize = &outside.prize.clone();
+    let mut held = vec![(around.joined.len(), outside)];
     for account in asked.iter().filter_map(|id| around.joined.account(id)) {
         if let Target::Resource(found) = around.ready[account].graph().reach(prize)
             && (!found.holders.is_empty() || found.administrator.is_some())
@@ -254,12 +257,9 @@ pub(super) fn who_reaches(estate: &Estate, around: &Around, asked: &[&str], priz
     });
     let row = |path: &Route| {
         let end = path.end();
-        let by = match (end.at, goal.held(end.account)) {
-            (To::Principal(at), Some(held)) => {
-                let graph = around.ready[end.account].graph();
-                held.holder(at).map_or_else(String::new, |h| graph.use_of(held, h).0)
-            }
-            _ => "as an administrator that it makes itself".to_owned(),
+        let by = match around.joined.use_of(&goal, end, around) {
+            Some((sentence, _)) => sentence,
+            None => "as an administrator that it makes itself".to_owned(),
         };
         let place =
             if end.account == path.from.account { String::new() } else { format!(", in {}", label(estate, around, end.account)) };

@@ -359,8 +359,11 @@ impl Engine {
                     Some(id) => vec![id],
                     None => estate.identities.iter().map(|i| i.account.as_str()).collect(),
                 };
-                let around = self.inward(estate, &asked);
-                answers::who_reaches(estate, &around, &asked, &prize, &self.resources(estate))
+                let Around { ready, joined } = self.inward(estate, &asked);
+                let graphs: Vec<Graph<'_>> = ready.iter().map(|r| r.graph()).collect();
+                let (joined, _, outside) = joined.visiting(None, &prize, graphs.as_slice()).map_err(|e| e.to_string())?;
+                drop(graphs);
+                answers::who_reaches(estate, &Around { ready, joined }, &asked, outside, &self.resources(estate))
             }
             Question::Become { principal, target } => {
                 let (ready, from) = match self.holder(estate, principal) {

@@ -127,7 +127,7 @@ fn use_of(held: &Held, at: Node) -> (String, bool) {
     };
     match holder {
         Some(holder) => {
-            let first = holder.may.first().and_then(|(ask, _)| held.prize.asks().get(*ask));
+            let first = holder.may.first().and_then(|u| held.prize.asks().get(u.ask));
             let more = if holder.may.len() > 1 { format!(" and {} more", holder.may.len() - 1) } else { String::new() };
             let sure = if holder.certain { "" } else { " (conditions)" };
             (format!("{}{more}{sure}", first.map_or("", |a| &a.action)), holder.certain)
@@ -157,15 +157,9 @@ pub(super) fn rests(estate: &Estate, around: &Around, goal: &Goal, path: &Route)
         lines.push(format!("{}{}", sentence(estate, around, leg), if needs.is_empty() { "." } else { ":" }));
         lines.extend(needs.iter().map(|(action, by)| format!("  {action} by {}", any_of(by))));
     }
-    let end = path.end();
-    if let (Some(held), To::Principal(at)) = (goal.held(end.account), end.at)
-        && let Some(holder) = held.holder(at)
-    {
-        let graph = around.ready[end.account].graph();
-        let (sentence, by) = graph.use_of(held, holder);
-        lines.push(format!("{sentence}{}", if by.is_empty() { "" } else { ":" }));
-        let first = holder.may.first().and_then(|(ask, _)| held.prize.asks().get(*ask));
-        lines.extend((!by.is_empty()).then(|| format!("  {} by {}", first.map_or("", |a| &a.action), any_of(&by))));
+    if let Some((sentence, needs)) = around.joined.use_of(goal, path.end(), around) {
+        lines.push(format!("{sentence}{}", if needs.is_empty() { "" } else { ":" }));
+        lines.extend(needs.iter().map(|(action, by)| format!("  {action} by {}", any_of(by))));
     }
     Body::Prose(lines.join("\n"))
 }
