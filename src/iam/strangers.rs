@@ -122,8 +122,10 @@ impl<'a> Door<'a> {
         let mut chosen: BTreeMap<String, BTreeSet<Option<String>>> = BTreeMap::new();
         for c in self.statements().flat_map(|s| &s.conditions).filter(|c| own(&c.key.text.to_ascii_lowercase())) {
             let values = c.values.iter().take(MOST_NAMES).map(|v| Some(v.text.replace(['*', '?'], "x")));
-            let tried = chosen.entry(c.key.text.to_ascii_lowercase()).or_insert_with(|| [None, Some("x".to_owned())].into());
-            tried.extend(values);
+            let key = c.key.text.to_ascii_lowercase();
+            // Every token has an audience.
+            let none = (!key.ends_with(":aud")).then_some(None);
+            chosen.entry(key).or_default().extend(values.chain([Some("x".to_owned())]).chain(none));
         }
         let mut contexts = vec![context.clone()];
         for (key, values) in chosen {
@@ -280,16 +282,21 @@ pub fn of_account(account: &str, asked: &[&Condition]) -> Vec<Caller> {
         of.map(|v| v.text.as_str()).take(MOST_NAMES).collect()
     };
     let plain = |pattern: &str| pattern.replace(['*', '?'], "x");
-    let mut arns = vec![format!("arn:aws:iam::{account}:user/stranger"), format!("arn:aws:iam::{account}:role/stranger")];
+    let of = |kind: &str, name: &str| format!("arn:aws:iam::{account}:{kind}/{}", plain(name));
+    let mut arns = vec![of("user", "stranger"), of("role", "stranger")];
     for value in named("aws:PrincipalArn") {
-        let value = value.replace("${aws:PrincipalAccount}", account);
-        let mut parts: Vec<String> = value.splitn(6, ':').map(str::to_owned).collect();
-        if parts.len() == 6 && (parts[4] == account || parts[4].contains(['*', '?'])) {
-            account.clone_into(&mut parts[4]);
-            arns.push(plain(&parts.join(":")));
+        // What a pattern says of the name, wherever its account stands.
+        let tail = value.splitn(6, ':').last().unwrap_or_default();
+        match ["user", "role"].into_iter().find_map(|kind| Some((kind, tail.split_once(&format!("{kind}/"))?.1))) {
+            Some((kind, name)) => arns.push(of(kind, name)),
+            None => {
+                let name = tail.rsplit(['/', ':']).next().unwrap_or_default();
+                let name = name.trim_start_matches(['*', '?']);
+                arns.extend(["user", "role"].into_iter().filter(|_| !name.is_empty()).map(|kind| of(kind, name)));
+            }
         }
     }
-    arns.extend(named("aws:username").into_iter().map(|name| format!("arn:aws:iam::{account}:user/{}", plain(name))));
+    arns.extend(named("aws:username").into_iter().map(|name| of("user", name)));
     // A role's session is known as the role's id and the session's name.
     let sessions = named("aws:userid").into_iter().map(|v| plain(v.split_once(':').map_or(v, |(_, session)| session)));
     let sessions: Vec<String> = sessions.chain(["stranger".to_owned()]).collect();

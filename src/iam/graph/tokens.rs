@@ -10,7 +10,7 @@ use std::cell::Cell;
 use super::issuers::{CHOSEN, Issuer, Open, Says};
 use crate::iam::evaluate::{ActionName, Caller, Context};
 use crate::iam::policy::{Compare, Condition, Effect, Piece, Quantifier, Template};
-use crate::iam::strangers::{Door, strange};
+use crate::iam::strangers::{Door, is_callers, strange};
 
 /// Tokens that are tried for one subject at most: a few claims of a few values each.
 const MOST_TRIES: usize = 512;
@@ -56,7 +56,7 @@ impl<'a> Tokens<'a> {
         let texts = of.iter().flat_map(|(_, c, _)| &c.values).map(|v| v.text.as_str());
         let issuer = Issuer::of(host, texts);
         let caller = Caller::federated(provider);
-        let mut known = strange(&caller);
+        let mut known = unsigned(&caller);
         known.close("aws:PrincipalTag/");
         let none: [&str; 0] = [];
         // Another issuer's claims are not in this one's tokens.
@@ -201,7 +201,17 @@ impl<'a> Tokens<'a> {
 
 /// Whether a key, in lower case, is of a claim that whoever holds a token of this issuer chooses.
 fn is_chosen(issuer: &Issuer, host: &str, key: &str) -> bool {
-    claim_of(key, host).is_some_and(|claim| issuer.says(claim) == Says::Nothing) || key.starts_with("sts:")
+    claim_of(key, host).is_some_and(|claim| issuer.says(claim) == Says::Nothing) || is_callers(key) && key != EXTERNAL_ID
+}
+
+/// Only callers of `sts:AssumeRole` say one.
+const EXTERNAL_ID: &str = "sts:externalid";
+
+/// What is known of a request by a token or an assertion: no credentials sign it, which alone tell of a second factor.
+pub(super) fn unsigned(caller: &Caller) -> Context {
+    let none: [&str; 0] = [];
+    let known = strange(caller).with("aws:MultiFactorAuthPresent", none).with("aws:MultiFactorAuthAge", none);
+    known.with(EXTERNAL_ID, none)
 }
 
 /// Whether a token with this subject gets in at a door whose first statement names the provider; none where it does not, or is
@@ -217,7 +227,7 @@ pub(super) fn with_subject(door: &Door<'_>, provider: &str, subject: &str) -> Op
         return None;
     }
     let caller = Caller::federated(provider);
-    let context = strange(&caller).with(&format!("{host}:{}", issuer.subject), [subject]);
+    let context = unsigned(&caller).with(&format!("{host}:{}", issuer.subject), [subject]);
     let action = ActionName::new("sts:AssumeRoleWithWebIdentity");
     door.admits(&caller, &action, &context, &|key| is_chosen(issuer, host, key))
 }

@@ -334,7 +334,8 @@ fn look(account: &Account, source: &Source, door: &Door<'_>, (called, told): (bo
         Source::Oidc { arn, issuer, .. } => by_token(&Tokens::new(door, arn, issuer), issuer),
         Source::Saml { arn } => {
             let action = ActionName::new("sts:AssumeRoleWithSAML");
-            let admitted = door.admits(&Caller::federated(arn), &action, &Context::new(), &|key| key.starts_with("saml:"));
+            let caller = Caller::federated(arn);
+            let admitted = door.admits(&caller, &action, &tokens::unsigned(&caller), &|key| key.starts_with("saml:"));
             Seen { subjects: asserted(door), ..Seen::of(admitted) }
         }
         Source::Service { name } => {
@@ -424,7 +425,8 @@ pub(super) fn asked(account: &Account, role: usize, name: &str) -> Option<(&'sta
         let door = Door::new(account.resource(&p.arn), &only, &rcps);
         let (action, admitted) = match account_of(name) {
             Some(id) if name == id || name.ends_with(":root") => {
-                let named = s.principal.iter().flat_map(|e| &e.principals).map(|v| v.value.text.as_str());
+                let principals = door.statements().flat_map(|s| &s.principal).flat_map(|e| &e.principals);
+                let named = principals.map(|v| v.value.text.as_str());
                 let named = named.filter(|arn| arn.starts_with("arn:") && account_of(arn) == Some(id)).map(Caller::new);
                 let callers: Vec<Caller> = of_account(id, &asked_by(&door)).into_iter().chain(named).collect();
                 (ASSUME, called_in(account, &door, &callers))
