@@ -394,17 +394,15 @@ fn ways_to_a_resource_begin_outside() {
     let home = tempfile::tempdir().unwrap();
     let file = home.path().join("estate.json.zst");
     bartizan::model::estate::write(std::fs::File::create(&file).unwrap(), &estate, std::iter::empty()).unwrap();
-    let paths = |more: &[&str]| -> Vec<Value> {
+    let iam = |args: &[&str]| -> Value {
         let mut command = std::process::Command::new(env!("CARGO_BIN_EXE_bartizan"));
-        command.env_clear().env("HOME", home.path()).arg("--from").arg(&file).args([
-            "iam",
-            "--json",
-            "paths",
-            "--to",
-            "arn:aws:s3:::b",
-        ]);
-        let done = command.args(more).output().unwrap();
+        command.env_clear().env("HOME", home.path()).arg("--from").arg(&file).args(["iam", "--json"]);
+        let done = command.args(args).output().unwrap();
         serde_json::from_slice(&done.stdout).unwrap_or_else(|_| panic!("{}", String::from_utf8_lossy(&done.stderr)))
+    };
+    let paths = |more: &[&str]| -> Vec<Value> {
+        let all = iam(&[&["paths", "--to", "arn:aws:s3:::b"], more].concat());
+        all.as_array().unwrap().clone()
     };
     let needs = |all: &[Value], from: &str| {
         let of = all.iter().find(|p| p["from"] == from).unwrap_or_else(|| panic!("{from}: {all:?}"));
@@ -457,6 +455,16 @@ fn ways_to_a_resource_begin_outside() {
     // What leads to it another way is not cut by what it is granted there: the sister's assume a role.
     assert!(paths(&["--cuts"]).iter().any(|cut| cut["statement"] == "Partner" && cut["account"] == OWN));
     assert!(paths(&["--cuts"]).iter().all(|cut| cut["statement"] != "Sister"));
+    // What leaks with somebody from outside is what resources let it do, too; and an account is asked about by its digits.
+    let bucket = json!([{"what": "buckets", "known": 1, "read": 1, "written": 1, "destroyed": 0, "resources": ["arn:aws:s3:::b"]}]);
+    let blast = iam(&["blast", FOREIGN]);
+    assert_eq!((&blast["resources"], &blast["accounts"]), (&bucket, &json!([])));
+    assert_eq!(iam(&["can", FOREIGN, "s3:GetObject", "arn:aws:s3:::b/x"])["decision"], "allowed");
+    let engine = Engine::default();
+    let ask = |question: &str| serde_json::to_value(&engine.ask(&estate, question).unwrap().detail).unwrap().to_string();
+    assert!(ask(&format!("can {FOREIGN} s3:GetObject on arn:aws:s3:::b/x")).contains("Yes: allowed."));
+    assert!(ask("can everyone become administrator").contains("No: there is no way"));
+    assert!(ask(&format!("blast {FOREIGN}")).contains("Let in by the policies of resources"));
     // What IAM keeps has no policy of its own: across accounts nothing can allow it.
     let group = format!("arn:aws:iam::{SISTER}:group/admins");
     assert_eq!(can(&estate, OWN, "user/jo", "iam:DeleteGroup", &group), Decision::Denied { explicit: false });

@@ -750,7 +750,7 @@ fn a_question_names_who_is_let_in_by_trust() {
         let answer = engine.ask(&estate, question).unwrap().detail;
         let section = answer.sections.iter().find(|s| s.heading == "Let in by its trust").unwrap();
         let Body::Table { rows, .. } = &section.body else { panic!("{question}: {section:?}") };
-        assert_eq!(*rows, [["GitHub Actions: repo:*", "sts:AssumeRoleWithWebIdentity", "statement 1"]], "{question}");
+        assert_eq!(*rows, [["GitHub Actions: repo:*", "yes", "sts:AssumeRoleWithWebIdentity", "statement 1"]], "{question}");
     }
     // Where the role is an administrator, they are told among those who become one.
     let outside = "From outside, by becoming a role";

@@ -11,7 +11,7 @@ use crate::cli::iam::{group, holder, safe};
 use crate::cli::list::unless_closed;
 use crate::iam::account::Account;
 use crate::iam::facts::Level;
-use crate::iam::graph::{Abroad, Blast, Graph, Joined, Node, Source, To, onward, pipelines as trusted_pipelines};
+use crate::iam::graph::{Abroad, Blast, Graph, Joined, Node, Source, Things, To, onward, pipelines as trusted_pipelines};
 use crate::model::arn::short;
 use crate::text;
 
@@ -52,7 +52,12 @@ pub(super) fn blast(json: bool, accounts: &[Account], name: &str) -> Result<Done
             lines.push(String::new());
             lines.extend(lost.lines());
         }
-        json!({ "outsiders": who, "accounts": each })
+        let open = joined.open_to(&from, graphs.as_slice());
+        if !open.is_empty() {
+            lines.extend([String::new(), "By the policies of resources, for certain or under conditions:".to_owned()]);
+        }
+        lines.extend(open.iter().map(|things| format!("  {}", things.line())));
+        json!({ "outsiders": who, "accounts": each, "resources": things_as_json(&open) })
     } else {
         let from = own.map(|(_, all)| all).unwrap_or_default();
         let from: Vec<Node> = from.into_iter().map(|at| Node::principal(0, at)).collect();
@@ -130,10 +135,7 @@ impl<'a> Lost<'a> {
                 "role": joined.arn(a.node), "by": joined.arn(a.by), "steps": a.steps, "certain": a.certain,
             })).collect::<Vec<_>>(),
             "everything_in": self.ruled,
-            "resources": blast.things.iter().map(|t| json!({
-                "what": t.what, "known": t.known, "read": t.read, "written": t.write, "destroyed": t.destroy,
-                "resources": t.resources,
-            })).collect::<Vec<_>>(),
+            "resources": things_as_json(&blast.things),
             "data": blast.data.iter().map(|d| json!({
                 "service": d.service, "read": d.read, "write": d.write, "destroy": d.destroy, "resources": d.resources,
             })).collect::<Vec<_>>(),
@@ -184,17 +186,7 @@ impl<'a> Lost<'a> {
         if roles.len() > 30 {
             lines.push(format!("  and {} more", roles.len() - 30));
         }
-        for things in &blast.things {
-            lines.push(format!(
-                "  {} {}: {} read, {} written, {} destroyed: {}",
-                things.resources.len(),
-                things.what,
-                things.read,
-                things.write,
-                things.destroy,
-                things.resources.join(" ")
-            ));
-        }
+        lines.extend(blast.things.iter().map(|things| format!("  {}", things.line())));
         if !blast.data.is_empty() {
             lines.push("Data:".into());
         }
@@ -210,6 +202,13 @@ impl<'a> Lost<'a> {
         }
         lines
     }
+}
+
+fn things_as_json(things: &[Things]) -> Value {
+    let one = |t: &Things| {
+        json!({ "what": t.what, "known": t.known, "read": t.read, "written": t.write, "destroyed": t.destroy, "resources": t.resources })
+    };
+    things.iter().map(one).collect()
 }
 
 /// Prints the delivery pipelines that can become a role.

@@ -15,7 +15,7 @@ use clap::{Args, Subcommand};
 use color_eyre::eyre::{Result, WrapErr as _, bail, eyre};
 
 use crate::cli::{Done, Global, setup};
-use crate::iam::account::Account;
+use crate::iam::account::{Account, outsider};
 use crate::iam::graph::Graph;
 use crate::iam::read::authorization_details;
 use crate::iam::resources::Resources;
@@ -43,7 +43,7 @@ pub(super) struct Iam {
 enum Command {
     /// May a principal do something? Exit code 1 where it may not
     Can {
-        /// An ARN, role/name or user/name; root, * for whoever has no account, a service, or somebody of another account
+        /// An ARN, role/name or user/name; root, * for whoever has no account, a service, or somebody of another account, or its digits
         principal: String,
         /// service:Action
         action: String,
@@ -117,12 +117,10 @@ impl Iam {
         }
         match &self.command {
             Command::Can { principal, action, resource, context } => {
-                let of_other = principal.split(':').nth(4).is_some_and(|id| !accounts.iter().any(|a| a.id == id));
-                let plain = !principal.starts_with("arn:") && (principal == "*" || principal.ends_with(".amazonaws.com"));
-                let outsider = of_other || plain || principal == "root" || principal.ends_with(":root");
+                let outsider = outsider(principal, |id| accounts.iter().any(|a| a.id == id));
                 // Somebody from outside is answered by the account that the resource stands in.
                 let owner = || accounts.iter().find(|a| a.owner(resource) == Some(a.id.as_str())).or(accounts.first());
-                let account = match owner().filter(|_| outsider) {
+                let account = match owner().filter(|_| outsider.is_some()) {
                     Some(owner) => owner,
                     None => holder(&accounts, principal)?,
                 };
@@ -130,9 +128,9 @@ impl Iam {
                 let others = || accounts.iter().find_map(|a| a.named(resource).ok());
                 let resource = account.named(resource).or_else(|unknown| others().ok_or(unknown))?;
                 let context = ask::read_context(context)?;
-                let answer = match outsider {
-                    true => account.can_outsider(principal, action, &resource, &context),
-                    false => account.can(principal, action, &resource, &context),
+                let answer = match &outsider {
+                    Some(who) => account.can_outsider(who, action, &resource, &context),
+                    None => account.can(principal, action, &resource, &context),
                 }?;
                 let notes = ask::notes([account], action, &resource);
                 ask::can(self.json, &format!("{principal} {action} on {resource}"), &answer, &notes)

@@ -11,6 +11,7 @@ use crate::iam::evaluate::{
 use crate::iam::facts::{facts, held_against};
 use crate::iam::policy::{Effect, Element, Policy, Statement};
 use crate::iam::resources::Held;
+use crate::iam::strangers::account_of;
 
 /// Services whose resources carry policies (AWS: "AWS services that work with IAM", resource-based policies), of those
 /// that people ask about most.
@@ -36,6 +37,21 @@ const CARRY_POLICIES: &[&str] = &[
     "ses",
     "s3express",
 ];
+
+/// Who is meant by a name that is no user's or role's of an account that was read, as [`Account::can_outsider`] takes it; an
+/// account is whom its root stands for.
+pub fn outsider(name: &str, read: impl Fn(&str) -> bool) -> Option<String> {
+    let of_other = || name.split(':').nth(4).is_some_and(|id| !read(id));
+    let service = || !name.starts_with("arn:") && SERVICES.iter().any(|end| name.ends_with(end));
+    match account_of(name) {
+        Some(id) if id == name => Some(format!("arn:aws:iam::{id}:root")),
+        _ if name == "root" || name.ends_with(":root") || name == "*" || service() || of_other() => Some(name.to_owned()),
+        _ => None,
+    }
+}
+
+/// How services' names end.
+const SERVICES: [&str; 2] = [".amazonaws.com", ".amazonaws.com.cn"];
 
 impl Account {
     /// Whether a resource may have a policy of its own that was not read.
@@ -97,9 +113,7 @@ impl Account {
         let caller = match who {
             "root" => Caller::new(&format!("arn:aws:iam::{}:root", self.id)),
             arn if arn.starts_with("arn:") => Caller::new(arn),
-            name if name == "*" || [".amazonaws.com", ".amazonaws.com.cn"].iter().any(|end| name.ends_with(end)) => {
-                Caller::new(name)
-            }
+            name if name == "*" || SERVICES.iter().any(|end| name.ends_with(end)) => Caller::new(name),
             // Whoever is neither is told what there is.
             name => return self.principal(name).and_then(|_| self.can(name, action, resource, context)),
         };

@@ -4,6 +4,8 @@
 
 mod ask;
 
+pub use ask::outsider;
+
 use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 

@@ -3,7 +3,10 @@
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
+use super::outside::Outsider;
+use super::reach::{Prize, visited};
 use super::{Graph, To, slot};
+use crate::iam::account::Account;
 use crate::iam::evaluate::{ActionName, Context, Decision, Resource};
 use crate::iam::facts::Level;
 use crate::iam::grants::{self, Actions};
@@ -126,6 +129,48 @@ const DATA: &[&str] = &[
     "lambda",
 ];
 
+/// The known resources, in whatever account, whose own policies let any of these from outside get at them, for certain or under
+/// conditions; `asked`: one was asked about by name.
+pub(super) fn open_to(account: &Account, outsiders: &[&Outsider], asked: bool) -> Vec<Things> {
+    let known = account.resources().all();
+    let mut found = Vec::new();
+    for (service, what, actions) in THINGS {
+        let mut things = Things::none(what);
+        for held in known.iter().filter(|h| h.resource.service() == *service) {
+            things.known += 1;
+            let actions = actions.map(str::to_owned);
+            let Ok(prize) = Prize::new(&held.resource.arn, &actions) else { continue };
+            let met = outsiders.iter().flat_map(|outsider| visited(account, &prize, outsider, asked));
+            let does: BTreeSet<usize> = met.map(|(ask, _)| ask).collect();
+            things.add(&held.resource.arn, [0, 1, 2].map(|ask| does.contains(&ask)));
+        }
+        found.extend((!things.resources.is_empty()).then_some(things));
+    }
+    found
+}
+
+impl Things {
+    fn none(what: &'static str) -> Self {
+        Self { what, known: 0, read: 0, write: 0, destroy: 0, resources: Vec::new() }
+    }
+
+    /// Counts what can be done with one: read, written, destroyed.
+    fn add(&mut self, arn: &str, does: [bool; 3]) {
+        let [read, write, destroy] = does.map(usize::from);
+        self.read += read;
+        self.write += write;
+        self.destroy += destroy;
+        self.resources.extend(does.contains(&true).then(|| arn.to_owned()));
+    }
+
+    /// `3 buckets: 2 read, 1 written, 0 destroyed: arn:…`
+    pub fn line(&self) -> String {
+        let Self { what, read, write, destroy, resources, .. } = self;
+        let (count, all) = (resources.len(), resources.join(" "));
+        format!("{count} {what}: {read} read, {write} written, {destroy} destroyed: {all}")
+    }
+}
+
 impl Graph<'_> {
     /// What is lost with principals. `under_conditions`: whether ways whose conditions are not known count.
     pub fn blast(&self, from: &[usize], under_conditions: bool) -> Blast {
@@ -174,7 +219,7 @@ impl Graph<'_> {
         let known = self.account.resources().all();
         let mut found = Vec::new();
         for (service, what, actions) in THINGS {
-            let mut things = Things { what, known: 0, read: 0, write: 0, destroy: 0, resources: Vec::new() };
+            let mut things = Things::none(what);
             let asked: Vec<(ActionName, Actions)> =
                 actions.iter().map(|a| (ActionName::new(a), Actions::named(&Element::of([(*a).to_owned()])))).collect();
             for held in known.iter().filter(|h| h.resource.service() == *service) {
@@ -195,13 +240,7 @@ impl Graph<'_> {
                     let may = |(p, granted): &&(usize, Actions)| bit.within(granted) || names(*p);
                     principals.iter().filter(may).any(|(p, _)| not_denied(self.account.decision(*p, name, &resource, &context)))
                 };
-                let does: Vec<bool> = asked.iter().map(allowed).collect();
-                things.read += usize::from(does[0]);
-                things.write += usize::from(does[1]);
-                things.destroy += usize::from(does[2]);
-                if does.contains(&true) {
-                    things.resources.push(arn.clone());
-                }
+                things.add(arn, [0, 1, 2].map(|at| asked.get(at).is_some_and(allowed)));
             }
             if !things.resources.is_empty() {
                 found.push(things);

@@ -6,6 +6,7 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
 use std::sync::Arc;
 
+use super::blast::{Things, open_to};
 use super::crossings::{Crossing, Entry};
 use super::outside::{Asked, Entered, Outsider, outside};
 use super::reach::{Held, Prize, guests, visits};
@@ -342,19 +343,30 @@ impl Joined {
         if let Some(id) = account_of(name).filter(|id| self.account(id).is_some()) {
             return Err(Nobody::Read(id.to_owned()));
         }
+        let outsider = Outsider::named(name);
         let mut entered = Vec::new();
-        for (at, part) in self.accounts().iter().enumerate() {
+        for (at, part) in self.accounts().iter().enumerate().filter(|_| outsider.is_asked_for()) {
             entered.extend(accounts.with(at, |graph| entered_as(graph.account, &part.built, name)).unwrap_or_default());
         }
-        let outsider = Outsider::named(name);
         let alone = std::slice::from_ref(&outsider);
-        let visits = |prize| accounts.with(0, |graph| !visits(graph.account, prize, alone, Some(0)).holders.is_empty());
-        if entered.is_empty() && prize.and_then(visits) != Some(true) {
+        let visits = |graph: &Graph<'_>| match prize {
+            Some(prize) => !visits(graph.account, prize, alone, Some(0)).holders.is_empty(),
+            None => !open_to(graph.account, &[&outsider], true).is_empty(),
+        };
+        if entered.is_empty() && accounts.with(0, visits) != Some(true) {
             return Err(Nobody::LetIn(name.chars().take(200).collect()));
         }
         let joined = Self::after(self.accounts().to_vec(), &self.outsiders, Some((outsider, entered)));
         let last = Node::principal(joined.len(), joined.outsiders.len() - 1);
         Ok((joined, vec![last]))
+    }
+
+    /// The known resources whose own policies let any of these from outside get at them.
+    pub fn open_to(&self, outsiders: &[Node], accounts: &(impl Accounts + ?Sized)) -> Vec<Things> {
+        let all: Vec<&Outsider> = outsiders.iter().filter_map(|node| self.outsider(*node)).collect();
+        let asked = |who: &&Outsider| self.asked.as_ref().is_some_and(|(asked, _)| asked == *who);
+        let by_name = all.iter().any(asked);
+        accounts.with(0, |graph| open_to(graph.account, &all, by_name)).unwrap_or_default()
     }
 
     /// The roles that any of these from outside is let into, by account.

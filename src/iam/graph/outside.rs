@@ -23,9 +23,13 @@ pub struct Outsider {
 }
 
 impl Outsider {
-    /// Somebody by name: an account's twelve digits, an ARN, a token's subject.
+    /// Somebody by name: an account's twelve digits, an ARN, everyone, a service, a token's subject.
     pub(super) fn named(name: &str) -> Self {
+        if ["everyone", "*"].contains(&name) {
+            return Self::guest(&openings::Outsider::Everyone, |_| false);
+        }
         let source = match account_of(name) {
+            None if name.ends_with(".amazonaws.com") => Source::Service { name: name.to_owned() },
             Some(id) if name == id || name.ends_with(":root") => Source::Account { id: id.to_owned(), known: false },
             Some(_) => Source::Principal { arn: name.to_owned(), known: false },
             None => Source::Oidc { arn: String::new(), issuer: String::new(), pipeline: None, serves: Serves::Unknown },
@@ -65,6 +69,11 @@ impl Outsider {
             arn.clone_from(issuer);
         }
         Self { source, who: trust.who(), subjects: trust.subjects.clone() }
+    }
+
+    /// Whether each role is asked for it by name; of others those that trusts name are all there are.
+    pub(super) fn is_asked_for(&self) -> bool {
+        !matches!(self.source, Source::Everyone | Source::Service { .. })
     }
 
     /// Whether a name as people write it means all of these: a service, a provider or its issuer, a pattern of subjects,

@@ -215,7 +215,7 @@ fn holder(account: &Account, p: usize, asked: &[(ActionName, Resource)]) -> Opti
 pub(super) fn guests(account: &Account, prize: &Prize) -> Vec<Outsider> {
     let resources = account.resources();
     let Some(held) = resources.find(&prize.resource) else { return Vec::new() };
-    let anonymous = prize_met(account, prize, &openings::Outsider::Everyone, None).into_iter().any(|(_, met)| met.anonymous);
+    let anonymous = prize_met(account, prize, &openings::Outsider::Everyone, false).into_iter().any(|(_, met)| met.anonymous);
     let shown = |who: openings::Outsider| match who {
         openings::Outsider::Everyone if !anonymous => openings::Outsider::EveryAccount,
         who => who,
@@ -231,9 +231,8 @@ pub(super) fn visits(account: &Account, prize: &Prize, outsiders: &[Outsider], a
     let place = account.resources().place(&prize.resource);
     let holder = |(at, outsider): (usize, &Outsider)| {
         let (place, who) = (place?, outsider.as_guest()?);
-        let by_name = (asked == Some(at)).then_some(outsider);
         let (mut sure, mut open) = (Vec::new(), Vec::new());
-        for (ask, met) in prize_met(account, prize, &who, by_name) {
+        for (ask, met) in prize_met(account, prize, &who, asked == Some(at)) {
             let needs = vec![met.by.iter().map(|statement| StatementId::of_resource(place, *statement)).collect()];
             // For whom a service acts is not known.
             let certain = met.certain && !matches!(who, openings::Outsider::Service(_));
@@ -245,14 +244,18 @@ pub(super) fn visits(account: &Account, prize: &Prize, outsiders: &[Outsider], a
     Held { prize: prize.clone(), holders, administrator: None }
 }
 
-/// What somebody from outside finds at the asks of a prize.
-fn prize_met(account: &Account, prize: &Prize, who: &openings::Outsider, by_name: Option<&Outsider>) -> Vec<(usize, Met)> {
+/// What somebody from outside finds at the asks of a prize; `asked`: it was asked about by name.
+pub(super) fn visited(account: &Account, prize: &Prize, outsider: &Outsider, asked: bool) -> Vec<(usize, Met)> {
+    outsider.as_guest().map(|who| prize_met(account, prize, &who, asked)).unwrap_or_default()
+}
+
+fn prize_met(account: &Account, prize: &Prize, who: &openings::Outsider, asked: bool) -> Vec<(usize, Met)> {
     let resources = account.resources();
     let Some((held, policy)) = resources.find(&prize.resource).and_then(|held| Some((held, held.policy()?))) else {
         return Vec::new();
     };
     let mut callers = who.callers(resources, held);
-    if let (openings::Outsider::Account(id), Some(_)) = (who, by_name) {
+    if let (openings::Outsider::Account(id), true) = (who, asked) {
         // An account asks as whichever of its principals the policy names.
         let all = policy.policy.statements.iter().flat_map(|s| &s.principal).flat_map(|p| &p.principals);
         let own = all.map(|v| v.value.text.as_str()).filter(|arn| arn.starts_with("arn:") && account_of(arn) == Some(id));

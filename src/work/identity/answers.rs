@@ -1,6 +1,6 @@
 //! Answers to questions as details: who can, who can become, who reaches, what is lost. A principal in full is `tell`'s.
 
-use super::tell::{MOST_DRAWN, MOST_LINKS, by_trust, facts, lost, many, push, section, table, tree};
+use super::tell::{MOST_DRAWN, MOST_LINKS, by_trust, facts, lost, many, push, section, table, things_table, tree};
 use super::ways::{drawn, first_step, label, rests};
 use super::{Around, MOST_CUTS, link, links, word};
 use crate::catalog::detail::{Body, Detail, Link, Section};
@@ -68,10 +68,10 @@ pub(super) fn guests(resources: &Resources, resource: &str, action: Option<&str>
     let rows = guests_of(resources, resource, action).into_iter().map(|g| {
         let more = if g.actions.len() > 3 { format!(" and {} more", g.actions.len() - 3) } else { String::new() };
         let actions = format!("{}{more}", g.actions.iter().take(3).map(String::as_str).collect::<Vec<_>>().join(", "));
-        let sure = if g.certain { "" } else { " (conditions)" };
-        vec![format!("{}{sure}", g.who), actions, g.statements.join(", ")]
+        let answer = if g.certain { "yes" } else { "may" };
+        vec![g.who, answer.to_owned(), actions, g.statements.join(", ")]
     });
-    section("Let in by its own policy", table(&["who", "may", "statement"], rows.collect()))
+    section("Let in by its own policy", table(&["who", "answer", "what", "statement"], rows.collect()))
 }
 
 /// The answer to `can PRINCIPAL ACTION on RESOURCE`.
@@ -374,6 +374,8 @@ pub(super) fn several_blast(estate: &Estate, around: &Around, from: &[Node]) -> 
             Some(Section { heading: format!("{}{place}", part.heading), ..part })
         }));
     }
+    let open = if outside { around.joined.open_to(from, around) } else { Vec::new() };
+    sections.push(section("Let in by the policies of resources", things_table(&open)));
     let links = links(estate, entered.values().flatten().take(MOST_LINKS * 2).map(|n| around.joined.arn(*n)));
     Detail { title: String::new(), sections: sections.into_iter().flatten().collect(), links }
 }

@@ -10,7 +10,7 @@ use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use crate::catalog::ListingId;
 use crate::catalog::detail::{Detail, Link};
-use crate::iam::account::Account;
+use crate::iam::account::{Account, outsider};
 use crate::iam::evaluate::Decision;
 use crate::iam::graph::{Accounts, Built, Cut, Goal, Graph, Joined, Node, Power, Prize, To, onward};
 use crate::iam::question::Question;
@@ -324,6 +324,14 @@ impl Engine {
                 answers::who_can(estate, (action, &named), &self.resources(estate), &rows, trust)
             }
             Question::Can { principal, action, resource, context } => {
+                if let Some(who) = outsider(principal, |id| estate.identity(id).is_some()) {
+                    // Somebody from outside is answered by the account that the resource stands in.
+                    let owner = self.accounts(estate).find(|r| r.account.owner(resource) == Some(r.account.id.as_str()));
+                    let ready = owner.or_else(|| self.accounts(estate).next()).ok_or_else(gone)?;
+                    let named = self.resource(estate, &ready, resource);
+                    let answer = ready.account.can_outsider(&who, action, &named, context).map_err(|e| e.to_string())?;
+                    return opened(text, answers::can(&who, (action, &named), &answer, ready.account.is_blind(&named)));
+                }
                 let (ready, at) = self.holder(estate, principal)?;
                 let named = self.resource(estate, &ready, resource);
                 let arn = ready.account.principals[at].arn.clone();

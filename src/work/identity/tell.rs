@@ -9,7 +9,7 @@ use crate::catalog::ListingId;
 use crate::catalog::detail::{Body, Detail, Link, Section};
 use crate::iam::facts::Level;
 use crate::iam::grants;
-use crate::iam::graph::{By, Graph, Leg, Node, Power, To, Way, Weakness};
+use crate::iam::graph::{By, Graph, Leg, Node, Power, Things, To, Way, Weakness};
 use crate::iam::nature::nature;
 use crate::iam::unused::{Use, unused};
 use crate::iam::workloads::{Workload, WorkloadKind};
@@ -106,8 +106,9 @@ pub(super) fn principal(estate: &Estate, around: &Around, at: usize, detail: &mu
 /// Those from outside whom a role's trust lets in.
 pub(super) fn by_trust(around: &Around, role: Node) -> Option<Section> {
     let rows = around.joined.let_in(role, around).into_iter();
-    let rows = rows.map(|g| vec![g.who, g.actions.join(", "), g.statements.join(", ")]).collect();
-    section("Let in by its trust", table(&["who", "by", "statement"], rows))
+    let answer = |certain: bool| if certain { "yes" } else { "may" }.to_owned();
+    let rows = rows.map(|g| vec![g.who, answer(g.certain), g.actions.join(", "), g.statements.join(", ")]).collect();
+    section("Let in by its trust", table(&["who", "answer", "by", "statement"], rows))
 }
 
 pub(super) fn push(links: &mut Vec<Link>, link: Link) {
@@ -361,6 +362,17 @@ impl Growing<'_> {
     }
 }
 
+/// Known resources that are got at, by service.
+pub(super) fn things_table(things: &[Things]) -> Body {
+    let row = |t: &Things| {
+        let shown: Vec<&str> = t.resources.iter().take(4).map(|r| short(r)).collect();
+        let more = if t.resources.len() > 4 { format!(" and {} more", t.resources.len() - 4) } else { String::new() };
+        let [read, write, destroy] = [t.read, t.write, t.destroy].map(|n| if n == 0 { String::new() } else { n.to_string() });
+        vec![t.what.to_owned(), read, write, destroy, format!("{}{more}", shown.join(" "))]
+    };
+    table(&["of", "read", "written", "destroyed", "which"], things.iter().map(row).collect())
+}
+
 /// What is lost with principals of one account.
 pub(super) fn lost(estate: &Estate, around: &Around, from: &[Node]) -> Vec<Section> {
     let Some(node) = from.first().copied() else { return Vec::new() };
@@ -423,16 +435,10 @@ pub(super) fn lost(estate: &Estate, around: &Around, from: &[Node]) -> Vec<Secti
         let role = named(around.joined.arn(a.node));
         vec![role, label(estate, around, a.node.account).to_owned(), a.steps.to_string(), by, sure]
     });
-    let things = blast.things.iter().map(|t| {
-        let shown: Vec<&str> = t.resources.iter().take(4).map(|r| short(r)).collect();
-        let more = if t.resources.len() > 4 { format!(" and {} more", t.resources.len() - 4) } else { String::new() };
-        let [read, write, destroy] = [t.read, t.write, t.destroy].map(|n| if n == 0 { String::new() } else { n.to_string() });
-        vec![t.what.to_owned(), read, write, destroy, format!("{}{more}", shown.join(" "))]
-    });
     let sections = [
         section("If it leaks", Body::Prose(words.join("\n"))),
         section(&elsewhere, table(&["role", "account", "steps", "by", ""], abroad.collect())),
-        section("Resources in reach", table(&["of", "read", "written", "destroyed", "which"], things.collect())),
+        section("Resources in reach", things_table(&blast.things)),
         section("Data in reach, by class", table(&["class", "read", "destroyed", "which"], classes.collect())),
         section(
             "Data in reach, actions by service",
