@@ -7,7 +7,7 @@ use std::process::Command;
 
 use bartizan::catalog::detail::Detail;
 use bartizan::iam::account::Account;
-use bartizan::iam::graph::{Graph, Joined, Node, Power, To};
+use bartizan::iam::graph::{Graph, Joined, Node, Power, Prize, Target, To, Used};
 use bartizan::iam::read::authorization_details;
 use bartizan::listing::query::Cancel;
 use bartizan::model::account::{ControlKind, ControlPolicy, Controls, Organization, Unit};
@@ -75,6 +75,8 @@ mod brute {
         /// Put a policy on itself.
         RewriteSelf,
         RewriteTrust(usize),
+        Read,
+        NeverRead,
     }
 
     #[derive(Clone, Copy, Debug, PartialEq)]
@@ -115,6 +117,10 @@ mod brute {
         /// Nobody of the account assumes the role; nobody of the second account assumes roles of the first.
         pub scps: Vec<(usize, usize)>,
         pub rcps: Vec<(usize, usize)>,
+        /// What the policy of the first account's bucket says: whether it allows or denies to read it, and whom.
+        pub bucket: Vec<Option<(bool, Lets)>>,
+        /// Whether the account from outside is told of, whoever names it.
+        pub told: bool,
     }
 
     #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -175,7 +181,7 @@ mod brute {
                 }
                 At::Outside(n) => {
                     // An account is among everyone, and only so where some role names it.
-                    let named = self.people.iter().any(|p| p.lets.contains(&Some(Lets::Outside(0))));
+                    let named = self.told || self.people.iter().any(|p| p.lets.contains(&Some(Lets::Outside(0))));
                     let lets = |l: &Option<Lets>| match l {
                         Some(Lets::Everyone) => n == EVERYONE || n == 0 && named,
                         l => *l == Some(Lets::Outside(n)),
@@ -200,6 +206,34 @@ mod brute {
                 }
             }
             next
+        }
+        /// Whether somebody reads the bucket as it is.
+        pub fn reads(&self, at: At) -> bool {
+            let says = |effect: bool, l: Lets| self.bucket.contains(&Some((effect, l)));
+            let (allows, denies) = (|l| says(true, l), |l| says(false, l));
+            if denies(Lets::Everyone) {
+                return false;
+            }
+            let across = |account: usize| allows(Lets::Account(account)) || allows(Lets::Everyone);
+            match at {
+                At::Person(p) => {
+                    let account = self.people[p].account;
+                    let denied = denies(Lets::Named(p)) || denies(Lets::Account(account)) || self.may(p, May::NeverRead);
+                    let own = self.may(p, May::Everything) || self.may(p, May::Read);
+                    !denied
+                        && match account {
+                            0 => own || allows(Lets::Named(p)) || allows(Lets::Everyone),
+                            _ => own && (allows(Lets::Named(p)) || across(account)),
+                        }
+                }
+                At::Administrator(account) => !denies(Lets::Account(account)) && (account == 0 || across(account)),
+                At::Outside(0) => !denies(Lets::Outside(0)) && (allows(Lets::Outside(0)) || self.told && allows(Lets::Everyone)),
+                // Those with an account are told of where a role lets them in.
+                At::Outside(EVERYONE) => {
+                    allows(Lets::Everyone) && self.people.iter().any(|p| p.lets.contains(&Some(Lets::Everyone)))
+                }
+                At::Outside(_) => false,
+            }
         }
         /// Whoever gets to one of these.
         pub fn reaching(&self, is_goal: impl Fn(At) -> bool) -> BTreeSet<usize> {
@@ -241,6 +275,10 @@ mod brute {
                                 May::RewriteSelf => {
                                     let action = if person.role { "iam:PutRolePolicy" } else { "iam:PutUserPolicy" };
                                     json!({"Effect": "Allow", "Action": action, "Resource": self.arn(p)})
+                                }
+                                May::Read | May::NeverRead => {
+                                    let effect = if may == &Some(May::Read) { "Allow" } else { "Deny" };
+                                    json!({"Effect": effect, "Action": "s3:GetObject", "Resource": format!("{BUCKET}/*")})
                                 }
                                 May::RewriteTrust(role) => {
                                     json!({"Effect": "Allow", "Action": "iam:UpdateAssumeRolePolicy", "Resource": self.arn(role)})
@@ -296,9 +334,30 @@ mod brute {
                 deny["Condition"] = json!({"StringEquals": {"aws:PrincipalAccount": IDS[*out]}});
                 control(&format!("rcp{n}"), &[deny], &[IDS[*of]])
             });
-            organisation(&accounts, scps.collect(), rcps.collect())
+            let mut estate = organisation(&accounts, scps.collect(), rcps.collect());
+            let says = |(n, says): (usize, &Option<(bool, Lets)>)| {
+                let (allows, whom) = (*says)?;
+                let principal = match whom {
+                    Lets::Named(p) => json!({"AWS": self.arn(p)}),
+                    Lets::Account(a) => json!({"AWS": IDS[a]}),
+                    Lets::Everyone => json!("*"),
+                    Lets::Outside(_) => json!({"AWS": "arn:aws:iam::999988887777:root"}),
+                };
+                let effect = if allows { "Allow" } else { "Deny" };
+                let on = format!("{BUCKET}/*");
+                Some(with_sid(n, json!({"Effect": effect, "Principal": principal, "Action": "s3:GetObject", "Resource": on})))
+            };
+            let statements: Vec<Value> = self.bucket.iter().enumerate().filter_map(says).collect();
+            if !self.bucket.is_empty() {
+                let policy = Some(Document(document(&statements).to_string()));
+                estate.region_mut(IDS[0], "eu-west-1").resources =
+                    vec![Resource { arn: BUCKET.into(), policy, ..Resource::default() }];
+            }
+            estate
         }
     }
+
+    pub const BUCKET: &str = "arn:aws:s3:::ledger";
 
     /// xorshift64*: the same organisations on every machine.
     pub struct Dice(pub u64);
@@ -351,6 +410,33 @@ mod brute {
                     world.people[p].lets.push(Some(lets));
                 }
             }
+            self.guard(&mut world, accounts, &roles);
+            world
+        }
+        /// With a bucket.
+        pub fn with_bucket(&mut self, mut world: World) -> World {
+            let (count, accounts) = (world.people.len(), 1 + world.people.last().map_or(0, |p| p.account));
+            for _ in 0..1 + self.roll(3) {
+                let (p, never) = (self.roll(count), self.roll(5) == 0);
+                world.people[p].may.push(Some(if never { May::NeverRead } else { May::Read }));
+            }
+            for _ in 0..1 + self.roll(4) {
+                let whom = match self.roll(10) {
+                    0 => Lets::Everyone,
+                    1 | 2 => Lets::Outside(0),
+                    3..6 => Lets::Account(self.roll(accounts)),
+                    _ => Lets::Named(self.roll(count)),
+                };
+                let allows = self.roll(5) > 0;
+                world.bucket.push(Some((allows, whom)));
+            }
+            let names = |p: &Person| p.lets.contains(&Some(Lets::Outside(0)));
+            let says = |effect: bool, whom: Lets| world.bucket.contains(&Some((effect, whom)));
+            let kept_out = says(false, Lets::Everyone) || says(false, Lets::Outside(0));
+            world.told = world.people.iter().any(names) || says(true, Lets::Outside(0)) && !kept_out;
+            world
+        }
+        fn guard(&mut self, world: &mut World, accounts: usize, roles: &[usize]) {
             if self.roll(4) == 0 {
                 world.scps.push((self.roll(accounts), roles[self.roll(roles.len())]));
             }
@@ -358,7 +444,6 @@ mod brute {
                 let (of, out) = (self.roll(accounts), self.roll(accounts));
                 world.rcps.extend((of != out).then_some((of, out)));
             }
-            world
         }
     }
 }
@@ -480,6 +565,82 @@ fn random_organisations_agree_with_a_search_by_brute_force() {
     }
     assert!(abroad > 100 && cuts_tried > 200 && across > 3_000, "{abroad} {cuts_tried} {across}");
     assert!(from_outside > 1_000 && kept_outside > 50, "{from_outside} {kept_outside}");
+}
+
+/// Who reads a bucket: by its own policies, by the bucket's, by becoming others, from outside; and which statement keeps off whom.
+#[test]
+fn random_resources_agree_with_a_search_by_brute_force() {
+    use brute::{BUCKET, Dice, OUTSIDE, SERVICE};
+    let mut dice = Dice(0x5eed_b0c3);
+    let (mut inside, mut from_outside, mut own_cuts, mut bucket_cuts, mut kept_outside) = (0, 0, 0, 0, 0);
+    for round in 0..400 {
+        let world = dice.world();
+        let world = dice.with_bucket(world);
+        let estate = world.estate();
+        let accounts = accounts(&estate);
+        let graphs: Vec<Graph<'_>> = accounts.iter().map(Graph::new).collect();
+        let prize = Prize::new(BUCKET, &["s3:GetObject".to_owned()]).unwrap();
+        let joined = Joined::new(graphs.iter().map(Graph::built));
+        let (joined, _, held) = joined.visiting(None, &prize, graphs.as_slice()).unwrap();
+        let reached = graphs.iter().enumerate().map(|(at, g)| match g.reach(&prize) {
+            Target::Resource(held) => (at, *held),
+            other => panic!("{other:?}"),
+        });
+        let goal = joined.resource(reached.chain([(joined.len(), held)]));
+        let place = |node: &Node| (0..world.people.len()).find(|p| world.arn(*p) == joined.arn(*node)).unwrap();
+        // Everyone, account or not, is told of where the bucket alone says so.
+        let outside = |node: &Node| OUTSIDE.iter().position(|who| *who == joined.arn(*node));
+        let found: BTreeSet<usize> = joined.routes(&goal).iter().map(|r| place(&r.from)).collect();
+        let expected = world.reaching(|at| world.reads(at));
+        assert_eq!(found, expected, "round {round}: {world:#?}");
+        let routes = joined.routes_of(joined.outside_of(&goal), &goal);
+        let anyone = routes.iter().any(|r| joined.arn(r.from) == "everyone");
+        let by_all = |effect: bool| world.bucket.contains(&Some((effect, brute::Lets::Everyone)));
+        assert_eq!(anyone, by_all(true) && !by_all(false), "round {round}: {world:#?}");
+        let of_outside: BTreeSet<usize> = routes.iter().filter_map(|r| outside(&r.from)).filter(|n| *n != SERVICE).collect();
+        let mut expected_outside = world.reaching_from_outside(|at| world.reads(at));
+        expected_outside.remove(&SERVICE);
+        assert_eq!(of_outside, expected_outside, "round {round}: {world:#?}");
+        for route in joined.routes(&goal) {
+            let told = joined.use_of(&goal, route.end(), graphs.as_slice());
+            let unnamed = |needs: Vec<Used>| needs.is_empty() || needs.iter().any(|(_, by)| by.is_empty());
+            assert!(told.is_none_or(|(_, needs)| !unnamed(needs)), "round {round}: what lets it is named");
+        }
+        inside += expected.len();
+        from_outside += expected_outside.len();
+        for cut in joined.cuts(&goal, 5, graphs.as_slice()) {
+            let id = &accounts[cut.account].id;
+            let n: usize = cut.label.strip_prefix('S').unwrap().parse().unwrap();
+            let mut without = world.clone();
+            if let Some(who) = cut.policy.strip_prefix("trust of ").or(cut.policy.strip_prefix("inline own of ")) {
+                let name = who.rsplit('/').next().unwrap();
+                let at = world.people.iter().position(|p| p.name == name && IDS[p.account] == id).unwrap();
+                if cut.policy.starts_with("trust") {
+                    without.people[at].lets[n] = None;
+                } else {
+                    without.people[at].may[n] = None;
+                }
+                own_cuts += 1;
+            } else {
+                assert_eq!(cut.policy, "policy of ledger");
+                without.bucket[n] = None;
+                bucket_cuts += 1;
+            }
+            let after = without.reaching(|at| without.reads(at));
+            let freed: BTreeSet<usize> = expected.difference(&after).copied().collect();
+            let told: BTreeSet<usize> = cut.freed.iter().map(place).collect();
+            assert_eq!(told, freed, "round {round}: {} {} of {id}: {world:#?}", cut.policy, cut.label);
+            let after = without.reaching_from_outside(|at| without.reads(at));
+            let mut freed: BTreeSet<usize> = expected_outside.difference(&after).copied().collect();
+            freed.remove(&SERVICE);
+            let told: BTreeSet<usize> = cut.outside.iter().filter_map(outside).collect();
+            assert_eq!(told, freed, "round {round}: {} {} of {id}: {world:#?}", cut.policy, cut.label);
+            kept_outside += told.len();
+            assert_eq!(cut.of, expected.len());
+        }
+    }
+    assert!(inside > 1_000 && from_outside > 200, "{inside} {from_outside}");
+    assert!(own_cuts > 300 && bucket_cuts > 200 && kept_outside > 50, "{own_cuts} {bucket_cuts} {kept_outside}");
 }
 
 /// A developer becomes the pipeline, the pipeline deploys to the shop, the shop's deployer becomes the keeper of the vault,

@@ -569,7 +569,7 @@ fn guests_tell_services_and_strangers_by_action() {
     ]);
     let estate = estate(vec![with(&topic, &statements)], None);
     let of = |action: Option<&str>| -> Vec<(String, Vec<String>)> {
-        guests(&Resources::of(&estate), &topic, action).into_iter().map(|g| (g.who, g.actions)).collect()
+        guests(&Resources::of(&estate), &topic, action, &Context::new()).into_iter().map(|g| (g.who, g.actions)).collect()
     };
     assert_eq!(of(Some("sns:publish")), [("cloudwatch.amazonaws.com".to_owned(), vec!["sns:Publish".to_owned()])]);
     assert_eq!(of(Some("sns:Subscribe")), [(format!("account {FOREIGN}"), vec!["sns:Subscribe".to_owned()])]);

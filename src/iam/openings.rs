@@ -66,7 +66,8 @@ pub fn of_resource(resources: &Resources, held: &Held) -> Vec<Opening> {
         Outsider::Service(_) => false,
     };
     let named = named(resources, held).into_iter().filter(|(who, _)| strange(who));
-    let guests = named.filter_map(|(who, statements)| visit(resources, held, who, &statements, None));
+    let all = Asked { on: None, action: None, context: &Context::new() };
+    let guests = named.filter_map(|(who, statements)| visit(resources, held, who, &statements, &all));
     let opening = |(who, Guest { actions, statements, .. })| {
         Opening { arn: held.resource.arn.clone(), region: held.region.clone(), who, actions, statements }
     };
@@ -103,15 +104,31 @@ pub(super) fn named(resources: &Resources, held: &Held) -> BTreeMap<Outsider, Ve
     outsiders
 }
 
-/// What somebody may do with a resource, of the actions that some of its statements name, or of these the one that is asked
-/// about; none where that is nothing.
-fn visit(resources: &Resources, held: &Held, who: Outsider, statements: &[usize], wanted: Option<&str>) -> Option<(Outsider, Guest)> {
+/// What guests are asked for.
+struct Asked<'a> {
+    /// Something in the resource; else whatever the policy names of it.
+    on: Option<&'a str>,
+    /// Else all that the policy speaks of.
+    action: Option<&'a str>,
+    /// What is known of the request.
+    context: &'a Context,
+}
+
+/// What somebody may do with a resource, of the actions that some of its statements name; none where that is nothing.
+fn visit(
+    resources: &Resources,
+    held: &Held,
+    who: Outsider,
+    statements: &[usize],
+    wanted: &Asked<'_>,
+) -> Option<(Outsider, Guest)> {
     let policy = held.policy()?;
-    let callers = who.callers(resources, held);
+    let callers = who.callers(resources, held).into_iter();
+    let callers: Vec<(Caller, Context)> = callers.map(|(caller, known)| (caller, known.and(wanted.context))).collect();
     let rcps = resources.rcps(&held.account);
     let service = held.resource.service();
     let doors = |inside: bool| -> Vec<Door<'_>> {
-        let asked = asked_on(held, policy, inside).into_iter();
+        let asked = wanted.on.map_or_else(|| asked_on(held, policy, inside), |arn| vec![arn.to_owned()]).into_iter();
         asked.map(|arn| Door::new(Resource::new(&arn).in_account(&held.account), policy, &rcps)).collect()
     };
     let (itself, inside) = (doors(false), doors(true));
@@ -122,7 +139,7 @@ fn visit(resources: &Resources, held: &Held, who: Outsider, statements: &[usize]
     let (mut sure, mut open) = (Visit::default(), Visit::default());
     for (of, action) in named.iter().filter(|(of, action)| of.prefix == service && !action.resources.is_empty()) {
         let name = format!("{}:{}", of.prefix, action.name);
-        if wanted.is_some_and(|wanted| !wanted.eq_ignore_ascii_case(&name)) {
+        if wanted.action.is_some_and(|wanted| !wanted.eq_ignore_ascii_case(&name)) {
             continue;
         }
         let in_bucket = action.resources.iter().any(|(r, _)| of.resources.get(*r).is_some_and(|r| r.name == "object"));
@@ -243,10 +260,12 @@ pub struct Guest {
 }
 
 /// Everyone from outside whom a resource's policy lets do something, or one thing, those for certain first.
-pub fn guests(resources: &Resources, arn: &str, action: Option<&str>) -> Vec<Guest> {
+/// `context`: what is known of the request.
+pub fn guests(resources: &Resources, arn: &str, action: Option<&str>, context: &Context) -> Vec<Guest> {
     let Some(held) = resources.find(arn) else { return Vec::new() };
     let named = named(resources, held).into_iter();
-    let mut all: Vec<Guest> = named.filter_map(|(who, by)| Some(visit(resources, held, who, &by, action)?.1)).collect();
+    let asked = Asked { on: Some(arn).filter(|arn| *arn != held.resource.arn), action, context };
+    let mut all: Vec<Guest> = named.filter_map(|(who, by)| Some(visit(resources, held, who, &by, &asked)?.1)).collect();
     all.sort_by_key(|guest| !guest.certain);
     all
 }

@@ -8,7 +8,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::evaluate::{
-    ActionName, Answer, Caller, CallerKind, Compiled, Context, Decision, Layer, Layers, Request, Resource, ResourcePolicy,
+    ActionName, Answer, Caller, CallerKind, Compiled, Context, Decision, Known, Layer, Layers, Request, Resource, ResourcePolicy,
     decide, explain,
 };
 use super::policy::{Condition, Effect, Element, Policy, Statement, Version};
@@ -19,6 +19,8 @@ pub const STRANGER: &str = "000000000000";
 /// Its organisation, and where its account stands in that.
 const ELSEWHERE: &str = "o-0000000000";
 const UNIT: &str = "o-0000000000/r-0000/ou-0000-00000000/";
+/// An address that is nobody's: only what lets in all of them lets it in (RFC 1112, section 4).
+const ANYWHERE: &str = "240.0.0.1";
 /// The ids that AWS gave its user and its role.
 const USER_ID: &str = "AIDASTRANGERSTRANGER0";
 const ROLE_ID: &str = "AROASTRANGERSTRANGER0";
@@ -106,11 +108,17 @@ impl<'a> Door<'a> {
 
     /// The answer that lets a caller do something; none where it does not.
     pub fn lets_in(&self, caller: &Caller, action: &ActionName, context: &Context) -> Option<Answer> {
-        if self.refuses(caller, action, context) {
-            return None;
-        }
-        let answer = self.answer(caller, action, context);
-        lets_in(&answer).then_some(answer)
+        let lets_in_from = |context: &Context| {
+            let answer = (!self.refuses(caller, action, context)).then(|| self.answer(caller, action, context))?;
+            lets_in(&answer).then_some(answer)
+        };
+        let from_anywhere = || {
+            let asks = |c: &Condition| c.key.text.eq_ignore_ascii_case("aws:SourceIp");
+            let asks = self.statements().any(|s| s.conditions.iter().any(asks));
+            let unknown = context.get("aws:sourceip") == Known::Unknown;
+            (asks && unknown).then(|| lets_in_from(&context.clone().with("aws:SourceIp", [ANYWHERE])))?
+        };
+        lets_in_from(context).or_else(from_anywhere)
     }
 
     /// Whether a caller gets in: for certain, or under what is not known; none where it does not. Keys of which `own` says so,
@@ -226,7 +234,12 @@ fn lets_in(answer: &Answer) -> bool {
 /// What is known of a stranger's request: it is another organisation's, and comes over TLS of its own accord. Who has no
 /// account has no organisation either.
 pub fn strange(caller: &Caller) -> Context {
-    let mut context = by_itself();
+    elsewhere(caller).and(&by_itself())
+}
+
+/// Another organisation than ours.
+fn elsewhere(caller: &Caller) -> Context {
+    let mut context = Context::new();
     if !caller.account.is_empty() && caller.kind != CallerKind::Federated {
         context.set("aws:PrincipalOrgID", [ELSEWHERE]);
         context.set("aws:PrincipalOrgPaths", [UNIT]);
@@ -234,12 +247,17 @@ pub fn strange(caller: &Caller) -> Context {
     context
 }
 
-/// What is known of a request of somebody of another account: whether it comes from the organisation, where that is known.
+/// What is known of a request of somebody of another account that comes of its own accord.
 pub fn of_other(resources: &Resources, caller: &Caller) -> Context {
+    in_organization(resources, caller).and(&by_itself())
+}
+
+/// Whether somebody of another account is of the organisation, where that is known.
+pub fn in_organization(resources: &Resources, caller: &Caller) -> Context {
     match resources.organization() {
-        Some(organization) if resources.lists(&caller.account) => by_itself().with("aws:PrincipalOrgID", [organization]),
-        Some(_) => strange(caller),
-        None => by_itself(),
+        Some(organization) if resources.lists(&caller.account) => Context::new().with("aws:PrincipalOrgID", [organization]),
+        Some(_) => elsewhere(caller),
+        None => Context::new(),
     }
 }
 

@@ -71,7 +71,7 @@ pub(super) fn who_can(json: bool, accounts: &[Account], (action, resource): (&st
         eprintln!("The ARN names no account: each account answers as if the resource stood in it.");
     }
     // Whom its own policy lets in beside those that are known.
-    let mut guests = accounts.first().map(|a| guests(a.resources(), resource, Some(action))).unwrap_or_default();
+    let mut guests = accounts.first().map(|a| guests(a.resources(), resource, Some(action), context)).unwrap_or_default();
     // A role is become by tokens and assertions, too.
     if action.to_ascii_lowercase().starts_with("sts:assumerole") {
         guests.extend(let_in(accounts, resource));

@@ -11,9 +11,11 @@ use crate::cli::Done;
 use crate::cli::iam::{group, holder, inward, safe};
 use crate::cli::list::unless_closed;
 use crate::iam::account::Account;
+use crate::iam::doubts::doubts;
 use crate::iam::graph::{Built, Cut, Goal, Graph, Joined, Leg, Nobody, Node, Prize, Route, Target, To, onward};
 use crate::iam::resources::Held;
 use crate::iam::strangers::account_of;
+use crate::text;
 
 /// Paths that are listed at most, of one and of everyone.
 const MOST_PATHS: usize = 100;
@@ -67,6 +69,11 @@ impl Paths {
             },
             None => None,
         };
+        if let (Some(prize), Some(account)) = (&prize, accounts.first()) {
+            let unread = account.unread(&prize.resource);
+            let odd = self.action.iter().flat_map(|action| doubts(action, &prize.resource));
+            unread.into_iter().chain(odd).for_each(|note| eprintln!("{}", text::line(&note)));
+        }
         let owner = prize.as_ref().and_then(|p| accounts.first().and_then(|a| a.owner(&p.resource)));
         // Whom a resource lets in from other accounts is known where its policy is; else it is reached from within its own.
         let asked: Vec<&str> = prize.as_ref().map_or_else(Vec::new, |prize| {
@@ -165,7 +172,7 @@ impl Paths {
         paths.retain(|p| prize.is_some() || !p.legs.is_empty());
         if self.all || !from.is_empty() {
             let starts = if from.is_empty() { joined.principals_of_all() } else { from.clone() };
-            let there = joined.routes_of(starts, &goal).into_iter().filter(|p| prize.is_some() && p.legs.is_empty());
+            let there = joined.already(&starts, &goal).into_iter().filter(|_| prize.is_some());
             paths.splice(0..0, there);
         }
         if from.is_empty() && self.to.is_some() {

@@ -11,7 +11,7 @@ use crate::iam::evaluate::{
 use crate::iam::facts::{facts, held_against};
 use crate::iam::policy::{Effect, Element, Policy, Statement};
 use crate::iam::resources::Held;
-use crate::iam::strangers::account_of;
+use crate::iam::strangers::{account_of, in_organization};
 
 /// Services whose resources carry policies (AWS: "AWS services that work with IAM", resource-based policies), of those
 /// that people ask about most.
@@ -68,10 +68,13 @@ impl Account {
                 "No organisation is known: if there is one, its service and resource control policies are left out.".into(),
             );
         }
-        if self.is_blind(resource) {
-            gaps.push(format!("The policy of {resource} was not read: it may allow or deny more."));
-        }
+        gaps.extend(self.unread(resource));
         gaps
+    }
+
+    /// That a resource's own policy was not read, in a sentence.
+    pub fn unread(&self, resource: &str) -> Option<String> {
+        self.is_blind(resource).then(|| format!("The policy of {resource} was not read: it may allow or deny more."))
     }
 
     /// Whose a resource is, where that is known: a bucket's ARN does not tell.
@@ -119,6 +122,9 @@ impl Account {
         };
         let action = ask_action(action)?;
         let asked = self.named(resource)?;
+        // Whether it is of the organisation is known where that is; what is said of the request counts before it.
+        let other = caller.account != self.id;
+        let context = &if other { in_organization(&self.resources, &caller).and(context) } else { context.clone() };
         let own: Vec<Compiled> = match caller.kind {
             CallerKind::User | CallerKind::Role | CallerKind::FederatedUser => unread("its own policies").into_iter().collect(),
             _ => Vec::new(),

@@ -42,6 +42,14 @@ impl Context {
         self.set(key, values);
         self
     }
+    /// With what another knows, which counts where both know something.
+    #[must_use]
+    pub fn and(mut self, other: &Self) -> Self {
+        other.keys.iter().for_each(|(key, values)| self.set(key, values.iter().cloned()));
+        self.closed.extend(other.closed.iter().cloned());
+        self.complete |= other.complete;
+        self
+    }
     /// Says that all keys that begin so are known, `aws:PrincipalTag/`.
     pub fn close(&mut self, beginning: &str) {
         self.closed.push(beginning.to_ascii_lowercase());

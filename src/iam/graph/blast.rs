@@ -4,7 +4,7 @@
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use super::outside::Outsider;
-use super::reach::{Prize, visited};
+use super::reach::{Prize, chosen, visited};
 use super::{Graph, To, slot};
 use crate::iam::account::Account;
 use crate::iam::evaluate::{ActionName, Context, Decision, Resource};
@@ -167,6 +167,8 @@ impl Things {
     pub fn line(&self) -> String {
         let Self { what, read, write, destroy, resources, .. } = self;
         let (count, all) = (resources.len(), resources.join(" "));
+        let one = |what: &str| what.strip_suffix("ies").map_or_else(|| what.trim_end_matches('s').to_owned(), |w| format!("{w}y"));
+        let what = if count == 1 { one(what) } else { (*what).to_owned() };
         format!("{count} {what}: {read} read, {write} written, {destroy} destroyed: {all}")
     }
 }
@@ -215,7 +217,7 @@ impl Graph<'_> {
 
     /// The known resources that any of these principals gets at, by its own policies or by the resource's.
     fn things(&self, principals: &[(usize, Actions)], everything: bool) -> Vec<Things> {
-        let context = Context::new();
+        let context = chosen();
         let known = self.account.resources().all();
         let mut found = Vec::new();
         for (service, what, actions) in THINGS {
@@ -227,17 +229,15 @@ impl Graph<'_> {
                 things.known += usize::from(own);
                 let arn = &held.resource.arn;
                 let resource = self.account.resource(&if *service == "s3" { format!("{arn}/*") } else { arn.clone() });
-                let names = |p: usize| {
-                    let arn = self.account.principals[p].arn.as_str();
-                    held.resource.policy.as_ref().is_some_and(|d| d.0.contains(arn))
-                        || held.resource.grants.iter().any(|g| g.grantee_principal == arn)
-                };
+                // What its own policies do not grant, the resource's may.
+                let speaks = |name: &ActionName| held.policy().is_some_and(|p| p.naming(name).any(|(_, e)| e == Effect::Allow));
                 let allowed = |(name, bit): &(ActionName, Actions)| {
                     let not_denied = |decision| !matches!(decision, Decision::Denied { .. });
                     if everything {
-                        return own && not_denied(self.account.decision_for_administrator(name, &resource, &context));
+                        return (own || speaks(name)) && not_denied(self.account.decision_for_administrator(name, &resource, &context));
                     }
-                    let may = |(p, granted): &&(usize, Actions)| bit.within(granted) || names(*p);
+                    let spoken = speaks(name);
+                    let may = |(_, granted): &&(usize, Actions)| bit.within(granted) || spoken;
                     principals.iter().filter(may).any(|(p, _)| not_denied(self.account.decision(*p, name, &resource, &context)))
                 };
                 things.add(arn, [0, 1, 2].map(|at| asked.get(at).is_some_and(allowed)));

@@ -189,7 +189,7 @@ impl Joined {
         parts[cut.account] = Part::from(built);
         let joined = Self::after(parts, &self.outsiders[..self.outsiders.len() - usize::from(self.asked.is_some())], asked);
         // Who is an administrator now is what is to be kept out of reach, with or without the statement.
-        let mut ends = Vec::new();
+        let (mut ends, mut led) = (Vec::new(), Vec::new());
         for (at, held) in goal.all_held() {
             let touched = at == cut.account || cut.statement.resource().is_some();
             let now = |graph: &Graph<'_>| {
@@ -203,14 +203,15 @@ impl Joined {
                 }
             };
             let now = touched.then(|| accounts.with(if at < self.len() { at } else { 0 }, now)).flatten().flatten();
-            let holding = joined.holding(at, now.as_ref().unwrap_or(held));
-            ends.extend(holding.into_iter().filter(|(_, sure)| *sure).map(|(at, _)| at));
+            let now = now.as_ref().unwrap_or(held);
+            ends.extend(joined.holding(at, now).into_iter().filter(|(_, sure)| *sure).map(|(at, _)| at));
+            led.extend(joined.led(at, now));
         }
         if goal.prize().is_none() {
-            ends = goal.ends(true);
+            (ends, led) = (goal.ends(true), goal.led.clone());
         }
         let before = self.distances(goal, true);
-        let after = joined.spread(&ends, &goal.led, |leap| joined.is_certain(leap));
+        let after = joined.spread(&ends, &led, |leap| joined.is_certain(leap));
         let (freed, outside) = self.freed(&before, &after, from);
         (!freed.is_empty() || !outside.is_empty()).then_some(Cut { freed, outside, ..cut })
     }

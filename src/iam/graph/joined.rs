@@ -431,8 +431,16 @@ impl Joined {
     /// Getting at a resource: who does in each account, by [`Graph::reach`].
     pub fn resource(&self, held: impl IntoIterator<Item = (usize, Held)>) -> Goal {
         let held: BTreeMap<usize, Held> = held.into_iter().collect();
-        let ends = held.iter().flat_map(|(account, held)| self.holding(*account, held));
-        Goal { ends: ends.collect(), led: Vec::new(), what: What::Resource(held) }
+        let ends = held.iter().flat_map(|(account, held)| self.holding(*account, held)).collect();
+        let led = held.iter().flat_map(|(account, held)| self.led(*account, held)).collect();
+        Goal { ends, led, what: What::Resource(held) }
+    }
+
+    /// Whom the administrators of an account become to get at a resource, where they do not as such.
+    pub(super) fn led(&self, account: usize, held: &Held) -> Vec<usize> {
+        let people = &self.parts[account].built.people;
+        let holders = held.holders.iter().filter(|h| held.administrator != Some(true) && account < self.len() && h.certain);
+        holders.filter(|h| !people[h.principal].kept).map(|h| self.firsts[account] + h.principal).collect()
     }
     pub(super) fn holding(&self, account: usize, held: &Held) -> Vec<(usize, bool)> {
         let (first, made) = (self.firsts[account], self.firsts[account] + self.parts[account].count());

@@ -35,7 +35,7 @@ pub use outside::Outsider;
 pub use paths::{Path, Step, Target};
 pub use permit::StatementId;
 pub use reach::{Ask, Held, Holder, Prize, PrizeError, Use};
-pub use routes::{Abroad, Leg, Rest, Route};
+pub use routes::{Abroad, Leg, Rest, Route, Used};
 pub use trust::{Pipeline, Serves, Source, Trust, Weakness, pipelines};
 pub use ways::handed_to;
 

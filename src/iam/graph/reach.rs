@@ -144,7 +144,7 @@ impl Graph<'_> {
             prize.asks.iter().map(|a| (ActionName::new(&a.action), self.account.resource(&a.arn))).collect();
         let count = self.account.principals.len();
         let holders = side_by_side(count, |p| holder(self.account, p, &asked));
-        let context = Context::new();
+        let context = chosen();
         let by_power = asked.iter().map(|(action, resource)| self.account.decision_for_administrator(action, resource, &context));
         let mut administrator = None;
         for decision in by_power {
@@ -196,8 +196,13 @@ fn needs(account: &Account, p: usize, request: &Request<'_>, least: Truth) -> Ve
     all
 }
 
+/// Whoever asks chooses to ask over TLS.
+pub(super) fn chosen() -> Context {
+    Context::new().with("aws:SecureTransport", ["true"])
+}
+
 fn holder(account: &Account, p: usize, asked: &[(ActionName, Resource)]) -> Option<Holder> {
-    let context = Context::new();
+    let context = chosen();
     let caller = &account.principals[p].caller;
     let (mut sure, mut open) = (Vec::new(), Vec::new());
     for (ask, (action, resource)) in asked.iter().enumerate() {

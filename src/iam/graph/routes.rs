@@ -102,6 +102,13 @@ impl Joined {
         Some(route)
     }
 
+    /// Those of some who are there without a step.
+    pub fn already(&self, from: &[Node], goal: &Goal) -> Vec<Route> {
+        let ends: BTreeMap<usize, bool> = goal.ends.iter().copied().collect();
+        let there = |node: &Node| Some(Route { from: *node, legs: Vec::new(), certain: *ends.get(&self.index(*node))? });
+        from.iter().filter_map(there).collect()
+    }
+
     /// All simple ways to the goal from some, shortest first, at most `most`; and whether there are, or may be, more.
     pub fn paths(&self, from: &[Node], goal: &Goal, most: usize) -> (Vec<Route>, bool) {
         let far = self.distances(goal, false);
@@ -111,7 +118,7 @@ impl Joined {
         let mut walk = Walk { joined: self, goal, far: &far, goals: &goals, sure: &sure, found: Vec::new(), most, visits: 0 };
         // By length, so that what is cut off at `most` is the longest.
         for steps in 1..=MAX_STEPS {
-            for &start in starts.iter().filter(|s| !goals.contains(s) && far[**s].is_some()) {
+            for &start in starts.iter().filter(|s| !sure.contains(s) && far[**s].is_some()) {
                 walk.go(&mut vec![start], steps);
                 if walk.is_over() {
                     walk.found.truncate(most);
@@ -214,7 +221,7 @@ impl Joined {
     pub fn sentence(&self, leg: &Leg, accounts: &(impl Accounts + ?Sized), label: &dyn Fn(&str) -> String) -> String {
         let here = label(&self.built(leg.from.account).id);
         let name = |node: Node| match node.at {
-            To::Principal(_) => principal(self.arn(node)),
+            To::Principal(_) => self.name(node),
             To::Administrator => format!("an administrator of {here}"),
         };
         let (from, to) = (name(leg.from), name(leg.to));
@@ -255,7 +262,16 @@ impl Joined {
             first.needs.iter().map(each).collect()
         };
         let rests = accounts.with(account, named).unwrap_or_default();
-        Some((format!("{} can {}{more} on {}{sure}", principal(self.arn(end)), ask.action, ask.arn), rests))
+        Some((format!("{} can {}{more} on {}{sure}", self.name(end), ask.action, ask.arn), rests))
+    }
+
+    /// `role/x`; of somebody from outside with its account.
+    fn name(&self, node: Node) -> String {
+        match self.outsider(node) {
+            Some(outsider) if outsider.who.starts_with("arn:") => outsider.source.words(),
+            Some(outsider) => outsider.who.clone(),
+            None => principal(self.arn(node)),
+        }
     }
 
     /// Whether a step is by IAM Identity Center into another account: whoever may take it may take it into most of them.
@@ -354,8 +370,10 @@ impl Walk<'_> {
             if self.is_over() {
                 return;
             }
-            let goal = self.goals.contains(&to);
-            if goal != (left == 1) || trail.contains(&to) || self.far[to].is_none_or(|d| d as usize > left - 1) {
+            // What is there under conditions may go on to where it is for certain.
+            let goal = left == 1;
+            let fits = if goal { self.goals.contains(&to) } else { !self.sure.contains(&to) };
+            if !fits || trail.contains(&to) || self.far[to].is_none_or(|d| d as usize > left - 1) {
                 continue;
             }
             trail.push(to);

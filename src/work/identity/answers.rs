@@ -5,7 +5,7 @@ use super::ways::{drawn, first_step, label, rests};
 use super::{Around, MOST_CUTS, link, links, word};
 use crate::catalog::detail::{Body, Detail, Link, Section};
 use crate::iam::doubts::doubts;
-use crate::iam::evaluate::{Answer, Decision, Layer};
+use crate::iam::evaluate::{Answer, Context, Decision, Layer};
 use crate::iam::graph::{Cut, Goal, Held, Node, Power, Route, Target, To};
 use crate::iam::openings::guests as guests_of;
 use crate::iam::policy::Effect;
@@ -20,7 +20,7 @@ pub(super) fn who_can(
     (action, resource): (&str, &str),
     resources: &Resources,
     rows: &[(String, Answer)],
-    trust: Option<Section>,
+    let_in: [Option<Section>; 2],
 ) -> Detail {
     let of = |decision: Decision| rows.iter().filter(|(_, a)| a.decision == decision).count();
     let (allowed, depends) = (of(Decision::Allowed), of(Decision::Depends));
@@ -53,7 +53,7 @@ pub(super) fn who_can(
         words
     };
     let words = with_doubts(words, action, resource);
-    let guests = guests(resources, resource, Some(action));
+    let [guests, trust] = let_in;
     let sections = [section("", Body::Prose(words)), guests, trust, section("Who", table)];
     Detail { title: String::new(), sections: sections.into_iter().flatten().collect(), links }
 }
@@ -64,8 +64,8 @@ fn with_doubts(words: String, action: &str, resource: &str) -> String {
 }
 
 /// Whom a resource's own policy lets in beside the users and roles that are known.
-pub(super) fn guests(resources: &Resources, resource: &str, action: Option<&str>) -> Option<Section> {
-    let rows = guests_of(resources, resource, action).into_iter().map(|g| {
+pub(super) fn guests(resources: &Resources, resource: &str, action: Option<&str>, context: &Context) -> Option<Section> {
+    let rows = guests_of(resources, resource, action, context).into_iter().map(|g| {
         let more = if g.actions.len() > 3 { format!(" and {} more", g.actions.len() - 3) } else { String::new() };
         let actions = format!("{}{more}", g.actions.iter().take(3).map(String::as_str).collect::<Vec<_>>().join(", "));
         let answer = if g.certain { "yes" } else { "may" };
@@ -298,7 +298,7 @@ pub(super) fn who_reaches(estate: &Estate, around: &Around, asked: &[&str], outs
         ),
     };
     let links = links(estate, paths.iter().take(MOST_LINKS * 2).map(|p| around.joined.arn(p.from)));
-    let mut sections = vec![section("", Body::Prose(words)), guests(resources, &prize.resource, None)];
+    let mut sections = vec![section("", Body::Prose(words)), guests(resources, &prize.resource, None, &Context::new())];
     sections.extend(drawings.into_iter().map(Some));
     sections.push(section("Statements that cut most", cut_table(estate, around, cuts)));
     sections.push(from_outside(estate, around, &goal, 1));

@@ -11,7 +11,7 @@ use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use crate::catalog::ListingId;
 use crate::catalog::detail::{Detail, Link};
 use crate::iam::account::{Account, outsider};
-use crate::iam::evaluate::Decision;
+use crate::iam::evaluate::{Context, Decision};
 use crate::iam::graph::{Accounts, Built, Cut, Goal, Graph, Joined, Node, Power, Prize, To, onward};
 use crate::iam::question::Question;
 use crate::iam::resources::{Held, Resources};
@@ -290,7 +290,7 @@ impl Engine {
 
     /// Adds to a resource's detail whom its own policy lets in.
     pub fn tell_resource(&self, estate: &Estate, arn: &str, detail: &mut Detail) {
-        let told = answers::guests(&self.resources(estate), arn, None);
+        let told = answers::guests(&self.resources(estate), arn, None, &Context::new());
         // Before the policy itself, which may be long.
         detail.sections.splice(1..1, told);
     }
@@ -321,7 +321,8 @@ impl Engine {
                     let around = self.inward(estate, &[&ready.account.id]);
                     tell::by_trust(&around, around.node(&ready, at)?)
                 });
-                answers::who_can(estate, (action, &named), &self.resources(estate), &rows, trust)
+                let guests = answers::guests(&self.resources(estate), &named, Some(action), context);
+                answers::who_can(estate, (action, &named), &self.resources(estate), &rows, [guests, trust])
             }
             Question::Can { principal, action, resource, context } => {
                 if let Some(who) = outsider(principal, |id| estate.identity(id).is_some()) {
