@@ -391,15 +391,7 @@ fn ways_to_a_resource_begin_outside() {
         {"Sid": "Sister", "Effect": "Allow", "Principal": {"AWS": SISTER}, "Action": "s3:DeleteObject", "Resource": objects},
     ]);
     let estate = estate(vec![with("arn:aws:s3:::b", &policy)], None);
-    let home = tempfile::tempdir().unwrap();
-    let file = home.path().join("estate.json.zst");
-    bartizan::model::estate::write(std::fs::File::create(&file).unwrap(), &estate, std::iter::empty()).unwrap();
-    let iam = |args: &[&str]| -> Value {
-        let mut command = std::process::Command::new(env!("CARGO_BIN_EXE_bartizan"));
-        command.env_clear().env("HOME", home.path()).arg("--from").arg(&file).args(["iam", "--json"]);
-        let done = command.args(args).output().unwrap();
-        serde_json::from_slice(&done.stdout).unwrap_or_else(|_| panic!("{}", String::from_utf8_lossy(&done.stderr)))
-    };
+    let iam = |args: &[&str]| iam(&estate, args).0;
     let paths = |more: &[&str]| -> Vec<Value> {
         let all = iam(&[&["paths", "--to", "arn:aws:s3:::b"], more].concat());
         all.as_array().unwrap().clone()
@@ -468,6 +460,109 @@ fn ways_to_a_resource_begin_outside() {
     // What IAM keeps has no policy of its own: across accounts nothing can allow it.
     let group = format!("arn:aws:iam::{SISTER}:group/admins");
     assert_eq!(can(&estate, OWN, "user/jo", "iam:DeleteGroup", &group), Decision::Denied { explicit: false });
+}
+
+/// What `bartizan iam` says of an estate, as data, and beside it.
+fn iam(estate: &Estate, args: &[&str]) -> (Value, String) {
+    let home = tempfile::tempdir().unwrap();
+    let file = home.path().join("estate.json.zst");
+    bartizan::model::estate::write(std::fs::File::create(&file).unwrap(), estate, std::iter::empty()).unwrap();
+    let mut command = std::process::Command::new(env!("CARGO_BIN_EXE_bartizan"));
+    command.env_clear().env("HOME", home.path()).arg("--from").arg(&file).args(["iam", "--json"]);
+    let done = command.args(args).output().unwrap();
+    let beside = String::from_utf8_lossy(&done.stderr).into_owned();
+    (serde_json::from_slice(&done.stdout).unwrap_or_else(|_| panic!("{beside}")), beside)
+}
+
+/// Whoever gets at a resource under conditions of its own, and for certain as another, is told of both.
+#[test]
+fn a_way_for_certain_stands_beside_what_is_under_conditions() {
+    let mut estate = estate(vec![with("arn:aws:s3:::b", &json!([]))], None);
+    let mut own = identity(OWN);
+    let may = json!([
+        {"Sid": "Become", "Effect": "Allow", "Action": "sts:AssumeRole", "Resource": "*"},
+        {"Sid": "Careful", "Effect": "Allow", "Action": "s3:GetObject", "Resource": "*", "Condition": {"Bool": {"aws:MultiFactorAuthPresent": "true"}}},
+    ]);
+    own.users[0].user_policy_list[0].policy_document = policy(&may);
+    own.roles[0].assume_role_policy_document =
+        policy(&json!([{"Effect": "Allow", "Principal": {"AWS": OWN}, "Action": "sts:AssumeRole"}]));
+    estate.put_identity(own);
+    let jo = format!("arn:aws:iam::{OWN}:user/jo");
+    let ways = |args: &[&str]| -> Vec<(bool, usize)> {
+        let all = iam(&estate, &[&["paths", "--to", "arn:aws:s3:::b", "--action", "s3:GetObject"], args].concat()).0;
+        let own = all.as_array().unwrap().iter().filter(|p| p["from"] == jo.as_str());
+        own.map(|p| (p["certain"] == true, p["steps"].as_array().unwrap().len())).collect()
+    };
+    assert_eq!(ways(&["--who", &jo]), [(false, 1), (true, 2)]);
+    assert_eq!(ways(&["--all"]), [(true, 2), (false, 1)]);
+    assert_eq!(ways(&[]), [(true, 2)]);
+}
+
+/// What is asked of one object is answered of that; an address that is any address is none; whoever may be denied by what it
+/// chooses itself chooses otherwise.
+#[test]
+fn outsiders_are_asked_for_what_is_asked() {
+    let on = |resource: &str| format!("arn:aws:s3:::b/{resource}");
+    let statements = json!([
+        {"Sid": "In", "Effect": "Allow", "Principal": {"AWS": FOREIGN}, "Action": "s3:PutObject", "Resource": on("in/*")},
+        {"Sid": "Secret", "Effect": "Deny", "Principal": "*", "Action": "s3:*", "Resource": on("secret/*")},
+        {"Sid": "All", "Effect": "Allow", "Principal": "*", "Action": "s3:GetObject", "Resource": on("public/*"),
+            "Condition": {"IpAddress": {"aws:SourceIp": "0.0.0.0/0"}}},
+        {"Sid": "Office", "Effect": "Allow", "Principal": "*", "Action": "s3:GetObjectTagging", "Resource": on("public/*"),
+            "Condition": {"IpAddress": {"aws:SourceIp": "192.0.2.0/24"}}},
+        {"Sid": "Tls", "Effect": "Deny", "Principal": "*", "Action": "s3:*", "Resource": [on("*"), "arn:aws:s3:::b"],
+            "Condition": {"Bool": {"aws:SecureTransport": "false"}}},
+    ]);
+    let queue = format!("arn:aws:sqs:{HERE}:{OWN}:q");
+    let of_ours = json!([{"Effect": "Allow", "Principal": "*", "Action": "sqs:*", "Resource": queue,
+        "Condition": {"StringEquals": {"aws:PrincipalOrgID": "o-1"}}}]);
+    let estate = estate(vec![with("arn:aws:s3:::b", &statements), with(&queue, &of_ours)], None);
+    let who = |action: &str, object: &str, more: &[&str]| -> Vec<(String, String)> {
+        let rows = iam(&estate, &[&["who-can", action, &on(object)], more].concat()).0;
+        let outsiders = rows.as_array().unwrap().iter().filter_map(|r| Some((r["outsider"].as_str()?, r["decision"].as_str()?)));
+        outsiders.map(|(who, decision)| (who.to_owned(), decision.to_owned())).collect()
+    };
+    let told = |who: &str, decision: &str| vec![(who.to_owned(), decision.to_owned())];
+    assert_eq!(who("s3:PutObject", "in/x", &[]), told("account 999988887777", "allowed"));
+    assert_eq!(who("s3:PutObject", "secret/x", &[]), []);
+    assert_eq!(who("s3:PutObject", "other/x", &[]), []);
+    assert_eq!(who("s3:GetObject", "public/x", &[]), told("everyone", "allowed"));
+    assert_eq!(who("s3:GetObjectTagging", "public/x", &[]), told("everyone", "depends"));
+    assert_eq!(who("s3:GetObjectTagging", "public/x", &["--context", "aws:SourceIp=192.0.2.9"]), told("everyone", "allowed"));
+    assert_eq!(who("s3:GetObjectTagging", "public/x", &["--context", "aws:SourceIp=203.0.113.9"]), []);
+    let resources = Resources::of(&estate);
+    let open: Vec<Vec<String>> = openings(&resources).into_iter().map(|o| o.actions).collect();
+    assert_eq!(open, [["s3:GetObject"], ["s3:PutObject"]]);
+    // Their own side of it, over TLS.
+    let jo = format!("arn:aws:iam::{OWN}:user/jo");
+    let own = iam(&estate, &["paths", "--to", "arn:aws:s3:::b/in/x", "--who", &jo]).0;
+    assert_eq!(own[0]["certain"], true, "{own}");
+    // A part of a bucket is one, and what is denied of it leaves the rest.
+    let told = |who: &str, action: &str| {
+        let all = iam(&estate, &["paths", "--to", "arn:aws:s3:::b", "--who", who, "--action", action]).0;
+        (all[0]["certain"] == true, all[0]["steps"][0]["sentence"].as_str().unwrap().to_owned())
+    };
+    let object = "arn:aws:s3:::b";
+    assert_eq!(told(&jo, "s3:GetObject"), (true, format!("user/jo can s3:GetObject on {object}/*")));
+    let foreign = format!("{FOREIGN} can s3:PutObject on {object}/in/*");
+    assert_eq!(told(FOREIGN, "s3:PutObject"), (true, foreign));
+    let everyone = format!("everyone can s3:GetObject on {object}/public/*");
+    assert_eq!(told("everyone", "s3:GetObject"), (true, everyone));
+    let app = format!("arn:aws:iam::{SISTER}:role/app");
+    assert!(told(&app, "s3:GetObject").0, "from anywhere");
+    let its = format!("role/app can s3:GetObjectTagging on {object}/*, under conditions");
+    assert_eq!(told(&app, "s3:GetObjectTagging"), (false, its));
+    // Of which organisation a foreign account is not, is known.
+    let can = |who: &str| iam(&estate, &["can", who, "sqs:ReceiveMessage", &queue]).0["decision"].clone();
+    assert_eq!((can(FOREIGN), can(SISTER)), (json!("denied"), json!("allowed")));
+    // Whom a policy lets do something without naming it gets at it.
+    let poor = format!("arn:aws:iam::{OWN}:role/poor");
+    let blast = iam(&estate, &["blast", &poor]).0;
+    assert_eq!(blast["resources"][1]["resources"], json!([queue]), "{blast}");
+    // What was not read is said to be.
+    let (_, beside) = iam(&estate, &["paths", "--to", "arn:aws:s3:::unread", "--action", "sqs:SendMessage"]);
+    assert!(beside.contains("The policy of arn:aws:s3:::unread was not read"), "{beside}");
+    assert!(beside.contains("sqs:SendMessage"), "{beside}");
 }
 
 /// A function's own policy counts where somebody takes it over: it grants what its caller's policies do not, and denies what

@@ -20,7 +20,7 @@ pub const STRANGER: &str = "000000000000";
 const ELSEWHERE: &str = "o-0000000000";
 const UNIT: &str = "o-0000000000/r-0000/ou-0000-00000000/";
 /// An address that is nobody's: only what lets in all of them lets it in (RFC 1112, section 4).
-const ANYWHERE: &str = "240.0.0.1";
+pub const ANYWHERE: &str = "240.0.0.1";
 /// The ids that AWS gave its user and its role.
 const USER_ID: &str = "AIDASTRANGERSTRANGER0";
 const ROLE_ID: &str = "AROASTRANGERSTRANGER0";
@@ -170,7 +170,8 @@ impl<'a> Door<'a> {
             if sure.is_empty() { granting } else { sure }
         };
         let by: BTreeSet<usize> = entering.iter().flat_map(by).collect();
-        (!by.is_empty()).then(|| Met { certain, anonymous, by: by.into_iter().collect() })
+        let whole = entering.iter().any(|(caller, context)| decide_at(self, caller, action, context) == Decision::Allowed);
+        (!by.is_empty()).then(|| Met { certain, whole, anonymous, by: by.into_iter().collect() })
     }
 
     fn answer(&self, caller: &Caller, action: &ActionName, context: &Context) -> Answer {
@@ -198,6 +199,8 @@ impl<'a> Door<'a> {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Met {
     pub certain: bool,
+    /// To all that is asked for, under nothing that it chooses.
+    pub whole: bool,
     /// Somebody without an account gets in.
     pub anonymous: bool,
     /// Places of the statements that let in, in the door's policy.

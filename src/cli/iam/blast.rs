@@ -151,7 +151,7 @@ impl<'a> Lost<'a> {
             lines.push("Everything in the account is lost: it is, or becomes, an administrator.".into());
         }
         lines.push(format!(
-            "It becomes {} other{}, and all of them together may take {} actions.",
+            "It becomes {} other{}, and all of them together may take {} actions by their own policies.",
             blast.reached.len(),
             if blast.reached.len() == 1 { "" } else { "s" },
             text::count(blast.actions as u64)

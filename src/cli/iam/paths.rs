@@ -71,7 +71,7 @@ impl Paths {
         };
         if let (Some(prize), Some(account)) = (&prize, accounts.first()) {
             let unread = account.unread(&prize.resource);
-            let odd = self.action.iter().flat_map(|action| doubts(action, &prize.resource));
+            let odd = prize.asks().iter().filter(|_| !self.action.is_empty()).flat_map(|ask| doubts(&ask.action, &ask.arn));
             unread.into_iter().chain(odd).for_each(|note| eprintln!("{}", text::line(&note)));
         }
         let owner = prize.as_ref().and_then(|p| accounts.first().and_then(|a| a.owner(&p.resource)));

@@ -141,7 +141,7 @@ pub(super) fn open_to(account: &Account, outsiders: &[&Outsider], asked: bool) -
             let actions = actions.map(str::to_owned);
             let Ok(prize) = Prize::new(&held.resource.arn, &actions) else { continue };
             let met = outsiders.iter().flat_map(|outsider| visited(account, &prize, outsider, asked));
-            let does: BTreeSet<usize> = met.map(|(ask, _)| ask).collect();
+            let does: BTreeSet<usize> = met.map(|(ask, ..)| ask).collect();
             things.add(&held.resource.arn, [0, 1, 2].map(|ask| does.contains(&ask)));
         }
         found.extend((!things.resources.is_empty()).then_some(things));

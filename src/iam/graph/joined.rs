@@ -436,11 +436,18 @@ impl Joined {
         Goal { ends, led, what: What::Resource(held) }
     }
 
-    /// Whom the administrators of an account become to get at a resource, where they do not as such.
+    /// Whom the administrators of an account become to get at a resource: what keeps one of them off it they take away, and
+    /// where administrators as such do not get at it, somebody else of the account may.
     pub(super) fn led(&self, account: usize, held: &Held) -> Vec<usize> {
-        let people = &self.parts[account].built.people;
-        let holders = held.holders.iter().filter(|h| held.administrator != Some(true) && account < self.len() && h.certain);
-        holders.filter(|h| !people[h.principal].kept).map(|h| self.firsts[account] + h.principal).collect()
+        if account == self.len() {
+            return Vec::new();
+        }
+        let (first, part) = (self.firsts[account], &self.parts[account]);
+        if held.administrator == Some(true) {
+            return vec![first + part.count()];
+        }
+        let holders = held.holders.iter().filter(|h| h.certain && !part.built.people[h.principal].kept);
+        holders.map(|h| first + h.principal).collect()
     }
     pub(super) fn holding(&self, account: usize, held: &Held) -> Vec<(usize, bool)> {
         let (first, made) = (self.firsts[account], self.firsts[account] + self.parts[account].count());
@@ -512,11 +519,11 @@ impl Joined {
             each(Leap { from: c.from, to: at, account: c.account, by: By::Crossing(c.at) });
         }
         let power = |from: usize| Leap { from: first + from, to: at, account, by: By::Power };
-        if slot == part.count() {
+        if led.contains(&at) {
+            let all = (0..part.count()).filter(|p| part.built.administrators[*p]).chain([part.count()]);
+            all.filter(|p| *p != slot).for_each(|p| each(power(p)));
+        } else if slot == part.count() {
             self.climbers[account].iter().for_each(|p| each(power(*p)));
-        } else if led.contains(&at) {
-            let all = (0..part.count()).filter(|p| part.built.administrators[*p] && *p != slot);
-            all.chain([part.count()]).for_each(|p| each(power(p)));
         }
     }
 
@@ -539,8 +546,9 @@ impl Joined {
         for c in self.out.get(&at).into_iter().flatten() {
             each(Leap { from: at, to: c.to, account, by: By::Crossing(c.at) });
         }
-        if self.climbers[account].binary_search(&slot).is_ok() {
-            each(power(first + part.count()));
+        let made = first + part.count();
+        if self.climbers[account].binary_search(&slot).is_ok() && !led.contains(&made) {
+            each(power(made));
         }
     }
 

@@ -1,5 +1,8 @@
 //! Who gets at a resource: those whose own permissions reach it and whom its own policy lets in, as an end for paths.
 
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
 use super::outside::Outsider;
 use super::permit::StatementId;
 use super::threads::side_by_side;
@@ -10,7 +13,7 @@ use crate::iam::facts::{Level, facts};
 use crate::iam::fit::actions_on;
 use crate::iam::openings::{self, named};
 use crate::iam::policy::Effect;
-use crate::iam::strangers::{Door, Met, account_of, of_other};
+use crate::iam::strangers::{ANYWHERE, Door, Met, account_of, of_other};
 
 /// A resource, and what getting at it means: any of its asks.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -104,6 +107,8 @@ pub struct Holder {
 pub struct Use {
     /// Place in [`Prize::asks`].
     pub ask: usize,
+    /// The ARN, which may be a part of what is asked for.
+    pub on: Arc<str>,
     /// Statements of its own policies and of the resource's: one of each of these lists has to allow it.
     pub needs: Vec<Vec<StatementId>>,
 }
@@ -140,12 +145,13 @@ impl Held {
 impl Graph<'_> {
     /// Those whose own permissions reach a resource, as a target for paths.
     pub fn reach(&self, prize: &Prize) -> Target {
-        let asked: Vec<(ActionName, Resource)> =
-            prize.asks.iter().map(|a| (ActionName::new(&a.action), self.account.resource(&a.arn))).collect();
+        let parts = parts(self.account, &prize.resource);
+        let asked: Vec<Asked> = prize.asks.iter().map(|ask| Asked::of(self.account, ask, &parts)).collect();
         let count = self.account.principals.len();
         let holders = side_by_side(count, |p| holder(self.account, p, &asked));
         let context = chosen();
-        let by_power = asked.iter().map(|(action, resource)| self.account.decision_for_administrator(action, resource, &context));
+        let by_power = asked.iter().flat_map(|asked| asked.on.iter().map(move |(_, resource)| (&asked.action, resource)));
+        let by_power = by_power.map(|(action, resource)| self.account.decision_for_administrator(action, resource, &context));
         let mut administrator = None;
         for decision in by_power {
             match decision {
@@ -201,16 +207,65 @@ pub(super) fn chosen() -> Context {
     Context::new().with("aws:SecureTransport", ["true"])
 }
 
-fn holder(account: &Account, p: usize, asked: &[(ActionName, Resource)]) -> Option<Holder> {
-    let context = chosen();
+/// What one ask stands for.
+struct Asked {
+    action: ActionName,
+    /// All of it first. Where that is a bucket's objects and depends on which of them, one that no policy names and those that
+    /// some do, with what they are told as: getting at one of them gets at the bucket.
+    on: Vec<(Arc<str>, Resource)>,
+}
+
+impl Asked {
+    fn of(account: &Account, ask: &Ask, parts: &[String]) -> Self {
+        let one = |told: &str, arn: &str| (Arc::from(told), account.resource(arn));
+        let mut on = vec![one(&ask.arn, &ask.arn)];
+        if let Some(bucket) = ask.arn.strip_suffix("/*").filter(|arn| arn.split(':').nth(2) == Some("s3")) {
+            on.push(one(&ask.arn, &format!("{bucket}/{UNNAMED}")));
+            on.extend(parts.iter().map(|part| one(part, part)));
+        }
+        Self { action: ActionName::new(&ask.action), on }
+    }
+}
+
+/// The key of an object that no policy names.
+const UNNAMED: &str = "an object that no policy names";
+/// Parts of a bucket that are tried.
+const MOST_PARTS: usize = 12;
+
+/// The parts of a bucket that the policies of an account, or its own, allow something on.
+fn parts(account: &Account, bucket: &str) -> Vec<String> {
+    let own = account.resources().find(bucket).and_then(crate::iam::resources::Held::policy);
+    let statements = account.policies.iter().chain(own).flat_map(|p| &p.policy.statements);
+    let named = statements.filter(|s| s.effect == Effect::Allow).filter_map(|s| s.resource.as_ref().filter(|r| !r.not));
+    let inside = |text: &&str| {
+        let key = text.strip_prefix(bucket).and_then(|rest| rest.strip_prefix('/'));
+        key.is_some_and(|key| !key.is_empty() && key != "*" && !key.contains("${"))
+    };
+    let all: BTreeSet<&str> = named.flat_map(|r| &r.values).map(|v| v.text.as_str()).filter(inside).collect();
+    all.into_iter().take(MOST_PARTS).map(str::to_owned).collect()
+}
+
+fn holder(account: &Account, p: usize, asked: &[Asked]) -> Option<Holder> {
+    let contexts = [chosen(), chosen().with("aws:SourceIp", [ANYWHERE])];
     let caller = &account.principals[p].caller;
     let (mut sure, mut open) = (Vec::new(), Vec::new());
-    for (ask, (action, resource)) in asked.iter().enumerate() {
-        let request = Request { caller, action, resource, context: &context };
-        match account.decision(p, action, resource, &context) {
-            Decision::Allowed => sure.push(Use { ask, needs: needs(account, p, &request, Truth::Yes) }),
-            Decision::Depends => open.push(Use { ask, needs: needs(account, p, &request, Truth::Maybe) }),
+    for (ask, Asked { action, on }) in asked.iter().enumerate() {
+        let using = |(told, resource): &(Arc<str>, Resource), context: &Context, least: Truth| {
+            let request = Request { caller, action, resource, context };
+            Use { ask, on: Arc::clone(told), needs: needs(account, p, &request, least) }
+        };
+        let Some(all) = on.first() else { continue };
+        match account.decision(p, action, &all.1, &contexts[0]) {
+            Decision::Allowed => sure.push(using(all, &contexts[0], Truth::Yes)),
             Decision::Denied { .. } => {}
+            Decision::Depends => {
+                let mut tried = contexts.iter().flat_map(|context| on.iter().map(move |part| (part, context)));
+                let allowed = |t: &(&(Arc<str>, Resource), &Context)| account.decision(p, action, &t.0.1, t.1) == Decision::Allowed;
+                match tried.find(allowed) {
+                    Some((part, context)) => sure.push(using(part, context, Truth::Yes)),
+                    None => open.push(using(all, &contexts[0], Truth::Maybe)),
+                }
+            }
         }
     }
     Holder::of(p, sure, open)
@@ -220,7 +275,7 @@ fn holder(account: &Account, p: usize, asked: &[(ActionName, Resource)]) -> Opti
 pub(super) fn guests(account: &Account, prize: &Prize) -> Vec<Outsider> {
     let resources = account.resources();
     let Some(held) = resources.find(&prize.resource) else { return Vec::new() };
-    let anonymous = prize_met(account, prize, &openings::Outsider::Everyone, false).into_iter().any(|(_, met)| met.anonymous);
+    let anonymous = prize_met(account, prize, &openings::Outsider::Everyone, false).into_iter().any(|(.., met)| met.anonymous);
     let shown = |who: openings::Outsider| match who {
         openings::Outsider::Everyone if !anonymous => openings::Outsider::EveryAccount,
         who => who,
@@ -237,11 +292,11 @@ pub(super) fn visits(account: &Account, prize: &Prize, outsiders: &[Outsider], a
     let holder = |(at, outsider): (usize, &Outsider)| {
         let (place, who) = (place?, outsider.as_guest()?);
         let (mut sure, mut open) = (Vec::new(), Vec::new());
-        for (ask, met) in prize_met(account, prize, &who, asked == Some(at)) {
+        for (ask, on, met) in prize_met(account, prize, &who, asked == Some(at)) {
             let needs = vec![met.by.iter().map(|statement| StatementId::of_resource(place, *statement)).collect()];
             // For whom a service acts is not known.
             let certain = met.certain && !matches!(who, openings::Outsider::Service(_));
-            if certain { &mut sure } else { &mut open }.push(Use { ask, needs });
+            if certain { &mut sure } else { &mut open }.push(Use { ask, on, needs });
         }
         Holder::of(at, sure, open)
     };
@@ -249,12 +304,12 @@ pub(super) fn visits(account: &Account, prize: &Prize, outsiders: &[Outsider], a
     Held { prize: prize.clone(), holders, administrator: None }
 }
 
-/// What somebody from outside finds at the asks of a prize; `asked`: it was asked about by name.
-pub(super) fn visited(account: &Account, prize: &Prize, outsider: &Outsider, asked: bool) -> Vec<(usize, Met)> {
+/// What somebody from outside finds at the asks of a prize, and at which ARN; `asked`: it was asked about by name.
+pub(super) fn visited(account: &Account, prize: &Prize, outsider: &Outsider, asked: bool) -> Vec<(usize, Arc<str>, Met)> {
     outsider.as_guest().map(|who| prize_met(account, prize, &who, asked)).unwrap_or_default()
 }
 
-fn prize_met(account: &Account, prize: &Prize, who: &openings::Outsider, asked: bool) -> Vec<(usize, Met)> {
+fn prize_met(account: &Account, prize: &Prize, who: &openings::Outsider, asked: bool) -> Vec<(usize, Arc<str>, Met)> {
     let resources = account.resources();
     let Some((held, policy)) = resources.find(&prize.resource).and_then(|held| Some((held, held.policy()?))) else {
         return Vec::new();
@@ -267,9 +322,16 @@ fn prize_met(account: &Account, prize: &Prize, who: &openings::Outsider, asked: 
         callers.extend(own.filter(|_| !held.is_restricted()).map(Caller::new).map(|c| (c.clone(), of_other(resources, &c))));
     }
     let rcps = if held.account == account.id { account.rcp_levels() } else { resources.rcps(&held.account) };
+    let parts = parts(account, &prize.resource);
     let met = |(at, ask): (usize, &Ask)| {
-        let door = Door::new(account.resource(&ask.arn), policy, &rcps);
-        Some((at, door.meets(&callers, &ActionName::new(&ask.action))?))
+        let Asked { action, on } = Asked::of(account, ask, &parts);
+        let mut met = on.into_iter().map(|(told, on)| (at, told, Door::new(on, policy, &rcps).meets(&callers, &action)));
+        let (_, told, all) = met.next()?;
+        let all = all?;
+        let sure = |met: (usize, Arc<str>, Option<Met>)| Some((met.0, met.1, met.2.filter(|met| met.certain)?));
+        // Where it depends on which of them.
+        let part = if all.certain && all.whole { None } else { met.find_map(sure) };
+        Some(part.unwrap_or((at, told, all)))
     };
     prize.asks.iter().enumerate().filter_map(met).collect()
 }

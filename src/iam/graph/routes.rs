@@ -262,7 +262,7 @@ impl Joined {
             first.needs.iter().map(each).collect()
         };
         let rests = accounts.with(account, named).unwrap_or_default();
-        Some((format!("{} can {}{more} on {}{sure}", self.name(end), ask.action, ask.arn), rests))
+        Some((format!("{} can {}{more} on {}{sure}", self.name(end), ask.action, first.on), rests))
     }
 
     /// `role/x`; of somebody from outside with its account.
