@@ -227,7 +227,9 @@ mod brute {
                         }
                 }
                 At::Administrator(account) => !denies(Lets::Account(account)) && (account == 0 || across(account)),
-                At::Outside(0) => !denies(Lets::Outside(0)) && (allows(Lets::Outside(0)) || self.told[0] && allows(Lets::Everyone)),
+                At::Outside(0) => {
+                    !denies(Lets::Outside(0)) && (allows(Lets::Outside(0)) || self.told[0] && allows(Lets::Everyone))
+                }
                 At::Outside(EVERYONE) => self.told[1] && allows(Lets::Everyone),
                 At::Outside(_) => false,
             }

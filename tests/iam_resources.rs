@@ -448,7 +448,8 @@ fn ways_to_a_resource_begin_outside() {
     assert!(paths(&["--cuts"]).iter().any(|cut| cut["statement"] == "Partner" && cut["account"] == OWN));
     assert!(paths(&["--cuts"]).iter().all(|cut| cut["statement"] != "Sister"));
     // What leaks with somebody from outside is what resources let it do, too; and an account is asked about by its digits.
-    let bucket = json!([{"what": "buckets", "known": 1, "read": 1, "written": 1, "destroyed": 0, "resources": ["arn:aws:s3:::b"]}]);
+    let bucket =
+        json!([{"what": "buckets", "known": 1, "read": 1, "written": 1, "destroyed": 0, "resources": ["arn:aws:s3:::b"]}]);
     let blast = iam(&["blast", FOREIGN]);
     assert_eq!((&blast["resources"], &blast["accounts"]), (&bucket, &json!([])));
     assert_eq!(iam(&["can", FOREIGN, "s3:GetObject", "arn:aws:s3:::b/x"])["decision"], "allowed");
@@ -559,6 +560,19 @@ fn outsiders_are_asked_for_what_is_asked() {
     let poor = format!("arn:aws:iam::{OWN}:role/poor");
     let blast = iam(&estate, &["blast", &poor]).0;
     assert_eq!(blast["resources"][1]["resources"], json!([queue]), "{blast}");
+    // CloudFront's own are told, and of a canonical user that it is named.
+    let mut other = estate.clone();
+    let oai = "arn:aws:iam::cloudfront:user/CloudFront Origin Access Identity E1";
+    let read = |who: Value| json!({"Effect": "Allow", "Principal": who, "Action": "s3:GetObject", "Resource": on("*")});
+    let named = json!([read(json!({"AWS": oai})), read(json!({"CanonicalUser": "79a59df900b949e5"}))]);
+    other.region_mut(OWN, HERE).resources = vec![with("arn:aws:s3:::b", &named)];
+    let (all, beside) = iam(&other, &["paths", "--to", "arn:aws:s3:::b"]);
+    assert!(
+        all.as_array().unwrap().iter().any(|p| p["from"] == "user/CloudFront Origin Access Identity E1 of cloudfront"),
+        "{all}"
+    );
+    assert!(beside.contains("names the canonical user 79a59df900b949e5"), "{beside}");
+    assert_eq!(openings(&Resources::of(&other)), []);
     // What was not read is said to be.
     let (_, beside) = iam(&estate, &["paths", "--to", "arn:aws:s3:::unread", "--action", "sqs:SendMessage"]);
     assert!(beside.contains("The policy of arn:aws:s3:::unread was not read"), "{beside}");

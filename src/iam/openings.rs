@@ -68,8 +68,12 @@ pub fn of_resource(resources: &Resources, held: &Held) -> Vec<Opening> {
     let named = named(resources, held).into_iter().filter(|(who, _)| strange(who));
     let all = Asked { on: None, action: None, context: &Context::new() };
     let guests = named.filter_map(|(who, statements)| visit(resources, held, who, &statements, &all));
-    let opening = |(who, Guest { actions, statements, .. })| {
-        Opening { arn: held.resource.arn.clone(), region: held.region.clone(), who, actions, statements }
+    let opening = |(who, Guest { actions, statements, .. })| Opening {
+        arn: held.resource.arn.clone(),
+        region: held.region.clone(),
+        who,
+        actions,
+        statements,
     };
     guests.filter(|(_, guest)| guest.certain).map(opening).collect()
 }
@@ -97,6 +101,8 @@ pub(super) fn named(resources: &Resources, held: &Held) -> BTreeMap<Outsider, Ve
                     add(Outsider::Principal(text.to_owned()));
                 }
                 (PrincipalKind::Aws, Some(id)) => add(Outsider::Account(id.to_owned())),
+                // Of AWS itself, such as an origin access identity of CloudFront's.
+                (PrincipalKind::Aws, None) if text.starts_with("arn:") => add(Outsider::Principal(text.to_owned())),
                 _ => {}
             }
         }

@@ -205,9 +205,7 @@ impl<'a> Lost<'a> {
 }
 
 fn things_as_json(things: &[Things]) -> Value {
-    let one = |t: &Things| {
-        json!({ "what": t.what, "known": t.known, "read": t.read, "written": t.write, "destroyed": t.destroy, "resources": t.resources })
-    };
+    let one = |t: &Things| json!({ "what": t.what, "known": t.known, "read": t.read, "written": t.write, "destroyed": t.destroy, "resources": t.resources });
     things.iter().map(one).collect()
 }
 

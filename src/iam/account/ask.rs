@@ -2,6 +2,7 @@
 //! over the accounts, and the resource's own; what they come to is `evaluate`'s work.
 
 use std::borrow::Cow;
+use std::collections::BTreeSet;
 
 use super::{Account, AskError};
 use crate::iam::evaluate::{
@@ -9,7 +10,7 @@ use crate::iam::evaluate::{
     explain,
 };
 use crate::iam::facts::{facts, held_against};
-use crate::iam::policy::{Effect, Element, Policy, Statement};
+use crate::iam::policy::{Effect, Element, Policy, PrincipalKind, Statement};
 use crate::iam::resources::Held;
 use crate::iam::strangers::{account_of, in_organization};
 
@@ -72,9 +73,17 @@ impl Account {
         gaps
     }
 
-    /// That a resource's own policy was not read, in a sentence.
-    pub fn unread(&self, resource: &str) -> Option<String> {
-        self.is_blind(resource).then(|| format!("The policy of {resource} was not read: it may allow or deny more."))
+    /// What is not known of a resource's own policy, in sentences.
+    pub fn unread(&self, resource: &str) -> Vec<String> {
+        let blind = self.is_blind(resource).then(|| format!("The policy of {resource} was not read: it may allow or deny more."));
+        let statements = self.resources.find(resource).and_then(Held::policy).map(|p| p.policy.statements.as_slice());
+        let principals = statements.unwrap_or_default().iter().flat_map(|s| &s.principal).flat_map(|p| &p.principals);
+        let canonical = principals.filter(|p| p.kind == PrincipalKind::CanonicalUser).map(|p| p.value.text.as_str());
+        let canonical = canonical
+            .collect::<BTreeSet<&str>>()
+            .into_iter()
+            .map(|id| format!("The policy of {resource} names the canonical user {id}: whose account that is, is not known."));
+        blind.into_iter().chain(canonical).collect()
     }
 
     /// Whose a resource is, where that is known: a bucket's ARN does not tell.

@@ -111,6 +111,15 @@ impl Compiled {
     pub fn label(&self, statement: usize) -> (String, Span) {
         self.policy.statements.get(statement).map_or_else(Default::default, |s| (s.label(statement), s.span))
     }
+    /// Whether a statement allows the action, whomever and whatever else it asks.
+    pub(crate) fn allows_somebody(&self, action: &ActionName) -> bool {
+        self.naming(action).any(|(_, effect)| effect == Effect::Allow)
+    }
+    /// Whether a statement allows the action to this caller, whatever else it asks.
+    pub(crate) fn allows(&self, caller: &Caller, action: &ActionName) -> bool {
+        let mut allowing = self.statements.iter().filter(|s| s.effect == Effect::Allow && s.acts(action));
+        allowing.any(|s| s.speaks_of(caller, false).0 != Truth::No)
+    }
     /// The statements whose action element names the action, whatever else they ask.
     pub(crate) fn naming(&self, action: &ActionName) -> impl Iterator<Item = (usize, Effect)> {
         self.statements.iter().enumerate().filter(|(_, s)| s.acts(action)).map(|(i, s)| (i, s.effect))

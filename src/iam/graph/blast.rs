@@ -138,6 +138,10 @@ pub(super) fn open_to(account: &Account, outsiders: &[&Outsider], asked: bool) -
         let mut things = Things::none(what);
         for held in known.iter().filter(|h| h.resource.service() == *service) {
             things.known += 1;
+            let allows = |action: &&str| held.policy().is_some_and(|p| p.allows_somebody(&ActionName::new(action)));
+            if !actions.iter().any(allows) {
+                continue;
+            }
             let actions = actions.map(str::to_owned);
             let Ok(prize) = Prize::new(&held.resource.arn, &actions) else { continue };
             let met = outsiders.iter().flat_map(|outsider| visited(account, &prize, outsider, asked));
@@ -167,7 +171,8 @@ impl Things {
     pub fn line(&self) -> String {
         let Self { what, read, write, destroy, resources, .. } = self;
         let (count, all) = (resources.len(), resources.join(" "));
-        let one = |what: &str| what.strip_suffix("ies").map_or_else(|| what.trim_end_matches('s').to_owned(), |w| format!("{w}y"));
+        let one =
+            |what: &str| what.strip_suffix("ies").map_or_else(|| what.trim_end_matches('s').to_owned(), |w| format!("{w}y"));
         let what = if count == 1 { one(what) } else { (*what).to_owned() };
         format!("{count} {what}: {read} read, {write} written, {destroy} destroyed: {all}")
     }
@@ -230,14 +235,16 @@ impl Graph<'_> {
                 let arn = &held.resource.arn;
                 let resource = self.account.resource(&if *service == "s3" { format!("{arn}/*") } else { arn.clone() });
                 // What its own policies do not grant, the resource's may.
-                let speaks = |name: &ActionName| held.policy().is_some_and(|p| p.naming(name).any(|(_, e)| e == Effect::Allow));
+                let speaks = |name: &ActionName| held.policy().is_some_and(|p| p.allows_somebody(name));
                 let allowed = |(name, bit): &(ActionName, Actions)| {
                     let not_denied = |decision| !matches!(decision, Decision::Denied { .. });
                     if everything {
-                        return (own || speaks(name)) && not_denied(self.account.decision_for_administrator(name, &resource, &context));
+                        return (own || speaks(name))
+                            && not_denied(self.account.decision_for_administrator(name, &resource, &context));
                     }
                     let spoken = speaks(name);
-                    let may = |(_, granted): &&(usize, Actions)| bit.within(granted) || spoken;
+                    let named = |p: usize| held.policy().is_some_and(|of| of.allows(&self.account.principals[p].caller, name));
+                    let may = |(p, granted): &&(usize, Actions)| bit.within(granted) || spoken && named(*p);
                     principals.iter().filter(may).any(|(p, _)| not_denied(self.account.decision(*p, name, &resource, &context)))
                 };
                 things.add(arn, [0, 1, 2].map(|at| asked.get(at).is_some_and(allowed)));

@@ -77,7 +77,11 @@ impl Joined {
         // A statement of a resource's policy stands in the account of that.
         let home = |account: usize, id: StatementId| {
             let owner = |place| accounts.with(0, |g| Some(g.account.resources().at(place)?.account.clone()))?;
-            id.resource().and_then(owner).and_then(|id| self.account(&id)).unwrap_or(if account < self.len() { account } else { 0 })
+            id.resource().and_then(owner).and_then(|id| self.account(&id)).unwrap_or(if account < self.len() {
+                account
+            } else {
+                0
+            })
         };
         for (account, held) in goal.all_held() {
             let first = held.holders.iter().filter(|h| h.certain).filter_map(|h| h.may.first());

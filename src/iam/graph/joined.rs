@@ -330,12 +330,7 @@ impl Joined {
         visits(account, prize, &self.outsiders, asked)
     }
 
-    fn called(
-        self,
-        name: &str,
-        prize: Option<&Prize>,
-        accounts: &(impl Accounts + ?Sized),
-    ) -> Result<(Self, Vec<Node>), Nobody> {
+    fn called(self, name: &str, prize: Option<&Prize>, accounts: &(impl Accounts + ?Sized)) -> Result<(Self, Vec<Node>), Nobody> {
         let groups: Vec<Node> = self.outsiders().filter(|(_, o)| o.is_called(name)).map(|(node, _)| node).collect();
         if !groups.is_empty() {
             return Ok((self, groups));

@@ -145,7 +145,8 @@ impl Held {
 impl Graph<'_> {
     /// Those whose own permissions reach a resource, as a target for paths.
     pub fn reach(&self, prize: &Prize) -> Target {
-        let parts = parts(self.account, &prize.resource);
+        let own = self.account.resources().find(&prize.resource).and_then(|held| held.policy());
+        let parts = parts(self.account.policies.iter().chain(own), &prize.resource);
         let asked: Vec<Asked> = prize.asks.iter().map(|ask| Asked::of(self.account, ask, &parts)).collect();
         let count = self.account.principals.len();
         let holders = side_by_side(count, |p| holder(self.account, p, &asked));
@@ -197,6 +198,10 @@ fn needs(account: &Account, p: usize, request: &Request<'_>, least: Truth) -> Ve
     if across || is_left_to_key(request.action, request.resource) {
         all.push(granted(true));
     }
+    // What one asks for already is not asked for twice.
+    if all.len() == 2 && all[0].iter().all(|s| all[1].contains(s)) && !all[0].is_empty() {
+        all.truncate(1);
+    }
     // Where it is not known what grants it, nothing is said of it.
     all.retain(|by| !by.is_empty());
     all
@@ -232,10 +237,9 @@ const UNNAMED: &str = "an object that no policy names";
 /// Parts of a bucket that are tried.
 const MOST_PARTS: usize = 12;
 
-/// The parts of a bucket that the policies of an account, or its own, allow something on.
-fn parts(account: &Account, bucket: &str) -> Vec<String> {
-    let own = account.resources().find(bucket).and_then(crate::iam::resources::Held::policy);
-    let statements = account.policies.iter().chain(own).flat_map(|p| &p.policy.statements);
+/// The parts of a bucket that policies allow something on.
+fn parts<'p>(policies: impl Iterator<Item = &'p Compiled>, bucket: &str) -> Vec<String> {
+    let statements = policies.flat_map(|p| &p.policy.statements);
     let named = statements.filter(|s| s.effect == Effect::Allow).filter_map(|s| s.resource.as_ref().filter(|r| !r.not));
     let inside = |text: &&str| {
         let key = text.strip_prefix(bucket).and_then(|rest| rest.strip_prefix('/'));
@@ -260,7 +264,8 @@ fn holder(account: &Account, p: usize, asked: &[Asked]) -> Option<Holder> {
             Decision::Denied { .. } => {}
             Decision::Depends => {
                 let mut tried = contexts.iter().flat_map(|context| on.iter().map(move |part| (part, context)));
-                let allowed = |t: &(&(Arc<str>, Resource), &Context)| account.decision(p, action, &t.0.1, t.1) == Decision::Allowed;
+                let allowed =
+                    |t: &(&(Arc<str>, Resource), &Context)| account.decision(p, action, &t.0.1, t.1) == Decision::Allowed;
                 match tried.find(allowed) {
                     Some((part, context)) => sure.push(using(part, context, Truth::Yes)),
                     None => open.push(using(all, &contexts[0], Truth::Maybe)),
@@ -322,9 +327,10 @@ fn prize_met(account: &Account, prize: &Prize, who: &openings::Outsider, asked: 
         callers.extend(own.filter(|_| !held.is_restricted()).map(Caller::new).map(|c| (c.clone(), of_other(resources, &c))));
     }
     let rcps = if held.account == account.id { account.rcp_levels() } else { resources.rcps(&held.account) };
-    let parts = parts(account, &prize.resource);
+    let parts = parts(std::iter::once(policy), &prize.resource);
     let met = |(at, ask): (usize, &Ask)| {
-        let Asked { action, on } = Asked::of(account, ask, &parts);
+        let spoken_of = policy.allows_somebody(&ActionName::new(&ask.action));
+        let Asked { action, on } = spoken_of.then(|| Asked::of(account, ask, &parts))?;
         let mut met = on.into_iter().map(|(told, on)| (at, told, Door::new(on, policy, &rcps).meets(&callers, &action)));
         let (_, told, all) = met.next()?;
         let all = all?;

@@ -317,7 +317,7 @@ fn look(account: &Account, source: &Source, door: &Door<'_>, (called, told): (bo
                 }
             }
         }
-        Source::Account { known: false, id } => foreign(account, door, of_account(id, &asked_by(door))),
+        Source::Account { known: false, id } => foreign(account, door, &of_account(id, &asked_by(door))),
         Source::Account { known: true, id } => Seen::of(called_in(account, door, &of_account(id, &asked_by(door)))),
         Source::Principal { known: true, arn } => Seen::of(called_in(account, door, &[Caller::new(arn)])),
         Source::Principal { known: false, arn } => {
@@ -328,7 +328,7 @@ fn look(account: &Account, source: &Source, door: &Door<'_>, (called, told): (bo
                 caller.keys.set("aws:userid", [v.text.replace(['*', '?'], "x")]);
                 caller
             });
-            foreign(account, door, known.chain([Caller::new(arn)]).collect())
+            foreign(account, door, &known.chain([Caller::new(arn)]).collect::<Vec<_>>())
         }
         Source::Deleted { .. } => Seen { weak: vec![Weakness::DeletedPrincipal], ..Seen::default() },
         Source::Oidc { arn, issuer, .. } => by_token(&Tokens::new(door, arn, issuer), issuer),
@@ -400,12 +400,12 @@ fn called_in(account: &Account, door: &Door<'_>, callers: &[Caller]) -> Option<b
     callers.iter().filter_map(|caller| door.admits(caller, &action, &of_other(resources, caller), &is_callers)).max()
 }
 
-fn foreign(account: &Account, door: &Door<'_>, callers: Vec<Caller>) -> Seen {
-    let seen = Seen::of(called_in(account, door, &callers));
+fn foreign(account: &Account, door: &Door<'_>, callers: &[Caller]) -> Seen {
+    let seen = Seen::of(called_in(account, door, callers));
     let action = ActionName::new(ASSUME);
     // What only lets in whoever is of an organisation is as good as one's own.
     let as_stranger = callers.iter().any(|caller| !door.refuses(caller, &action, &strange(caller)));
-    let weak = match knock(door, &callers) {
+    let weak = match knock(door, callers) {
         _ if !seen.admits || !as_stranger => Vec::new(),
         Entry::Free => vec![Weakness::UnknownAccount, Weakness::NoExternalId],
         Entry::BySecret | Entry::Shut => vec![Weakness::UnknownAccount],

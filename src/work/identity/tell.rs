@@ -384,7 +384,7 @@ pub(super) fn lost(estate: &Estate, around: &Around, from: &[Node]) -> Vec<Secti
         "Everything in the account: it is, or becomes, an administrator.".to_owned()
     } else {
         format!(
-            "It becomes {} of its account, and all of them together may take {}.",
+            "It becomes {} of its account, and all of them together may take {} by their own policies.",
             many(blast.reached.len(), "other"),
             many(blast.actions, "action")
         )
