@@ -75,7 +75,8 @@ pub(super) fn guests(resources: &Resources, resource: &str, action: Option<&str>
 }
 
 /// The answer to `can PRINCIPAL ACTION on RESOURCE`.
-pub(super) fn can(arn: &str, (action, resource): (&str, &str), answer: &Answer, blind: bool) -> Detail {
+/// `known`: the principal was read.
+pub(super) fn can(arn: &str, known: bool, (action, resource): (&str, &str), answer: &Answer, blind: bool) -> Detail {
     let words = match answer.decision {
         Decision::Allowed => "Yes: allowed.",
         Decision::Denied { explicit: true } => "No: denied by a statement that says so.",
@@ -98,8 +99,8 @@ pub(super) fn can(arn: &str, (action, resource): (&str, &str), answer: &Answer, 
         section("Missing", Body::Prose(missing.join("\n"))),
         section("It depends on", table(&["effect", "if", "policy", "statement"], depends.collect())),
     ];
-    let links =
-        std::iter::once(link(arn)).chain((resource.contains(":role/") || resource.contains(":user/")).then(|| link(resource)));
+    let own = known.then(|| link(arn)).into_iter();
+    let links = own.chain((resource.contains(":role/") || resource.contains(":user/")).then(|| link(resource)));
     Detail { title: String::new(), sections: sections.into_iter().flatten().collect(), links: links.collect() }
 }
 
@@ -290,12 +291,18 @@ pub(super) fn who_reaches(estate: &Estate, around: &Around, asked: &[&str], outs
     let chained = paths.iter().filter(|p| p.certain && !p.legs.is_empty()).count();
     let words = match paths.len() {
         0 => "Nobody whose policies were read.".to_owned(),
-        all => format!(
-            "{} can, {} of them by becoming another first; {} more may, under conditions that are not known.",
-            many(sure, "principal"),
-            count(chained as u64),
-            count((all - sure) as u64)
-        ),
+        all => {
+            let chained = if chained == 0 {
+                String::new()
+            } else {
+                format!(", {} of them by becoming another first", count(chained as u64))
+            };
+            let may = match all - sure {
+                0 => String::new(),
+                more => format!("; {} more may, under conditions that are not known", count(more as u64)),
+            };
+            format!("{} can{chained}{may}.", many(sure, "principal"))
+        }
     };
     let links = links(estate, paths.iter().take(MOST_LINKS * 2).map(|p| around.joined.arn(p.from)));
     let mut sections = vec![section("", Body::Prose(words)), guests(resources, &prize.resource, None, &Context::new())];

@@ -331,7 +331,7 @@ impl Engine {
                     let ready = owner.or_else(|| self.accounts(estate).next()).ok_or_else(gone)?;
                     let named = self.resource(estate, &ready, resource);
                     let answer = ready.account.can_outsider(&who, action, &named, context).map_err(|e| e.to_string())?;
-                    return opened(text, answers::can(&who, (action, &named), &answer, ready.account.is_blind(&named)));
+                    return opened(text, answers::can(&who, false, (action, &named), &answer, ready.account.is_blind(&named)));
                 }
                 let (ready, at) = self.holder(estate, principal)?;
                 let named = self.resource(estate, &ready, resource);
@@ -339,7 +339,7 @@ impl Engine {
                 // Of a session its role is asked: what it was given by whom is not known.
                 let asked = if principal.contains(":assumed-role/") { principal } else { &arn };
                 let answer = ready.account.can(asked, action, &named, context).map_err(|e| e.to_string())?;
-                answers::can(&arn, (action, &named), &answer, ready.account.is_blind(&named))
+                answers::can(&arn, true, (action, &named), &answer, ready.account.is_blind(&named))
             }
             Question::WhoBecomes { target: Some(principal) } => {
                 // A group is got at by whoever changes it or who is in it.
