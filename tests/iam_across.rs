@@ -2,12 +2,15 @@
 //! accounts through the command line, the question line, a principal's detail and the judgement.
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "tests")]
 
+#[path = "support/dice.rs"]
+mod dice;
+
 use std::collections::BTreeSet;
 use std::process::Command;
 
 use bartizan::catalog::detail::Detail;
 use bartizan::iam::account::Account;
-use bartizan::iam::graph::{Graph, Joined, Node, Power, Prize, Target, To, Used};
+use bartizan::iam::graph::{Graph, Joined, Node, Power, Prize, Rest, Target, To};
 use bartizan::iam::read::authorization_details;
 use bartizan::listing::query::Cancel;
 use bartizan::model::account::{ControlKind, ControlPolicy, Controls, Organization, Unit};
@@ -16,6 +19,7 @@ use bartizan::model::estate::{self, Estate};
 use bartizan::model::resource::Resource;
 use bartizan::work::identity::Engine;
 use bartizan::work::judge::{Settings, judge};
+use dice::Dice;
 use serde_json::{Value, json};
 
 const IDS: [&str; 3] = ["111122223333", "444455556666", "777788889999"];
@@ -358,16 +362,7 @@ mod brute {
 
     pub const BUCKET: &str = "arn:aws:s3:::ledger";
 
-    /// xorshift64*: the same organisations on every machine.
-    pub struct Dice(pub u64);
-
     impl Dice {
-        pub fn roll(&mut self, sides: usize) -> usize {
-            self.0 ^= self.0 >> 12;
-            self.0 ^= self.0 << 25;
-            self.0 ^= self.0 >> 27;
-            (self.0.wrapping_mul(0x2545_f491_4f6c_dd1d) >> 33) as usize % sides
-        }
         pub fn world(&mut self) -> World {
             let accounts = 2 + self.roll(2);
             let mut world = World::default();
@@ -454,7 +449,7 @@ fn accounts(estate: &Estate) -> Vec<Account> {
 
 #[test]
 fn random_organisations_agree_with_a_search_by_brute_force() {
-    use brute::{At, Dice, OUTSIDE, SERVICE};
+    use brute::{At, OUTSIDE, SERVICE};
     let mut dice = Dice(0x5eed_0b7a);
     let (mut abroad, mut cuts_tried, mut across, mut from_outside, mut kept_outside) = (0, 0, 0, 0, 0);
     for round in 0..300 {
@@ -570,7 +565,7 @@ fn random_organisations_agree_with_a_search_by_brute_force() {
 /// Who reads a bucket: by its own policies, by the bucket's, by becoming others, from outside; and which statement keeps off whom.
 #[test]
 fn random_resources_agree_with_a_search_by_brute_force() {
-    use brute::{BUCKET, Dice, OUTSIDE, SERVICE};
+    use brute::{BUCKET, OUTSIDE, SERVICE};
     let mut dice = Dice(0x5eed_b0c3);
     let (mut inside, mut from_outside, mut own_cuts, mut bucket_cuts, mut kept_outside) = (0, 0, 0, 0, 0);
     for round in 0..250 {
@@ -603,7 +598,7 @@ fn random_resources_agree_with_a_search_by_brute_force() {
         assert_eq!(of_outside, expected_outside, "round {round}: {world:#?}");
         for route in joined.routes(&goal) {
             let told = joined.use_of(&goal, route.end(), graphs.as_slice());
-            let unnamed = |needs: Vec<Used>| needs.is_empty() || needs.iter().any(|(_, by)| by.is_empty());
+            let unnamed = |needs: Vec<Rest>| needs.is_empty() || needs.iter().any(|(_, by)| by.is_empty());
             assert!(told.is_none_or(|(_, needs)| !unnamed(needs)), "round {round}: what lets it is named");
         }
         inside += expected.len();

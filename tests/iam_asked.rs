@@ -2,11 +2,15 @@
 //! force over a model of its own, written from AWS's pages, that tries every value of what is open.
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "tests")]
 
+#[path = "support/dice.rs"]
+mod dice;
+
 use std::collections::{BTreeMap, BTreeSet};
 
 use bartizan::iam::account::Account;
 use bartizan::iam::graph::{Graph, Joined};
 use bartizan::iam::read::authorization_details;
+use dice::Dice;
 use serde_json::{Map, Value, json};
 
 const ROLE: &str = "arn:aws:iam::111122223333:role/r";
@@ -303,16 +307,7 @@ fn found(graph: &Graph<'_>, name: &str) -> Option<bool> {
     Some(legs[0].certain)
 }
 
-/// xorshift64*: the same trusts on every machine.
-struct Dice(u64);
-
 impl Dice {
-    fn roll(&mut self, sides: usize) -> usize {
-        self.0 ^= self.0 >> 12;
-        self.0 ^= self.0 << 25;
-        self.0 ^= self.0 >> 27;
-        (self.0.wrapping_mul(0x2545_f491_4f6c_dd1d) >> 33) as usize % sides
-    }
     fn pick<T: Copy>(&mut self, from: &[T]) -> T {
         from[self.roll(from.len())]
     }

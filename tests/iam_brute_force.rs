@@ -11,16 +11,12 @@ use bartizan::iam::policy::Policy;
 use bartizan::iam::sets::Set;
 use serde_json::{Value, json};
 
-/// xorshift64*: the same cases on every machine.
-struct Dice(u64);
+#[path = "support/dice.rs"]
+mod dice;
+
+use dice::Dice;
 
 impl Dice {
-    fn roll(&mut self, sides: usize) -> usize {
-        self.0 ^= self.0 >> 12;
-        self.0 ^= self.0 << 25;
-        self.0 ^= self.0 >> 27;
-        (self.0.wrapping_mul(0x2545_f491_4f6c_dd1d) >> 33) as usize % sides
-    }
     fn pick<'a>(&mut self, from: &[&'a str]) -> &'a str {
         from[self.roll(from.len())]
     }

@@ -301,7 +301,7 @@ fn resources_are_reached_by_their_users_and_by_whoever_becomes_one() {
         sentence.starts_with("role/reader can s3:GetObject") && sentence.ends_with("on arn:aws:s3:::payroll/*"),
         "{sentence}"
     );
-    assert_eq!((needs.len(), needs[0].0.as_str(), needs[0].1[0].0.as_str()), (1, "s3:GetObject", "inline own of role/reader"));
+    assert_eq!((needs.len(), &*needs[0].0, needs[0].1[0].0.as_str()), (1, "s3:GetObject", "inline own of role/reader"));
     // The role's own statement is what both it and the one who becomes it rest on.
     let cut = &graph.cuts(&target, 1)[0];
     assert_eq!(cut.policy, "inline own of role/reader");

@@ -9,7 +9,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::evaluate::{
     ActionName, Answer, Caller, CallerKind, Compiled, Context, Decision, Known, Layer, Layers, Request, Resource, ResourcePolicy,
-    decide, explain,
+    Truth, decide, explain,
 };
 use super::policy::{Condition, Effect, Element, Policy, Statement, Version};
 use super::resources::Resources;
@@ -164,7 +164,7 @@ impl<'a> Door<'a> {
         let by = |(caller, context): &&(Caller, Context)| {
             let request = Request { caller, action, resource: &self.resource, context };
             let granting: Vec<usize> = self.policy.grants(&request).into_iter().map(|(statement, _)| statement).collect();
-            let holds = |s: &usize| self.policy.applies(*s, &request) == super::evaluate::Truth::Yes;
+            let holds = |s: &usize| self.policy.applies(*s, &request) == Truth::Yes;
             // What may let in is no alternative to what does.
             let sure: Vec<usize> = granting.iter().copied().filter(holds).collect();
             if sure.is_empty() { granting } else { sure }
@@ -191,7 +191,7 @@ impl<'a> Door<'a> {
     /// Whether a statement of the policy may still hold for a request of which only this is known.
     pub(crate) fn may_hold(&self, statement: usize, caller: &Caller, action: &ActionName, context: &Context) -> bool {
         let request = Request { caller, action, resource: &self.resource, context };
-        self.policy.conditions_hold(statement, &request) != super::evaluate::Truth::No
+        self.policy.conditions_hold(statement, &request) != Truth::No
     }
 }
 

@@ -205,7 +205,10 @@ impl<'a> Lost<'a> {
 }
 
 fn things_as_json(things: &[Things]) -> Value {
-    let one = |t: &Things| json!({ "what": t.what, "known": t.known, "read": t.read, "written": t.write, "destroyed": t.destroy, "resources": t.resources });
+    let one = |t: &Things| {
+        let Things { what, known, read, write, destroy, resources } = t;
+        json!({ "what": what, "known": known, "read": read, "written": write, "destroyed": destroy, "resources": resources })
+    };
     things.iter().map(one).collect()
 }
 

@@ -43,7 +43,7 @@ pub(super) struct Iam {
 enum Command {
     /// May a principal do something? Exit code 1 where it may not
     Can {
-        /// An ARN, role/name or user/name; root, * for whoever has no account, a service, or somebody of another account, or its digits
+        /// An ARN, role/name or user/name; root, * for whoever has no account, a service, or another account's ARN or digits
         principal: String,
         /// service:Action
         action: String,

@@ -26,8 +26,8 @@ const MOST_CUTS: usize = 5;
 /// Options of paths.
 #[derive(Debug, Args)]
 pub(super) struct Paths {
-    /// Whose ways: a user or role, a group for all who are in it, or somebody from outside: a token's subject, a service, a foreign account's digits or ARN,
-    /// everyone; --from already names the file that is looked at
+    /// Whose ways: a user or role, a group for all who are in it, or somebody from outside: a token's subject, a service, a
+    /// foreign account's digits or ARN, everyone; --from already names the file that is looked at
     #[arg(long, value_name = "PRINCIPAL|OUTSIDER")]
     who: Option<String>,
     /// A principal, a group, or the ARN of a resource that somebody gets at [default: administrator]

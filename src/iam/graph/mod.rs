@@ -34,8 +34,8 @@ pub use joined::{Accounts, By, Goal, Joined, Nobody, Node, onward};
 pub use outside::Outsider;
 pub use paths::{Path, Step, Target};
 pub use permit::StatementId;
-pub use reach::{Ask, Held, Holder, Prize, PrizeError, Use};
-pub use routes::{Abroad, Leg, Rest, Route, Used};
+pub use reach::{Access, Ask, Held, Holder, Prize, PrizeError};
+pub use routes::{Abroad, Leg, Rest, Route};
 pub use trust::{Pipeline, Serves, Source, Trust, Weakness, pipelines};
 pub use ways::handed_to;
 
@@ -307,7 +307,7 @@ impl<'a> Graph<'a> {
     }
 
     /// By what an administrator becomes one of its account: the permission, and the statements that grant it.
-    fn power_over(&self, administrator: usize, arn: &str) -> Option<(&'static str, Vec<(String, String)>)> {
+    fn power_over(&self, administrator: usize, arn: &str) -> Option<Rest> {
         let action = match arn {
             user if user.contains(":user/") => "iam:CreateAccessKey",
             role if role.contains(":role/") => "iam:UpdateAssumeRolePolicy",
@@ -316,7 +316,7 @@ impl<'a> Graph<'a> {
         let table = permit::Table::new(self.account, std::iter::once(action));
         let permit = table.permit(self.account, &self.account.principals[administrator], action, true)?;
         let (_, by) = permit.on(&self.account.resource(arn), &Context::new());
-        (!by.is_empty()).then(|| (action, by.iter().map(|id| self.statement(*id)).collect()))
+        (!by.is_empty()).then(|| (action.into(), by.iter().map(|id| self.statement(*id)).collect()))
     }
 
     /// A statement as people name it: policy and statement.

@@ -99,12 +99,12 @@ pub struct Holder {
     /// Something is allowed for certain; else all of it depends on conditions.
     pub certain: bool,
     /// What is allowed, or may be where nothing is for certain.
-    pub may: Vec<Use>,
+    pub may: Vec<Access>,
 }
 
 /// Something that somebody may do with a resource.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Use {
+pub struct Access {
     /// Place in [`Prize::asks`].
     pub ask: usize,
     /// The ARN, which may be a part of what is asked for.
@@ -114,7 +114,7 @@ pub struct Use {
 }
 
 impl Holder {
-    fn of(principal: usize, sure: Vec<Use>, open: Vec<Use>) -> Option<Self> {
+    fn of(principal: usize, sure: Vec<Access>, open: Vec<Access>) -> Option<Self> {
         let certain = !sure.is_empty();
         let may = if certain { sure } else { open };
         (!may.is_empty()).then_some(Self { principal, certain, may })
@@ -256,7 +256,7 @@ fn holder(account: &Account, p: usize, asked: &[Asked]) -> Option<Holder> {
     for (ask, Asked { action, on }) in asked.iter().enumerate() {
         let using = |(told, resource): &(Arc<str>, Resource), context: &Context, least: Truth| {
             let request = Request { caller, action, resource, context };
-            Use { ask, on: Arc::clone(told), needs: needs(account, p, &request, least) }
+            Access { ask, on: Arc::clone(told), needs: needs(account, p, &request, least) }
         };
         let Some(all) = on.first() else { continue };
         match account.decision(p, action, &all.1, &contexts[0]) {
@@ -301,7 +301,7 @@ pub(super) fn visits(account: &Account, prize: &Prize, outsiders: &[Outsider], a
             let needs = vec![met.by.iter().map(|statement| StatementId::of_resource(place, *statement)).collect()];
             // For whom a service acts is not known.
             let certain = met.certain && !matches!(who, openings::Outsider::Service(_));
-            if certain { &mut sure } else { &mut open }.push(Use { ask, on, needs });
+            if certain { &mut sure } else { &mut open }.push(Access { ask, on, needs });
         }
         Holder::of(at, sure, open)
     };

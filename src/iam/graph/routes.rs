@@ -1,5 +1,6 @@
 //! Ways over joined accounts: the shortest, all simple ones within bounds, and what each says.
 
+use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use super::crossings::Entry;
@@ -51,10 +52,7 @@ pub struct Abroad {
 }
 
 /// A permission that a step rests on, and the statements, by policy and statement, any of which grants it.
-pub type Rest = (&'static str, Vec<(String, String)>);
-
-/// As [`Rest`], of what is done with a resource.
-pub type Used = (String, Vec<(String, String)>);
+pub type Rest = (Cow<'static, str>, Vec<(String, String)>);
 
 /// No route is longer; longer ones pass through what a shorter one has already.
 const MAX_STEPS: usize = 8;
@@ -197,7 +195,7 @@ impl Joined {
             let is_saml = matches!(outsider.source, Source::Saml { .. });
             let who = if is_saml { outsider.who.replacen(&own, "", 1) } else { outsider.who.clone() };
             let rests = self.rests(leg, accounts);
-            let actions = rests.iter().map(|(action, _)| (*action).to_owned()).collect();
+            let actions = rests.iter().map(|(action, _)| action.to_string()).collect();
             let statements = rests.into_iter().flat_map(|(_, by)| by).map(|(_, statement)| statement).collect();
             Some(Guest { who, actions, statements, certain: leg.certain })
         };
@@ -247,7 +245,7 @@ impl Joined {
 
     /// What whoever stands at the end of a way does with the resource that is the goal, in one sentence, and what the first of
     /// it rests on; none where no resource is, or nobody is named.
-    pub fn use_of(&self, goal: &Goal, end: Node, accounts: &(impl Accounts + ?Sized)) -> Option<(String, Vec<Used>)> {
+    pub fn use_of(&self, goal: &Goal, end: Node, accounts: &(impl Accounts + ?Sized)) -> Option<(String, Vec<Rest>)> {
         let held = goal.held(end.account)?;
         let To::Principal(at) = end.at else { return None };
         let holder = held.holder(at)?;
@@ -258,7 +256,7 @@ impl Joined {
         // Resources are known to every account.
         let account = if end.account < self.len() { end.account } else { 0 };
         let named = |g: &Graph<'_>| {
-            let each = |by: &Vec<StatementId>| (ask.action.clone(), by.iter().map(|id| g.statement(*id)).collect());
+            let each = |by: &Vec<StatementId>| (Cow::Owned(ask.action.clone()), by.iter().map(|id| g.statement(*id)).collect());
             first.needs.iter().map(each).collect()
         };
         let rests = accounts.with(account, named).unwrap_or_default();
@@ -308,17 +306,18 @@ impl Joined {
             Some(By::Edge(edge)) => {
                 let needs = |g: &Graph<'_>| {
                     let edge = g.edges().get(*edge);
-                    edge.map(|e| e.needs.iter().map(|n| (n.action, named(g, &n.by))).collect()).unwrap_or_default()
+                    edge.map(|e| e.needs.iter().map(|n| (n.action.into(), named(g, &n.by))).collect()).unwrap_or_default()
                 };
                 accounts.with(leg.from.account, needs).unwrap_or_default()
             }
             Some(By::Crossing(at)) => {
                 let crossing = &self.crossings(leg.from.account)[*at];
-                let own = |g: &Graph<'_>| crossing.needs.iter().map(|n| (n.action, named(g, &n.by))).collect::<Vec<_>>();
+                let own =
+                    |g: &Graph<'_>| crossing.needs.iter().map(|n| (n.action.into(), named(g, &n.by))).collect::<Vec<Rest>>();
                 let own = accounts.with(leg.from.account, own).unwrap_or_default();
                 let ids = self.trust_of(leg.to, &crossing.trust);
                 let trust = accounts.with(leg.to.account, |g| named(g, &ids)).unwrap_or_default();
-                let trust = crossing.actions().first().map(|action| (*action, trust));
+                let trust = crossing.actions().first().map(|action| ((*action).into(), trust));
                 own.into_iter().chain(trust).filter(|(_, by)| !by.is_empty()).collect()
             }
             Some(By::Power) => match leg.from.at {
