@@ -95,6 +95,17 @@ fn a_resource_is_reached_directly_and_by_chains_and_one_statement_cuts_most() {
 
     let one = asked(&path, &["--who", "user/jo", "--to", "arn:aws:s3:::payroll"]);
     assert_eq!(one.as_array().unwrap().len(), 1);
+    // Ways begin --from somebody, wherever the file is named.
+    let from = |args: &[&str]| {
+        let ran = run(&[args, &["--json", "--to", "arn:aws:s3:::payroll"]].concat());
+        serde_json::from_str::<Value>(&ran.out).unwrap_or_else(|_| panic!("{}", ran.err))
+    };
+    let file_name = path.to_str().unwrap();
+    assert_eq!(from(&["--from", file_name, "iam", "paths", "--from", "user/jo"]), one);
+    assert_eq!(from(&["iam", "paths", "--from=user/jo", "--from", file_name]), one);
+    assert_eq!(from(&["iam", "--from", file_name, "paths"]), from(&["iam", "paths", "--from", file_name]));
+    let missing = run(&["iam", "paths", "--from", "missing.json"]);
+    assert!(missing.code == 1 && missing.err.contains("could not read missing.json"), "{}", missing.err);
     // To delete is the operator's and sam's alone.
     let delete = asked(&path, &["--to", "arn:aws:s3:::payroll", "--action", "s3:DeleteObject"]);
     let who: Vec<&str> =

@@ -152,7 +152,7 @@ impl Command {
 /// # Errors
 /// What went wrong, with the exit code for it.
 pub fn main() -> Result<ExitCode, Failed> {
-    let cli = match Cli::try_parse() {
+    let cli = match Cli::try_parse_from(iam::begun(std::env::args_os().collect())) {
         Ok(cli) => cli,
         Err(error) => {
             // Help and version are no errors; what is gets code 2. A closed pipe changes neither.

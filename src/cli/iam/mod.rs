@@ -7,6 +7,8 @@ mod least;
 mod lint;
 mod paths;
 
+pub(super) use paths::begun;
+
 use std::fs;
 use std::path::PathBuf;
 use std::sync::Arc;

@@ -1,6 +1,8 @@
 //! `iam paths`: ways to become another, an administrator, or to get at a resource; and the statements that cut most.
 
+use std::ffi::OsString;
 use std::io::{self, Write as _};
+use std::path::Path;
 use std::sync::Arc;
 
 use clap::Args;
@@ -27,7 +29,7 @@ const MOST_CUTS: usize = 5;
 #[derive(Debug, Args)]
 pub(super) struct Paths {
     /// Whose ways: a user or role, a group for all who are in it, or somebody from outside: a token's subject, a service, a
-    /// foreign account's digits or ARN, everyone; --from already names the file that is looked at
+    /// foreign account's digits or ARN, everyone; --from will do, where what it names is no file
     #[arg(long, value_name = "PRINCIPAL|OUTSIDER")]
     who: Option<String>,
     /// A principal, a group, or the ARN of a resource that somebody gets at [default: administrator]
@@ -42,6 +44,33 @@ pub(super) struct Paths {
     /// The statements whose removal cuts off most principals, each tried out, instead of the paths
     #[arg(long)]
     cuts: bool,
+}
+
+/// The words of a command line, with `--from P` of `iam paths` as `--who P`. Every command's `--from` names what is looked at,
+/// and clap keeps the last of two; so it does here where it names a file.
+pub(in crate::cli) fn begun(mut words: Vec<OsString>) -> Vec<OsString> {
+    let after = |from: usize, word: &str| Some(from + words.get(from..)?.iter().position(|w| w == word)? + 1);
+    let Some(first) = after(0, "iam").and_then(|at| after(at, "paths")) else { return words };
+    for at in first..words.len() {
+        let Some(word) = words[at].to_str() else { continue };
+        let begins = match word.split_once('=') {
+            Some(("--from", value)) => begins(value).then(|| format!("--who={value}")),
+            None if word == "--from" => {
+                words.get(at + 1).and_then(|w| w.to_str()).filter(|w| begins(w)).map(|_| "--who".to_owned())
+            }
+            _ => None,
+        };
+        if let Some(word) = begins {
+            words[at] = word.into();
+        }
+    }
+    words
+}
+
+/// Whether it names somebody, and nothing to look at.
+fn begins(value: &str) -> bool {
+    let file = value.starts_with(['.', '/', '~']) || [".json", ".zst", ".csv"].iter().any(|end| value.ends_with(end));
+    !(file || value == "demo" || Path::new(value).exists())
 }
 
 impl Paths {
