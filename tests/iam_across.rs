@@ -14,6 +14,7 @@ use bartizan::iam::graph::{Graph, Joined, Node, Power, Prize, Rest, Target, To};
 use bartizan::iam::read::authorization_details;
 use bartizan::listing::query::Cancel;
 use bartizan::model::account::{ControlKind, ControlPolicy, Controls, Organization, Unit};
+use bartizan::model::coverage::{Coverage, Outcome};
 use bartizan::model::document::Document;
 use bartizan::model::estate::{self, Estate};
 use bartizan::model::resource::Resource;
@@ -81,6 +82,8 @@ mod brute {
         RewriteTrust(usize),
         Read,
         NeverRead,
+        /// Change the function's code.
+        Code,
     }
 
     #[derive(Clone, Copy, Debug, PartialEq)]
@@ -123,6 +126,8 @@ mod brute {
         pub rcps: Vec<(usize, usize)>,
         /// What the policy of the first account's bucket says: whether it allows or denies to read it, and whom.
         pub bucket: Vec<Option<(bool, Lets)>>,
+        /// A function, by the role that it runs as, and whom its policy lets change its code.
+        pub function: Option<(usize, Vec<Option<Lets>>)>,
         /// Whether the account from outside is told of, whoever names it, and everyone with an account.
         pub told: [bool; 2],
     }
@@ -167,6 +172,18 @@ mod brute {
                 || lets(Lets::Account(me.account)) && own
                 || lets(Lets::Named(p)) && own
         }
+        fn codes(&self, p: usize) -> Option<usize> {
+            let (role, lets) = self.function.as_ref()?;
+            let account = self.people[p].account;
+            let own = self.may(p, May::Everything) || self.may(p, May::Code);
+            let lets = |l: Lets| lets.contains(&Some(l));
+            let named = lets(Lets::Named(p)) || lets(Lets::Everyone);
+            let codes = match account == self.people[*role].account {
+                true => own || named,
+                false => own && (named || lets(Lets::Account(account))),
+            };
+            codes.then_some(*role)
+        }
         fn next(&self, at: At) -> Vec<At> {
             let mut next = Vec::new();
             match at {
@@ -179,34 +196,42 @@ mod brute {
                             next.push(At::Person(role));
                         }
                     }
+                    next.extend(self.codes(p).map(At::Person));
                     if administrator || self.may(p, May::RewriteSelf) && !me.bounded && !me.kept {
                         next.push(At::Administrator(me.account));
                     }
                 }
                 At::Outside(n) => {
                     // An account is among everyone, and only so where some role names it.
-                    let named = self.told[0] || self.people.iter().any(|p| p.lets.contains(&Some(Lets::Outside(0))));
+                    let all = || self.people.iter().map(|p| &p.lets).chain(self.function.as_ref().map(|(_, lets)| lets));
+                    let named = self.told[0] || all().any(|lets| lets.contains(&Some(Lets::Outside(0))));
                     let lets = |l: &Option<Lets>| match l {
                         Some(Lets::Everyone) => n == EVERYONE || n == 0 && named,
                         l => *l == Some(Lets::Outside(n)),
                     };
                     let roles = (0..self.people.len()).filter(|p| self.people[*p].lets.iter().any(lets));
                     next.extend(roles.map(At::Person));
+                    let over = self.function.iter().filter(|(_, all)| all.iter().any(lets));
+                    next.extend(over.map(|(role, _)| At::Person(*role)));
                 }
                 At::Administrator(account) => {
                     let of = |p: &usize| self.people[*p].account == account && !self.people[*p].kept;
                     next.extend((0..self.people.len()).filter(of).map(At::Person));
-                    for (role, to) in self.people.iter().enumerate().filter(|(_, t)| t.role && t.account != account) {
-                        let let_in = to.lets.iter().flatten().any(|l| match l {
+                    let let_in = |lets: &[Option<Lets>]| {
+                        lets.iter().flatten().any(|l| match l {
                             Lets::Everyone => true,
                             Lets::Account(a) => *a == account,
                             Lets::Named(q) => of(q),
                             Lets::Outside(_) => false,
-                        });
-                        if let_in && !self.is_barred(account, role) {
+                        })
+                    };
+                    for (role, to) in self.people.iter().enumerate().filter(|(_, t)| t.role && t.account != account) {
+                        if let_in(&to.lets) && !self.is_barred(account, role) {
                             next.push(At::Person(role));
                         }
                     }
+                    let over = self.function.iter().filter(|(role, lets)| self.people[*role].account != account && let_in(lets));
+                    next.extend(over.map(|(role, _)| At::Person(*role)));
                 }
             }
             next
@@ -283,6 +308,7 @@ mod brute {
                                     let effect = if may == &Some(May::Read) { "Allow" } else { "Deny" };
                                     json!({"Effect": effect, "Action": "s3:GetObject", "Resource": format!("{BUCKET}/*")})
                                 }
+                                May::Code => json!({"Effect": "Allow", "Action": "lambda:UpdateFunctionCode", "Resource": "*"}),
                                 May::RewriteTrust(role) => {
                                     json!({"Effect": "Allow", "Action": "iam:UpdateAssumeRolePolicy", "Resource": self.arn(role)})
                                 }
@@ -338,14 +364,38 @@ mod brute {
                 control(&format!("rcp{n}"), &[deny], &[IDS[*of]])
             });
             let mut estate = organisation(&accounts, scps.collect(), rcps.collect());
+            let principal = |whom: Lets| match whom {
+                Lets::Named(p) => json!({"AWS": self.arn(p)}),
+                Lets::Account(a) => json!({"AWS": IDS[a]}),
+                Lets::Everyone => json!("*"),
+                Lets::Outside(_) => json!({"AWS": "arn:aws:iam::999988887777:root"}),
+            };
+            if let Some((role, lets)) = &self.function {
+                // All functions were told: no others may run as a role.
+                let (api, region) = ("lambda:ListFunctions".to_owned(), "eu-west-1".to_owned());
+                let told = Coverage {
+                    account: String::new(),
+                    region,
+                    api,
+                    outcome: Outcome::Ok,
+                    reason: String::new(),
+                    count: 1,
+                    at: Default::default(),
+                };
+                estate.put_coverage(IDS.map(|id| Coverage { account: id.into(), ..told.clone() }));
+                let id = IDS[self.people[*role].account];
+                let arn = format!("arn:aws:lambda:eu-west-1:{id}:function:f");
+                let may = |whom| json!({"Effect": "Allow", "Principal": principal(whom), "Action": "lambda:UpdateFunctionCode", "Resource": arn});
+                let each = lets.iter().enumerate().filter_map(|(n, whom)| Some(with_sid(n, may((*whom)?))));
+                let policy = Some(Document(document(&each.collect::<Vec<Value>>()).to_string()));
+                let region = estate.region_mut(id, "eu-west-1");
+                let function = json!({"FunctionName": "f", "FunctionArn": arn, "Role": self.arn(*role)});
+                region.workloads.functions = vec![serde_json::from_value(function).unwrap()];
+                region.resources = vec![Resource { arn, policy, ..Resource::default() }];
+            }
             let says = |(n, says): (usize, &Option<(bool, Lets)>)| {
                 let (allows, whom) = (*says)?;
-                let principal = match whom {
-                    Lets::Named(p) => json!({"AWS": self.arn(p)}),
-                    Lets::Account(a) => json!({"AWS": IDS[a]}),
-                    Lets::Everyone => json!("*"),
-                    Lets::Outside(_) => json!({"AWS": "arn:aws:iam::999988887777:root"}),
-                };
+                let principal = principal(whom);
                 let effect = if allows { "Allow" } else { "Deny" };
                 let on = format!("{BUCKET}/*");
                 Some(with_sid(n, json!({"Effect": effect, "Principal": principal, "Action": "s3:GetObject", "Resource": on})))
@@ -407,6 +457,21 @@ mod brute {
             self.guard(&mut world, accounts, &roles);
             world
         }
+        /// With a function.
+        pub fn with_function(&mut self, mut world: World) -> World {
+            let (count, accounts) = (world.people.len(), 1 + world.people.last().map_or(0, |p| p.account));
+            let Some(role) = (0..count).rev().find(|p| world.people[*p].role && !world.people[*p].kept) else { return world };
+            let p = self.roll(count);
+            world.people[p].may.push(Some(May::Code));
+            let one = |dice: &mut Self| match dice.roll(8) {
+                0 => Lets::Everyone,
+                1 | 2 => Lets::Outside(0),
+                3 | 4 => Lets::Account(dice.roll(accounts)),
+                _ => Lets::Named(dice.roll(count)),
+            };
+            world.function = Some((role, (0..1 + self.roll(2)).map(|_| Some(one(self))).collect()));
+            world
+        }
         /// With a bucket.
         pub fn with_bucket(&mut self, mut world: World) -> World {
             let (count, accounts) = (world.people.len(), 1 + world.people.last().map_or(0, |p| p.account));
@@ -451,9 +516,12 @@ fn accounts(estate: &Estate) -> Vec<Account> {
 fn random_organisations_agree_with_a_search_by_brute_force() {
     use brute::{At, OUTSIDE, SERVICE};
     let mut dice = Dice(0x5eed_0b7a);
-    let (mut abroad, mut cuts_tried, mut across, mut from_outside, mut kept_outside) = (0, 0, 0, 0, 0);
+    let (mut abroad, mut cuts_tried, mut function_cuts, mut across, mut from_outside, mut kept_outside) = (0, 0, 0, 0, 0, 0);
     for round in 0..300 {
-        let world = dice.world();
+        let mut world = dice.world();
+        if round % 3 > 0 {
+            world = dice.with_function(world);
+        }
         let estate = world.estate();
         let accounts = accounts(&estate);
         assert!(accounts.iter().all(|a| a.problems.is_empty()));
@@ -531,17 +599,19 @@ fn random_organisations_agree_with_a_search_by_brute_force() {
         for cut in joined.cuts(&goal, 3, graphs.as_slice()) {
             let id = &accounts[cut.account].id;
             let n: usize = cut.label.strip_prefix('S').unwrap().parse().unwrap();
-            let (trust, who) = match cut.policy.strip_prefix("trust of ") {
-                Some(who) => (true, who),
-                None => (false, cut.policy.strip_prefix("inline own of ").unwrap()),
-            };
-            let name = who.rsplit('/').next().unwrap();
-            let at = world.people.iter().position(|p| p.name == name && IDS[p.account] == id).unwrap();
             let mut without = world.clone();
-            if trust {
-                without.people[at].lets[n] = None;
+            if let Some(who) = cut.policy.strip_prefix("trust of ").or(cut.policy.strip_prefix("inline own of ")) {
+                let name = who.rsplit('/').next().unwrap();
+                let at = world.people.iter().position(|p| p.name == name && IDS[p.account] == id).unwrap();
+                if cut.policy.starts_with("trust") {
+                    without.people[at].lets[n] = None;
+                } else {
+                    without.people[at].may[n] = None;
+                }
             } else {
-                without.people[at].may[n] = None;
+                assert_eq!(cut.policy, "policy of function:f");
+                without.function.as_mut().unwrap().1[n] = None;
+                function_cuts += 1;
             }
             let after = without.reaching(is_top);
             let outside_after = without.reaching_from_outside(is_top);
@@ -559,6 +629,7 @@ fn random_organisations_agree_with_a_search_by_brute_force() {
         }
     }
     assert!(abroad > 100 && cuts_tried > 200 && across > 3_000, "{abroad} {cuts_tried} {across}");
+    assert!(function_cuts > 6, "{function_cuts}");
     assert!(from_outside > 1_000 && kept_outside > 50, "{from_outside} {kept_outside}");
 }
 
@@ -636,6 +707,59 @@ fn random_resources_agree_with_a_search_by_brute_force() {
     }
     assert!(inside > 600 && from_outside > 120, "{inside} {from_outside}");
     assert!(own_cuts > 180 && bucket_cuts > 120 && kept_outside > 30, "{own_cuts} {bucket_cuts} {kept_outside}");
+}
+
+/// A function's own policy lets other accounts, read or not, put code of theirs into it, and so become its role.
+#[test]
+fn a_function_is_taken_over_from_other_accounts() {
+    let mut estate = story_from_outside();
+    let arn = format!("arn:aws:lambda:eu-west-1:{}:function:books", IDS[2]);
+    let change = |sid: &str, who: Value, action: &str| json!({"Sid": sid, "Effect": "Allow", "Principal": who, "Action": action, "Resource": arn});
+    let statements = [
+        change("Build", json!({"AWS": format!("arn:aws:iam::{}:role/pipeline", IDS[0])}), "lambda:UpdateFunctionCode"),
+        change("Invoke", json!({"Service": "s3.amazonaws.com"}), "lambda:InvokeFunction"),
+        change("Vendor", json!({"AWS": "123456789012"}), "lambda:UpdateFunctionConfiguration"),
+    ];
+    let region = estate.region_mut(IDS[2], "eu-west-1");
+    let function = json!({"FunctionName": "books", "FunctionArn": arn, "Role": format!("arn:aws:iam::{}:role/keeper", IDS[2])});
+    region.workloads.functions.push(serde_json::from_value(function).unwrap());
+    let policy = Some(Document(document(&statements).to_string()));
+    region.resources.push(Resource { arn: arn.clone(), policy, ..Resource::default() });
+    let mut build = (**estate.identity(IDS[0]).unwrap()).clone();
+    let pipeline = build.roles.iter_mut().find(|r| r.role_name == "pipeline").unwrap();
+    let own: Value = serde_json::from_str(&pipeline.role_policy_list[0].policy_document.0).unwrap();
+    let code = json!({"Sid": "Code", "Effect": "Allow", "Action": "lambda:UpdateFunctionCode", "Resource": arn});
+    pipeline.role_policy_list[0].policy_document = Document(document(&[own["Statement"][0].clone(), code]).to_string());
+    estate.put_identity(build);
+
+    let paths = data(&estate, &["paths", "--from", "role/pipeline", "--to", "role/keeper"]);
+    let role = format!("role/keeper of account {}", IDS[2]);
+    assert_eq!(sentences(&paths[0]), [format!("role/pipeline can replace the code of a function that runs as {role}")]);
+    assert_eq!(
+        paths[0]["steps"][0]["needs"],
+        json!([
+            "lambda:UpdateFunctionCode by inline own of role/pipeline, Code",
+            "lambda:UpdateFunctionCode by policy of function:books, Build"
+        ])
+    );
+    // By roles alone it takes one step more.
+    assert_eq!(paths.iter().map(|p| sentences(p).len()).collect::<Vec<_>>(), [1, 2]);
+    for who in ["123456789012", "arn:aws:iam::123456789012:user/x"] {
+        let paths = data(&estate, &["paths", "--from", who, "--to", "role/keeper"]);
+        assert!(sentences(&paths[0])[0].ends_with(&format!("can put a layer under a function that runs as {role}")), "{paths:?}");
+        assert_eq!(
+            paths[0]["steps"][0]["needs"],
+            json!(["lambda:UpdateFunctionConfiguration by policy of function:books, Vendor"])
+        );
+        let cut = &data(&estate, &["paths", "--cuts", "--from", who, "--to", "role/keeper"])[0];
+        assert_eq!((&cut["policy"], &cut["statement"]), (&json!("policy of function:books"), &json!("Vendor")));
+    }
+    let blast: Value = serde_json::from_str(&run(&estate, &["--json", "blast", "123456789012"])).unwrap();
+    let keeper = format!("arn:aws:iam::{}:role/keeper", IDS[2]);
+    assert_eq!((&blast["accounts"][0]["principals"], &blast["accounts"][0]["everything"]), (&json!([keeper]), &json!(true)));
+    let answer = Engine::default().ask(&estate, "can 123456789012 become administrator").unwrap();
+    let told = serde_json::to_value(&answer.detail).unwrap()["sections"].to_string();
+    assert!(told.contains("can put a layer under a function that runs as role/keeper of vault"), "{told}");
 }
 
 /// A developer becomes the pipeline, the pipeline deploys to the shop, the shop's deployer becomes the keeper of the vault,

@@ -7,7 +7,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::{Arc, OnceLock};
 
 use super::center::{IdentityCenter, is_of_a_set, set_of};
-use super::evaluate::{Compiled, ResourcePolicy};
+use super::evaluate::{ActionName, Compiled, ResourcePolicy};
 use super::policy::Policy;
 use super::public::is_public;
 use crate::model::account::ControlKind;
@@ -40,13 +40,17 @@ struct Centers {
     delegated: Vec<String>,
 }
 
-/// Roles whose trust names other accounts.
+/// What lets other accounts in: the trusts of roles, and policies by which the code of functions is changed.
 #[derive(Default, Clone)]
 struct Abroad {
     /// ARNs of roles by the account that their trust names, in whatever way.
     by_account: BTreeMap<String, Vec<String>>,
     /// Those that name everyone.
     open: Vec<String>,
+    /// Functions by their place, with the ARN of the role that they run as.
+    functions: Vec<(usize, String)>,
+    /// By account: those that its roles and functions name, and whether any names everyone.
+    named: BTreeMap<String, (BTreeSet<String>, bool)>,
     /// Their trust, each once.
     trusts: HashMap<String, Arc<Compiled>>,
     /// ARNs of the roles that IAM Identity Center keeps, by account.
@@ -63,6 +67,9 @@ pub struct Held {
     compiled: OnceLock<Option<Arc<Compiled>>>,
     blocked: OnceLock<Option<Arc<Compiled>>>,
 }
+
+/// What puts code of one's own into a function.
+pub const CHANGES_CODE: [&str; 2] = ["lambda:UpdateFunctionCode", "lambda:UpdateFunctionConfiguration"];
 
 /// Block Public Access as the statement it amounts to for those of other accounts.
 const BLOCKED: &str = r#"{"Version":"2012-10-17","Statement":{"Sid":"RestrictPublicBuckets","Effect":"Deny","Principal":"*","Action":"s3:*","Resource":"*"}}"#;
@@ -90,6 +97,11 @@ impl Held {
 
     /// The policy with the key's grants; none where there is none, or what there is cannot be read.
     pub fn policy(&self) -> Option<&Compiled> {
+        self.shared().map(|policy| &**policy)
+    }
+
+    /// The same, to be kept.
+    pub(crate) fn shared(&self) -> Option<&Arc<Compiled>> {
         let made = self.compiled.get_or_init(|| {
             let document = self.resource.policy.as_ref().filter(|d| d.0.len() <= LARGEST);
             let mut policy = document.and_then(|d| Policy::read(&d.0).ok());
@@ -102,7 +114,7 @@ impl Held {
             let name = format!("policy of {}", short(&self.resource.arn));
             policy.map(|policy| Arc::new(Compiled::new(name, &self.resource.arn, policy)))
         });
-        made.as_deref()
+        made.as_ref()
     }
 
     /// It without one statement of its policy; none where there is no such statement.
@@ -224,11 +236,7 @@ impl Resources {
     /// Whether an estate still says what these were made from. The accounts are for the caller to compare.
     pub fn hold(&self, estate: &Estate) -> bool {
         self.regions.len() == estate.regions.len()
-            && self
-                .regions
-                .iter()
-                .zip(&estate.regions)
-                .all(|(a, b)| Arc::ptr_eq(a, b) || a.account == b.account && a.region == b.region && a.resources == b.resources)
+            && self.regions.iter().zip(&estate.regions).all(|(a, b)| Arc::ptr_eq(a, b) || is_same(a, b))
             && estate.identities.iter().all(|i| {
                 self.accounts.get(&i.account).and_then(|o| o.identity.as_ref()).is_some_and(|known| Arc::ptr_eq(known, i))
             })
@@ -331,16 +339,20 @@ impl Resources {
         roles.into_iter().collect()
     }
 
-    /// Accounts whose IAM was read and of which a role of this account may trust somebody.
+    /// Functions whose own policies let somebody change their code: whose they are, their places, and the ARNs of the roles that
+    /// they run as.
+    pub(crate) fn open_functions(&self) -> impl Iterator<Item = (&str, usize, &str)> {
+        self.abroad().functions.iter().map(|(place, role)| (self.held[*place].account.as_str(), *place, role.as_str()))
+    }
+
+    /// Accounts whose IAM was read and of which a role of this account, or the policy of a function, may let somebody in.
     pub fn trusted_by(&self, account: &str) -> Vec<&str> {
         let abroad = self.abroad();
-        let own = |roles: &[String]| roles.iter().any(|r| r.split(':').nth(4) == Some(account));
-        let read = |id: &&String| id.as_str() != account && self.accounts[id.as_str()].identity.is_some();
-        let mut found: Vec<&str> = if own(&abroad.open) {
-            self.accounts.keys().filter(read).map(String::as_str).collect()
-        } else {
-            let named = abroad.by_account.iter().filter(|(id, roles)| self.accounts.contains_key(*id) && own(roles));
-            named.map(|(id, _)| id).filter(read).map(String::as_str).collect()
+        let read = |id: &&String| id.as_str() != account && self.accounts.get(*id).is_some_and(|o| o.identity.is_some());
+        let mut found: Vec<&str> = match abroad.named.get(account) {
+            Some((_, true)) => self.accounts.keys().filter(read).map(String::as_str).collect(),
+            Some((named, false)) => named.iter().filter(read).map(String::as_str).collect(),
+            None => Vec::new(),
         };
         if abroad.of_sets.contains_key(account) {
             let keeps =
@@ -397,16 +409,25 @@ impl Resources {
                         abroad.of_sets.entry(own.clone()).or_default().push(role.arn.clone());
                     }
                     let text = role.assume_role_policy_document.0.as_str();
-                    let open = text.contains("\"*\"") || text.contains("NotPrincipal");
-                    let named: BTreeSet<&str> = accounts_in(text).filter(|id| id != own).collect();
+                    let (named, open) = abroad.note(own, text);
                     if !open && named.is_empty() {
                         continue;
                     }
                     for id in named {
-                        abroad.by_account.entry(id.to_owned()).or_default().push(role.arn.clone());
+                        abroad.by_account.entry(id).or_default().push(role.arn.clone());
                     }
                     abroad.open.extend(open.then(|| role.arn.clone()));
                     abroad.trusts.extend(trust_of(role).map(|trust| (role.arn.clone(), Arc::new(trust))));
+                }
+            }
+            let changes = CHANGES_CODE.map(ActionName::new);
+            let speaks = |policy: &Compiled| changes.iter().any(|action| policy.allows_somebody(action));
+            for f in self.regions.iter().flat_map(|region| &region.workloads.functions).filter(|f| !f.role.is_empty()) {
+                let Some(place) = self.by_arn.get(&f.function_arn).copied() else { continue };
+                let held = &self.held[place];
+                if let Some(document) = held.resource.policy.as_ref().filter(|_| held.policy().is_some_and(speaks)) {
+                    abroad.note(&held.account, &document.0);
+                    abroad.functions.push((place, f.role.clone()));
                 }
             }
             abroad
@@ -425,6 +446,26 @@ impl Resources {
         });
         levels.iter().map(|level| level.iter().collect()).collect()
     }
+}
+
+impl Abroad {
+    /// Notes whom a document of an account names: other accounts, and whether everyone.
+    fn note(&mut self, own: &str, text: &str) -> (BTreeSet<String>, bool) {
+        let open = text.contains("\"*\"") || text.contains("NotPrincipal");
+        let named: BTreeSet<String> = accounts_in(text).filter(|id| *id != own).map(str::to_owned).collect();
+        if open || !named.is_empty() {
+            let noted = self.named.entry(own.to_owned()).or_default();
+            noted.0.extend(named.iter().cloned());
+            noted.1 |= open;
+        }
+        (named, open)
+    }
+}
+
+/// Whether two tell the same resources, and the same of who runs as what.
+fn is_same(a: &RegionEstate, b: &RegionEstate) -> bool {
+    (&a.account, &a.region, &a.resources) == (&b.account, &b.region, &b.resources)
+        && a.workloads.functions == b.workloads.functions
 }
 
 fn trust_of(role: &Role) -> Option<Compiled> {

@@ -196,20 +196,25 @@ impl Account {
         })
     }
 
-    /// Whether one of the principals may assume a role of another account that has this trust: its own side, the trust, and
-    /// what lies over either.
-    pub(crate) fn assumes(&self, at: usize, role: &Resource, trust: &Compiled) -> Decision {
-        let (action, context) = (ActionName::new("sts:AssumeRole"), Context::new());
-        let caller = &self.principals[at].caller;
-        self.with_layers(at, &action, role, Some(trust), |layers, resource| {
-            decide(&Request { caller, action: &action, resource, context: &context }, layers)
+    /// Whether one of the principals may do something in another account: its own side, the other, and what lies over either.
+    /// `trust`: of the role that it is done to, where that is one.
+    pub(crate) fn crosses(&self, at: usize, action: &ActionName, resource: &Resource, trust: Option<&Compiled>) -> Decision {
+        let (caller, context) = (&self.principals[at].caller, Context::new());
+        self.with_layers(at, action, resource, trust, |layers, resource| {
+            decide(&Request { caller, action, resource, context: &context }, layers)
         })
     }
 
-    /// As [`Self::assumes`], for an administrator of the account who acts as one of its principals, or as somebody new: it
+    /// As [`Self::crosses`], for an administrator of the account who acts as one of its principals, or as somebody new: it
     /// gives either what it needs.
-    pub(crate) fn administrator_assumes(&self, at: Option<usize>, role: &Resource, trust: &Compiled) -> Decision {
-        self.as_administrator(at, (&ActionName::new("sts:AssumeRole"), role, &Context::new()), Some(trust))
+    pub(crate) fn administrator_crosses(
+        &self,
+        at: Option<usize>,
+        action: &ActionName,
+        resource: &Resource,
+        trust: Option<&Compiled>,
+    ) -> Decision {
+        self.as_administrator(at, (action, resource, &Context::new()), trust)
     }
 
     /// What is meant by a resource as people name it: an ARN, `role/name` and `user/name` of this account, `*` for none or any.

@@ -1,16 +1,16 @@
-//! Ways out of an account: which of its principals may assume which roles of other accounts, or get at those that IAM Identity
-//! Center keeps in them. To assume one, both sides must allow, and what lies over either. Where they lead on is `joined`'s.
+//! Ways out of an account: which of its principals may assume which roles of other accounts, change the code of functions that
+//! run as them, or get at those that IAM Identity Center keeps in them. Both sides must allow it, and what lies over either.
+//! Where they lead on is `joined`'s.
 
 use std::sync::Arc;
 
 use super::permit::{Permit, StatementId, Table};
 use super::threads::side_by_side;
-use super::ways::{ADMITS, ASSIGN, Admit, Gate, PROVISION, REWRITES_SET};
+use super::ways::{ADMITS, ASSIGN, Admit, Gate, PROVISION, REWRITES_SET, TAKE_OVERS, changes_code};
 use super::{Need, To};
 use crate::iam::account::Account;
 use crate::iam::center::{IdentityCenter, is_aws_kept, set_of};
-use crate::iam::evaluate::{ActionName, Compiled, Context, Decision, Request, Resource, Truth};
-use crate::iam::policy::Effect;
+use crate::iam::evaluate::{ActionName, Caller, Compiled, Context, Decision, Request, Resource, Truth};
 
 /// What is asked for across accounts.
 pub(super) const ASSUME: &str = "sts:AssumeRole";
@@ -28,8 +28,8 @@ pub struct Crossing {
     pub certain: bool,
     /// What it rests on in its own account; nothing of an administrator, who gives itself what it needs.
     pub needs: Arc<[Need]>,
-    /// Places of the statements of the role's trust any of which let it in.
-    pub trust: Arc<[u32]>,
+    /// Places of the statements any of which let it in: of the role's trust, or of the function's own policy.
+    pub lets_in: Arc<[u32]>,
 }
 
 /// How a role of another account is got at.
@@ -37,6 +37,9 @@ pub struct Crossing {
 pub enum Entry {
     /// By its trust, with the action that is asked for.
     Trust(&'static str),
+    /// By the code of a function that runs as it: row of the table of take-overs, and the function's place in
+    /// [`crate::iam::resources::Resources`], whose own policy lets that be changed.
+    Code(u8, u32),
     /// By IAM Identity Center, as its people are: row of the table of gates.
     Admit(u8),
     /// As [`Self::Admit`], with the role's permission set changed first by this action, so that it is an administrator's.
@@ -48,6 +51,7 @@ impl Crossing {
     pub fn actions(&self) -> Vec<&'static str> {
         match self.by {
             Entry::Trust(action) => vec![action],
+            Entry::Code(row, _) => TAKE_OVERS[usize::from(row)].actions.to_vec(),
             _ if !self.needs.is_empty() => self.needs.iter().map(|n| n.action).collect(),
             Entry::Admit(row) => vec![ADMITS[usize::from(row)].action],
             Entry::Set(change, row) => vec![change, PROVISION, ADMITS[usize::from(row)].action],
@@ -59,20 +63,24 @@ impl Crossing {
 pub(super) fn crossings(account: &Account, table: &Table, administrators: &[bool]) -> Vec<Crossing> {
     let resources = account.resources();
     let known = resources.roles_trusting(&account.id).into_iter();
-    let roles: Vec<Role> = known.filter_map(|arn| Some(Role::new(account, arn, resources.trust(arn)?))).collect();
+    let roles = known.filter_map(|arn| Some(Door::of_role(account, arn, resources.trust(arn)?)));
+    let elsewhere = resources.open_functions().filter(|(own, ..)| *own != account.id);
+    let functions: Vec<(usize, &str)> = elsewhere.map(|(_, place, role)| (place, role)).collect();
+    let by_code = changes_code().flat_map(|change| functions.iter().filter_map(move |f| Door::of_function(account, *f, change)));
+    let doors: Vec<Door> = roles.chain(by_code).collect();
     let of_sets = resources.kept_by_center(&account.id, account.identity_center);
-    if roles.is_empty() && of_sets.is_empty() {
+    if doors.is_empty() && of_sets.is_empty() {
         return Vec::new();
     }
     let count = account.principals.len();
     let each = side_by_side(count, |p| {
-        let mut own = of_principal(account, table, p, &roles);
+        let mut own = of_principal(account, table, p, &doors);
         if !administrators[p] {
             own.extend(by_center(account, table, Some(p), &of_sets));
         }
         own
     });
-    let made = roles.iter().filter_map(|role| of_administrator(account, role));
+    let made = doors.iter().filter_map(|door| of_administrator(account, door));
     each.into_iter().flatten().chain(made).chain(by_center(account, table, None, &of_sets)).collect()
 }
 
@@ -109,7 +117,7 @@ fn by_center(account: &Account, table: &Table, principal: Option<usize>, roles: 
         let Some((row, admit)) = open.find_map(admits) else { continue };
         let crossing = |role: &str, by: Entry, needs: &Arc<[Need]>| {
             let (role, needs) = (Arc::from(role), Arc::clone(needs));
-            Crossing { from, through: None, role, by, certain: false, needs, trust: [].into() }
+            Crossing { from, through: None, role, by, certain: false, needs, lets_in: [].into() }
         };
         let needs: Arc<[Need]> = admit.iter().cloned().collect();
         all.extend(of_account.iter().map(|role| crossing(role, Entry::Admit(row), &needs)));
@@ -133,71 +141,108 @@ fn owner(arn: &str) -> Option<&str> {
 
 /// Those to one role, as if it had this trust.
 pub(super) fn to_role(account: &Account, role: &str, trust: Compiled) -> Vec<Crossing> {
-    let table = Table::new(account, std::iter::once(ASSUME));
-    let role = [Role::new(account, role, Arc::new(trust))];
-    let each = (0..account.principals.len()).flat_map(|p| of_principal(account, &table, p, &role));
-    each.chain(of_administrator(account, &role[0])).collect()
+    through(account, &[Door::of_role(account, role, Arc::new(trust))])
 }
 
-struct Role {
-    arn: Arc<str>,
+/// Those to the role that a function runs as, by the function's place.
+pub(super) fn to_function(account: &Account, place: usize, role: &str) -> Vec<Crossing> {
+    let doors: Vec<Door> = changes_code().filter_map(|change| Door::of_function(account, (place, role), change)).collect();
+    through(account, &doors)
+}
+
+fn through(account: &Account, doors: &[Door]) -> Vec<Crossing> {
+    let table = Table::new(account, doors.iter().map(|door| door.action));
+    let each = (0..account.principals.len()).flat_map(|p| of_principal(account, &table, p, doors));
+    each.chain(doors.iter().filter_map(|door| of_administrator(account, door))).collect()
+}
+
+/// A role of another account, and the policy that has to let in whoever comes: its trust, or that of a function.
+struct Door {
+    role: Arc<str>,
+    by: Entry,
+    action: &'static str,
+    name: ActionName,
+    /// What is asked for: the role, or the function.
     resource: Resource,
-    trust: Arc<Compiled>,
+    policy: Arc<Compiled>,
 }
 
-impl Role {
-    fn new(account: &Account, arn: &str, trust: Arc<Compiled>) -> Self {
-        Self { arn: arn.into(), resource: account.resource(arn), trust }
+impl Door {
+    fn of_role(account: &Account, arn: &str, trust: Arc<Compiled>) -> Self {
+        let (by, name) = (Entry::Trust(ASSUME), ActionName::new(ASSUME));
+        Self { role: arn.into(), by, action: ASSUME, name, resource: account.resource(arn), policy: trust }
+    }
+
+    /// A function and the role that it runs as; none where its policy does not speak of this way to change its code.
+    fn of_function(account: &Account, (place, role): (usize, &str), (row, action): (u8, &'static str)) -> Option<Self> {
+        let held = account.resources().at(place)?;
+        let name = ActionName::new(action);
+        let policy = held.shared().filter(|policy| policy.allows_somebody(&name))?;
+        let (by, resource) = (Entry::Code(row, place as u32), account.resource(&held.resource.arn));
+        Some(Self { role: role.into(), by, action, name, resource, policy: Arc::clone(policy) })
+    }
+
+    /// The trust, where that is asked.
+    fn trust(&self) -> Option<&Compiled> {
+        matches!(self.by, Entry::Trust(_)).then_some(&*self.policy)
     }
 
     /// Whether it matters who of an account asks.
     fn is_personal(&self, account: &Account) -> bool {
         let root = format!(":iam::{}:root", account.id);
         let whole = |name: &str| name == "*" || name == account.id || name.ends_with(&root);
-        self.trust.policy.statements.iter().any(|s| {
+        self.policy.policy.statements.iter().any(|s| {
             let named = s.principal.as_ref().is_some_and(|e| e.not || e.principals.iter().any(|p| !whole(&p.value.text)));
             let keys = ["aws:principal", "aws:userid", "aws:username"];
             named || s.conditions.iter().any(|c| keys.iter().any(|k| c.key.text.to_ascii_lowercase().starts_with(k)))
         })
     }
 
-    /// Statements of the trust that speak of a caller, those that hold for certain where there are any.
-    fn speak_of(&self, account: &Account, p: usize) -> Arc<[u32]> {
-        let (action, context) = (ActionName::new(ASSUME), Context::new());
-        let caller = &account.principals[p].caller;
-        let request = Request { caller, action: &action, resource: &self.resource, context: &context };
-        let all: Vec<usize> = self.trust.grants(&request).into_iter().map(|(s, _)| s).collect();
-        let sure = |s: &usize| self.trust.applies(*s, &request) == Truth::Yes;
+    /// Statements of the policy that speak of a caller, those that hold for certain where there are any.
+    fn speak_of(&self, caller: &Caller) -> Arc<[u32]> {
+        let context = Context::new();
+        let request = Request { caller, action: &self.name, resource: &self.resource, context: &context };
+        let all: Vec<usize> = self.policy.grants(&request).into_iter().map(|(s, _)| s).collect();
+        let sure = |s: &usize| self.policy.applies(*s, &request) == Truth::Yes;
         let any = all.iter().any(&sure);
         all.iter().filter(|s| !any || sure(s)).map(|s| *s as u32).collect()
     }
 }
 
-fn of_principal(account: &Account, table: &Table, p: usize, roles: &[Role]) -> Vec<Crossing> {
-    // From another account both sides must allow.
-    let Some(permit) = table.permit(account, &account.principals[p], ASSUME, true) else { return Vec::new() };
+fn of_principal(account: &Account, table: &Table, p: usize, doors: &[Door]) -> Vec<Crossing> {
     let context = Context::new();
-    let crossing = |role: &Role| {
-        let (truth, own) = permit.on(&role.resource, &context);
-        let trust = if truth == Truth::No { [].into() } else { role.speak_of(account, p) };
-        if trust.is_empty() {
+    let who = &account.principals[p];
+    let crossing = |permit: &Permit<'_>, door: &Door| {
+        // From another account both sides must allow.
+        let (truth, own) = permit.on(&door.resource, &context);
+        let lets_in = if truth == Truth::No { [].into() } else { door.speak_of(&who.caller) };
+        if lets_in.is_empty() {
             return None;
         }
-        let certain = certainly(account.assumes(p, &role.resource, &role.trust))?;
-        let (from, role, by) = (To::Principal(p), Arc::clone(&role.arn), Entry::Trust(ASSUME));
-        let needs = [Need { action: ASSUME, by: own }].into();
-        Some(Crossing { from, through: None, role, by, certain, needs, trust })
+        let certain = certainly(account.crosses(p, &door.name, &door.resource, door.trust()))?;
+        let needs = [Need { action: door.action, by: own }].into();
+        Some(Crossing {
+            from: To::Principal(p),
+            through: None,
+            role: Arc::clone(&door.role),
+            by: door.by,
+            certain,
+            needs,
+            lets_in,
+        })
     };
-    roles.iter().filter_map(crossing).collect()
+    let by_action = doors.chunk_by(|a, b| a.action == b.action);
+    let with_permit = by_action.filter_map(|doors| Some((table.permit(account, who, doors[0].action, true)?, doors)));
+    with_permit.flat_map(|(permit, doors)| doors.iter().filter_map(|door| crossing(&permit, door)).collect::<Vec<_>>()).collect()
 }
 
 /// What an administrator of the account can do: act as anybody in it, and allow it whatever its own side has to.
-fn of_administrator(account: &Account, role: &Role) -> Option<Crossing> {
-    let by = |through| certainly(account.administrator_assumes(through, &role.resource, &role.trust));
+fn of_administrator(account: &Account, door: &Door) -> Option<Crossing> {
+    let by = |through| certainly(account.administrator_crosses(through, &door.name, &door.resource, door.trust()));
     let mut best = by(None).map(|certain| (None, certain));
-    if best != Some((None, true)) && role.is_personal(account) {
+    if best != Some((None, true)) && door.is_personal(account) {
         let all = (0..account.principals.len()).filter(|p| !is_aws_kept(&account.principals[*p].path));
-        for p in all.filter(|p| !role.speak_of(account, *p).is_empty()) {
+        for p in all.filter(|p| !door.speak_of(&account.principals[*p].caller).is_empty()) {
             match by(Some(p)) {
                 Some(true) => {
                     best = Some((Some(p), true));
@@ -209,13 +254,11 @@ fn of_administrator(account: &Account, role: &Role) -> Option<Crossing> {
         }
     }
     let (through, certain) = best?;
-    let trust = match through {
-        Some(p) => role.speak_of(account, p),
-        // It is nobody yet: whichever statement lets the account in will let it in.
-        None => role.trust.naming(&ActionName::new(ASSUME)).filter(|(_, e)| *e == Effect::Allow).map(|(s, _)| s as u32).collect(),
-    };
-    let (role, by) = (Arc::clone(&role.arn), Entry::Trust(ASSUME));
-    Some(Crossing { from: To::Administrator, through, role, by, certain, needs: [].into(), trust })
+    // It is nobody yet: whichever statement lets the account in will let it in.
+    let somebody = || Caller::new(&format!("arn:aws:iam::{}:user/administrator", account.id));
+    let lets_in = door.speak_of(&through.map_or_else(somebody, |p| account.principals[p].caller.clone()));
+    let role = Arc::clone(&door.role);
+    Some(Crossing { from: To::Administrator, through, role, by: door.by, certain, needs: [].into(), lets_in })
 }
 
 fn certainly(decision: Decision) -> Option<bool> {

@@ -4,8 +4,9 @@
 
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
-use super::crossings::{Entry, to_role};
+use super::crossings::{Crossing, Entry, to_function, to_role};
 use super::joined::{Accounts, By, Goal, Joined, Leap, Node, Part, entered_as};
 use super::{Graph, StatementId, Target, To};
 
@@ -142,9 +143,9 @@ impl Joined {
             By::Edge(e) => part.built.edges[e].needs.iter().map(|n| here(&n.by)).collect(),
             By::Crossing(c) => {
                 let (crossing, role) = (&part.crossings[c], self.node(leap.to));
-                let trust = self.trust_of(role, &crossing.trust).into_iter().map(|s| (role.account, s)).collect();
+                let theirs = self.lets_in(role, crossing).into_iter().map(|s| (role.account, s)).collect();
                 let own = crossing.needs.iter().map(|n| here(&n.by));
-                own.chain([trust]).filter(|by| !by.is_empty()).collect()
+                own.chain([theirs]).filter(|by| !by.is_empty()).collect()
             }
             By::Power => Vec::new(),
         }
@@ -189,6 +190,16 @@ impl Joined {
                     parts[other].crossings.iter().filter(|c| c.role != role.arn || !matches!(c.by, Entry::Trust(_))).cloned();
                 parts[other].crossings = others.chain(now).collect();
             }
+        }
+        // And by what is left of a function's policy.
+        let place = cut.statement.resource();
+        let is_by = |c: &Crossing| matches!(c.by, Entry::Code(_, function) if place == Some(function as usize));
+        for (other, part) in parts.iter_mut().enumerate().filter(|(at, _)| *at != cut.account) {
+            let Some((place, role)) = place.zip(part.crossings.iter().find(|c| is_by(c)).map(|c| Arc::clone(&c.role))) else {
+                continue;
+            };
+            let now = accounts.with(other, |graph| to_function(&cut.statement.taken_from(graph.account), place, &role))?;
+            part.crossings = part.crossings.iter().filter(|c| !is_by(c)).cloned().chain(now).collect();
         }
         parts[cut.account] = Part::from(built);
         let joined = Self::after(parts, &self.outsiders[..self.outsiders.len() - usize::from(self.asked.is_some())], asked);

@@ -8,6 +8,7 @@ use std::sync::Arc;
 
 use super::blast::{Things, open_to};
 use super::crossings::{Crossing, Entry};
+use super::functions::coded;
 use super::outside::{Asked, Entered, Outsider, outside};
 use super::reach::{Held, Prize, guests, visits};
 use super::trust::asked;
@@ -161,10 +162,16 @@ pub enum Nobody {
     LetIn(String),
 }
 
-/// The roles of an account that let in somebody by name.
+/// The roles of an account that let in somebody by name, or whose functions do.
 pub(super) fn entered_as(account: &Account, built: &Built, name: &str) -> Vec<(Arc<str>, Entered)> {
     let roles = (0..built.people.len()).filter(|at| built.people[*at].trust.is_some());
-    roles.filter_map(|at| Some((Arc::clone(&built.people[at].arn), asked(account, at, name)?))).collect()
+    let trusted = |at| {
+        let (action, statements, certain) = asked(account, at, name)?;
+        Some((at, Entered { by: Entry::Trust(action), statements, certain }))
+    };
+    let by_trust = roles.filter_map(trusted);
+    let by_code = coded(account, &Outsider::named(name));
+    by_trust.chain(by_code).map(|(at, entered)| (Arc::clone(&built.people[at].arn), entered)).collect()
 }
 
 /// The accounts that ways from some of them lead into, those first: each is asked for once, and its crossings say which

@@ -9,6 +9,7 @@ mod build;
 mod changes;
 mod crossings;
 mod cuts;
+mod functions;
 mod gains;
 mod issuers;
 mod joined;
@@ -67,6 +68,8 @@ pub struct Built {
     crossings: Arc<[Crossing]>,
     /// Trusts of its roles in somebody outside it, by role.
     trusts: Arc<[Trust]>,
+    /// Whom else the policies of its functions let change their code.
+    coders: Arc<[outside::Coder]>,
 }
 
 /// What is kept of a principal beside its account.
@@ -188,8 +191,9 @@ impl<'a> Graph<'a> {
             kept: is_aws_kept(&p.path),
         });
         let (id, people, crossings) = (account.id.clone(), people.collect(), crossings.into());
-        let trusts = trusts.into_iter().flatten().collect();
-        Self { account, built: Arc::new(Built { administrators, edges, starts, incoming, id, people, crossings, trusts }) }
+        let (trusts, coders) = (trusts.into_iter().flatten().collect(), functions::coders(account).into());
+        let built = Built { administrators, edges, starts, incoming, id, people, crossings, trusts, coders };
+        Self { account, built: Arc::new(built) }
     }
 
     /// The graph of an account for which it was built before.

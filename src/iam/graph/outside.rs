@@ -1,5 +1,6 @@
 //! Everyone who is in none of the accounts that are joined, as one more account: of people without policies, whom the trusts
-//! of roles name. Ways begin there and lead nowhere back; walking them is `joined`'s.
+//! of roles name, and the policies of functions that run as them. Ways begin there and lead nowhere back; walking them is
+//! `joined`'s.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -116,14 +117,28 @@ impl Outsider {
     }
 }
 
-/// How a role is entered: the action that is asked for, the places of the statements that let in, and whether for certain.
-pub(super) type Entered = (&'static str, Vec<u32>, bool);
+/// How a role is entered.
+#[derive(Clone)]
+pub(super) struct Entered {
+    pub(super) by: Entry,
+    /// Places of the statements that let in.
+    pub(super) statements: Vec<u32>,
+    pub(super) certain: bool,
+}
 
-/// Roles by ARN.
-type Roles<'a> = BTreeMap<&'a Arc<str>, Entered>;
+/// By the role's ARN and the function by which it is entered; none by its trust.
+type Roles<'a> = BTreeMap<(&'a Arc<str>, Option<(u8, u32)>), Entered>;
 
 /// Somebody from outside who was asked about by name, and the roles that let it in.
 pub(super) type Asked = (Outsider, Vec<(Arc<str>, Entered)>);
+
+/// Somebody from outside whom the policy of a function lets change its code.
+pub(super) struct Coder {
+    pub(super) who: Outsider,
+    /// Place of the role that the function runs as.
+    pub(super) role: usize,
+    pub(super) entered: Entered,
+}
 
 /// Those from outside whom the accounts' roles let in, after those that were known before, one that was asked about last; and
 /// the account they make up.
@@ -138,9 +153,12 @@ pub(super) fn outside(accounts: &[&Built], before: &[Outsider], asked: Option<&A
     let mut doors: BTreeMap<Outsider, Roles<'_>> = before.iter().map(|o| (o.clone(), Roles::new())).collect();
     for built in accounts {
         for trust in built.trusts.iter().filter(|t| t.admits && !t.read && !is_inside(&t.source)) {
-            let role = &built.people[trust.role].arn;
-            let roles = doors.entry(Outsider::of(trust)).or_default();
-            enter(roles, role, (trust.action, vec![trust.statement.statement], trust.certain));
+            let statements = vec![trust.statement.statement];
+            let entered = Entered { by: Entry::Trust(trust.action), statements, certain: trust.certain };
+            enter(doors.entry(Outsider::of(trust)).or_default(), &built.people[trust.role].arn, entered);
+        }
+        for coder in built.coders.iter() {
+            enter(doors.entry(coder.who.clone()).or_default(), &built.people[coder.role].arn, coder.entered.clone());
         }
     }
     // Who is among others gets in where they do.
@@ -153,7 +171,7 @@ pub(super) fn outside(accounts: &[&Built], before: &[Outsider], asked: Option<&A
         .collect();
     for (outsider, wider) in more {
         let roles = doors.entry(outsider).or_default();
-        wider.into_iter().for_each(|(role, entered)| enter(roles, role, entered));
+        wider.into_iter().for_each(|((role, _), entered)| enter(roles, role, entered));
     }
     let mut all = before.to_vec();
     let mut crossings = Vec::new();
@@ -162,7 +180,7 @@ pub(super) fn outside(accounts: &[&Built], before: &[Outsider], asked: Option<&A
             all.push(outsider);
             all.len() - 1
         });
-        crossings.extend(roles.into_iter().map(|(role, entered)| crossing(at, role, entered)));
+        crossings.extend(roles.into_iter().map(|((role, _), entered)| crossing(at, role, entered)));
     }
     if let Some((outsider, roles)) = asked {
         crossings.extend(roles.iter().map(|(role, entered)| crossing(all.len(), role, entered.clone())));
@@ -173,21 +191,22 @@ pub(super) fn outside(accounts: &[&Built], before: &[Outsider], asked: Option<&A
 }
 
 /// Adds a way into a role: statements under conditions are no alternative to one that lets in for certain.
-fn enter<'a>(roles: &mut Roles<'a>, role: &'a Arc<str>, (action, by, certain): Entered) {
-    let entered = roles.entry(role).or_insert((action, Vec::new(), certain));
-    if certain && !entered.2 {
-        *entered = (action, Vec::new(), true);
+fn enter<'a>(roles: &mut Roles<'a>, role: &'a Arc<str>, entered: Entered) {
+    let function = if let Entry::Code(row, place) = entered.by { Some((row, place)) } else { None };
+    let known = roles.entry((role, function)).or_insert_with(|| Entered { statements: Vec::new(), ..entered.clone() });
+    if entered.certain && !known.certain {
+        *known = Entered { statements: Vec::new(), ..entered.clone() };
     }
-    if certain == entered.2 {
-        entered.1.extend(by);
-        entered.1.sort_unstable();
-        entered.1.dedup();
+    if entered.certain == known.certain {
+        known.statements.extend(entered.statements);
+        known.statements.sort_unstable();
+        known.statements.dedup();
     }
 }
 
-fn crossing(at: usize, role: &Arc<str>, (action, trust, certain): Entered) -> Crossing {
-    let (from, by, needs) = (To::Principal(at), Entry::Trust(action), [].into());
-    Crossing { from, through: None, role: Arc::clone(role), by, certain, needs, trust: trust.into() }
+fn crossing(at: usize, role: &Arc<str>, Entered { by, statements, certain }: Entered) -> Crossing {
+    let (from, role, needs) = (To::Principal(at), Arc::clone(role), [].into());
+    Crossing { from, through: None, role, by, certain, needs, lets_in: statements.into() }
 }
 
 /// An account of nobody's, with these in it.
@@ -201,5 +220,6 @@ fn people(all: &[Outsider], crossings: Arc<[Crossing]>) -> Built {
         people: all.iter().map(|o| Person { arn: o.who.as_str().into(), trust: None, kept: true }).collect(),
         crossings,
         trusts: [].into(),
+        coders: [].into(),
     }
 }

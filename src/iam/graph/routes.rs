@@ -3,11 +3,11 @@
 use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
-use super::crossings::Entry;
+use super::crossings::{Crossing, Entry};
 use super::joined::{Accounts, By, Goal, Joined, Leap, Node};
 use super::permit::StatementId;
 use super::trust::Source;
-use super::ways::ADMITS;
+use super::ways::{ADMITS, TAKE_OVERS};
 use super::{Graph, To};
 use crate::iam::center::set_of;
 use crate::iam::openings::Guest;
@@ -209,10 +209,10 @@ impl Joined {
         legs.iter().filter(|leg| !told_by(leg)).filter_map(guest).collect()
     }
 
-    /// Places of the statements of a trust that a step rests on.
-    fn statements_of(&self, leg: &Leg) -> BTreeSet<u32> {
+    /// The statements that let in, of all ways to take a step.
+    fn statements_of(&self, leg: &Leg) -> BTreeSet<StatementId> {
         let crossings = leg.by.iter().filter_map(|by| if let By::Crossing(at) = by { Some(*at) } else { None });
-        crossings.flat_map(|at| self.crossings(leg.from.account)[at].trust.iter().copied()).collect()
+        crossings.flat_map(|at| self.lets_in(leg.to, &self.crossings(leg.from.account)[at])).collect()
     }
 
     /// What a step says, in one sentence that names the account where it changes, as `label` calls it.
@@ -275,7 +275,7 @@ impl Joined {
     /// Whether a step is by IAM Identity Center into another account: whoever may take it may take it into most of them.
     pub fn is_by_center(&self, leg: &Leg) -> bool {
         let by_center = |by: &By| match by {
-            By::Crossing(at) => !matches!(self.crossings(leg.from.account)[*at].by, Entry::Trust(_)),
+            By::Crossing(at) => matches!(self.crossings(leg.from.account)[*at].by, Entry::Admit(_) | Entry::Set(..)),
             _ => false,
         };
         leg.by.iter().all(by_center)
@@ -290,6 +290,9 @@ impl Joined {
             Entry::Trust(_) if self.outsider(from).is_some() && to == "it" => "is let in by its trust".to_owned(),
             Entry::Trust(_) if self.outsider(from).is_some() => format!("is let into {to} by its trust"),
             Entry::Trust(_) => format!("can {first}assume {to}"),
+            Entry::Code(row, _) => {
+                format!("can {first}{} a function that runs as {to}", TAKE_OVERS[usize::from(row)].sentence)
+            }
             Entry::Admit(row) => format!("can {} {to}", ADMITS[usize::from(row)].sentence),
             Entry::Set(action, row) => {
                 let set = set_of(&crossing.role);
@@ -315,10 +318,10 @@ impl Joined {
                 let own =
                     |g: &Graph<'_>| crossing.needs.iter().map(|n| (n.action.into(), named(g, &n.by))).collect::<Vec<Rest>>();
                 let own = accounts.with(leg.from.account, own).unwrap_or_default();
-                let ids = self.trust_of(leg.to, &crossing.trust);
-                let trust = accounts.with(leg.to.account, |g| named(g, &ids)).unwrap_or_default();
-                let trust = crossing.actions().first().map(|action| ((*action).into(), trust));
-                own.into_iter().chain(trust).filter(|(_, by)| !by.is_empty()).collect()
+                let ids = self.lets_in(leg.to, crossing);
+                let theirs = accounts.with(leg.to.account, |g| named(g, &ids)).unwrap_or_default();
+                let theirs = crossing.actions().first().map(|action| ((*action).into(), theirs));
+                own.into_iter().chain(theirs).filter(|(_, by)| !by.is_empty()).collect()
             }
             Some(By::Power) => match leg.from.at {
                 // Whoever made itself one allows itself what it takes.
@@ -331,12 +334,15 @@ impl Joined {
         }
     }
 
-    /// Statements of a role's trust, in its account.
-    pub(super) fn trust_of(&self, role: Node, statements: &[u32]) -> Vec<StatementId> {
+    /// The statements that let in whoever crosses to a role, in the role's account.
+    pub(super) fn lets_in(&self, role: Node, crossing: &Crossing) -> Vec<StatementId> {
         let To::Principal(at) = role.at else { return Vec::new() };
         let trust = self.built(role.account).people[at].trust;
-        let each = |policy: u32| statements.iter().map(move |statement| StatementId { policy, statement: *statement });
-        trust.into_iter().flat_map(each).collect()
+        let id = |statement: &u32| match crossing.by {
+            Entry::Code(_, function) => Some(StatementId::of_resource(function as usize, *statement as usize)),
+            _ => Some(StatementId { policy: trust?, statement: *statement }),
+        };
+        crossing.lets_in.iter().filter_map(id).collect()
     }
 }
 

@@ -7,6 +7,7 @@ use std::sync::Arc;
 use super::permit::{Permit, StatementId};
 use crate::iam::evaluate::{Context, Resource, Truth};
 use crate::iam::facts::facts;
+use crate::iam::resources::CHANGES_CODE;
 use crate::iam::workloads::WorkloadKind;
 
 /// Passing a role to a service that then runs the passer's code or acts at the passer's word.
@@ -250,8 +251,8 @@ pub(super) const TAKE_OVERS: &[TakeOver] = &[
         sentence: "run a step of a cluster on",
     },
     over(WorkloadKind::LaunchTemplate, &["ec2:CreateLaunchTemplateVersion", "ec2:ModifyLaunchTemplate"], "put user data into"),
-    over(WorkloadKind::LambdaFunction, &["lambda:UpdateFunctionCode"], "replace the code of"),
-    over(WorkloadKind::LambdaFunction, &["lambda:UpdateFunctionConfiguration"], "put a layer under"),
+    over(WorkloadKind::LambdaFunction, &[CHANGES_CODE[0]], "replace the code of"),
+    over(WorkloadKind::LambdaFunction, &[CHANGES_CODE[1]], "put a layer under"),
     over(WorkloadKind::EcsTask, &["ecs:ExecuteCommand"], "run a command in"),
     over(WorkloadKind::CodeBuildProject, &["codebuild:StartBuild"], "run its own build steps in"),
     over(WorkloadKind::CodeBuildProject, &["codebuild:StartBuildBatch"], "run its own batch of build steps in"),
@@ -279,6 +280,13 @@ pub(super) const TAKE_OVERS: &[TakeOver] = &[
         "run code in",
     ),
 ];
+
+/// The rows by which a function's own policy may let somebody of another account take it over, each with its one action (AWS
+/// Lambda: "Granting Lambda function access to other accounts", the actions that are supported).
+pub(super) fn changes_code() -> impl Iterator<Item = (u8, &'static str)> {
+    let rows = TAKE_OVERS.iter().enumerate();
+    rows.filter_map(|(row, way)| Some((row as u8, *CHANGES_CODE.iter().find(|action| way.actions == [**action])?)))
+}
 
 /// Making or changing credentials and trust: the action is on the user or role itself.
 pub(super) struct Takeable {
