@@ -276,8 +276,8 @@ impl Judge<'_> {
     }
 
     fn credentials(&mut self) {
-        let rows = self.identity.credentials.clone();
-        for row in &rows {
+        let identity = self.identity;
+        for row in &identity.credentials {
             let arn = field(row, "arn");
             let root = field(row, "user") == "<root_account>";
             let key_active = |n: u8| yes(row, &format!("access_key_{n}_active"));
@@ -319,7 +319,8 @@ impl Judge<'_> {
 
     fn keys(&mut self) {
         let mut of_user = std::collections::BTreeMap::<String, usize>::new();
-        for key in &self.identity.access_keys.clone() {
+        let identity = self.identity;
+        for key in &identity.access_keys {
             if key.status != "Active" {
                 continue;
             }
@@ -345,7 +346,8 @@ impl Judge<'_> {
                         format!("Key {id} was last used {days} days ago, for {}.", key.last_used_service),
                     );
                 }
-                (None, Some(days)) if days >= 1 => {
+                // AWS says N/A of one that was never used; where it said nothing, that was not read.
+                (None, Some(days)) if days >= 1 && !key.last_used_service.is_empty() => {
                     self.add(KEY_NEVER, &arn, id, format!("Key {id} was created {days} days ago and never used."));
                 }
                 _ => {}
@@ -387,13 +389,8 @@ impl Judge<'_> {
                         let days = self.days(used);
                         self.add(ROLE_UNUSED, &p.arn, "", format!("It was last used {days} days ago."));
                     }
-                    None if old
-                        && self
-                            .identity
-                            .roles
-                            .iter()
-                            .any(|r| r.role_last_used.as_ref().is_some_and(|l| l.last_used_date.is_some())) =>
-                    {
+                    // An answer that tells of last uses has an empty one for a role that was never used.
+                    None if old && self.identity.roles.iter().any(|r| r.role_last_used.is_some()) => {
                         self.add(ROLE_UNUSED, &p.arn, "", "No use of it is on record within the tracking period.".into());
                     }
                     _ => {}
@@ -438,7 +435,7 @@ impl Judge<'_> {
     }
 
     fn settings(&mut self) {
-        let root = format!("arn:aws:iam::{}:root", self.account.id);
+        let root = format!("arn:{}:iam::{}:root", self.account.partition(), self.account.id);
         match &self.identity.password_policy {
             None if self.options.password_policy_read => {
                 self.add(PASSWORD_POLICY, &root, "", "The account has no password policy of its own.".into());
@@ -541,15 +538,9 @@ mod tests {
                 "password_last_used":"2026-01-01T00:00:00+00:00","access_key_1_active":flag(bad)})),
         ];
         if bad {
-            let key = |id: &str, created: &str, used: Value| {
-                serde_json::from_value(
-                    json!({"UserName":"jo","AccessKeyId":id,"Status":"Active","CreateDate":created,"LastUsedDate":used}),
-                )
-                .unwrap()
-            };
             identity.access_keys = vec![
-                key("AKIAOLD", "2025-01-01T00:00:00Z", json!("2026-01-01T00:00:00Z")),
-                key("AKIANEW", "2026-10-20T00:00:00Z", Value::Null),
+                key("AKIAOLD", "2025-01-01T00:00:00Z", Some("2026-01-01T00:00:00Z")),
+                key("AKIANEW", "2026-10-20T00:00:00Z", None),
             ];
         }
         let length = if bad { 8 } else { 14 };
@@ -558,8 +549,17 @@ mod tests {
         identity
     }
 
+    fn key(id: &str, created: &str, used: Option<&str>) -> crate::model::principal::AccessKey {
+        let service = if used.is_some() { "s3" } else { "N/A" };
+        let key = json!({"UserName":"jo","AccessKeyId":id,"Status":"Active","CreateDate":created,"LastUsedDate":used,"LastUsedService":service});
+        serde_json::from_value(key).unwrap()
+    }
+
     fn judged(bad: bool) -> Vec<Judgement> {
-        let identity = account(bad);
+        judged_of(account(bad), bad)
+    }
+
+    fn judged_of(identity: Identity, bad: bool) -> Vec<Judgement> {
         let mut account = Account::read(&identity);
         assert_eq!(account.problems, []);
         if !bad {
@@ -588,6 +588,44 @@ mod tests {
             assert!(found.iter().any(|j| j.rule == *rule), "{} was not found: {found:#?}", rule.id);
         }
         assert_eq!(judged(false), []);
+    }
+
+    /// Each limit from both sides.
+    #[test]
+    fn what_stands_just_within_a_limit_is_not_told() {
+        let ids = |change: &dyn Fn(&mut Identity)| -> BTreeSet<&str> {
+            let mut identity = account(false);
+            change(&mut identity);
+            judged_of(identity, false).iter().map(|j| j.rule.id).collect()
+        };
+        // Today is 2026-11-01.
+        let with_key = |created: &'static str, used: Option<&'static str>| {
+            ids(&move |i: &mut Identity| i.access_keys = vec![key("AKIAX", created, used)])
+        };
+        let long = "iam-key-long-lived";
+        assert_eq!(with_key("2026-08-03T00:00:00Z", Some("2026-10-31T00:00:00Z")), BTreeSet::from([long]), "90 days");
+        assert_eq!(with_key("2026-08-02T00:00:00Z", Some("2026-10-31T00:00:00Z")), BTreeSet::from(["iam-key-old"]), "91 days");
+        assert_eq!(with_key("2026-08-03T00:00:00Z", Some("2026-09-18T00:00:00Z")), BTreeSet::from([long]), "unused for 44");
+        assert_eq!(with_key("2026-08-03T00:00:00Z", Some("2026-09-17T00:00:00Z")), BTreeSet::from([long, "iam-key-unused"]));
+        assert_eq!(with_key("2026-10-31T12:00:00Z", None), BTreeSet::from([long]), "made today");
+        assert_eq!(with_key("2026-10-30T00:00:00Z", None), BTreeSet::from([long, "iam-key-never-used"]));
+        let unread = ids(&|i: &mut Identity| {
+            i.access_keys = vec![key("AKIAX", "2026-10-30T00:00:00Z", None)];
+            i.access_keys[0].last_used_service.clear();
+        });
+        assert_eq!(unread, BTreeSet::from([long]), "its last use was not read");
+        let with_password = |mfa: &'static str, used: &'static str| {
+            ids(&move |i: &mut Identity| {
+                let row = &mut i.credentials[1];
+                row.extend(
+                    json!({"password_enabled":"true","mfa_active":mfa,"password_last_used":used}).as_object().unwrap().clone(),
+                );
+            })
+        };
+        let federated = "iam-human-not-federated";
+        assert_eq!(with_password("true", "2026-09-18T00:00:00+00:00"), BTreeSet::from([federated]), "unused for 44");
+        assert!(with_password("true", "2026-09-17T00:00:00+00:00").len() == 2);
+        assert!(with_password("false", "2026-10-31T00:00:00+00:00").contains("iam-user-no-mfa"));
     }
 
     #[test]

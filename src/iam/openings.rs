@@ -6,7 +6,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::evaluate::{ActionName, Caller, Compiled, Context, Resource};
+use super::evaluate::{ActionName, Caller, Compiled, Context};
 use super::grants::Actions;
 use super::policy::{Effect, PrincipalKind, PrincipalValue};
 use super::resources::{Held, Resources};
@@ -135,7 +135,7 @@ fn visit(
     let service = held.resource.service();
     let doors = |inside: bool| -> Vec<Door<'_>> {
         let asked = wanted.on.map_or_else(|| asked_on(held, policy, inside), |arn| vec![arn.to_owned()]).into_iter();
-        asked.map(|arn| Door::new(Resource::new(&arn).in_account(&held.account), policy, &rcps)).collect()
+        asked.map(|arn| Door::new(resources.as_read(resources.resource(held, &arn)), policy, &rcps)).collect()
     };
     let (itself, inside) = (doors(false), doors(true));
     let mut named = Actions::none();

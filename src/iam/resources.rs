@@ -6,8 +6,10 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::{Arc, OnceLock};
 
+use jiff::Timestamp;
+
 use super::center::{IdentityCenter, is_of_a_set, set_of};
-use super::evaluate::{ActionName, Compiled, ResourcePolicy};
+use super::evaluate::{self, ActionName, Caller, CallerKind, Compiled, ResourcePolicy};
 use super::policy::Policy;
 use super::public::is_public;
 use crate::model::account::ControlKind;
@@ -27,6 +29,7 @@ pub struct Resources {
     /// Places of them.
     by_arn: HashMap<String, usize>,
     organization: Option<String>,
+    collected: Option<Timestamp>,
     accounts: HashMap<String, Over>,
     regions: Vec<Arc<RegionEstate>>,
     abroad: OnceLock<Abroad>,
@@ -133,14 +136,14 @@ impl Held {
     }
 
     /// Whether nobody of another account gets in, whatever the policy says: a bucket whose policy is public is kept to its own
-    /// account (Amazon S3, `RestrictPublicBuckets`), those whom the policy names included.
+    /// account and AWS's services (Amazon S3, `RestrictPublicBuckets`), those whom the policy names left out.
     pub fn is_restricted(&self) -> bool {
         self.resource.restricted == Some(true) && self.policy().is_some_and(|p| is_public(&p.policy))
     }
 
-    /// The policy as a layer of an evaluation of a request from this account.
-    pub fn layer(&self, caller: &str) -> ResourcePolicy<'_> {
-        if caller != self.account && self.is_restricted() {
+    /// The policy as a layer of an evaluation of a caller's request.
+    pub fn layer(&self, caller: &Caller) -> ResourcePolicy<'_> {
+        if caller.account != self.account && caller.kind != CallerKind::Service && self.is_restricted() {
             let made = self.blocked.get_or_init(|| {
                 let name = format!("Block Public Access of {}", short(&self.resource.arn));
                 Some(Arc::new(Compiled::new(name, &self.resource.arn, Policy::read(BLOCKED).ok()?)))
@@ -188,7 +191,7 @@ fn granted(grants: &[Grant]) -> Option<Policy> {
 impl Resources {
     /// Those of an estate.
     pub fn of(estate: &Estate) -> Self {
-        let mut all = Self { regions: estate.regions.clone(), ..Self::default() };
+        let mut all = Self { regions: estate.regions.clone(), collected: estate.collected, ..Self::default() };
         if let Some(organization) = &estate.organization {
             all.organization = Some(organization.id.clone());
             let delegates = organization.delegates.iter().flat_map(BTreeMap::keys);
@@ -259,6 +262,24 @@ impl Resources {
     /// What stands at a place.
     pub fn at(&self, place: usize) -> Option<&Held> {
         self.held.get(place).map(|held| &**held)
+    }
+
+    /// Itself or a part of it, with what is known of whose it is.
+    pub(crate) fn resource(&self, held: &Held, arn: &str) -> evaluate::Resource {
+        let mut resource = evaluate::Resource::new(arn).in_account(&held.account);
+        if let Some(organization) = self.organization().filter(|_| self.lists(&held.account)) {
+            resource.set_key("aws:ResourceOrgID", [organization]);
+        }
+        resource
+    }
+
+    /// A resource as it stands open to strangers when it was read: what let in until an earlier day does no more.
+    pub(crate) fn as_read(&self, mut resource: evaluate::Resource) -> evaluate::Resource {
+        if let Some(time) = self.collected {
+            resource.set_key("aws:CurrentTime", [time.to_string().as_str()]);
+            resource.set_key("aws:EpochTime", [time.as_second().to_string().as_str()]);
+        }
+        resource
     }
 
     /// The organisation's id, where that is known.

@@ -53,6 +53,12 @@ const BINDING: &[&str] = &[
     "aws:sourceorgid",
     "aws:sourceorgpaths",
     "aws:sourceowner",
+    "aws:resourceaccount",
+    "aws:resourceorgid",
+    "aws:resourceorgpaths",
+    "aws:resourcetag/",
+    "aws:currenttime",
+    "aws:epochtime",
     "aws:calledvia",
     "aws:calledviafirst",
     "aws:calledvialast",
@@ -71,7 +77,8 @@ const BINDING: &[&str] = &[
     "the session's name",
 ];
 
-fn is_binding(key: &str) -> bool {
+/// Whether whoever asks cannot choose what a condition asks of this key.
+pub(crate) fn is_binding(key: &str) -> bool {
     let key = key.to_ascii_lowercase();
     BINDING.iter().any(|b| if b.ends_with(['/', ':']) { key.starts_with(b) } else { key == *b })
 }

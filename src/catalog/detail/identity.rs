@@ -95,7 +95,14 @@ pub(super) fn access_key(identity: &Identity, o: &AccessKey, estate: &Estate, no
             ("account", account),
             ("status", o.status.clone()),
             ("made", w.time(o.create_date)),
-            ("last used", if o.last_used_date.is_some() { w.time(o.last_used_date) } else { "never".to_owned() }),
+            (
+                "last used",
+                match o.last_used_date {
+                    None if o.last_used_service.is_empty() => "not read".to_owned(),
+                    None => "never".to_owned(),
+                    used => w.time(used),
+                },
+            ),
             ("last service", o.last_used_service.clone()),
             ("last region", o.last_used_region.clone()),
         ],

@@ -9,7 +9,7 @@ use crate::iam::evaluate::{
     ActionName, Answer, Caller, CallerKind, Compiled, Context, Decision, Layers, Request, Resource, ResourcePolicy, decide,
     explain,
 };
-use crate::iam::facts::{facts, held_against};
+use crate::iam::facts::{ResourceType, facts, held_against};
 use crate::iam::policy::{Effect, Element, Policy, PrincipalKind, Statement};
 use crate::iam::resources::Held;
 use crate::iam::strangers::{account_of, in_organization};
@@ -123,7 +123,7 @@ impl Account {
     /// [`AskError`]
     pub fn can_outsider(&self, who: &str, action: &str, resource: &str, context: &Context) -> Result<Answer, AskError> {
         let caller = match who {
-            "root" => Caller::new(&format!("arn:aws:iam::{}:root", self.id)),
+            "root" => Caller::new(&format!("arn:{}:iam::{}:root", self.partition(), self.id)),
             arn if arn.starts_with("arn:") => Caller::new(arn),
             name if name == "*" || SERVICES.iter().any(|end| name.ends_with(end)) => Caller::new(name),
             // Whoever is neither is told what there is.
@@ -140,7 +140,7 @@ impl Account {
         };
         let own: Vec<&Compiled> = own.iter().collect();
         let resource = self.asked(&action, &asked);
-        Ok(self.around(&caller.account, (&own, None), &action, &resource, None, |layers, resource| {
+        Ok(self.around(&caller, (&own, None), &action, &resource, None, |layers, resource| {
             explain(&Request { caller: &caller, action: &action, resource, context }, layers)
         }))
     }
@@ -186,22 +186,42 @@ impl Account {
     ) -> Decision {
         let all = || Element::of(["*".to_owned()]);
         let everything = Compiled::new("", "", Policy::of(vec![Statement::of(None, Effect::Allow, all(), all(), Vec::new())]));
-        let mut made = Caller::new(&format!("arn:aws:iam::{}:user/administrator", self.id));
+        let mut made = Caller::new(&self.somebody());
         if let Some(id) = self.organization() {
             made.keys.set("aws:PrincipalOrgID", [id]);
         }
         let caller = at.map_or(&made, |at| &self.principals[at].caller);
-        self.around(&self.id, (&[&everything], None), action, resource, trust, |layers, resource| {
+        self.around(caller, (&[&everything], None), action, resource, trust, |layers, resource| {
             decide(&Request { caller, action, resource, context }, layers)
         })
+    }
+
+    /// The ARN of one who is nobody yet, as whom an administrator may act.
+    pub(crate) fn somebody(&self) -> String {
+        format!("arn:{}:iam::{}:user/administrator", self.partition(), self.id)
+    }
+
+    /// `aws`, `aws-cn`, `aws-us-gov`
+    pub(crate) fn partition(&self) -> &str {
+        self.principals.first().and_then(|p| p.arn.split(':').nth(1)).unwrap_or("aws")
+    }
+
+    /// The decision where the region that is asked is the caller's choice: of those that policies name, the best.
+    pub(crate) fn in_best_region(&self, decide: impl Fn(&Context) -> Decision) -> Decision {
+        let plain = decide(&Context::new());
+        let tried = || self.regions.iter().map(|region| decide(&Context::new().with("aws:RequestedRegion", [region.as_str()])));
+        match plain {
+            Decision::Depends => tried().find(|decision| *decision == Decision::Allowed).unwrap_or(plain),
+            plain => plain,
+        }
     }
 
     /// Whether one of the principals may do something in another account: its own side, the other, and what lies over either.
     /// `trust`: of the role that it is done to, where that is one.
     pub(crate) fn crosses(&self, at: usize, action: &ActionName, resource: &Resource, trust: Option<&Compiled>) -> Decision {
-        let (caller, context) = (&self.principals[at].caller, Context::new());
+        let caller = &self.principals[at].caller;
         self.with_layers(at, action, resource, trust, |layers, resource| {
-            decide(&Request { caller, action, resource, context: &context }, layers)
+            self.in_best_region(|context| decide(&Request { caller, action, resource, context }, layers))
         })
     }
 
@@ -214,7 +234,7 @@ impl Account {
         resource: &Resource,
         trust: Option<&Compiled>,
     ) -> Decision {
-        self.as_administrator(at, (action, resource, &Context::new()), trust)
+        self.in_best_region(|context| self.as_administrator(at, (action, resource, context), trust))
     }
 
     /// What is meant by a resource as people name it: an ARN, `role/name` and `user/name` of this account, `*` for none or any.
@@ -245,8 +265,7 @@ impl Account {
     fn asked(&self, action: &ActionName, resource: &str) -> Resource {
         match held_against(action.as_str()).filter(|_| resource == "*") {
             Some(arn) => {
-                let partition = self.principals.first().and_then(|p| p.arn.split(':').nth(1)).unwrap_or("aws");
-                let arn = arn.replacen(":aws:", &format!(":{partition}:"), 1);
+                let arn = arn.replacen(":aws:", &format!(":{}:", self.partition()), 1);
                 self.placed(Resource::literal(&arn), &arn)
             }
             None => self.resource(&self.all_of(action, resource)),
@@ -257,13 +276,16 @@ impl Account {
     fn all_of<'a>(&self, action: &ActionName, resource: &'a str) -> Cow<'a, str> {
         let takes = (resource == "*").then(|| facts().action(action.as_str())).flatten();
         let takes = takes.and_then(|(service, action)| service.main_type(action));
-        let Some(of) = takes else { return Cow::Borrowed(resource) };
-        let partition = self.principals.first().and_then(|p| p.arn.split(':').nth(1)).unwrap_or("aws");
-        let mut arn = of.arn.replace("${Partition}", partition).replace("${Account}", &self.id);
+        takes.map_or(Cow::Borrowed(resource), |of| Cow::Owned(self.pattern_of(of)))
+    }
+
+    /// All resources of a type in this account.
+    pub(crate) fn pattern_of(&self, of: &ResourceType) -> String {
+        let mut arn = of.arn.replace("${Partition}", self.partition()).replace("${Account}", &self.id);
         while let (Some(from), Some(to)) = (arn.find("${"), arn.find('}')) {
             arn.replace_range(from..=to, "*");
         }
-        Cow::Owned(arn)
+        arn
     }
 
     /// A resource of this account, unless its ARN says otherwise.
@@ -311,14 +333,14 @@ impl Account {
         let mut identity: Vec<&Compiled> = p.policies.iter().map(get).collect();
         let unread: Vec<Compiled> = p.unread.iter().filter_map(|name| unread(name)).collect();
         identity.extend(&unread);
-        self.around(&self.id, (&identity, p.boundary.as_ref().map(get)), action, resource, trust, ask)
+        self.around(&p.caller, (&identity, p.boundary.as_ref().map(get)), action, resource, trust, ask)
     }
 
     /// The layers around the policies and the boundary of one who is of this account or of another. `trust`: of the role that
     /// is asked about, where that is at hand.
     fn around<T>(
         &self,
-        caller: &str,
+        caller: &Caller,
         (identity, boundary): (&[&Compiled], Option<&Compiled>),
         action: &ActionName,
         resource: &Resource,
@@ -326,7 +348,7 @@ impl Account {
         ask: impl FnOnce(&Layers<'_>, &Resource) -> T,
     ) -> T {
         let get = |i: &usize| &self.policies[*i];
-        let scps: Vec<Vec<&Compiled>> = match caller == self.id {
+        let scps: Vec<Vec<&Compiled>> = match caller.account == self.id {
             true => self.scps.iter().map(|l| l.iter().map(get).collect()).collect(),
             false => Vec::new(),
         };

@@ -21,6 +21,9 @@ use crate::model::estate::Estate;
 use crate::model::principal::{AttachedPolicy, Boundary, Document, Identity, InlinePolicy};
 use crate::model::resource;
 
+/// Regions that are tried where the caller chooses one.
+const MOST_REGIONS: usize = 16;
+
 /// An account's IAM, compiled.
 #[derive(Clone)]
 pub struct Account {
@@ -55,6 +58,8 @@ pub struct Account {
     pub part: bool,
     /// What carries a policy of its own, in whichever account of the estate.
     resources: Arc<Resources>,
+    /// Regions that its policies and those over it name.
+    regions: BTreeSet<String>,
 }
 
 /// A user or role.
@@ -139,6 +144,7 @@ impl Account {
             rcps: Vec::new(),
             part: identity.part,
             resources: Arc::default(),
+            regions: BTreeSet::new(),
         };
         if a.part {
             a.problem(
@@ -428,6 +434,13 @@ impl Account {
         }
         match Policy::read(&document.0) {
             Ok(policy) => {
+                let asked = policy.statements.iter().flat_map(|s| &s.conditions);
+                let of_region = asked.filter(|c| c.key.text.eq_ignore_ascii_case("aws:RequestedRegion"));
+                for value in of_region.flat_map(|c| &c.values) {
+                    if self.regions.len() < MOST_REGIONS {
+                        self.regions.insert(value.text.replace(['*', '?'], "x"));
+                    }
+                }
                 self.policies.push(Compiled::new(name, arn, policy));
                 Some(self.policies.len() - 1)
             }

@@ -144,8 +144,14 @@ pub fn explain(request: &Request<'_>, layers: &Layers<'_>) -> Answer {
         Decision::Allowed => {
             let allows = |d: &Deciding| d.certain && d.effect == Effect::Allow;
             // What leaves it to policies that do not allow it decided nothing.
-            let own = hits.iter().any(|h| h.deciding.layer == Layer::Identity && allows(&h.deciding));
-            let counts = |h: &Hit| !matches!(h.deciding.layer, Layer::Rcp(_)) && (own || !h.delegates);
+            let by = |layer: Layer| hits.iter().any(|h| h.deciding.layer == layer && allows(&h.deciding));
+            let within = (layers.boundary.is_none() || by(Layer::Boundary)) && (layers.session.is_none() || by(Layer::Session));
+            let own = by(Layer::Identity) && within;
+            let counts = |h: &Hit| match h.deciding.layer {
+                Layer::Rcp(_) => false,
+                Layer::Identity => own,
+                _ => own || !h.delegates,
+            };
             let because = hits.into_iter().filter(counts).map(|h| h.deciding).filter(allows).collect();
             Answer { decision, because, missing: Vec::new(), depends: Vec::new() }
         }

@@ -116,7 +116,13 @@ impl Caller {
     /// The keys that follow from who it is (AWS: "AWS global condition context keys").
     fn fill(&mut self) {
         let none: [&str; 0] = [];
-        self.keys.set("aws:PrincipalIsAWSService", [if self.kind == CallerKind::Service { "true" } else { "false" }]);
+        if self.kind == CallerKind::Anonymous {
+            // Requests that nobody signed do not carry these.
+            ["aws:PrincipalIsAWSService", "aws:userid", "aws:PrincipalOrgPaths"].iter().for_each(|key| self.keys.set(key, none));
+            self.keys.close("aws:PrincipalTag/");
+        } else {
+            self.keys.set("aws:PrincipalIsAWSService", [if self.kind == CallerKind::Service { "true" } else { "false" }]);
+        }
         let kind = match self.kind {
             CallerKind::User => "User",
             CallerKind::Role => "AssumedRole",
@@ -226,7 +232,10 @@ pub struct Request<'a> {
 impl Keys for Request<'_> {
     fn get(&self, key: &str) -> Known<'_> {
         let mut known = self.caller.keys.get(key);
-        for more in [&self.resource.keys, self.context] {
+        // STS answers in every region: which one is asked is the caller's choice, wherever the role stands.
+        let elsewhere = self.action.service() == "sts" && key == "aws:requestedregion";
+        let of_resource = (!elsewhere).then_some(&self.resource.keys);
+        for more in of_resource.into_iter().chain([self.context]) {
             match more.get(key) {
                 Known::Unknown => {}
                 // A complete context says of keys it does not name that they are absent; those known otherwise are not.

@@ -118,7 +118,7 @@ impl<'a> Ground<'a> {
 
     /// `aws`, `aws-cn`, `aws-us-gov`
     pub(super) fn partition(&self) -> &'a str {
-        self.account.principals.first().and_then(|p| p.arn.split(':').nth(1)).unwrap_or("aws")
+        self.account.partition()
     }
 
     fn read_trust(&mut self) {
@@ -225,7 +225,8 @@ impl<'a> Ground<'a> {
             rcps: &self.rcps,
             resource: ResourcePolicy::Is(trust),
         };
-        decide(&Request { caller: &who.caller, action: &action, resource: role, context: &self.plain }, &layers)
+        let ask = |context: &Context| decide(&Request { caller: &who.caller, action: &action, resource: role, context }, &layers);
+        self.account.in_best_region(ask)
     }
 
     fn edges(&self, p: usize) -> Vec<Edge> {
@@ -344,6 +345,7 @@ impl<'a> Ground<'a> {
 
     fn launches(&self, Actor { at: p, who }: Actor<'_>, edges: &mut Vec<Edge>) {
         let Some(pass) = self.permit(who, "iam:PassRole") else { return };
+        let into_profile = self.into_profile(who);
         for (row, launch) in LAUNCHES.iter().enumerate() {
             let Some(roles) = self.by_service.get(launch.service) else { continue };
             let mut truth = if launch.standing { Truth::Maybe } else { Truth::Yes };
@@ -361,23 +363,52 @@ impl<'a> Ground<'a> {
             }
             let mut shared = Shared::default();
             let passed = |name: &str| Context::new().with("iam:PassedToService", [name]);
-            let context = passed(launch.service);
+            let context = passed(launch.passed_to);
             for (role, written) in roles.iter().copied().filter(|(r, _)| *r != p) {
-                if launch.profile && self.account.principals[role].instance_profiles.is_empty() {
+                let bare = launch.profile && self.account.principals[role].instance_profiles.is_empty();
+                if bare && into_profile.is_none() {
                     continue;
                 }
                 let (mut t, mut by) = pass.on(&self.principals[role], &context);
-                if t == Truth::No && written != launch.service {
+                if t == Truth::No && written != launch.passed_to {
                     (t, by) = pass.on(&self.principals[role], &passed(written));
                 }
                 if t == Truth::No {
                     continue;
                 }
-                let needs = shared.of(&needs, "iam:PassRole", by);
+                let mut needs = shared.of(&needs, "iam:PassRole", by);
+                if let (true, Some((profile, first))) = (bare, &into_profile) {
+                    t = t.and(*profile);
+                    needs = first.iter().chain(needs.iter()).cloned().collect();
+                }
                 let certain = truth.and(t) == Truth::Yes;
                 edges.push(Edge { from: p, to: To::Principal(role), way: Way::Launch(row as u8), first: None, needs, certain });
             }
         }
+    }
+
+    /// Putting a role that is in no instance profile into one.
+    fn into_profile(&self, who: &Principal) -> Option<(Truth, Vec<Need>)> {
+        let both = |actions: [&'static str; 2]| {
+            let mut all = (Truth::Yes, Vec::new());
+            for action in actions {
+                let (truth, by) = self.permit(who, action)?.somewhere(&self.plain);
+                all.0 = all.0.and(truth);
+                all.1.push(Need { action, by });
+            }
+            (all.0 != Truth::No).then_some(all)
+        };
+        // Whether there is one that may be emptied is not known.
+        let emptied = || both(ways::INTO_PROFILE[1]).map(|(truth, needs)| (truth.and(Truth::Maybe), needs));
+        both(ways::INTO_PROFILE[0]).or_else(emptied)
+    }
+
+    /// Whether an action is allowed on a document that runs whatever commands it is given; on others it may be.
+    fn on_document(&self, permit: &Permit<'_>, region: &str) -> Truth {
+        let arn = |account: &str, name: &str| format!("arn:{}:ssm:{region}:{account}:document/{name}", self.partition());
+        let allowed = |arn: String| permit.on(&Resource::new(&arn), &self.plain).0;
+        let known = ways::RUNS_COMMANDS.iter().map(|name| allowed(arn("", name))).max().unwrap_or(Truth::No);
+        if known == Truth::No { allowed(arn("*", "*")).and(Truth::Maybe) } else { known }
     }
 
     fn take_overs(&self, Actor { at: p, who }: Actor<'_>, edges: &mut Vec<Edge>) {
@@ -401,6 +432,10 @@ impl<'a> Ground<'a> {
                 }
                 // It is not known which of them stand in the group that is deployed to.
                 let mut truth = if way.beside.is_empty() { Truth::Yes } else { Truth::Maybe };
+                if let (true, Some(Some(permit))) = (way.document, permits.first()) {
+                    let region = self.account.workloads[at].arn.split(':').nth(3).unwrap_or_default();
+                    truth = truth.and(self.on_document(permit, region));
+                }
                 let mut needs = Vec::new();
                 for (n, (action, permit)) in way.all().zip(&permits).enumerate() {
                     let on = n < way.actions.len();

@@ -255,7 +255,7 @@ fn of_administrator(account: &Account, door: &Door) -> Option<Crossing> {
     }
     let (through, certain) = best?;
     // It is nobody yet: whichever statement lets the account in will let it in.
-    let somebody = || Caller::new(&format!("arn:aws:iam::{}:user/administrator", account.id));
+    let somebody = || Caller::new(&account.somebody());
     let lets_in = door.speak_of(&through.map_or_else(somebody, |p| account.principals[p].caller.clone()));
     let role = Arc::clone(&door.role);
     Some(Crossing { from: To::Administrator, through, role, by: door.by, certain, needs: [].into(), lets_in })

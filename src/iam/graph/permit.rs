@@ -5,7 +5,9 @@ use std::sync::Arc;
 
 use crate::iam::account::{Account, Principal};
 use crate::iam::evaluate::{ActionName, Compiled, Context, Request, Resource, Truth};
+use crate::iam::facts::facts;
 use crate::iam::policy::Effect;
+use crate::iam::strangers::is_binding;
 
 /// A statement: its policy's place in [`Account::policies`] and its own place in that; or one of a resource's policy.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -49,6 +51,8 @@ pub(super) struct Table {
 
 struct Column {
     name: ActionName,
+    /// What a request for it names, in this account: one of each of these. None where that is not known.
+    takes: Vec<Vec<Resource>>,
     /// By policy.
     allow: Vec<Box<[u32]>>,
     deny: Vec<Box<[u32]>>,
@@ -68,7 +72,7 @@ impl Table {
                 allow.push(allows.into());
                 deny.push(denies.into());
             }
-            (action, Column { name, allow, deny })
+            (action, Column { name, takes: takes(account, action), allow, deny })
         });
         Self { actions: columns.collect() }
     }
@@ -131,7 +135,7 @@ impl Table {
             statement.is_some_and(|s| s.conditions.iter().any(|c| c.key.text.eq_ignore_ascii_case("iam:PolicyARN")))
         };
         let of_policy = allow.iter().chain(&deny).chain(limits.iter().flatten()).any(asks);
-        Some(Permit { account, who: p, action: &column.name, allow, deny, limits, everywhere, of_policy })
+        Some(Permit { account, who: p, action: &column.name, takes: &column.takes, allow, deny, limits, everywhere, of_policy })
     }
 }
 
@@ -144,6 +148,7 @@ pub(super) struct Permit<'a> {
     account: &'a Account,
     who: &'a Principal,
     action: &'a ActionName,
+    takes: &'a [Vec<Resource>],
     allow: Vec<StatementId>,
     deny: Vec<StatementId>,
     /// Each must allow: SCP levels and the boundary.
@@ -198,33 +203,73 @@ impl Permit<'_> {
         self.allow.iter().any(ask) && self.limits.iter().all(|limit| limit.iter().any(ask))
     }
 
-    /// Whether it is allowed on some resource: an Allow statement holds or may, and no Deny takes all of it away.
+    /// Whether it is allowed on some resource of each kind that it takes: an Allow statement holds or may, and no Deny takes all
+    /// of it away.
     pub(super) fn somewhere(&self, context: &Context) -> (Truth, Arc<[StatementId]>) {
         if let Some(by) = &self.everywhere {
             return (Truth::Yes, by.clone());
         }
-        let star = Resource::new("*");
         let caller = &self.who.caller;
-        let request = Request { caller, action: self.action, resource: &star, context };
-        let closed = |s: &StatementId| {
-            let p = policy(self.account, *s);
-            p.is_open(s.statement as usize) || p.applies(s.statement as usize, &request) == Truth::Yes
-        };
-        if self.deny.iter().any(closed) {
-            return (Truth::No, Arc::from([]));
+        let star = Resource::new("*");
+        let of = |resource| Request { caller, action: self.action, resource, context };
+        let mut open = Truth::Yes;
+        let (mut by, mut everything) = (Vec::new(), Vec::new());
+        if self.takes.is_empty() {
+            everything.push(vec![star.clone()]);
         }
-        let open =
-            self.allow.iter().any(|s| policy(self.account, *s).conditions_hold(s.statement as usize, &request) == Truth::Yes);
-        let by: Arc<[StatementId]> = self
-            .allow
-            .iter()
-            .filter(|s| policy(self.account, **s).conditions_hold(s.statement as usize, &request) != Truth::No)
-            .copied()
-            .collect();
-        match (by.is_empty(), open && self.limits.is_empty()) {
-            (true, _) => (Truth::No, by),
-            (_, true) => (Truth::Yes, by),
-            _ => (Truth::Maybe, by),
+        for any in self.takes.iter().chain(&everything) {
+            let mut best = Truth::No;
+            for resource in any {
+                let request = of(resource);
+                let asks = |s: &StatementId| policy(self.account, *s).applies(s.statement as usize, &request);
+                if self.deny.iter().any(|s| asks(s) == Truth::Yes) {
+                    continue;
+                }
+                let barred = self.deny.iter().any(|s| self.may_bar(*s, &request));
+                for s in self.allow.iter().filter(|s| asks(s) != Truth::No) {
+                    let holds = policy(self.account, *s).conditions_hold(s.statement as usize, &request);
+                    best = best.or(if barred { holds.and(Truth::Maybe) } else { holds });
+                    if !by.contains(s) {
+                        by.push(*s);
+                    }
+                }
+            }
+            open = open.and(best);
+        }
+        by.sort_unstable();
+        match open {
+            Truth::No => (Truth::No, Arc::from([])),
+            Truth::Yes if self.limits.is_empty() => (Truth::Yes, by.into()),
+            _ => (Truth::Maybe, by.into()),
         }
     }
+
+    /// Whether a Deny may take all of it away, by what nobody chooses who asks: a second factor, an address, its own tags.
+    fn may_bar(&self, id: StatementId, request: &Request<'_>) -> bool {
+        let compiled = policy(self.account, id);
+        let Some(statement) = compiled.policy.statements.get(id.statement as usize) else { return false };
+        let fixed = |key: &str| {
+            let key = key.to_ascii_lowercase();
+            let more = ["aws:multifactorauth", "aws:principal", "aws:tokenissuetime", "aws:username"];
+            is_binding(&key) && !key.starts_with("aws:resource") || more.iter().any(|start| key.starts_with(start))
+        };
+        let everywhere = statement.resource.as_ref().is_none_or(|r| !r.not && r.values.iter().any(|v| v.text == "*"));
+        everywhere
+            && statement.conditions.iter().all(|c| fixed(&c.key.text))
+            && compiled.conditions_hold(id.statement as usize, request) == Truth::Maybe
+    }
+}
+
+/// What a request for an action names, in this account: one of each of these lists. None where that is not known.
+fn takes(account: &Account, action: &str) -> Vec<Vec<Resource>> {
+    let Some((service, action)) = facts().action(action) else { return Vec::new() };
+    let resource = |at: usize| Some(account.resource(&account.pattern_of(service.resources.get(at)?)));
+    let required: Vec<Vec<Resource>> =
+        action.resources.iter().filter(|(_, required)| *required).filter_map(|(at, _)| Some(vec![resource(*at)?])).collect();
+    if !required.is_empty() {
+        return required;
+    }
+    // Nothing has to be named, so that all may be.
+    let optional = action.resources.iter().filter_map(|(at, _)| resource(*at));
+    vec![optional.chain([Resource::literal("*")]).collect()]
 }

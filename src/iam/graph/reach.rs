@@ -174,7 +174,11 @@ fn needs(account: &Account, p: usize, request: &Request<'_>, least: Truth) -> Ve
         truth == Truth::Yes || truth == least
     };
     let mut own = Vec::new();
-    for policy in &account.principals[p].policies {
+    // What the boundary does not allow its own policies do not grant.
+    let allows =
+        |policy: &Compiled| policy.naming(request.action).any(|(at, effect)| effect == Effect::Allow && counts(policy, at));
+    let within = account.principals[p].boundary.is_none_or(|boundary| allows(&account.policies[boundary]));
+    for policy in account.principals[p].policies.iter().filter(|_| within) {
         let compiled = &account.policies[*policy];
         let allows = compiled.naming(request.action).filter(|(at, effect)| *effect == Effect::Allow && counts(compiled, *at));
         own.extend(allows.map(|(at, _)| StatementId { policy: *policy as u32, statement: at as u32 }));
@@ -331,7 +335,8 @@ fn prize_met(account: &Account, prize: &Prize, who: &openings::Outsider, asked: 
     let met = |(at, ask): (usize, &Ask)| {
         let spoken_of = policy.allows_somebody(&ActionName::new(&ask.action));
         let Asked { action, on } = spoken_of.then(|| Asked::of(account, ask, &parts))?;
-        let mut met = on.into_iter().map(|(told, on)| (at, told, Door::new(on, policy, &rcps).meets(&callers, &action)));
+        let mut met =
+            on.into_iter().map(|(told, on)| (at, told, Door::new(resources.as_read(on), policy, &rcps).meets(&callers, &action)));
         let (_, told, all) = met.next()?;
         let all = all?;
         let sure = |met: (usize, Arc<str>, Option<Met>)| Some((met.0, met.1, met.2.filter(|met| met.certain)?));

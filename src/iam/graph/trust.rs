@@ -203,7 +203,7 @@ pub(super) fn trusts_of(account: &Account, role: usize) -> Vec<Trust> {
         let alone = std::cell::OnceCell::new();
         let ask = |source: &Source| {
             let only: &Compiled = alone.get_or_init(|| only(compiled, i));
-            let door = Door::new(account.resource(&p.arn), only, &rcps);
+            let door = Door::new(account.resources().as_read(account.resource(&p.arn)), only, &rcps);
             look(account, source, &door, (by_caller.contains(&i), by_token.contains(&i)))
         };
         let mut add = |source: Source| {
@@ -422,7 +422,7 @@ pub(super) fn asked(account: &Account, role: usize, name: &str) -> Option<(&'sta
     let mut found: Option<(&'static str, Vec<u32>, bool)> = None;
     for (i, s) in compiled.policy.statements.iter().enumerate().filter(|(_, s)| s.effect == Effect::Allow) {
         let only = only(compiled, i);
-        let door = Door::new(account.resource(&p.arn), &only, &rcps);
+        let door = Door::new(account.resources().as_read(account.resource(&p.arn)), &only, &rcps);
         let (action, admitted) = match account_of(name) {
             Some(id) if name == id || name.ends_with(":root") => {
                 let principals = door.statements().flat_map(|s| &s.principal).flat_map(|e| &e.principals);

@@ -22,14 +22,16 @@ pub(super) struct Launch {
     pub(super) profile: bool,
     /// It takes something that is there already (a stack, a project, a cluster), of which it is not known whether it is.
     pub(super) standing: bool,
+    /// What `iam:PassedToService` names, where that is another than the one that assumes it.
+    pub(super) passed_to: &'static str,
 }
 
 const fn launch(service: &'static str, actions: &'static [&'static str], sentence: &'static str) -> Launch {
-    Launch { service, actions, sentence, profile: false, standing: false }
+    Launch { service, actions, sentence, profile: false, standing: false, passed_to: service }
 }
 /// On machines: the role's instance profile is what is passed.
 const fn machine(actions: &'static [&'static str], sentence: &'static str) -> Launch {
-    Launch { service: "ec2.amazonaws.com", actions, sentence, profile: true, standing: false }
+    Launch { profile: true, ..launch("ec2.amazonaws.com", actions, sentence) }
 }
 /// With something that has to be there.
 const fn standing(way: Launch) -> Launch {
@@ -194,7 +196,11 @@ pub(super) const LAUNCHES: &[Launch] = &[
         &["cognito-identity:SetIdentityPoolRoles"],
         "give it to the guests of an identity pool",
     )),
-    launch("airflow-env.amazonaws.com", &["airflow:CreateEnvironment"], "run workflows with it"),
+    // "Accessing an Amazon MWAA environment"
+    Launch {
+        passed_to: "airflow.amazonaws.com",
+        ..launch("airflow-env.amazonaws.com", &["airflow:CreateEnvironment"], "run workflows with it")
+    },
     launch("amplify.amazonaws.com", &["amplify:CreateApp"], "build an app with it"),
     launch("emr-serverless.amazonaws.com", &["emr-serverless:StartJobRun"], "run a serverless job with it"),
     launch("gamelift.amazonaws.com", &["gamelift:CreateFleet"], "run a fleet with it"),
@@ -204,14 +210,25 @@ pub(super) const LAUNCHES: &[Launch] = &[
 pub fn handed_to(actions: &BTreeSet<&str>) -> BTreeSet<&'static str> {
     let passes = |action: &str| facts().action(action).is_some_and(|(_, a)| a.dependent.contains(&"iam:PassRole"));
     let launches = LAUNCHES.iter().filter(|l| l.actions.iter().any(|a| actions.contains(a) && passes(a)));
-    launches.map(|l| l.service).collect()
+    launches.map(|l| l.passed_to).collect()
 }
+
+/// Putting a role into an instance profile: one that is made, or one that is emptied first ("Use instance profiles").
+pub(super) const INTO_PROFILE: [[&str; 2]; 2] = [
+    ["iam:CreateInstanceProfile", "iam:AddRoleToInstanceProfile"],
+    ["iam:RemoveRoleFromInstanceProfile", "iam:AddRoleToInstanceProfile"],
+];
+
+/// Documents of Systems Manager's that run whatever commands they are given.
+pub(super) const RUNS_COMMANDS: [&str; 2] = ["AWS-RunShellScript", "AWS-RunPowerShellScript"];
 
 /// Taking over what runs as a role already.
 pub(super) struct TakeOver {
     pub(super) kind: WorkloadKind,
     /// All are needed on the workload.
     pub(super) actions: &'static [&'static str],
+    /// The first of them is needed on a document of Systems Manager's as well.
+    pub(super) document: bool,
     /// These as well, on something else that is not known to go with it: a deployment group, a cluster.
     pub(super) beside: &'static [&'static str],
     pub(super) sentence: &'static str,
@@ -225,13 +242,13 @@ impl TakeOver {
 }
 
 const fn over(kind: WorkloadKind, actions: &'static [&'static str], sentence: &'static str) -> TakeOver {
-    TakeOver { kind, actions, beside: &[], sentence }
+    TakeOver { kind, actions, document: false, beside: &[], sentence }
 }
 
 pub(super) const TAKE_OVERS: &[TakeOver] = &[
-    over(WorkloadKind::Ec2Instance, &["ssm:SendCommand"], "run a command on"),
+    TakeOver { document: true, ..over(WorkloadKind::Ec2Instance, &["ssm:SendCommand"], "run a command on") },
     over(WorkloadKind::Ec2Instance, &["ssm:StartSession"], "open a session on"),
-    over(WorkloadKind::Ec2Instance, &["ssm:CreateAssociation"], "have commands run on"),
+    TakeOver { document: true, ..over(WorkloadKind::Ec2Instance, &["ssm:CreateAssociation"], "have commands run on") },
     over(WorkloadKind::Ec2Instance, &["ec2-instance-connect:SendSSHPublicKey"], "put an SSH key on"),
     over(
         WorkloadKind::Ec2Instance,
@@ -241,12 +258,14 @@ pub(super) const TAKE_OVERS: &[TakeOver] = &[
     TakeOver {
         kind: WorkloadKind::Ec2Instance,
         actions: &[],
+        document: false,
         beside: &["codedeploy:CreateDeployment", "codedeploy:RegisterApplicationRevision", "codedeploy:GetDeploymentConfig"],
         sentence: "deploy a revision of its own to",
     },
     TakeOver {
         kind: WorkloadKind::Ec2Instance,
         actions: &[],
+        document: false,
         beside: &["elasticmapreduce:AddJobFlowSteps"],
         sentence: "run a step of a cluster on",
     },
@@ -269,6 +288,7 @@ pub(super) const TAKE_OVERS: &[TakeOver] = &[
     TakeOver {
         kind: WorkloadKind::SageMakerNotebook,
         actions: &["sagemaker:StopNotebookInstance", "sagemaker:UpdateNotebookInstance", "sagemaker:StartNotebookInstance"],
+        document: false,
         beside: &["sagemaker:CreateNotebookInstanceLifecycleConfig"],
         sentence: "put a start script into",
     },
@@ -415,6 +435,7 @@ pub(super) fn actions() -> impl Iterator<Item = &'static str> {
     one.into_iter()
         .chain(drops)
         .chain(LAUNCHES.iter().flat_map(|l| l.actions.iter().copied()))
+        .chain(INTO_PROFILE.into_iter().flatten())
         .chain(TAKE_OVERS.iter().flat_map(TakeOver::all))
         .chain(CREDENTIALS.iter().map(|c| c.action))
         .chain(ADMITS.iter().map(|a| a.action))
