@@ -128,6 +128,54 @@ fn each_way_to_administrator() {
             ],
             Power::CanBecome,
         ),
+        (
+            "an instance on a volume alone",
+            vec![allow(&["iam:PassRole"], admin), allow(&["ec2:RunInstances"], "arn:aws:ec2:*:*:volume/*")],
+            Power::Ordinary,
+        ),
+        (
+            "a function in another account",
+            vec![
+                allow(&["iam:PassRole"], admin),
+                allow(&["lambda:CreateFunction", "lambda:InvokeFunction"], "arn:aws:lambda:*:444455556666:function:*"),
+            ],
+            Power::Ordinary,
+        ),
+        (
+            "functions of two kinds",
+            vec![
+                allow(&["iam:PassRole"], admin),
+                allow(&["lambda:CreateFunction"], "arn:aws:lambda:*:*:function:a-*"),
+                allow(&["lambda:InvokeFunction"], "arn:aws:lambda:*:*:function:b-*"),
+            ],
+            Power::Ordinary,
+        ),
+        (
+            "a start that asks for a second factor",
+            vec![
+                allow(&["iam:PassRole"], admin),
+                allow(&["ec2:RunInstances"], "*"),
+                json!({"Effect":"Deny","Action":"ec2:*","Resource":"*","Condition":{"BoolIfExists":{"aws:MultiFactorAuthPresent":"false"}}}),
+            ],
+            Power::MayBecome,
+        ),
+        (
+            "a start in one region",
+            vec![
+                allow(&["iam:PassRole"], admin),
+                allow(&["ec2:RunInstances"], "*"),
+                json!({"Effect":"Deny","Action":"ec2:*","Resource":"*","Condition":{"StringNotEquals":{"aws:RequestedRegion":"eu-west-1"}}}),
+            ],
+            Power::CanBecome,
+        ),
+        (
+            "a role assumed in one region",
+            vec![
+                allow(&["iam:UpdateAssumeRolePolicy"], admin),
+                json!({"Effect":"Deny","Action":"sts:*","Resource":"*","Condition":{"StringNotEquals":{"aws:RequestedRegion":"eu-west-1"}}}),
+            ],
+            Power::CanBecome,
+        ),
         ("all but IAM", vec![json!({"Effect":"Allow","NotAction":["iam:*","sts:*"],"Resource":"*"})], Power::Ordinary),
     ] {
         let account = account(vec![user("eve", &statements), user("bob", &[])], vec![]);

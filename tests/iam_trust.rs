@@ -62,6 +62,7 @@ fn weak(trusts: &[Trust]) -> Vec<String> {
         Weakness::WideSubject { pattern, leaves_open, strangers: true } => format!("strangers: {leaves_open} of {pattern}"),
         Weakness::WideSubject { pattern, leaves_open, strangers: false } => format!("any {leaves_open} of {pattern}"),
         Weakness::NoAudience => "any audience".to_owned(),
+        Weakness::OnlyAudience => "whoever gets the audience".to_owned(),
         Weakness::DeletedPrincipal => "deleted".to_owned(),
     };
     let of = |t: &Trust| match (t.admits, t.weak.is_empty()) {
@@ -416,7 +417,7 @@ fn other_systems_tokens_by_their_own_words() {
         ("another provider, somebody's", like("idp.example.com", "team-a:*"), &[], true),
         ("another provider, anyone", like("idp.example.com", "*"), &["strangers: whole subject of *"], true),
         ("another provider, no subject", only_aud("idp.example.com", "sts.amazonaws.com"), &["all of the provider"], true),
-        ("another provider, an application", only_aud("idp.example.com", "client-1"), &[], true),
+        ("another provider, an application", only_aud("idp.example.com", "client-1"), &["whoever gets the audience"], true),
         // These are no delivery systems.
         ("a cluster, a workload", like(EKS, "system:serviceaccount:shop:api"), &[], false),
         (

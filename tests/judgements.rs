@@ -86,7 +86,8 @@ fn the_embedded_organisation_is_judged_the_same_each_time() {
         let asked: Vec<&str> = document["control"]["requirements"].as_array().unwrap().iter().filter_map(Value::as_str).collect();
         let known = RULES.iter().find(|r| r.id == finding.control).map(|r| r.refs);
         let known = known.or_else(|| CONTROLS.iter().find(|c| c.id == finding.control).map(|c| c.clauses));
-        assert_eq!(Some(asked.as_slice()), known);
+        // What a benchmark asks of buckets alone stands last, and is not asked of others.
+        assert!(!asked.is_empty() && known.is_some_and(|all| all.starts_with(&asked)), "{asked:?}");
         assert_eq!(document["control"]["id"], finding.control.as_str());
         assert!(!document["evidence"].is_null());
     }

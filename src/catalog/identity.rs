@@ -355,7 +355,8 @@ impl Subject for AccessKeys {
     const NAMES: Names = Names { name: "access-keys", title: "Access keys", one: "access key", many: "access keys" };
     const SORT: &'static str = "age:desc";
     const GROUPS: &'static [&'static str] = &["account_name", "status", "user"];
-    const EMPTY: &'static str = "No long-lived access keys. That is how it should be.";
+    const EMPTY: &'static str =
+        "No long-lived access keys, as it should be; a file of get-account-authorization-details never has any.";
 
     fn specs<'a>() -> Vec<Spec<Of<'a, AccessKey>>> {
         let spec = spec::<Of<'a, AccessKey>>;

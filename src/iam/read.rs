@@ -1,5 +1,11 @@
 //! Reads the file that `aws iam get-account-authorization-details` writes, and says of another file what it is.
 
+use std::borrow::Cow;
+use std::collections::BTreeSet;
+use std::fmt;
+
+use serde::de::{Error as _, MapAccess, SeqAccess, Visitor};
+use serde::{Deserialize, Deserializer};
 use serde_json::Value;
 
 use crate::model::principal::{Group, Identity, ManagedPolicy, Role, User};
@@ -11,6 +17,8 @@ pub enum ReadError {
     Json(#[source] serde_json::Error),
     #[error("the file is {looks}, not the answer of aws iam get-account-authorization-details; write that with --output json")]
     Other { looks: String },
+    #[error("the file has no one meaning: {0}; write it again with aws iam get-account-authorization-details --output json")]
+    Twice(#[source] serde_json::Error),
     #[error("{part} of the file cannot be read: {source}; was it changed by hand?")]
     Part { part: &'static str, source: serde_json::Error },
 }
@@ -65,7 +73,9 @@ pub fn answer(has: impl Fn(&str) -> bool) -> Option<&'static str> {
 /// # Errors
 /// [`ReadError`]
 pub fn authorization_details(text: &str) -> Result<Identity, ReadError> {
-    let value: Value = serde_json::from_str(text.trim_start_matches('\u{feff}')).map_err(ReadError::Json)?;
+    let text = text.trim_start_matches('\u{feff}');
+    let value: Value = serde_json::from_str(text).map_err(ReadError::Json)?;
+    serde_json::from_str::<Once>(text).map_err(ReadError::Twice)?;
     let pages = match value {
         Value::Array(pages) if !pages.is_empty() => pages,
         other => vec![other],
@@ -77,6 +87,55 @@ pub fn authorization_details(text: &str) -> Result<Identity, ReadError> {
     }
     identity.account = account(&identity);
     Ok(identity)
+}
+
+/// JSON no object of which names a key twice: of two statements under one key only one would count.
+struct Once;
+
+impl<'de> Deserialize<'de> for Once {
+    fn deserialize<D: Deserializer<'de>>(reader: D) -> Result<Self, D::Error> {
+        reader.deserialize_any(Once)
+    }
+}
+
+impl<'de> Visitor<'de> for Once {
+    type Value = Self;
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("JSON")
+    }
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self, A::Error> {
+        let mut seen = BTreeSet::new();
+        while let Some(key) = map.next_key::<Cow<'de, str>>()? {
+            if seen.contains(&key) {
+                return Err(A::Error::custom(format!("the key {key:?} stands twice in one object")));
+            }
+            seen.insert(key);
+            map.next_value::<Self>()?;
+        }
+        Ok(self)
+    }
+    fn visit_seq<A: SeqAccess<'de>>(self, mut all: A) -> Result<Self, A::Error> {
+        while all.next_element::<Self>()?.is_some() {}
+        Ok(self)
+    }
+    fn visit_bool<E>(self, _: bool) -> Result<Self, E> {
+        Ok(self)
+    }
+    fn visit_i64<E>(self, _: i64) -> Result<Self, E> {
+        Ok(self)
+    }
+    fn visit_u64<E>(self, _: u64) -> Result<Self, E> {
+        Ok(self)
+    }
+    fn visit_f64<E>(self, _: f64) -> Result<Self, E> {
+        Ok(self)
+    }
+    fn visit_str<E>(self, _: &str) -> Result<Self, E> {
+        Ok(self)
+    }
+    fn visit_unit<E>(self) -> Result<Self, E> {
+        Ok(self)
+    }
 }
 
 fn page_into(page: Value, identity: &mut Identity) -> Result<(), ReadError> {
@@ -137,6 +196,11 @@ mod tests {
             ("3", "one value"),
             (r#"{"UserDetailList":[{"UserName""#, "line 1 column 30"),
             (r#"{"RoleDetailList":[{"RoleName":[]}]}"#, "RoleDetailList of the file"),
+            (r#"{"UserDetailList":[],"UserDetailList":[]}"#, "\"UserDetailList\" stands twice"),
+            (
+                r#"{"UserDetailList":[{"UserPolicyList":[{"PolicyDocument":{"Effect":"Deny","Effect":"Allow"}}]}]}"#,
+                "line 1 column",
+            ),
         ] {
             let error = authorization_details(text).unwrap_err().to_string();
             assert!(error.contains(says), "{text}: {error}");

@@ -17,6 +17,8 @@ use super::sets::Set;
 pub(super) struct Stays {
     pub(super) granted: Actions,
     pub(super) kept: BTreeSet<usize>,
+    /// What stays and is in no facts: `newservice:*`, `s3:NewAction`.
+    pub(super) unknown: BTreeSet<String>,
 }
 
 impl Stays {
@@ -33,7 +35,7 @@ pub struct Trimmed {
     /// Empty for an inline policy.
     pub arn: String,
     pub before: String,
-    /// None where nothing of it is used.
+    /// None where nothing of it is used and it denies nothing.
     pub after: Option<String>,
     /// Line by line, `- ` and `+ ` before what goes and comes, two spaces before what stays.
     pub diff: Vec<String>,
@@ -95,10 +97,17 @@ pub(super) fn trim(account: &Account, principal: usize, stays: &Stays) -> Vec<Tr
         });
         Trimmed { name: policy.name.clone(), arn: policy.arn.clone(), before, after: text, diff, too_long, fault }
     });
-    each.collect()
+    let mut each: Vec<Trimmed> = each.collect();
+    // What one denies keeps from what another allows.
+    let all = |of: &mut dyn Iterator<Item = &Policy>| grants::of_statements(of.flat_map(|p| &p.statements).collect::<Vec<_>>());
+    let new = all(&mut after.iter().flatten()).minus(&all(&mut policies.iter().map(|p| &p.policy)));
+    if let (Some((service, action)), Some(first)) = (new.iter().next(), each.first_mut()) {
+        first.fault = Some(format!("with the others it would grant {}:{}, which is new", service.prefix, action.name));
+    }
+    each
 }
 
-/// A policy whose Allow statements name only what stays; none where nothing does.
+/// A policy whose Allow statements name only what stays; none where that leaves no statement.
 fn trimmed(policy: &Policy, stays: &Stays) -> Option<Policy> {
     let mut after = policy.clone();
     let each = policy.statements.iter().filter_map(|s| {
@@ -108,7 +117,7 @@ fn trimmed(policy: &Policy, stays: &Stays) -> Option<Policy> {
         if whole { Some(s.clone()) } else { narrowed(s, &named, stays) }
     });
     after.statements = each.collect();
-    after.statements.iter().any(|s| s.effect == Effect::Allow).then_some(after)
+    (!after.statements.is_empty()).then_some(after)
 }
 
 fn place(service: &Service, action: &Action) -> usize {
@@ -130,6 +139,11 @@ fn narrowed(s: &Statement, named: &Actions, stays: &Stays) -> Option<Statement> 
         let out: Vec<bool> = all.zip(&gone).map(|(i, gone)| *gone || !named.has(i)).collect();
         go.extend(words(service, &gone, &out, |_| true));
     }
+    // Of what no facts tell nothing is known, and so it stays: words that mean nothing known, and what is used or kept of it.
+    if !s.action.not {
+        stay.extend(s.action.values.iter().map(|v| &v.text).filter(|word| facts().expand(word).is_empty()).cloned());
+    }
+    stay.extend(stays.unknown.iter().filter(|word| before.names(word) && !stay.contains(word)).cloned().collect::<Vec<_>>());
     if stay.is_empty() {
         return None;
     }
@@ -322,7 +336,7 @@ mod tests {
         let gone = Actions::named(&Element::of(go.iter().map(|g| (*g).to_owned())));
         let kept = granted.clone().minus(&gone);
         let kept = kept.iter().map(|(s, a)| place(s, a)).collect();
-        (account, Stays { granted, kept })
+        (account, Stays { granted, kept, unknown: BTreeSet::new() })
     }
 
     fn actions(statements: &str, go: &[&str]) -> (bool, Vec<String>) {
@@ -354,6 +368,31 @@ mod tests {
         // Whole services by one word.
         let (_, kept) = actions(r#"{"Effect":"Allow","Action":["sqs:*","sns:*"],"Resource":"*"}"#, &["sns:*"]);
         assert_eq!(kept, ["sqs:*"]);
+    }
+
+    #[test]
+    fn what_denies_stays_and_so_does_what_no_facts_tell() {
+        let (account, stays) =
+            user(r#"[{"Effect":"Allow","Action":["s3:PutObject","newsvc:Do*"],"Resource":"*"}]"#, &["s3:PutObject"]);
+        let after = trim(&account, 0, &stays)[0].after.clone().unwrap();
+        assert!(after.contains("newsvc:Do*") && !after.contains("PutObject"), "{after}");
+        // A guard beside what it guards against.
+        let text = r#"{"UserDetailList":[{"UserName":"u","Arn":"arn:aws:iam::111122223333:user/u","UserPolicyList":[
+            {"PolicyName":"guard","PolicyDocument":{"Version":"2012-10-17","Statement":[
+              {"Effect":"Allow","Action":"sqs:*","Resource":"*"},{"Effect":"Deny","Action":"s3:DeleteBucket","Resource":"*"}]}},
+            {"PolicyName":"wide","PolicyDocument":{"Version":"2012-10-17","Statement":{"Effect":"Allow","Action":"s3:*","Resource":"*"}}}]}]}"#;
+        let account = Account::read(&authorization_details(text).unwrap());
+        let granted = grants::of_principal(&account, 0);
+        let kept = granted.iter().filter(|(s, _)| s.prefix == "s3").map(|(s, a)| place(s, a)).collect();
+        let found = trim(&account, 0, &Stays { granted, kept, unknown: BTreeSet::new() });
+        let guard = found[0].after.as_ref().unwrap();
+        assert!(guard.contains("Deny") && !guard.contains("sqs") && found.iter().all(|t| t.fault.is_none()), "{found:#?}");
+        // Everything, of which a service is used that no facts tell.
+        let (account, mut stays) = user(r#"{"Effect":"Allow","Action":"*","Resource":"*"}"#, &[]);
+        stays.kept.retain(|place| facts().service("sqs").is_some_and(|s| (s.first..s.first + s.actions.len()).contains(place)));
+        stays.unknown = ["brandnew:*".to_owned()].into();
+        let after = trim(&account, 0, &stays)[0].after.clone().unwrap();
+        assert!(after.contains("\"sqs:*\"") && after.contains("\"brandnew:*\""), "{after}");
     }
 
     #[test]

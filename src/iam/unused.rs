@@ -6,7 +6,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use jiff::{SignedDuration, Timestamp};
 
 use super::account::Account;
-use super::facts::{Action, Service, facts};
+use super::facts::{Action, Level, Service, facts};
 use super::grants::{self, Actions};
 use super::policy::Element;
 use super::trim::{Stays, Trimmed, trim};
@@ -58,6 +58,21 @@ impl Use {
             }
         }
     }
+    /// What was used since, or is kept, and is in no facts: whole services, and actions of known ones.
+    fn beyond_facts(&self, since: Timestamp, keep: &[&String]) -> BTreeSet<String> {
+        let recent = |at: &Option<Timestamp>| at.is_some_and(|at| at >= since);
+        let mut all: BTreeSet<String> = keep.iter().map(|word| (*word).clone()).collect();
+        for (prefix, u) in self.services.iter().filter(|(_, u)| recent(&u.last)) {
+            match facts().service(prefix) {
+                None => _ = all.insert(format!("{prefix}:*")),
+                Some(service) => {
+                    let new = u.actions.iter().filter(|(name, at)| recent(at) && service.action(name).is_none());
+                    all.extend(new.map(|(name, _)| format!("{prefix}:{name}")));
+                }
+            }
+        }
+        all
+    }
     /// The time so many days before AWS told it; before the beginning of time where that is not known.
     pub fn since(accessed: &LastAccessed, days: i64) -> Timestamp {
         let made = accessed.made.unwrap_or(Timestamp::MIN);
@@ -78,6 +93,15 @@ pub struct ServiceUse {
     pub trail: BTreeMap<String, Option<Timestamp>>,
     /// All of its actions from then on would show there.
     pub recorded_from: Option<Timestamp>,
+}
+
+impl ServiceUse {
+    /// Whether CloudTrail would show that an action was used since: tags are checked within the calls that set them, and so
+    /// are roles that are passed and what a session carries.
+    fn would_show(&self, action: &Action, since: Timestamp) -> bool {
+        let within = action.level == Level::Tagging || ["PassRole", "SetSourceIdentity", "SetContext"].contains(&action.name);
+        !within && self.recorded_from.is_some_and(|from| from.saturating_sub(A_DAY).is_ok_and(|from| from <= since))
+    }
 }
 
 /// The report and the history are not asked for in the same second.
@@ -158,8 +182,7 @@ const DATA_EVENTS: &[&str] = &[
 ];
 
 /// Event sources whose first word is not the prefix of their actions.
-const SOURCES: &[(&str, &str)] =
-    &[("monitoring", "cloudwatch"), ("email", "ses"), ("tagging", "tag"), ("kinesisanalytics", "kinesisanalytics")];
+const SOURCES: &[(&str, &str)] = &[("monitoring", "cloudwatch"), ("email", "ses"), ("tagging", "tag")];
 
 /// Event names that are not the names of their actions.
 const NAMES: &[(&str, &str, &str)] = &[("s3", "ListBuckets", "ListAllMyBuckets"), ("s3", "HeadBucket", "ListBucket")];
@@ -196,7 +219,8 @@ pub struct Unused {
 }
 
 impl Unused {
-    /// The principal's own policies with only what is used or kept. Statements keep resources, conditions and denies.
+    /// The principal's own policies with only what is used or kept. Statements keep resources and
+    /// conditions, and what denies stays.
     pub fn trimmed(&self, account: &Account, principal: usize) -> Vec<Trimmed> {
         trim(account, principal, &self.stays)
     }
@@ -206,19 +230,21 @@ impl Unused {
 /// with wildcards where many are meant.
 pub fn unused(account: &Account, principal: usize, used: &Use, since: Timestamp, keep: &[String]) -> Unused {
     let granted = grants::of_principal(account, principal);
+    let words: Vec<&String> = keep.iter().filter(|word| facts().expand(word).is_empty()).collect();
     let keep = Actions::named(&Element::of(keep.iter().cloned()));
     let recent = |at: &Option<Timestamp>| at.is_some_and(|at| at >= since);
     let mut services = BTreeSet::new();
-    let mut unknown = BTreeSet::new();
+    let mut unknown: BTreeSet<&str> = BTreeSet::new();
     let mut names = Vec::new();
     let mut kept = BTreeSet::new();
-    let (mut idle, mut all) = (0usize, 0usize);
     let mut by_trail = (0, 0);
+    let place = |service: &Service, action: &Action| service.first + service.action(action.name).map_or(0, |(i, _)| i);
+    // Granted actions of which AWS does not say that they were not used, and which go with another that stays.
+    let mut silent = Vec::new();
+    let mut needed: BTreeSet<&str> = BTreeSet::new();
     for (service, action) in granted.iter() {
-        all += 1;
-        let full = format!("{}:{}", service.prefix, action.name);
-        let place = service.first + service.action(action.name).map_or(0, |(i, _)| i);
-        let stays = match used.services.get(service.prefix) {
+        let of_service = used.services.get(service.prefix);
+        let stays = match of_service {
             None => {
                 unknown.insert(service.prefix);
                 true
@@ -228,12 +254,7 @@ pub fn unused(account: &Account, principal: usize, used: &Use, since: Timestamp,
                 unknown.insert(service.prefix);
                 true
             }
-            Some(u) if !recent(&u.last) => {
-                if !keep.has(place) {
-                    services.insert(service.prefix);
-                }
-                false
-            }
+            Some(u) if !recent(&u.last) => false,
             // The service does not report this action's use, so nothing is known of it.
             Some(u) => match (u.actions.get(action.name), u.trail.get(action.name)) {
                 (known, Some(at)) if recent(at) => {
@@ -241,29 +262,48 @@ pub fn unused(account: &Account, principal: usize, used: &Use, since: Timestamp,
                     true
                 }
                 (Some(at), _) => recent(at),
-                (None, _) if u.recorded_from.is_some_and(|from| from.saturating_sub(A_DAY).is_ok_and(|from| from <= since)) => {
+                (None, _) if u.would_show(action, since) => {
                     by_trail.1 += 1;
                     false
                 }
                 (None, _) => true,
             },
         };
-        if stays || keep.has(place) {
-            kept.insert(place);
-        } else {
-            idle += 1;
-            if used.services.get(service.prefix).is_some_and(|u| recent(&u.last)) {
-                names.push(full);
+        if stays || keep.has(place(service, action)) {
+            kept.insert(place(service, action));
+            if keep.has(place(service, action)) || of_service.is_some_and(|u| recent(&u.last)) {
+                needed.extend(&action.dependent);
             }
+        } else {
+            silent.push((service, action));
         }
     }
+    // What another that stays asks for is checked with that, and nowhere told of by itself.
+    let goes = |service: &Service, action: &Action| {
+        let told = used.services.get(service.prefix).is_some_and(|u| u.actions.contains_key(action.name));
+        told || !needed.contains(format!("{}:{}", service.prefix, action.name).as_str())
+    };
+    let mut idle = 0;
+    for (service, action) in silent {
+        if !goes(service, action) {
+            kept.insert(place(service, action));
+            continue;
+        }
+        idle += 1;
+        if used.services.get(service.prefix).is_some_and(|u| recent(&u.last)) {
+            names.push(format!("{}:{}", service.prefix, action.name));
+        } else {
+            services.insert(service.prefix);
+        }
+    }
+    let all = granted.count();
     Unused {
         services: services.into_iter().collect(),
         actions: names,
         unknown: unknown.into_iter().collect(),
         by_trail,
         share: if all == 0 { 0.0 } else { idle as f64 / all as f64 },
-        stays: Stays { granted, kept },
+        stays: Stays { granted, kept, unknown: used.beyond_facts(since, &words) },
     }
 }
 
@@ -297,6 +337,19 @@ mod tests {
         let after = trimmed[0].after.clone().unwrap();
         assert!(trimmed[0].diff.iter().any(|l| l.starts_with("- ")));
         assert_eq!(trimmed[0].fault, None);
+        // What hands a role to a service that is used goes with what asks for it, though nothing tells of it.
+        let text = text.replace(r#""sns:Publish""#, r#""sns:Publish","lambda:CreateFunction","iam:PassRole","iam:GetUser""#);
+        let account = Account::read(&authorization_details(&text).unwrap());
+        let services = BTreeMap::from([
+            ("lambda".to_owned(), ServiceUse { last: Some(at), reported: true, ..ServiceUse::default() }),
+            ("iam".to_owned(), ServiceUse { reported: true, ..ServiceUse::default() }),
+            ("brandnew".to_owned(), ServiceUse { last: Some(at), reported: true, ..ServiceUse::default() }),
+        ]);
+        let passing = unused(&account, 0, &Use { services }, since, &["newer:Do".to_owned()]);
+        let stays = passing.trimmed(&account, 0)[0].after.clone().unwrap();
+        assert!(stays.contains("iam:PassRole") && !stays.contains("iam:GetUser"), "{stays}");
+        assert_eq!(passing.stays.unknown, ["brandnew:*".to_owned(), "newer:Do".to_owned()].into());
+        let text = text.replace(r#","lambda:CreateFunction","iam:PassRole","iam:GetUser""#, "");
         let again = Account::read(
             &authorization_details(&text.replace(
                 r#"{"Version":"2012-10-17","Statement":[

@@ -113,9 +113,7 @@ fn field_values(
         Kind::Keyword | Kind::Text | Kind::Set => {
             values(field, typed).into_iter().map(|value| completion(quote(&value), "")).collect()
         }
-        Kind::Rank(words) => {
-            words.iter().rev().filter(|word| begun(word)).map(|word| completion((*word).to_owned(), "")).collect()
-        }
+        Kind::Rank(words) => words.iter().rev().filter(|word| begun(word)).map(|word| completion(quote(word), "")).collect(),
         Kind::Age => [("1d", "a day"), ("7d", "a week"), ("30d", "a month"), ("90d", "a quarter"), ("1y", "a year")]
             .into_iter()
             .filter(|(span, _)| begun(span))

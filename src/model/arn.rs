@@ -26,6 +26,14 @@ pub fn partition_of(region: &str) -> &'static str {
     }
 }
 
+/// Whether a text has an ARN's six parts, with a service and something of it; parts may be patterns.
+pub fn is_whole(text: &str) -> bool {
+    let mut parts = text.splitn(6, ':');
+    let mut named = || parts.next().is_some_and(|part| !part.is_empty());
+    let begins = text.starts_with("arn:") && named() && named() && named();
+    begins && parts.nth(2).is_some_and(|resource| !resource.is_empty())
+}
+
 /// Why a text is no ARN.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{text:?} is not an ARN: it needs arn:partition:service:region:account:resource")]

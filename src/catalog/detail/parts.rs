@@ -132,7 +132,9 @@ impl Writer {
     }
     pub fn findings_on(&mut self, id: &str) {
         if !id.is_empty() {
-            self.link("findings on it", ListingId::Findings, format!("resource:{}", quote(id)));
+            // An ARN names one; other ids stand somewhere in it.
+            let filter = if id.starts_with("arn:") { exactly("resource", id) } else { format!("resource:{}", quote(id)) };
+            self.link("findings on it", ListingId::Findings, filter);
         }
     }
     pub fn finish(self) -> Detail {

@@ -26,8 +26,8 @@ use crate::work::sweep::Used;
 #[derive(Debug, Args)]
 pub(super) struct Leftover {
     principal: String,
-    /// Not used for so many days
-    #[arg(long, default_value_t = 90, value_name = "DAYS")]
+    /// Not used for so many days, of the 400 that AWS tracks
+    #[arg(long, default_value_t = 90, value_name = "DAYS", value_parser = clap::value_parser!(i64).range(1..=400))]
     days: i64,
     /// Actions to keep whatever their use: s3:Get*
     #[arg(long, value_name = "ACTION")]
@@ -141,7 +141,12 @@ fn print(arn: &str, days: i64, trail: Option<&Trail>, found: &Unused, trimmed: &
             (_, false) => lines.push(format!("{}: all of it is used.", policy.name)),
             (None, true) => lines.push(format!("{}: nothing of it is used; it can go.", policy.name)),
             (Some(_), true) => {
-                lines.push(format!("{}:", policy.name));
+                let of_aws = if policy.arn.contains(":iam::aws:") {
+                    " (AWS keeps it: attach this as one of your own instead)"
+                } else {
+                    ""
+                };
+                lines.push(format!("{}{of_aws}:", policy.name));
                 lines.extend(policy.diff.iter().cloned());
             }
         }

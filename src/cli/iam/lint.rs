@@ -22,6 +22,7 @@ pub(super) enum Attached {
     Role,
     Trust,
     Scp,
+    Rcp,
     Resource,
 }
 
@@ -34,6 +35,7 @@ impl Attached {
             Self::Role => Kind::InlineRole,
             Self::Trust => Kind::Trust,
             Self::Scp => Kind::Scp,
+            Self::Rcp => Kind::Rcp,
             Self::Resource => Kind::Resource,
         }
     }
@@ -45,6 +47,7 @@ impl Attached {
             Kind::InlineRole => "a role's inline policy",
             Kind::Trust => "a role's trust",
             Kind::Scp => "a service control policy",
+            Kind::Rcp => "a resource control policy",
             Kind::Resource => "a resource's policy",
         }
     }

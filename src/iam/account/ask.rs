@@ -13,6 +13,7 @@ use crate::iam::facts::{ResourceType, facts, held_against};
 use crate::iam::policy::{Effect, Element, Policy, PrincipalKind, Statement};
 use crate::iam::resources::Held;
 use crate::iam::strangers::{account_of, in_organization};
+use crate::model::arn::is_whole;
 
 /// Services whose resources carry policies (AWS: "AWS services that work with IAM", resource-based policies), of those
 /// that people ask about most.
@@ -46,6 +47,7 @@ pub fn outsider(name: &str, read: impl Fn(&str) -> bool) -> Option<String> {
     let service = || !name.starts_with("arn:") && SERVICES.iter().any(|end| name.ends_with(end));
     match account_of(name) {
         Some(id) if id == name => Some(format!("arn:aws:iam::{id}:root")),
+        _ if name.contains(":oidc-provider/") || name.contains(":saml-provider/") => Some(name.to_owned()),
         _ if name == "root" || name.ends_with(":root") || name == "*" || service() || of_other() => Some(name.to_owned()),
         _ => None,
     }
@@ -242,8 +244,11 @@ impl Account {
     /// # Errors
     /// [`AskError::NoResource`], [`AskError::NoPrincipal`]
     pub fn named(&self, resource: &str) -> Result<String, AskError> {
-        if resource == "*" || resource.starts_with("arn:") {
+        if resource == "*" || is_whole(resource) {
             return Ok(resource.to_owned());
+        }
+        if resource.starts_with("arn:") {
+            return Err(AskError::NoResource(resource.chars().take(200).collect()));
         }
         if resource.starts_with("role/") || resource.starts_with("user/") {
             return Ok(self.principals[self.principal(resource)?].arn.clone());
@@ -268,7 +273,14 @@ impl Account {
                 let arn = arn.replacen(":aws:", &format!(":{}:", self.partition()), 1);
                 self.placed(Resource::literal(&arn), &arn)
             }
-            None => self.resource(&self.all_of(action, resource)),
+            None => {
+                let mut asked = self.resource(&self.all_of(action, resource));
+                // Where the service answers is known, whatever it is asked for.
+                if resource == "*" && GLOBAL_SERVICES.contains(&action.service()) {
+                    asked.set_key("aws:RequestedRegion", [home(self.partition())]);
+                }
+                asked
+            }
         }
     }
 
@@ -295,8 +307,10 @@ impl Account {
 
     fn placed(&self, resource: Resource, arn: &str) -> Resource {
         let named = arn.split(':').nth(4).is_some_and(|a| !a.is_empty());
+        // Whose a bucket is that was not read, is not known.
+        let is_open = arn.split(':').nth(2) == Some("s3") && self.owner(arn).is_none();
         let owner = self.owner(arn).unwrap_or(&self.id);
-        let mut resource = if named { resource } else { resource.in_account(owner) };
+        let mut resource = if named || is_open { resource } else { resource.in_account(owner) };
         // A call goes to the region where the resource stands.
         let parts: Vec<&str> = arn.splitn(6, ':').collect();
         let of_arn = parts.get(3).copied().filter(|region| !region.is_empty() && !region.contains(['*', '?']));
@@ -305,7 +319,8 @@ impl Account {
         if let Some(region) = of_arn.or_else(of_bucket).or_else(global) {
             resource.set_key("aws:RequestedRegion", [region]);
         }
-        if let Some(organization) = self.organization().filter(|_| owner == self.id || self.resources.lists(owner)) {
+        if let Some(organization) = self.organization().filter(|_| !is_open && (owner == self.id || self.resources.lists(owner)))
+        {
             resource.set_key("aws:ResourceOrgID", [organization]);
         }
         if let Some(at) = self.by_arn.get(arn) {

@@ -109,6 +109,8 @@ pub struct Problem {
 pub enum AskError {
     #[error("no user or role {asked:?} in account {account}{near}; name it by ARN, or as user/name or role/name")]
     NoPrincipal { asked: String, account: String, near: String },
+    #[error("{id} is the id of a user, role or group that is not in account {account}: it was deleted, or is another account's")]
+    Gone { id: String, account: String },
     #[error("{0:?} is no action: write service:Action, like s3:GetObject")]
     NoAction(String),
     #[error(
@@ -219,6 +221,10 @@ impl Account {
                 unread,
             });
         }
+        let arns = identity.users.iter().map(|u| &u.arn).chain(identity.roles.iter().map(|r| &r.arn));
+        for arn in arns.filter(|arn| !crate::model::arn::is_whole(arn)) {
+            a.problem(arn, "this is no ARN: what speaks of it is not known");
+        }
         for key in &identity.access_keys {
             let at = a.principals.iter().position(|p| p.name == key.user_name);
             a.by_key.extend(at.map(|at| (key.access_key_id.clone(), at)));
@@ -228,9 +234,13 @@ impl Account {
             let (policies, unread) = a.own(&r.role_policy_list, &r.attached_managed_policies, &who);
             let mut caller = Caller::new(&r.arn);
             caller.id.clone_from(&r.role_id);
-            Self::tag(&mut caller, &r.tags);
             let boundary = a.boundary(r.permissions_boundary.as_ref(), &who);
             let trust = a.compile(&format!("trust of {who}"), "", &r.assume_role_policy_document);
+            // A session's tags take the place of the role's, where its trust lets it bring any.
+            let tagging = super::evaluate::ActionName::new("sts:TagSession");
+            if !trust.is_some_and(|trust| a.policies[trust].allows_somebody(&tagging)) {
+                Self::tag(&mut caller, &r.tags);
+            }
             let own_policies = policies.len();
             a.push(Principal {
                 arn: r.arn.clone(),
@@ -372,6 +382,10 @@ impl Account {
         let mut found = (0..self.principals.len()).filter(|i| meant(&self.principals[*i]));
         match (found.next(), found.next()) {
             (Some(at), None) if !asked.starts_with("arn:") => Ok(at),
+            _ if is_unique_id(asked) => {
+                let found = self.principals.iter().position(|p| p.caller.id == asked);
+                found.ok_or_else(|| AskError::Gone { id: asked.to_owned(), account: self.id.clone() })
+            }
             _ => {
                 let lower = name.to_ascii_lowercase();
                 let near = self.principals.iter().find(|p| p.name.to_ascii_lowercase().contains(&lower) && !lower.is_empty());
@@ -505,4 +519,13 @@ impl Account {
             caller.keys.set(&format!("aws:PrincipalTag/{key}"), [value.as_str()]);
         }
     }
+}
+
+/// Whether it is one of the ids that AWS gives users, roles and groups ("IAM identifiers", unique identifiers): policies show
+/// it in place of the ARN of one that was deleted.
+pub fn is_unique_id(text: &str) -> bool {
+    let kinds = ["AIDA", "AROA", "AGPA", "ANPA"];
+    text.len() >= 16
+        && kinds.iter().any(|kind| text.starts_with(kind))
+        && text.bytes().all(|b| b.is_ascii_uppercase() || b.is_ascii_digit())
 }

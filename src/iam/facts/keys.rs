@@ -1,6 +1,8 @@
 //! Condition keys: those that every request may carry, what type each has, and whether one that is written is one that is
 //! known. Services' own keys are in the facts.
 
+use std::borrow::Cow;
+
 use super::{Action, Service};
 
 /// Keys that every request may carry (AWS: "AWS global condition context keys").
@@ -116,6 +118,12 @@ pub fn is_global(key: &str) -> bool {
 
 /// `aws:ResourceTag/${TagKey}` and `s3:ExistingObjectTag/<key>` stand for any tag.
 pub fn same_key(known: &str, key: &str) -> bool {
+    // The reference writes some names of tags as they are, and means any.
+    let known = known
+        .strip_suffix("tag-key")
+        .filter(|start| start.ends_with('/'))
+        .map_or(known.into(), |start| Cow::from(format!("{start}*")));
+    let known: &str = &known;
     let fixed = known.find(['$', '<', '*']).unwrap_or(known.len());
     if fixed < known.len() {
         key.get(..fixed).is_some_and(|begins| begins.eq_ignore_ascii_case(&known[..fixed]))

@@ -11,8 +11,10 @@ use super::{Edge, Need, To, Way};
 use crate::iam::account::{Account, Principal};
 use crate::iam::center::{IdentityCenter, is_aws_kept, is_of_a_set};
 use crate::iam::evaluate::{ActionName, Compiled, Context, Decision, Layers, Request, Resource, ResourcePolicy, Truth, decide};
+use crate::iam::facts::facts;
 use crate::iam::policy::{Effect, PrincipalKind};
 use crate::iam::resources::Held;
+use crate::iam::sets::glob::ArnPattern;
 use crate::iam::workloads::WorkloadKind;
 
 /// Who is an administrator, all edges by `from`, and the ways into other accounts.
@@ -358,7 +360,7 @@ impl<'a> Ground<'a> {
                 truth = truth.and(t);
                 needs.push(Need { action, by });
             }
-            if truth == Truth::No {
+            if truth == Truth::No || !self.meet(who, launch.actions) {
                 continue;
             }
             let mut shared = Shared::default();
@@ -385,6 +387,20 @@ impl<'a> Ground<'a> {
                 edges.push(Edge { from: p, to: To::Principal(role), way: Way::Launch(row as u8), first: None, needs, certain });
             }
         }
+    }
+
+    /// Whether actions that take the same kind of resource are allowed on one and the same.
+    fn meet(&self, who: &Principal, actions: &[&'static str]) -> bool {
+        let kind = |action: &str| facts().action(action).and_then(|(s, a)| Some((s.prefix, s.main_type(a)?.name)));
+        let patterns = |action: &str| -> Vec<ArnPattern> {
+            self.table.patterns(self.account, who, action).into_iter().map(ArnPattern::new).collect()
+        };
+        let apart = |a: &str, b: &str| {
+            let (on, other) = (patterns(a), patterns(b));
+            !on.iter().any(|p| other.iter().any(|q| p.overlaps(q)))
+        };
+        let mut pairs = actions.iter().enumerate().flat_map(|(at, a)| actions[at + 1..].iter().map(move |b| (*a, *b)));
+        !pairs.any(|(a, b)| kind(a).is_some() && kind(a) == kind(b) && apart(a, b))
     }
 
     /// Putting a role that is in no instance profile into one.

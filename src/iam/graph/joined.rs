@@ -13,7 +13,7 @@ use super::outside::{Asked, Entered, Outsider, outside};
 use super::reach::{Held, Prize, guests, visits};
 use super::trust::asked;
 use super::{Built, Graph, Power, Target, To, slot};
-use crate::iam::account::Account;
+use crate::iam::account::{Account, is_unique_id};
 use crate::iam::strangers::account_of;
 
 /// Somebody in one of the accounts; [`To::Administrator`] is whoever made itself one there.
@@ -344,6 +344,9 @@ impl Joined {
         }
         if let Some(id) = account_of(name).filter(|id| self.account(id).is_some()) {
             return Err(Nobody::Read(id.to_owned()));
+        }
+        if is_unique_id(name) {
+            return Err(Nobody::LetIn(name.to_owned()));
         }
         let outsider = Outsider::named(name);
         let mut entered = Vec::new();

@@ -89,7 +89,10 @@ impl Table {
             .policies
             .iter()
             .flat_map(|policy| column.allow[*policy].iter().map(|s| &account.policies[*policy].policy.statements[*s as usize]));
-        statements.filter_map(|s| s.resource.as_ref()).flat_map(|r| r.values.iter().map(|v| v.text.as_str())).collect()
+        let resources = statements.filter_map(|s| s.resource.as_ref());
+        // All but some of them is nearly everything.
+        let each = resources.flat_map(|r| r.values.iter().map(|v| if r.not { "*" } else { v.text.as_str() }));
+        each.collect()
     }
 
     /// What a principal's own policies may allow of an action; none where nothing does. `guarded`: within the service

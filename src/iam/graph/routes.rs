@@ -124,9 +124,12 @@ impl Joined {
                 }
             }
         }
-        // What is further away than any route goes was not walked.
+        // What is further away than any route goes was not walked: of those the shortest is told.
         let beyond = |s: &&usize| far[**s].is_some_and(|d| d as usize > MAX_STEPS);
-        let cut_short = starts.iter().any(|s| beyond(&s));
+        let shortest = starts.iter().filter(beyond).filter_map(|at| self.shortest(self.node(*at), goal));
+        let before = walk.found.len();
+        walk.found.extend(shortest);
+        let cut_short = walk.found.len() > before;
         (walk.found, cut_short)
     }
 

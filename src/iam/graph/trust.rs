@@ -98,6 +98,8 @@ pub enum Weakness {
     WideSubject { pattern: String, leaves_open: &'static str, strangers: bool },
     /// No condition on the token's audience.
     NoAudience,
+    /// Nothing is asked of the token but its audience.
+    OnlyAudience,
     /// It names a principal that no longer exists.
     DeletedPrincipal,
 }
@@ -118,6 +120,9 @@ impl Weakness {
             Self::AnyProject { of } => format!("every {of} may become it"),
             Self::WideSubject { pattern, leaves_open, .. } => format!("the subject {pattern:?} leaves the {leaves_open} open"),
             Self::NoAudience => "no condition on the token's audience".to_owned(),
+            Self::OnlyAudience => {
+                "no condition on the token's subject: whoever gets a token for that audience may become it".to_owned()
+            }
             Self::DeletedPrincipal => "it trusts a principal that was deleted".to_owned(),
         }
     }
@@ -486,6 +491,8 @@ fn by_token(tokens: &Tokens<'_>, host: &str) -> Seen {
         }));
     }
     if subjects.is_empty() && !weak.contains(&Weakness::NoSubject) {
+        // Whom a provider that is not known gives that audience is not known either.
+        weak.extend((weak.is_empty() && issuer.serves == Serves::Unknown).then_some(Weakness::OnlyAudience));
         subjects = tokens.others(true);
     }
     let as_guest = |amr: &str| tokens.admitted(Open::Closed, Some(("amr", amr))).iter().any(|v| v.leaves == Open::Owner);

@@ -11,6 +11,9 @@ use crate::iam::sets::glob::{ArnPattern, Glob};
 /// Keys of tags, which requests carry for some actions only.
 const TAGS: &[&str] = &["aws:RequestTag/*", "aws:ResourceTag/*", "aws:TagKeys"];
 
+/// Services whose actions are those of HTTP, on paths of which the reference lists but some.
+const BY_PATH: &[&str] = &["apigateway"];
+
 /// Services of whose keys the reference does not say which action has them: AWS's own managed policies use them with others.
 const LOOSE: &[&str] = &["a4b", "aws-marketplace", "iottwinmaker", "ssm", "tag"];
 
@@ -139,6 +142,13 @@ impl Linter<'_> {
                 continue;
             }
             let mut any = false;
+            if BY_PATH.contains(&service.prefix) {
+                for (used, (value, _)) in used.iter_mut().zip(&sets) {
+                    let fits = value.text.split(':').nth(2).is_some_and(|s| s == service.prefix || s.contains(['*', '?']));
+                    *used |= fits;
+                    any |= fits;
+                }
+            }
             for r in action.resources.iter().map(|(r, _)| *r) {
                 // Many actions take the same type; each is compared with each pattern once.
                 let fits = compared.entry((service.prefix, r)).or_insert_with(|| {
@@ -158,12 +168,23 @@ impl Linter<'_> {
             let message = format!("no action of the statement takes {}", value.text);
             self.say("resource-mismatch", Weight::Warning, value.span, message);
         }
+        // A wildcard is meant for those that fit.
+        let all = useless.len() == actions.len();
+        useless.sort_unstable();
+        let idle = |value: &Spanned| {
+            let mut named = facts().expand(&value.text).into_iter().map(|(_, s, a)| format!("{}:{}", s.prefix, a.name));
+            named.all(|name| useless.binary_search(&name).is_ok())
+        };
+        if !all {
+            let mut meant: Vec<String> = s.action.values.iter().filter(|v| idle(v)).map(|v| v.text.clone()).collect();
+            meant.retain(|text| !facts().expand(text).is_empty());
+            useless = meant;
+        }
         if !useless.is_empty() {
             let many = useless.len() > 3;
             let shown = useless.iter().take(3).cloned().collect::<Vec<_>>().join(", ");
-            let all = useless.len() == actions.len();
             // What the first of them takes, where it takes any.
-            let first = useless.first().and_then(|name| facts().action(name));
+            let first = useless.first().and_then(|name| facts().expand(name).into_iter().next()).map(|(_, s, a)| (s, a));
             let shapes =
                 first.into_iter().flat_map(|(service, a)| a.resources.iter().filter_map(|(r, _)| service.resources.get(*r)));
             let shape = shapes.map(|r| r.arn).min_by_key(|arn| arn.len());
@@ -201,7 +222,8 @@ impl Linter<'_> {
                 let guarded = s
                     .conditions
                     .iter()
-                    .any(|o| o.operator.compare == Compare::Null && o.key.text.eq_ignore_ascii_case(&key.text));
+                    .filter(|o| o.operator.compare == Compare::Null && o.key.text.eq_ignore_ascii_case(&key.text))
+                    .any(|o| o.values.iter().all(|v| v.text.eq_ignore_ascii_case("false")));
                 if !guarded {
                     self.say(
                         "for-all-values",

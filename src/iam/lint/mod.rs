@@ -13,7 +13,7 @@ use std::collections::HashSet;
 use super::facts::{Action, Level, Service};
 use super::grants::Actions;
 use super::policy::json::MAX_BYTES;
-use super::policy::{Effect, Element, Policy, Span, Statement, Version};
+use super::policy::{Effect, Element, Policy, PrincipalElement, Span, Statement, Version};
 use super::sets::Set;
 pub use within::{Looked, look_over};
 
@@ -58,6 +58,7 @@ pub enum Kind {
     InlineRole,
     Trust,
     Scp,
+    Rcp,
     Resource,
 }
 
@@ -71,9 +72,23 @@ impl Kind {
             Self::InlineRole => 10_240,
             Self::Trust => 4_096,
             Self::Scp => 10_240,
+            Self::Rcp => 5_120,
             Self::Resource => 20_480,
         }
     }
+}
+
+/// Characters of a trust policy, unless the account asked for more.
+const TRUST_UNASKED: usize = 2_048;
+/// Of a KMS key's policy ("KMS resource quotas").
+const OF_A_KEY: usize = 32_768;
+/// Services whose policies on resources speak of that one resource, whether or not they name it.
+const OF_ITSELF: [&str; 2] = ["ecr:", "elasticfilesystem:"];
+
+/// Whether all of the statements' actions begin so.
+fn are_all<'s>(mut statements: impl Iterator<Item = &'s Statement>, beginnings: &[&str]) -> bool {
+    let begins = |text: &str| beginnings.iter().any(|b| text.get(..b.len()).is_some_and(|t| t.eq_ignore_ascii_case(b)));
+    statements.all(|s| !s.action.not && s.action.values.iter().all(|v| begins(&v.text)))
 }
 
 /// Documents above this are only said to be too large; no service takes more than 32 KB.
@@ -119,9 +134,15 @@ impl Linter<'_> {
             ),
         }
         let size = policy.size();
-        if size > self.kind.size_limit() {
-            let message = format!("{size} characters without white space are more than the {} allowed", self.kind.size_limit());
+        let of_key = self.kind == Kind::Resource && are_all(policy.statements.iter(), &["kms:"]);
+        let limit = if of_key { OF_A_KEY } else { self.kind.size_limit() };
+        if size > limit {
+            let message = format!("{size} characters without white space are more than the {limit} allowed");
             self.say("too-large", Weight::Error, start, message);
+        } else if self.kind == Kind::Trust && size > TRUST_UNASKED {
+            let message =
+                format!("{size} characters without white space are more than the {TRUST_UNASKED} that AWS takes unasked");
+            self.say("large", Weight::Warning, start, message);
         }
         // Far above what any service takes: the rest is not worth the time it would take.
         if size > LARGEST {
@@ -137,7 +158,7 @@ impl Linter<'_> {
                     self.say("repeated-sid", Weight::Error, sid.span, format!("the Sid {:?} stands twice", sid.text));
                 }
                 let plain = sid.text.bytes().all(|b| b.is_ascii_alphanumeric());
-                if !plain && self.kind != Kind::Resource && self.kind != Kind::Trust {
+                if !plain && !matches!(self.kind, Kind::Resource | Kind::Trust) {
                     let message = "AWS refuses it: a Sid in such a policy has letters and digits only";
                     self.say("odd-sid", Weight::Error, sid.span, message);
                 }
@@ -145,7 +166,7 @@ impl Linter<'_> {
             self.statement(s, policy.version == Some(Version::V2012));
         }
         self.shadowed(policy);
-        if !matches!(self.kind, Kind::Trust | Kind::Resource) {
+        if !matches!(self.kind, Kind::Trust | Kind::Resource | Kind::Rcp) {
             self.widens_itself(policy);
         }
     }
@@ -161,12 +182,27 @@ impl Linter<'_> {
         }
         match (&s.resource, self.kind) {
             (None, Kind::Trust) => {}
+            (None, Kind::Resource) if are_all(std::iter::once(s), &OF_ITSELF) => {}
             (None, _) => self.say("no-resource", Weight::Error, s.span, "the statement needs a Resource or a NotResource"),
             (Some(r), Kind::Trust) => {
                 let span = r.values.first().map_or(s.span, |v| v.span);
                 self.say("needless-resource", Weight::Error, span, "a role's trust policy has no Resource: it is the role");
             }
             _ => {}
+        }
+        if self.kind == Kind::Rcp {
+            let everyone = |p: &PrincipalElement| !p.not && p.principals.iter().all(|p| p.value.text == "*");
+            if s.effect == Effect::Allow {
+                self.say("rcp-allow", Weight::Error, s.span, "a resource control policy of one's own can only deny");
+            }
+            if let Some(p) = s.principal.as_ref().filter(|p| !everyone(p)) {
+                self.say(
+                    "rcp-principal",
+                    Weight::Error,
+                    p.span,
+                    "a resource control policy speaks of everyone: Principal is \"*\"",
+                );
+            }
         }
         if s.action.not && s.effect == Effect::Allow && self.kind != Kind::Scp {
             let span = s.action.values.first().map_or(s.span, |v| v.span);
@@ -319,7 +355,11 @@ mod tests {
         assert_eq!(on(r#""s3:GetObjekt""#, bucket), ["unknown-action"]);
         assert_eq!(on(r#""s3:GetObject ""#, bucket), ["unknown-action"]);
         assert_eq!(on(r#""s4:GetObject""#, bucket), ["unknown-service"]);
-        assert_eq!(on(r#"["s3:GetObject","s3:Get*"]"#, bucket)[0..1], ["action-mismatch"][..]);
+        // A wildcard is meant for those of its actions that fit.
+        assert_eq!(on(r#"["s3:GetObject","s3:Get*"]"#, bucket), ["covered"]);
+        assert_eq!(on(r#"["s3:GetObject","s3:ListBucket"]"#, bucket)[0..1], ["action-mismatch"][..]);
+        let rest = r#"{"Effect":"Allow","Action":"apigateway:GET","Resource":"arn:aws:apigateway:eu-west-1::/restapis/*"}"#;
+        assert_eq!(ids(rest), [""; 0]);
         assert!(on(r#"["s3:GetObject","s3:GetObj*"]"#, bucket).contains(&"covered"));
         assert!(on(r#""sqs:SendMessage""#, bucket).contains(&"useless"));
         // What names nothing does nothing; beside what there is, it is a slip.

@@ -54,8 +54,12 @@ pub fn look_over(text: &str, kind: Option<Kind>) -> Looked {
     for (way, beside, what, told) in ANSWERS {
         let Some(node) = member(beside).and(member(way[0])).and_then(|node| inner(node, &way[1..])) else { continue };
         let control = member("Policy").and_then(|p| inner(p, &["PolicySummary", "Type"]));
-        let control = control.is_some_and(|t| t.value == Value::Text("SERVICE_CONTROL_POLICY".to_owned()));
-        let kind = kind.or(*told).or(control.then_some(Kind::Scp)).unwrap_or(Kind::Managed);
+        let control = control.and_then(|t| match &t.value {
+            Value::Text(text) if text == "SERVICE_CONTROL_POLICY" => Some(Kind::Scp),
+            Value::Text(text) if text == "RESOURCE_CONTROL_POLICY" => Some(Kind::Rcp),
+            _ => None,
+        });
+        let kind = kind.or(*told).or(control).unwrap_or(Kind::Managed);
         let Some((document, places)) = document(text, node) else { continue };
         let place = |at: u32| places.at(at as usize);
         let lints = lint(&document, kind).into_iter().map(|l| {
@@ -208,6 +212,14 @@ mod tests {
             (
                 format!("{{\"Policy\": {{\"PolicySummary\": {{\"Type\": \"SERVICE_CONTROL_POLICY\"}}, \"Content\": {quoted}}}}}"),
                 Kind::Scp,
+                "describe-policy",
+                "\\\"s3:GetObjekt\\\"",
+            ),
+            (
+                format!(
+                    "{{\"Policy\": {{\"PolicySummary\": {{\"Type\": \"RESOURCE_CONTROL_POLICY\"}}, \"Content\": {quoted}}}}}"
+                ),
+                Kind::Rcp,
                 "describe-policy",
                 "\\\"s3:GetObjekt\\\"",
             ),

@@ -68,7 +68,7 @@ pub enum WriteError {
     NotACondition { text: String, why: String },
     #[error("nothing is left to allow: {0}")]
     NothingLeft(String),
-    #[error("one statement alone is {size} characters, more than the {limit} that fit; ask for fewer ARNs at once")]
+    #[error("one statement alone is {size} characters, more than the {limit} that fit; ask for shorter ARNs")]
     TooLarge { size: usize, limit: usize },
     #[error("the policy written would {0}; this is a defect, please report it")]
     Unproven(String),
@@ -132,6 +132,10 @@ struct Meant {
 
 fn short(text: &str) -> String {
     text.chars().take(200).collect()
+}
+
+fn overlap(a: &str, b: &str) -> bool {
+    Set::resource(a).overlaps(&Set::resource(b)).unwrap_or(true)
 }
 
 fn full(service: &Service, action: &Action) -> String {
@@ -272,7 +276,20 @@ fn split(groups: &Groups, limit: usize) -> Result<Vec<Policy>, WriteError> {
     };
     let size = |all: &[Statement]| Policy::of(all.to_vec()).size();
     let mut pieces = Vec::new();
-    for (on, actions) in groups {
+    // What is too long with one action is cut by its ARNs.
+    let mut cut: Vec<((Vec<String>, Vec<Only>), &Vec<String>)> = Vec::new();
+    let mut whole: Vec<_> = groups.iter().rev().map(|(on, actions)| (on.clone(), actions)).collect();
+    while let Some((on, actions)) = whole.pop() {
+        let longest = actions.iter().max_by_key(|a| a.len()).cloned().unwrap_or_default();
+        if on.0.len() > 1 && size(&[statement(&on, &[longest])]) > limit {
+            let (first, second) = on.0.split_at(on.0.len() / 2);
+            whole.push(((second.to_vec(), on.1.clone()), actions));
+            whole.push(((first.to_vec(), on.1), actions));
+        } else {
+            cut.push((on, actions));
+        }
+    }
+    for (on, actions) in &cut {
         let mut rest = actions.as_slice();
         while !rest.is_empty() {
             let mut take = rest.len();

@@ -3,7 +3,7 @@
 
 use std::collections::BTreeSet;
 
-use super::{Intent, WriteError, short};
+use super::{Intent, WriteError, overlap, short};
 use crate::iam::evaluate::fits_operator;
 use crate::iam::facts::keys::{is_global, kind_of, same_key};
 use crate::iam::facts::{Action, Level, Service, facts};
@@ -142,6 +142,11 @@ impl Needs {
             // AWS IAM: "Permissions boundaries", delegating responsibility to others.
             ("iam", "DeleteRolePermissionsBoundary" | "DeleteUserPermissionsBoundary") if self.boundary.is_some() => {
                 return Err("it takes the permissions boundary off".to_owned());
+            }
+            ("iam", "CreatePolicyVersion" | "SetDefaultPolicyVersion" | "DeletePolicy" | "DeletePolicyVersion")
+                if self.boundary.iter().flat_map(|b| &b.values).any(|boundary| overlap(boundary, arn)) =>
+            {
+                return Err("it changes the permissions boundary itself; name policies that it is none of".to_owned());
             }
             _ => {}
         }

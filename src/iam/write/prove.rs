@@ -4,7 +4,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::needed::Only;
-use super::{Grants, Intent, WriteError, full, meant};
+use super::{Grants, Intent, WriteError, full, meant, overlap};
 use crate::iam::evaluate::{ActionName, Caller, Compiled, Context, Decision, Layers, Request, Resource, ResourcePolicy, decide};
 use crate::iam::facts::facts;
 use crate::iam::grants::Actions;
@@ -121,10 +121,6 @@ fn otherwise(on: &BTreeMap<String, Vec<Only>>, arn: &str, needed: &Vec<Only>) ->
     on.iter().any(|(other, conditions)| conditions != needed && overlap(other, arn))
 }
 
-fn overlap(a: &str, b: &str) -> bool {
-    Set::resource(a).overlaps(&Set::resource(b)).unwrap_or(true)
-}
-
 /// How a policy that somebody edited compares with an intent.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Compared {
@@ -159,7 +155,12 @@ pub fn compare(policies: &[Policy], intent: &Intent) -> Result<Compared, WriteEr
             }
         }
     }
+    let mut beside = BTreeSet::new();
     for s in policies.iter().flat_map(|p| &p.statements).filter(|s| s.effect == Effect::Allow) {
+        // What no facts tell was not asked for.
+        let unknown = s.action.values.iter().filter(|v| !s.action.not && facts().expand(&v.text).is_empty());
+        let on = s.resource.as_ref().and_then(|r| r.values.first()).map_or("*", |v| &v.text);
+        compared.beside.extend(unknown.map(|v| (v.text.clone(), on.to_owned())).filter(|f| beside.insert(f.clone())));
         for (service, action) in Actions::named(&s.action).iter() {
             let name = full(service, action);
             let asked = grants.get(&name).map(|on| Set::union(on.keys().map(|a| Set::resource(a))));
@@ -173,7 +174,7 @@ pub fn compare(policies: &[Policy], intent: &Intent) -> Result<Compared, WriteEr
                 None => None,
             };
             let found = found.map(|resource| (name, resource));
-            compared.beside.extend(found.filter(|f| !compared.beside.contains(f)));
+            compared.beside.extend(found.filter(|f| beside.insert(f.clone())));
         }
     }
     Ok(compared)

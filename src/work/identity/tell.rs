@@ -259,7 +259,11 @@ pub(super) fn tree(estate: &Estate, around: &Around, root: Node, inwards: bool) 
     let mut seen: HashSet<Node> = HashSet::from([root]);
     let mut level = vec![root];
     let mut admin = None;
-    for _ in 0..MOST_STEPS {
+    let mut further = 0;
+    for steps in 0.. {
+        if level.is_empty() {
+            break;
+        }
         let mut next = Vec::new();
         for at in level {
             for leg in around.joined.steps(at, inwards) {
@@ -277,8 +281,12 @@ pub(super) fn tree(estate: &Estate, around: &Around, root: Node, inwards: bool) 
                 if !ends && seen.insert(other) {
                     // By IAM Identity Center nearly everyone's roles are got at: they are told, and not gone on from.
                     let goes_on = !ends_there(other) && !around.joined.is_by_center(&leg);
-                    children.push(Child { parent: at, other, leg });
                     next.extend(goes_on.then_some(other));
+                    if steps < MOST_STEPS {
+                        children.push(Child { parent: at, other, leg });
+                    } else {
+                        further += 1;
+                    }
                 }
             }
         }
@@ -296,6 +304,9 @@ pub(super) fn tree(estate: &Estate, around: &Around, root: Node, inwards: bool) 
     let mut growing = Growing { estate, around, root, children: &children, lines, left: MOST_LINES };
     growing.branch(root, "");
     let mut lines = growing.lines;
+    if further > 0 {
+        lines.push(format!("And {} more in more than {MOST_STEPS} steps.", count(further)));
+    }
     // An administrator has no edges of its own: it can become anyone.
     let all = (0..own.administrators.len()).map(|at| Node::principal(root.account, at));
     // What AWS keeps for IAM Identity Center and its services nobody in the account can change.
@@ -303,7 +314,8 @@ pub(super) fn tree(estate: &Estate, around: &Around, root: Node, inwards: bool) 
     let others = all.filter(|n| inwards && !kept && is_administrator(n) && *n != root && !seen.contains(n)).count();
     if others > 0 {
         let and = if lines.is_empty() { "The" } else { "And the" };
-        lines.push(format!("{and} account's {}.", many(others, "other administrator")));
+        let what = if is_administrator(&root) { "other administrator" } else { "administrator" };
+        lines.push(format!("{and} account's {}.", many(others, what)));
     }
     let is_known = |n: &Node| matches!(n.at, To::Principal(_)) && around.joined.outsider(*n).is_none();
     let people = children.into_iter().map(|child| child.other).filter(is_known);
@@ -435,15 +447,17 @@ pub(super) fn lost(estate: &Estate, around: &Around, from: &[Node]) -> Vec<Secti
         let role = named(around.joined.arn(a.node));
         vec![role, label(estate, around, a.node.account).to_owned(), a.steps.to_string(), by, sure]
     });
+    let in_reach = match data.len().saturating_sub(MOST_LINES) {
+        0 => "Data in reach, actions by service".to_owned(),
+        more => format!("Data in reach, actions by service; {} more", many(more, "service")),
+    };
+    let shown = data.into_iter().take(MOST_LINES).map(rows);
     let sections = [
         section("If it leaks", Body::Prose(words.join("\n"))),
         section(&elsewhere, table(&["role", "account", "steps", "by", ""], abroad.collect())),
         section("Resources in reach", things_table(&blast.things)),
         section("Data in reach, by class", table(&["class", "read", "destroyed", "which"], classes.collect())),
-        section(
-            "Data in reach, actions by service",
-            table(&["service", "read", "write", "destroy", "resources"], data.into_iter().take(MOST_BARS).map(rows).collect()),
-        ),
+        section(&in_reach, table(&["service", "read", "write", "destroy", "resources"], shown.collect())),
     ];
     sections.into_iter().flatten().collect()
 }

@@ -135,7 +135,7 @@ impl Browse {
             }
         };
         if filter.is_empty() {
-            return vec![Request::Notice("Nothing from outside reaches it, as far as is known.".into(), false)];
+            return vec![Request::Notice("No address that is exposed leads to it, as far as is known.".into(), false)];
         }
         vec![Request::Go(Location { listing: ListingId::Exposures, filter, row: None })]
     }

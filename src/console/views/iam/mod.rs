@@ -68,6 +68,8 @@ struct Asking {
     typing: bool,
     /// Which of the questions asked before stands in the line; none: a new one.
     recalled: Option<usize>,
+    /// What was typed before one of those was called back.
+    draft: String,
     answer: Option<(Open, Ticket)>,
 }
 
@@ -133,6 +135,9 @@ impl Iam {
 
     fn recall(&mut self, back: bool) {
         let Some(asking) = &mut self.asking else { return };
+        if asking.recalled.is_none() {
+            asking.draft = asking.input.text().to_owned();
+        }
         let to = match (asking.recalled, back) {
             (None, true) => self.asked.len().checked_sub(1),
             (Some(n), true) => Some(n.saturating_sub(1)),
@@ -140,7 +145,7 @@ impl Iam {
             (_, false) => None,
         };
         asking.recalled = to;
-        asking.input = Input::new(to.and_then(|n| self.asked.get(n)).cloned().unwrap_or_default());
+        asking.input = Input::new(to.and_then(|n| self.asked.get(n)).unwrap_or(&asking.draft).clone());
     }
 }
 
@@ -171,7 +176,12 @@ impl View for Iam {
                 // A suspended console and the end stay in reach.
                 KeyCode::Char('c' | 'z') if key.modifiers.contains(KeyModifiers::CONTROL) => return None,
                 KeyCode::Enter => return Some(self.ask(cx)),
-                KeyCode::Esc if asking.answer.is_some() => asking.typing = false,
+                // The answer stands under its own question.
+                KeyCode::Esc if asking.answer.is_some() => {
+                    asking.typing = false;
+                    asking.recalled = None;
+                    asking.input = Input::new(self.asked.last().cloned().unwrap_or_default());
+                }
                 KeyCode::Esc => self.asking = None,
                 KeyCode::Up => self.recall(true),
                 KeyCode::Down => self.recall(false),
@@ -188,7 +198,7 @@ impl View for Iam {
         match &mut self.asking {
             Some(asking) => {
                 if asking.typing {
-                    asking.input.insert(text.trim_end());
+                    asking.input.insert(&text.split_whitespace().collect::<Vec<_>>().join(" "));
                 }
                 Vec::new()
             }
@@ -206,7 +216,10 @@ impl View for Iam {
             self.editing = false;
             match &mut self.asking {
                 Some(asking) => asking.typing = true,
-                None => self.asking = Some(Asking { input: Input::default(), typing: true, recalled: None, answer: None }),
+                None => {
+                    self.asking =
+                        Some(Asking { input: Input::default(), typing: true, recalled: None, draft: String::new(), answer: None })
+                }
             }
             return Some(Vec::new());
         }
