@@ -16,6 +16,7 @@ use bartizan::iam::sets::Set;
 use bartizan::iam::sets::glob::ArnPattern;
 use bartizan::model::principal::Document;
 use proptest::prelude::*;
+use serde_json::{Value, json};
 
 /// The pinned moto of the test cloud.
 #[path = "support/moto.rs"]
@@ -298,6 +299,71 @@ fn fragment() -> impl Strategy<Value = String> {
 
 fn value() -> impl Strategy<Value = String> {
     "[a-z*?:$' {},./\u{e9}]{0,24}"
+}
+
+/// Documents that were written to take long take no longer than a policy may.
+#[test]
+fn documents_made_to_take_long_do_not() {
+    let begun = std::time::Instant::now();
+    let document = |statements: String| format!(r#"{{"Version":"2012-10-17","Statement":[{statements}]}}"#);
+    let list = |n: usize, of: &dyn Fn(usize) -> String| (0..n).map(|i| format!("\"{}\"", of(i))).collect::<Vec<_>>().join(",");
+    let allow = |actions: &str, resources: &str| format!(r#"{{"Effect":"Allow","Action":[{actions}],"Resource":[{resources}]}}"#);
+    let wild = |i: usize| format!("*{}*:{}*{}*{}", i % 7, i % 5, i % 11, i % 3);
+    let hostile = [
+        document(allow(&list(6_000, &|_| "*:*".into()), "\"*\"")),
+        document(allow(&list(120, &|i| format!("*:*{}*{}", i % 97, i / 97)), "\"*\"")),
+        // Each statement against each other.
+        document(
+            (0..30)
+                .map(|_| allow("\"s3:*\"", &list(25, &|i| format!("arn:aws:s3:::{}/*{}", wild(i), i))))
+                .collect::<Vec<_>>()
+                .join(","),
+        ),
+        // Slips far behind the document's beginning.
+        format!("{}{}", " \n".repeat(2_000_000), document(allow(&list(2_000, &|i| format!("s3:Slip{i}")), "\"*\""))),
+        // Conditions on conditions.
+        document(format!(
+            r#"{{"Effect":"Allow","Action":"s3:*","Resource":"*","Condition":{{"StringLike":{{{}}}}}}}"#,
+            (0..450).map(|i| format!("\"aws:RequestTag/{i}\":[{}]", list(3, &wild))).collect::<Vec<_>>().join(",")
+        )),
+    ];
+    for text in &hostile {
+        let size = Policy::read(text).unwrap().size();
+        assert!((20_000..40_960).contains(&size) || text.contains("*:*9*"), "{size}: {}", &text.trim()[..80]);
+        lint(text, Kind::Managed);
+        if let Ok(policy) = Policy::read(text) {
+            let compiled = Compiled::new("hostile", "", policy);
+            let caller = Caller::new("arn:aws:iam::111122223333:role/r");
+            let (action, resource) = (ActionName::new("s3:GetObject"), Resource::new("arn:aws:s3:::b/*"));
+            let layers = Layers { identity: &[&compiled], ..Layers::default() };
+            let request = Request { caller: &caller, action: &action, resource: &resource, context: &Context::new() };
+            explain(&request, &layers);
+        }
+    }
+    // A trust that speaks of thousands of subjects, and one of thousands of keys that its caller chooses.
+    let host = "token.actions.githubusercontent.com";
+    let trust = |condition: String, principal: Value, action: &str| {
+        json!({"Version":"2012-10-17","Statement":{"Effect":"Allow","Principal":principal,"Action":action,
+            "Condition": serde_json::from_str::<Value>(&condition).unwrap()}})
+    };
+    let federated = json!({"Federated": format!("arn:aws:iam::111122223333:oidc-provider/{host}")});
+    let subjects = format!(r#"{{"StringLike":{{"{host}:sub":[{}]}}}}"#, list(1_200, &|i| format!("repo:acme/{i}*:*{i}")));
+    let keys =
+        (0..600).map(|i| format!("\"aws:RequestTag/{i}\":[{}]", list(2, &|n| format!("v{n}")))).collect::<Vec<_>>().join(",");
+    let roles: Vec<Value> = [
+        trust(subjects, federated, "sts:AssumeRoleWithWebIdentity"),
+        trust(format!(r#"{{"StringEquals":{{{keys}}}}}"#), json!({"AWS": "999988887777"}), "sts:AssumeRole"),
+    ]
+    .into_iter()
+    .enumerate()
+    .map(|(i, trust)| json!({"RoleName": format!("r{i}"), "Arn": format!("arn:aws:iam::111122223333:role/r{i}"), "AssumeRolePolicyDocument": trust}))
+    .collect();
+    let identity = authorization_details(&json!({"RoleDetailList": roles}).to_string()).unwrap();
+    let account = Account::read(&identity);
+    assert_eq!(Graph::new(&account).powers(), [Power::Ordinary; 2]);
+    let took = begun.elapsed();
+    eprintln!("hostile documents: {took:.1?}");
+    assert!(took.as_secs() < 120, "{took:?}");
 }
 
 proptest! {

@@ -1,7 +1,7 @@
 //! What policies grant as a set of actions: every Allow expanded over the facts, less what is denied outright, within
 //! the boundary. Resources and conditions do not narrow the set; `evaluate` answers for one resource.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 
 use super::account::Account;
 use super::evaluate::Compiled;
@@ -29,8 +29,10 @@ impl Actions {
     /// What an `Action` or `NotAction` element names.
     pub fn named(element: &Element) -> Self {
         let mut named = Self::none();
-        for value in &element.values {
-            if !value.text.is_empty() && value.text.bytes().all(|b| b == b'*') {
+        let mut seen = HashSet::new();
+        for value in element.values.iter().filter(|value| seen.insert(value.text.as_str())) {
+            let all = value.text.contains('*') && value.text.bytes().all(|b| b == b'*' || b == b':');
+            if all || value.text.contains('*') && named == Self::all() {
                 named = Self::all();
                 break;
             }

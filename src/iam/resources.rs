@@ -19,9 +19,6 @@ use crate::model::estate::{Estate, RegionEstate};
 use crate::model::principal::{Identity, Role};
 use crate::model::resource::{Grant, Resource};
 
-/// No service takes a policy of more than 32 KB; white space and escapes add to that.
-const LARGEST: usize = 256 << 10;
-
 /// The resources of an estate, ready to be asked about.
 #[derive(Default, Clone)]
 pub struct Resources {
@@ -106,8 +103,7 @@ impl Held {
     /// The same, to be kept.
     pub(crate) fn shared(&self) -> Option<&Arc<Compiled>> {
         let made = self.compiled.get_or_init(|| {
-            let document = self.resource.policy.as_ref().filter(|d| d.0.len() <= LARGEST);
-            let mut policy = document.and_then(|d| Policy::read(&d.0).ok());
+            let mut policy = self.resource.policy.as_ref().and_then(|d| Policy::in_force(&d.0).ok());
             if let Some(grants) = granted(&self.resource.grants) {
                 match &mut policy {
                     Some(policy) => policy.statements.extend(grants.statements),
@@ -460,7 +456,7 @@ impl Resources {
         let Some(over) = self.accounts.get(account) else { return Vec::new() };
         let levels = over.compiled.get_or_init(|| {
             let read = |(name, document): &(String, Document)| {
-                let policy = Policy::read(&document.0).ok().filter(|_| document.0.len() <= LARGEST)?;
+                let policy = Policy::in_force(&document.0).ok()?;
                 Some(Compiled::new(name, "", policy))
             };
             over.levels.iter().map(|level| level.iter().filter_map(read).collect()).collect()
@@ -491,7 +487,7 @@ fn is_same(a: &RegionEstate, b: &RegionEstate) -> bool {
 
 fn trust_of(role: &Role) -> Option<Compiled> {
     let document = &role.assume_role_policy_document.0;
-    let policy = Policy::read(document).ok().filter(|_| document.len() <= LARGEST)?;
+    let policy = Policy::in_force(document).ok()?;
     Some(Compiled::new(format!("trust of role/{}", role.role_name), "", policy))
 }
 

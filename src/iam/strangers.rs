@@ -27,6 +27,8 @@ const ROLE_ID: &str = "AROASTRANGERSTRANGER0";
 
 /// Names that are tried for one key at most: a policy's size bounds them, and its first ones tell enough.
 const MOST_NAMES: usize = 12;
+/// Keys that are chosen at most; of more it stays unknown what they are.
+const MOST_KEYS: usize = 24;
 /// Choices of keys that are tried together at most.
 const MOST_CHOICES: usize = 400;
 
@@ -143,7 +145,7 @@ impl<'a> Door<'a> {
             chosen.entry(key).or_default().extend(values.chain([Some("x".to_owned())]).chain(none));
         }
         let mut contexts = vec![context.clone()];
-        for (key, values) in chosen {
+        for (key, values) in chosen.into_iter().take(MOST_KEYS) {
             let with = |context: &Context| values.iter().map(|v| context.clone().with(&key, v.clone())).collect::<Vec<_>>();
             contexts = contexts.iter().flat_map(with).take(MOST_CHOICES).collect();
         }

@@ -121,9 +121,6 @@ pub enum AskError {
 
 const ADMINISTRATOR: &str = "arn:aws:iam::aws:policy/AdministratorAccess";
 
-/// No service takes a policy of more than 32 KB; white space and escapes add to that.
-const LARGEST: usize = 256 << 10;
-
 impl Account {
     /// Compiles an account's identities.
     pub fn read(identity: &Identity) -> Self {
@@ -442,11 +439,7 @@ impl Account {
     }
 
     fn compile(&mut self, name: &str, arn: &str, document: &Document) -> Option<usize> {
-        if document.0.len() > LARGEST {
-            self.problem(name, &format!("{} bytes are more than any policy AWS accepts", document.0.len()));
-            return None;
-        }
-        match Policy::read(&document.0) {
+        match Policy::in_force(&document.0) {
             Ok(policy) => {
                 let asked = policy.statements.iter().flat_map(|s| &s.conditions);
                 let of_region = asked.filter(|c| c.key.text.eq_ignore_ascii_case("aws:RequestedRegion"));

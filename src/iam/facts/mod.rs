@@ -184,10 +184,12 @@ impl Facts {
             }
             _ => {
                 let whole = Glob::new(&pattern);
+                let mut full = String::new();
                 for service in self.services() {
                     for (i, action) in service.actions.iter().enumerate() {
-                        let full = || format!("{}:{}", service.prefix, action.lower);
-                        if whole.is_all() || whole.matches(&full()) {
+                        full.clear();
+                        [service.prefix, ":", &action.lower].into_iter().for_each(|part| full.push_str(part));
+                        if whole.is_all() || whole.matches(&full) {
                             found.push((service.first + i, service, action));
                         }
                     }

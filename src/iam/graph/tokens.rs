@@ -14,6 +14,8 @@ use crate::iam::strangers::{Door, is_callers, strange};
 
 /// Tokens that are tried for one subject at most: a few claims of a few values each.
 const MOST_TRIES: usize = 512;
+/// Values of one condition that are tried: no trust that AWS takes has room for more.
+const MOST_VALUES: usize = 400;
 
 /// The tokens of one issuer for one statement of a trust.
 pub(super) struct Tokens<'a> {
@@ -81,7 +83,7 @@ impl<'a> Tokens<'a> {
                         Effect::Allow => !c.operator.negated && !needless,
                         Effect::Deny => c.operator.negated,
                     };
-                all.extend(c.values.iter().map(|v| {
+                all.extend(c.values.iter().take(MOST_VALUES).map(|v| {
                     let text = chosen(&v.text, wild, variables);
                     let leaves = issuer.leaves(claim, &text);
                     Value { texts: vec![text], leaves, pattern: asked.then(|| v.text.clone()) }

@@ -12,7 +12,7 @@ const PARTITIONS: &[&str] = &["aws", "aws-cn", "aws-us-gov", "aws-eusc", "aws-is
 /// What the last word but one of a region's name is. Regions come and go, the points of the compass stay.
 const DIRECTIONS: &[&str] = &["north", "south", "east", "west", "central", "northeast", "northwest", "southeast", "southwest"];
 
-impl Linter<'_> {
+impl Linter {
     /// Whether an ARN's partition, region and account can be (AWS: "Access Analyzer policy check reference", invalid
     /// partition, region and account).
     pub(super) fn arn(&mut self, value: &Spanned, variables: bool) {

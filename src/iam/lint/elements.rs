@@ -17,7 +17,16 @@ const BY_PATH: &[&str] = &["apigateway"];
 /// Services of whose keys the reference does not say which action has them: AWS's own managed policies use them with others.
 const LOOSE: &[&str] = &["a4b", "aws-marketplace", "iottwinmaker", "ssm", "tag"];
 
-impl Linter<'_> {
+/// Values of one element that are looked up.
+const MOST_EXPANDED: usize = 5_000;
+
+/// Sorts actions by their places, each once.
+fn once(named: &mut Vec<(usize, &Service, &Action)>) {
+    named.sort_unstable_by_key(|(i, ..)| *i);
+    named.dedup_by_key(|(i, ..)| *i);
+}
+
+impl Linter {
     /// Checks the action element; the known actions it names, at most once each; none where it is a `NotAction` or all.
     pub(super) fn actions(&mut self, element: &Element) -> Vec<(&'static Service, &'static Action)> {
         let wild = |text: String| {
@@ -28,16 +37,27 @@ impl Linter<'_> {
         let wildcards: Vec<usize> = (0..lower.len()).filter(|i| lower[*i].1.is_some()).collect();
         let mut seen: HashSet<&str> = HashSet::new();
         let mut named = Vec::new();
-        let all = |value: &Spanned| value.text.bytes().all(|b| b == b'*') && !value.text.is_empty();
-        let expand = |value: &Spanned| if all(value) { Vec::new() } else { facts().expand(&value.text) };
-        let expanded: Vec<_> = element.values.iter().map(expand).collect();
+        let all = |value: &Spanned| value.text.bytes().all(|b| b == b'*' || b == b':') && value.text.contains('*');
+        // Each is expanded once, and no more than any policy has that AWS takes.
+        let mut expanded: HashMap<&str, bool> = HashMap::new();
+        for (value, (text, _)) in element.values.iter().zip(&lower).filter(|(v, _)| !all(v)) {
+            if expanded.len() < MOST_EXPANDED && !expanded.contains_key(text.as_str()) {
+                let found = facts().expand(&value.text);
+                expanded.insert(text, found.is_empty());
+                named.extend(found);
+                if named.len() > facts().action_count() {
+                    once(&mut named);
+                }
+            }
+        }
+        let unknown = |text: &str| expanded.get(text).copied().unwrap_or_default();
         // What names nothing that there is does nothing.
-        let dead = !element.not && element.values.iter().zip(&expanded).all(|(v, found)| !all(v) && found.is_empty());
-        for (i, (value, found)) in element.values.iter().zip(expanded).enumerate() {
+        let dead = !element.not && element.values.iter().zip(&lower).all(|(v, (text, _))| !all(v) && unknown(text));
+        for (i, value) in element.values.iter().enumerate() {
             if all(value) {
                 continue;
             }
-            if found.is_empty() {
+            if unknown(&lower[i].0) {
                 self.unknown_action(value, if dead { Weight::Error } else { Weight::Warning });
             }
             let own = &lower[i].0;
@@ -51,13 +71,11 @@ impl Linter<'_> {
                 let wider = &element.values[*j];
                 self.say("covered", Weight::Note, value.span, format!("{} is covered by {}", value.text, wider.text));
             }
-            named.extend(found);
         }
         if element.not {
             return Vec::new();
         }
-        named.sort_unstable_by_key(|(i, ..)| *i);
-        named.dedup_by_key(|(i, ..)| *i);
+        once(&mut named);
         named.into_iter().map(|(_, s, a)| (s, a)).collect()
     }
 

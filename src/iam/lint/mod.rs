@@ -91,7 +91,7 @@ fn are_all<'s>(mut statements: impl Iterator<Item = &'s Statement>, beginnings: 
     statements.all(|s| !s.action.not && s.action.values.iter().all(|v| begins(&v.text)))
 }
 
-/// Documents above this are only said to be too large; no service takes more than 32 KB.
+/// Documents above this are only said to be too large; AWS itself keeps few that are larger.
 const LARGEST: usize = 128 << 10;
 
 /// Says what there is to say about a document, in its order.
@@ -103,23 +103,43 @@ pub fn lint(text: &str, kind: Kind) -> Vec<Lint> {
             return vec![Lint { id, weight: Weight::Error, span: e.span, line: e.line, column: e.column, message: e.what }];
         }
     };
-    let mut linter = Linter { kind, text, lints: Vec::new() };
+    let mut linter = Linter { kind, lints: Vec::new() };
     linter.document(&policy);
     let mut lints = linter.lints;
-    lints.sort_by_key(|l| (l.span.start, l.span.end, l.id));
+    place(text, &mut lints);
     lints
 }
 
-struct Linter<'t> {
+/// Puts messages in the document's order and tells their lines and columns.
+fn place(text: &str, lints: &mut [Lint]) {
+    lints.sort_by_key(|l| (l.span.start, l.span.end, l.id));
+    // A mark of byte order is no character of the document.
+    let begin = if text.starts_with('\u{feff}') { 3 } else { 0 };
+    let (mut from, mut line, mut column) = (begin, 1, 1);
+    for l in lints {
+        let mut to = (l.span.start as usize).clamp(from, text.len());
+        while !text.is_char_boundary(to) {
+            to -= 1;
+        }
+        for c in text.get(from..to).unwrap_or_default().chars() {
+            (line, column) = if c == '\n' { (line + 1, 1) } else { (line, column + 1) };
+        }
+        from = to;
+        (l.line, l.column) = (line, column);
+    }
+}
+
+struct Linter {
     kind: Kind,
-    text: &'t str,
     lints: Vec<Lint>,
 }
 
-impl Linter<'_> {
+/// Pairs of statements whose resources are compared: what AWS takes has fewer.
+const MOST_COMPARED: usize = 400;
+
+impl Linter {
     fn say(&mut self, id: &'static str, weight: Weight, span: Span, message: impl Into<String>) {
-        let (line, column) = span.place(self.text);
-        self.lints.push(Lint { id, weight, span, line, column, message: message.into() });
+        self.lints.push(Lint { id, weight, span, line: 0, column: 0, message: message.into() });
     }
 
     fn document(&mut self, policy: &Policy) {
@@ -283,6 +303,7 @@ impl Linter<'_> {
             return;
         }
         let named: Vec<Actions> = policy.statements.iter().map(|s| Actions::named(&s.action)).collect();
+        let mut compared = 0;
         for (i, s) in policy.statements.iter().enumerate() {
             if s.principal.is_some() || named[i].is_empty() {
                 continue;
@@ -295,6 +316,10 @@ impl Linter<'_> {
                     && o.principal.is_none()
                     && (o.conditions.is_empty() || o.effect == s.effect && o.conditions == s.conditions)
                     && named[i].within(&named[*j])
+                    && {
+                        compared += 1;
+                        compared <= MOST_COMPARED
+                    }
                     && covers(o.resource.as_ref(), s.resource.as_ref())
                     && !(covers(s.resource.as_ref(), o.resource.as_ref())
                         && named[i] == named[*j]

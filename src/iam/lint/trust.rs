@@ -16,7 +16,7 @@ const WAYS: [&str; 3] = [BY_CALL, BY_SAML, BY_TOKEN];
 /// What goes with them.
 const BESIDE: [&str; 3] = ["sts:TagSession", "sts:SetSourceIdentity", "sts:SetContext"];
 
-impl Linter<'_> {
+impl Linter {
     /// Looks over one statement of a trust policy.
     pub(super) fn trusted(&mut self, s: &Statement) {
         if s.action.not {

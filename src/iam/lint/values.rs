@@ -25,7 +25,7 @@ const SERVICES: &[&str] = &[
 ];
 const SKILLS: &[&str] = &["alexa-appkit.amazon.com", "alexa-connectedhome.amazon.com"];
 
-impl Linter<'_> {
+impl Linter {
     /// Whether a condition compares what can be compared.
     pub(super) fn values(
         &mut self,

@@ -1,7 +1,7 @@
 //! Policies within the answers of AWS's commands: `get-policy-version`, `get-role-policy`, `get-bucket-policy` and their
 //! like hold a document, some as JSON within a text. It is looked over where it stands, so that places are the file's.
 
-use super::{Kind, Lint, Weight, lint};
+use super::{Kind, Lint, Weight, lint, place};
 use crate::iam::policy::Span;
 use crate::iam::policy::json::{self, Node, Value};
 use crate::iam::read;
@@ -61,13 +61,11 @@ pub fn look_over(text: &str, kind: Option<Kind>) -> Looked {
         });
         let kind = kind.or(*told).or(control).unwrap_or(Kind::Managed);
         let Some((document, places)) = document(text, node) else { continue };
-        let place = |at: u32| places.at(at as usize);
-        let lints = lint(&document, kind).into_iter().map(|l| {
-            let span = Span::new(place(l.span.start), place(l.span.end));
-            let (line, column) = span.place(text);
-            Lint { span, line, column, ..l }
-        });
-        return Looked { what: Some((*what).to_owned()), kind, lints: lints.collect() };
+        let at = |at: u32| places.at(at as usize);
+        let moved = |l: Lint| Lint { span: Span::new(at(l.span.start), at(l.span.end)), ..l };
+        let mut lints: Vec<Lint> = lint(&document, kind).into_iter().map(moved).collect();
+        place(text, &mut lints);
+        return Looked { what: Some((*what).to_owned()), kind, lints };
     }
     let Some(what) = read::answer(|key| member(key).is_some()) else {
         return plain(lint(text, kind.unwrap_or(Kind::Managed)));

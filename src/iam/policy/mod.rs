@@ -169,7 +169,28 @@ pub struct PolicyError {
     pub column: usize,
 }
 
+/// No service takes a policy of more than 32 KB, and AWS itself keeps a few that are larger; white space and escapes add to
+/// that where it is written.
+const LARGEST: usize = 512 << 10;
+const LARGEST_WRITTEN: usize = 160 << 10;
+
 impl Policy {
+    /// Reads a document that is in force somewhere, so that it is of a size that AWS accepts.
+    ///
+    /// # Errors
+    /// As [`Self::read`], and for one that is larger.
+    pub fn in_force(text: &str) -> Result<Self, PolicyError> {
+        let large = |size: usize, of: &str| {
+            let what = format!("{size} {of} are more than any policy AWS accepts");
+            Err(PolicyError { what, span: Span::default(), line: 1, column: 1 })
+        };
+        if text.len() > LARGEST {
+            return large(text.len(), "bytes");
+        }
+        let policy = Self::read(text)?;
+        let size = policy.size();
+        if size > LARGEST_WRITTEN { large(size, "characters") } else { Ok(policy) }
+    }
     /// Reads a document.
     ///
     /// # Errors
