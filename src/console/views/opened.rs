@@ -179,7 +179,13 @@ pub fn detail_lines(detail: &Detail, cells: usize, theme: &Theme) -> Vec<Line> {
                     }
                 }
             }
-            Body::Prose(prose) => lines.extend(wrap(prose, cells).into_iter().map(|l| vec![(l, plain)])),
+            Body::Prose(prose) => {
+                let wrapped = prose.split('\n').flat_map(|paragraph| match paragraph.trim_start_matches(['│', ' ']) {
+                    branch if branch.starts_with(['├', '└']) => branch_lines(&text::line(paragraph), cells),
+                    _ => wrap(paragraph, cells),
+                });
+                lines.extend(wrapped.map(|l| vec![(l, plain)]));
+            }
             Body::Code(code) => lines.extend(code_lines(code, cells, theme)),
             Body::Bars { parts, rows } => lines.extend(bar_lines(parts, rows, cells, theme)),
             Body::Table { head, rows } => lines.extend(table_lines(head, rows, cells, theme)),
@@ -288,7 +294,7 @@ fn table_lines(head: &[String], rows: &[Vec<String>], cells: usize, theme: &Them
     let gaps = 2 * widths.len().saturating_sub(1);
     while widths.iter().sum::<usize>() + gaps > cells {
         match widths.iter_mut().max() {
-            Some(width) if *width > 6 => *width -= 1,
+            Some(width) if *width > NARROWEST => *width -= 1,
             _ => break,
         }
     }
@@ -298,9 +304,33 @@ fn table_lines(head: &[String], rows: &[Vec<String>], cells: usize, theme: &Them
         parts.map(|(n, (cell, width))| (format!("{}{}", gap(n), text::pad(&text::line(cell), *width, false)), style)).collect()
     };
     let mut lines = vec![line(head, theme.style("ui.column"))];
-    lines.extend(rows.iter().map(|row| line(row, theme.style("ui"))));
+    let tallest = if rows.len() > LONG { 2 } else { TALLEST };
+    for row in rows {
+        // What a narrow screen has no room for goes on below: the answer may stand at its end.
+        let parts: Vec<Vec<String>> = row.iter().zip(&widths).map(|(cell, width)| wrap(&text::line(cell), *width)).collect();
+        let tall = parts.iter().map(Vec::len).max().unwrap_or(1).min(tallest);
+        for n in 0..tall {
+            let cells: Vec<String> = parts.iter().map(|part| part.get(n).cloned().unwrap_or_default()).collect();
+            lines.push(line(&cells, theme.style("ui")));
+        }
+    }
     lines
 }
+
+/// A branch of a tree, its words within the branch however many lines they take.
+fn branch_lines(branch: &str, cells: usize) -> Vec<String> {
+    let Some((before, words)) = branch.split_once("─ ") else { return wrap(branch, cells) };
+    let first = format!("{before}─ ");
+    let below = first.replace('├', "│").replace(['└', '─'], " ");
+    let room = cells.saturating_sub(text::width(&first));
+    let lines = wrap(words, room).into_iter().enumerate();
+    lines.map(|(n, line)| format!("{}{line}", if n == 0 { &first } else { &below })).collect()
+}
+
+/// A table's narrowest column, where it does not fit, and a row's most lines; fewer where there are many rows.
+const NARROWEST: usize = 8;
+const TALLEST: usize = 6;
+const LONG: usize = 24;
 
 /// JSON with quiet colours, a line each; any other text as it stands. What is longer than a line goes on in the next.
 fn code_lines(code: &str, cells: usize, theme: &Theme) -> Vec<Line> {

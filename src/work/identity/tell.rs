@@ -121,6 +121,9 @@ fn in_effect(ready: &Ready, at: usize, (power, of): (Power, Option<&str>)) -> Bo
     let p = &ready.account.principals[at];
     let of = of.map_or_else(String::new, |account| format!(" of {account}"));
     let power = match power {
+        Power::Administrator if p.own_policies == 0 && !p.groups.is_empty() => {
+            format!("yes, by the policies of {}", p.groups.iter().map(|g| format!("group/{g}")).collect::<Vec<_>>().join(", "))
+        }
         Power::Administrator => "yes, by its own policies".to_owned(),
         Power::CanBecome => format!("can become one{of}"),
         Power::MayBecome => format!("may become one{of}, under conditions that are not known"),
