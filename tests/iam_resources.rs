@@ -12,7 +12,7 @@ use std::sync::Arc;
 use aws_credential_types::Credentials;
 use bartizan::iam::account::Account;
 use bartizan::iam::evaluate::{Context, Decision};
-use bartizan::iam::graph::{Edge, Graph, Joined, Node, Target, Way};
+use bartizan::iam::graph::{Edge, Graph, Joined, Node, Prize, Target, Way};
 use bartizan::iam::openings::{Opening, guests, of_resource};
 use bartizan::iam::read::authorization_details;
 use bartizan::iam::resources::Resources;
@@ -638,6 +638,20 @@ fn what_is_lost_is_told_by_the_class_of_its_data() {
     // Jo may do everything with buckets, and nothing with secrets.
     assert_eq!(of("user/jo"), [("restricted".to_owned(), 1, 1, vec!["arn:aws:s3:::cards".to_owned()])]);
     assert_eq!(of("role/poor"), []);
+    // Whoever writes a bucket's policy lets itself in.
+    let mut rewriting = identity(OWN);
+    let put = json!([{"Effect": "Allow", "Action": "s3:PutBucketPolicy", "Resource": "*"}]);
+    rewriting.users[0].user_policy_list[0].policy_document = policy(&put);
+    let mut estate = estate;
+    estate.put_identity(rewriting);
+    let account = Account::of_estate(&estate, OWN).unwrap();
+    let blast = Graph::new(&account).blast(&[account.principal("user/jo").unwrap()], false);
+    assert_eq!(blast.things.iter().map(|t| (t.read, t.write, t.destroy)).collect::<Vec<_>>(), [(1, 1, 1)]);
+    assert_eq!(blast.classes.iter().map(|c| (c.read, c.destroy)).collect::<Vec<_>>(), [(1, 1)]);
+    // A session on an instance gets at it.
+    let prize = Prize::new(&format!("arn:aws:ec2:{HERE}:{OWN}:instance/i-1"), &[]).unwrap();
+    let asks: Vec<&str> = prize.asks().iter().map(|ask| ask.action.as_str()).collect();
+    assert!(asks.contains(&"ssm:StartSession") && asks.contains(&"ec2:GetConsoleOutput"), "{asks:?}");
 }
 
 #[test]

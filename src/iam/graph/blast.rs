@@ -4,7 +4,7 @@
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use super::outside::Outsider;
-use super::reach::{Prize, chosen, visited};
+use super::reach::{ENTERS, Prize, chosen, visited};
 use super::{Graph, To, slot};
 use crate::iam::account::Account;
 use crate::iam::evaluate::{ActionName, Context, Decision, Resource};
@@ -45,18 +45,23 @@ pub struct Things {
 }
 
 /// What reads, writes and destroys a known resource, by service; of buckets their objects.
-const THINGS: &[(&str, &str, [&str; 3])] = &[
-    ("s3", "buckets", ["s3:GetObject", "s3:PutObject", "s3:DeleteObject"]),
+const THINGS: &[(&str, &str, [&str; 4])] = &[
+    ("s3", "buckets", ["s3:GetObject", "s3:PutObject", "s3:DeleteObject", "s3:PutBucketPolicy"]),
     (
         "secretsmanager",
         "secrets",
-        ["secretsmanager:GetSecretValue", "secretsmanager:PutSecretValue", "secretsmanager:DeleteSecret"],
+        [
+            "secretsmanager:GetSecretValue",
+            "secretsmanager:PutSecretValue",
+            "secretsmanager:DeleteSecret",
+            "secretsmanager:PutResourcePolicy",
+        ],
     ),
-    ("kms", "keys", ["kms:Decrypt", "kms:Encrypt", "kms:ScheduleKeyDeletion"]),
-    ("sqs", "queues", ["sqs:ReceiveMessage", "sqs:SendMessage", "sqs:DeleteQueue"]),
-    ("sns", "topics", ["sns:Subscribe", "sns:Publish", "sns:DeleteTopic"]),
-    ("ecr", "repositories", ["ecr:BatchGetImage", "ecr:PutImage", "ecr:DeleteRepository"]),
-    ("lambda", "functions", ["lambda:GetFunction", "lambda:UpdateFunctionCode", "lambda:DeleteFunction"]),
+    ("kms", "keys", ["kms:Decrypt", "kms:Encrypt", "kms:ScheduleKeyDeletion", "kms:PutKeyPolicy"]),
+    ("sqs", "queues", ["sqs:ReceiveMessage", "sqs:SendMessage", "sqs:DeleteQueue", "sqs:AddPermission"]),
+    ("sns", "topics", ["sns:Subscribe", "sns:Publish", "sns:DeleteTopic", "sns:AddPermission"]),
+    ("ecr", "repositories", ["ecr:BatchGetImage", "ecr:PutImage", "ecr:DeleteRepository", "ecr:SetRepositoryPolicy"]),
+    ("lambda", "functions", ["lambda:GetFunction", "lambda:UpdateFunctionCode", "lambda:DeleteFunction", "lambda:AddPermission"]),
 ];
 
 /// What can be got at of one class of data.
@@ -71,8 +76,7 @@ pub struct Class {
     pub resources: Vec<String>,
 }
 
-/// What lets somebody read what a machine holds, and what destroys it.
-const ENTERS: &[&str] = &["ssm:StartSession", "ssm:SendCommand", "ec2-instance-connect:SendSSHPublicKey"];
+/// What destroys a machine.
 const DESTROYS: &[&str] = &["ec2:TerminateInstances"];
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -146,7 +150,7 @@ pub(super) fn open_to(account: &Account, outsiders: &[&Outsider], asked: bool) -
             let Ok(prize) = Prize::new(&held.resource.arn, &actions) else { continue };
             let met = outsiders.iter().flat_map(|outsider| visited(account, &prize, outsider, asked));
             let does: BTreeSet<usize> = met.map(|(ask, ..)| ask).collect();
-            things.add(&held.resource.arn, [0, 1, 2].map(|ask| does.contains(&ask)));
+            things.add(&held.resource.arn, [0, 1, 2, 3].map(|ask| does.contains(&ask)));
         }
         found.extend((!things.resources.is_empty()).then_some(things));
     }
@@ -158,9 +162,9 @@ impl Things {
         Self { what, known: 0, read: 0, write: 0, destroy: 0, resources: Vec::new() }
     }
 
-    /// Counts what can be done with one: read, written, destroyed.
-    fn add(&mut self, arn: &str, does: [bool; 3]) {
-        let [read, write, destroy] = does.map(usize::from);
+    /// Counts what can be done with one: read, written, destroyed, and its policy rewritten so that all of that can be.
+    fn add(&mut self, arn: &str, does: [bool; 4]) {
+        let [read, write, destroy, _] = does.map(|it| usize::from(it || does[3]));
         self.read += read;
         self.write += write;
         self.destroy += destroy;
@@ -233,21 +237,23 @@ impl Graph<'_> {
                 let own = held.account == self.account.id;
                 things.known += usize::from(own);
                 let arn = &held.resource.arn;
-                let resource = self.account.resource(&if *service == "s3" { format!("{arn}/*") } else { arn.clone() });
+                let itself = self.account.resource(arn);
+                let inside = if *service == "s3" { self.account.resource(&format!("{arn}/*")) } else { itself.clone() };
                 // What its own policies do not grant, the resource's may.
                 let speaks = |name: &ActionName| held.policy().is_some_and(|p| p.allows_somebody(name));
-                let allowed = |(name, bit): &(ActionName, Actions)| {
+                let allowed = |(name, bit): &(ActionName, Actions), resource: &Resource| {
                     let not_denied = |decision| !matches!(decision, Decision::Denied { .. });
                     if everything {
                         return (own || speaks(name))
-                            && not_denied(self.account.decision_for_administrator(name, &resource, &context));
+                            && not_denied(self.account.decision_for_administrator(name, resource, &context));
                     }
                     let spoken = speaks(name);
                     let named = |p: usize| held.policy().is_some_and(|of| of.allows(&self.account.principals[p].caller, name));
                     let may = |(p, granted): &&(usize, Actions)| bit.within(granted) || spoken && named(*p);
-                    principals.iter().filter(may).any(|(p, _)| not_denied(self.account.decision(*p, name, &resource, &context)))
+                    principals.iter().filter(may).any(|(p, _)| not_denied(self.account.decision(*p, name, resource, &context)))
                 };
-                things.add(arn, [0, 1, 2].map(|at| asked.get(at).is_some_and(allowed)));
+                let on = [&inside, &inside, &inside, &itself];
+                things.add(arn, [0, 1, 2, 3].map(|at| asked.get(at).is_some_and(|ask| allowed(ask, on[at]))));
             }
             if !things.resources.is_empty() {
                 found.push(things);
@@ -268,13 +274,14 @@ impl Graph<'_> {
         let mut classes: BTreeMap<&str, Class> = BTreeMap::new();
         for tagged in &self.account.tagged {
             let service = tagged.arn.split(':').nth(2).unwrap_or_default();
-            let (enters, destroys) = match THINGS.iter().find(|(of, ..)| *of == service) {
-                Some((_, _, [read, _, destroy])) => (named(&[read]), named(&[destroy])),
-                None => (named(ENTERS), named(DESTROYS)),
+            let (enters, destroys, rewrites) = match THINGS.iter().find(|(of, ..)| *of == service) {
+                Some((_, _, [read, _, destroy, policy])) => (named(&[read]), named(&[destroy]), named(&[policy])),
+                None => (named(ENTERS), named(DESTROYS), Vec::new()),
             };
             let inside = if service == "s3" { format!("{}/*", tagged.arn) } else { tagged.arn.clone() };
             let resource = self.account.resource(&inside);
-            let (read, destroy) = (may(&enters, &resource), may(&destroys, &resource));
+            let rewrite = may(&rewrites, &self.account.resource(&tagged.arn));
+            let (read, destroy) = (rewrite || may(&enters, &resource), rewrite || may(&destroys, &resource));
             if read || destroy {
                 let fresh = || Class { class: tagged.class.clone(), read: 0, destroy: 0, resources: Vec::new() };
                 let class = classes.entry(&tagged.class).or_insert_with(fresh);

@@ -43,6 +43,9 @@ pub enum PrizeError {
     BadAction(String),
 }
 
+/// What gets into a machine; they are other services' actions on it.
+pub(super) const ENTERS: &[&str] = &["ssm:StartSession", "ssm:SendCommand", "ec2-instance-connect:SendSSHPublicKey"];
+
 /// Levels of access that get at a resource; seeing that it is there, and its tags, do not.
 const COUNTED: [Level; 3] = [Level::Read, Level::Write, Level::PermissionsManagement];
 
@@ -64,10 +67,12 @@ impl Prize {
             let all = actions_on(arn, level).into_iter();
             all.map(|(s, a)| format!("{}:{}", s.prefix, a.name)).collect::<Vec<String>>()
         };
+        let machine = resource.split(':').nth(2) == Some("ec2") && resource.contains(":instance/");
         let mut asks: Vec<Ask> = Vec::new();
         if actions.is_empty() {
             for arn in &arns {
-                let found = COUNTED.into_iter().flat_map(|level| fitting(arn, level));
+                let enters = ENTERS.iter().filter(|_| machine).map(|action| (*action).to_owned());
+                let found = enters.chain(COUNTED.into_iter().flat_map(|level| fitting(arn, level)));
                 asks.extend(found.map(|action| Ask { action, arn: arn.clone() }));
             }
             if asks.is_empty() {
