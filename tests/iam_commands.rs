@@ -276,7 +276,7 @@ fn unused_hands_out_what_aws_takes() {
 #[test]
 fn answers_with_a_policy_in_them_are_linted_where_it_stands() {
     let home = tempfile::tempdir().unwrap();
-    let document = r#"{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Principal":"*","Action":"s3:GetObjekt","Resource":"arn:aws:s3:::b/*"}]}"#;
+    let document = r#"{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Principal":{"AWS":"111122223333"},"Action":"s3:GetObjekt","Resource":"arn:aws:s3:::b/*"}]}"#;
     let bucket = home.path().join("bucket.json");
     fs::write(&bucket, format!("{{\n    \"Policy\": {}\n}}\n", serde_json::to_string(document).unwrap())).unwrap();
     let ran = run(&["iam", "lint", bucket.to_str().unwrap()]);

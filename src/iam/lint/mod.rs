@@ -272,6 +272,15 @@ impl Linter {
         if s.effect != Effect::Allow || s.action.not || matches!(self.kind, Kind::Scp | Kind::Trust) {
             return;
         }
+        // On a resource * is the resource; what is open there is who comes.
+        if self.kind == Kind::Resource {
+            let everyone = |p: &&PrincipalElement| !p.not && p.principals.iter().any(|p| p.value.text == "*");
+            if let Some(p) = s.principal.as_ref().filter(everyone).filter(|_| s.conditions.is_empty()) {
+                let message = "everyone is let in, with an AWS account or without: name those who may, or add a condition";
+                self.say("open-policy", Weight::Warning, p.span, message);
+            }
+            return;
+        }
         let everywhere = s.resource.as_ref().is_some_and(|r| !r.not && r.values.iter().any(|v| v.text == "*"));
         if !everywhere || !s.conditions.is_empty() {
             return;
@@ -366,6 +375,24 @@ mod tests {
     fn ids(statements: &str) -> Vec<&'static str> {
         let text = format!(r#"{{"Version":"2012-10-17","Statement":{statements}}}"#);
         lint(&text, Kind::Managed).into_iter().map(|l| l.id).collect()
+    }
+
+    #[test]
+    fn policies_on_resources_speak_of_that_one() {
+        let on = |statement: &str| -> Vec<&'static str> {
+            let text = format!(r#"{{"Version":"2012-10-17","Statement":{statement}}}"#);
+            lint(&text, Kind::Resource).into_iter().map(|l| l.id).collect()
+        };
+        let key = r#"{"Effect":"Allow","Principal":{"AWS":"arn:aws:iam::111122223333:root"},"Action":"kms:*","Resource":"*"}"#;
+        assert_eq!(on(key), [""; 0]);
+        let repository = r#"{"Effect":"Allow","Principal":{"AWS":"111122223333"},"Action":"ecr:BatchGetImage"}"#;
+        assert_eq!(on(repository), [""; 0]);
+        assert_eq!(on(&repository.replace("ecr:BatchGetImage", "s3:GetObject")), ["no-resource"]);
+        let open = r#"{"Effect":"Allow","Principal":"*","Action":"s3:GetObject","Resource":"arn:aws:s3:::b/*"}"#;
+        assert_eq!(on(open), ["open-policy"]);
+        let tls = r#"{"Effect":"Deny","Principal":"*","Action":"s3:*","Resource":["arn:aws:s3:::b","arn:aws:s3:::b/*"],
+            "Condition":{"Bool":{"aws:SecureTransport":"false"}}}"#;
+        assert_eq!(on(tls), [""; 0]);
     }
 
     #[test]

@@ -59,6 +59,12 @@ impl Linter {
                          tokens there too, on {host}:sub"
                     );
                     self.say("open-federation", Weight::Warning, p.value.span, message);
+                } else if SHARED.contains(&host) && !s.conditions.iter().any(|c| about(&c.key.text) && !is_audience(&c.key.text))
+                {
+                    let message = format!(
+                        "whoever has a project at {host} gets a token for that audience: add a condition on {host}:sub that names yours"
+                    );
+                    self.say("open-federation", Weight::Warning, p.value.span, message);
                 }
             }
         }
@@ -71,6 +77,13 @@ impl Linter {
             }
         }
     }
+}
+
+/// Who serves everybody's delivery pipelines, and gives each the audience it asks for.
+const SHARED: &[&str] = &["token.actions.githubusercontent.com", "gitlab.com", "app.terraform.io", "agent.buildkite.com"];
+
+fn is_audience(key: &str) -> bool {
+    key.to_ascii_lowercase().ends_with(":aud")
 }
 
 /// The call by which a principal becomes a role; none where that may be any, or is not known.
@@ -127,6 +140,8 @@ mod tests {
             error("mismatched-action")
         );
         assert_eq!(trusted(GITHUB, r#""sts:AssumeRoleWithWebIdentity""#, "{}"), [("open-federation", Weight::Warning)]);
+        let audience = r#"{"StringEquals":{"token.actions.githubusercontent.com:aud":"sts.amazonaws.com"}}"#;
+        assert_eq!(trusted(GITHUB, r#""sts:AssumeRoleWithWebIdentity""#, audience), [("open-federation", Weight::Warning)]);
         for everyone in [r#""*""#, r#"{"AWS":"*"}"#] {
             assert_eq!(trusted(everyone, r#""sts:AssumeRole""#, "{}"), [("open-trust", Weight::Warning)]);
         }
