@@ -15,8 +15,12 @@ use bartizan::iam::read::authorization_details;
 use bartizan::iam::sets::Set;
 use bartizan::iam::sets::glob::ArnPattern;
 use bartizan::model::principal::Document;
+use dice::Dice;
 use proptest::prelude::*;
 use serde_json::{Value, json};
+
+#[path = "support/dice.rs"]
+mod dice;
 
 /// The pinned moto of the test cloud.
 #[path = "support/moto.rs"]
@@ -299,6 +303,51 @@ fn fragment() -> impl Strategy<Value = String> {
 
 fn value() -> impl Strategy<Value = String> {
     "[a-z*?:$' {},./\u{e9}]{0,24}"
+}
+
+/// Real documents, changed at random: bytes lost, doubled and swapped, pieces of one put into another.
+#[test]
+fn real_documents_changed_at_random_are_read_or_refused() {
+    let all: Vec<String> = managed_policies().into_values().filter(|text| text.len() < 3_000).collect();
+    let mut dice = Dice(0x0f02_2ed1);
+    let (mut read, mut refused) = (0, 0);
+    let caller = Caller::new("arn:aws:iam::111122223333:role/r");
+    let (resource, context) = (Resource::new("arn:aws:s3:::b/*"), Context::new());
+    for _ in 0..1_500 {
+        let mut bytes = all[dice.roll(all.len())].clone().into_bytes();
+        for _ in 0..1 + dice.roll(3) {
+            let (at, to) = (dice.roll(bytes.len()), dice.roll(40));
+            let to = (at + to).min(bytes.len());
+            match dice.roll(5) {
+                0 => drop(bytes.drain(at..to)),
+                1 => {
+                    let piece = bytes[at..to].to_vec();
+                    bytes.splice(at..at, piece);
+                }
+                2 => bytes[at] = b"\"{}[]:,*?$\\ \n\x00\xff"[dice.roll(15)],
+                3 => bytes.truncate(at.max(1)),
+                _ => {
+                    let other = all[dice.roll(all.len())].as_bytes();
+                    let from = dice.roll(other.len());
+                    bytes.splice(at..to, other[from..(from + 60).min(other.len())].iter().copied());
+                }
+            }
+        }
+        let text = String::from_utf8_lossy(&bytes);
+        lint(&text, [Kind::Managed, Kind::Trust, Kind::Scp, Kind::Rcp, Kind::Resource][dice.roll(5)]);
+        let Ok(policy) = Policy::read(&text) else {
+            refused += 1;
+            continue;
+        };
+        read += 1;
+        assert_eq!(Policy::read(&policy.print()).unwrap(), policy, "{text}");
+        let compiled = Compiled::new("changed", "", policy);
+        let layers = Layers { identity: &[&compiled], ..Layers::default() };
+        let action = ActionName::new(["s3:GetObject", "iam:PassRole", "sts:AssumeRole"][dice.roll(3)]);
+        let request = Request { caller: &caller, action: &action, resource: &resource, context: &context };
+        assert_eq!(explain(&request, &layers).decision, decide(&request, &layers), "{text}");
+    }
+    assert!(read > 200 && refused > 200, "{read} {refused}");
 }
 
 /// Documents that were written to take long take no longer than a policy may.

@@ -72,7 +72,7 @@ fn from_a_finding_a_machine_a_group_and_an_account_one_key_leads_to_exposures() 
     // A role has none, and says so.
     let mut driver = Driver::demo();
     driver.keys(&["5", "e"]);
-    assert!(driver.foot().contains("Nothing from outside reaches it"), "{}", driver.foot());
+    assert!(driver.foot().contains("No address that is exposed leads to it"), "{}", driver.foot());
 }
 
 #[test]

@@ -82,6 +82,8 @@ pub struct Pipeline {
     pub manages: usize,
     /// Services it may change.
     pub deploys: Vec<String>,
+    /// What that is, as policies name it.
+    pub on: Vec<String>,
 }
 
 impl Pipeline {

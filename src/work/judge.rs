@@ -200,6 +200,7 @@ fn account(estate: &Estate, ready: &Ready, settings: &Settings, now: Timestamp, 
             writes: p.writes,
             manages: p.manages,
             deploys: p.deploys.into_iter().map(str::to_owned).collect(),
+            on: p.on,
         }
     }));
 }

@@ -153,6 +153,7 @@ pub(super) fn pipeline(o: &Pipeline, estate: &Estate, now: Timestamp) -> Detail 
     );
     w.section("What weakens the trust", Body::Prose(o.weak.join("\n")));
     w.section("What it may change", Body::Prose(o.deploys.join(", ")));
+    w.section("On these resources", Body::Prose(o.on.join("\n")));
     let identity = estate.identity(&o.account);
     if let Some(role) = identity.and_then(|i| i.roles.iter().find(|r| r.arn == o.role)) {
         w.section("Trust policy", Body::Code(role.assume_role_policy_document.pretty()));

@@ -150,12 +150,12 @@ impl<'a> Lost<'a> {
         if blast.everything {
             lines.push("Everything in the account is lost: it is, or becomes, an administrator.".into());
         }
-        lines.push(format!(
-            "It becomes {} other{}, and all of them together may take {} actions by their own policies.",
-            blast.reached.len(),
-            if blast.reached.len() == 1 { "" } else { "s" },
-            text::count(blast.actions as u64)
-        ));
+        let taken = format!("{} action{}", text::count(blast.actions as u64), if blast.actions == 1 { "" } else { "s" });
+        lines.push(match blast.reached.len() {
+            0 => format!("It becomes nobody else, and may take {taken} by its own policies."),
+            1 => format!("It becomes 1 other, and both together may take {taken} by their own policies."),
+            n => format!("It becomes {n} others, and all of them together may take {taken} by their own policies."),
+        });
         lines.extend(blast.reached.iter().take(30).map(|reached| {
             let name = short(&account.principals[reached.principal].arn);
             format!("  {name} in {}{}", steps(reached.steps), sure(reached.certain))
@@ -213,6 +213,9 @@ fn things_as_json(things: &[Things]) -> Value {
 }
 
 /// Prints the delivery pipelines that can become a role.
+/// Services and resources of a pipeline that a line names; all of them are in the JSON.
+const SHOWN: usize = 8;
+
 pub(super) fn pipelines(json: bool, accounts: &[Account]) -> Result<Done> {
     let mut rows = Vec::new();
     let graphs: Vec<Graph<'_>> = accounts.iter().map(Graph::new).collect();
@@ -232,6 +235,7 @@ pub(super) fn pipelines(json: bool, accounts: &[Account]) -> Result<Done> {
                 "writes": p.writes,
                 "manages_permissions": p.manages,
                 "deploys": p.deploys,
+                "resources": p.on,
             }));
         }
     }
@@ -254,6 +258,13 @@ pub(super) fn pipelines(json: bool, accounts: &[Account]) -> Result<Done> {
             row["writes"],
             row["manages_permissions"]
         ));
+        for (label, field) in [("may change", "deploys"), ("on", "resources")] {
+            let all: Vec<&str> = row[field].as_array().into_iter().flatten().filter_map(Value::as_str).collect();
+            let more = if all.len() > SHOWN { format!(" and {} more", all.len() - SHOWN) } else { String::new() };
+            if !all.is_empty() {
+                lines.push(format!("  {label}: {}{more}", all[..all.len().min(SHOWN)].join(", ")));
+            }
+        }
     }
     unless_closed(writeln!(
         out,

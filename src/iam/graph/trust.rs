@@ -14,7 +14,7 @@ use super::{Graph, Power, StatementId};
 use crate::iam::account::Account;
 use crate::iam::evaluate::{ActionName, Caller, Compiled, Context};
 use crate::iam::facts::Level;
-use crate::iam::grants;
+use crate::iam::grants::{self, Actions};
 use crate::iam::policy::{Condition, Effect, PrincipalKind, PrincipalValue};
 use crate::iam::strangers::{Door, STRANGER, account_of, is_callers, named_by, of_account, of_other, strange};
 
@@ -188,6 +188,8 @@ pub struct Pipeline {
     pub manages: usize,
     /// Services it may write to.
     pub deploys: Vec<&'static str>,
+    /// What the statements behind that name: their `Resource` values, sorted; of `NotResource` as `not …`.
+    pub on: Vec<String>,
 }
 
 /// Every trust of a role in somebody outside its account, by statement.
@@ -521,12 +523,24 @@ pub fn pipelines(graph: &Graph<'_>) -> Vec<Pipeline> {
             let mut deploys: Vec<&'static str> =
                 granted.iter().filter(|(_, a)| changes(a.level)).map(|(s, _)| s.prefix).collect();
             deploys.dedup();
+            let account = graph.account;
+            let statements = account.principals[trust.role].policies.iter().flat_map(|p| &account.policies[*p].policy.statements);
+            let mut on = BTreeSet::new();
+            for s in statements.filter(|s| s.effect == Effect::Allow) {
+                let Some(element) = &s.resource else { continue };
+                if Actions::named(&s.action).and(&granted).iter().any(|(_, a)| changes(a.level)) {
+                    on.extend(
+                        element.values.iter().map(|v| if element.not { format!("not {}", v.text) } else { v.text.clone() }),
+                    );
+                }
+            }
             Some(Pipeline {
                 system,
                 power: powers[trust.role],
                 writes: granted.at_level(Level::Write),
                 manages: granted.at_level(Level::PermissionsManagement),
                 deploys,
+                on: on.into_iter().collect(),
                 trust,
             })
         })

@@ -21,6 +21,7 @@ pub(super) fn who_can(
     resources: &Resources,
     rows: &[(String, Answer)],
     let_in: [Option<Section>; 2],
+    gaps: &[String],
 ) -> Detail {
     let of = |decision: Decision| rows.iter().filter(|(_, a)| a.decision == decision).count();
     let (allowed, depends) = (of(Decision::Allowed), of(Decision::Depends));
@@ -53,6 +54,7 @@ pub(super) fn who_can(
         words
     };
     let words = with_doubts(words, action, resource);
+    let words = std::iter::once(words).chain(gaps.iter().cloned()).collect::<Vec<_>>().join("\n");
     let [guests, trust] = let_in;
     let sections = [section("", Body::Prose(words)), guests, trust, section("Who", table)];
     Detail { title: String::new(), sections: sections.into_iter().flatten().collect(), links }

@@ -322,7 +322,12 @@ impl Engine {
                     tell::by_trust(&around, around.node(&ready, at)?)
                 });
                 let guests = answers::guests(&self.resources(estate), &named, Some(action), context);
-                answers::who_can(estate, (action, &named), &self.resources(estate), &rows, [guests, trust])
+                let mut gaps: Vec<String> = self.accounts(estate).next().map(|r| r.account.unread(&named)).unwrap_or_default();
+                let unread = estate.accounts.iter().filter(|a| estate.identity(&a.id).is_none()).count();
+                gaps.extend(
+                    (unread > 0).then(|| format!("The IAM of {unread} of {} accounts was not read.", estate.accounts.len())),
+                );
+                answers::who_can(estate, (action, &named), &self.resources(estate), &rows, [guests, trust], &gaps)
             }
             Question::Can { principal, action, resource, context } => {
                 if let Some(who) = outsider(principal, |id| estate.identity(id).is_some()) {

@@ -398,11 +398,14 @@ pub(super) fn lost(estate: &Estate, around: &Around, from: &[Node]) -> Vec<Secti
     let mut words = vec![if blast.everything {
         "Everything in the account: it is, or becomes, an administrator.".to_owned()
     } else {
-        format!(
-            "It becomes {} of its account, and all of them together may take {} by their own policies.",
-            many(blast.reached.len(), "other"),
-            many(blast.actions, "action")
-        )
+        let taken = many(blast.actions, "action");
+        match blast.reached.len() {
+            0 => format!("It becomes nobody else of its account, and may take {taken} by its own policies."),
+            n => {
+                let others = many(n, "other");
+                format!("It becomes {others} of its account, and all of them together may take {taken} by their own policies.")
+            }
+        }
     }];
     if back && !blast.everything {
         words.push("Everything in the account after all: by way of another it becomes an administrator.".to_owned());
