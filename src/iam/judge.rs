@@ -585,11 +585,11 @@ mod tests {
     }
 
     fn judged(bad: bool) -> Vec<Judgement> {
-        judged_of(account(bad), bad)
+        judged_of(&account(bad), bad)
     }
 
-    fn judged_of(identity: Identity, bad: bool) -> Vec<Judgement> {
-        let mut account = Account::read(&identity);
+    fn judged_of(identity: &Identity, bad: bool) -> Vec<Judgement> {
+        let mut account = Account::read(identity);
         assert_eq!(account.problems, []);
         if !bad {
             account.set_known("444455556666");
@@ -607,7 +607,7 @@ mod tests {
         options.report_made = Some(made.parse().unwrap());
         let resources = account.resources();
         let open: Vec<Opening> = resources.all().into_iter().flat_map(|held| of_resource(resources, held)).collect();
-        [judge(&identity, &graph, &options), openings(&open)].concat()
+        [judge(identity, &graph, &options), openings(&open)].concat()
     }
 
     #[test]
@@ -625,7 +625,7 @@ mod tests {
         let ids = |change: &dyn Fn(&mut Identity)| -> BTreeSet<&str> {
             let mut identity = account(false);
             change(&mut identity);
-            judged_of(identity, false).iter().map(|j| j.rule.id).collect()
+            judged_of(&identity, false).iter().map(|j| j.rule.id).collect()
         };
         // Today is 2026-11-01.
         let with_key = |created: &'static str, used: Option<&'static str>| {

@@ -347,7 +347,7 @@ impl<'a> Ground<'a> {
 
     fn launches(&self, Actor { at: p, who }: Actor<'_>, edges: &mut Vec<Edge>) {
         let Some(pass) = self.permit(who, "iam:PassRole") else { return };
-        let into_profile = self.into_profile(who);
+        let into_profile = self.enters_profile(who);
         for (row, launch) in LAUNCHES.iter().enumerate() {
             let Some(roles) = self.by_service.get(launch.service) else { continue };
             let mut truth = if launch.standing { Truth::Maybe } else { Truth::Yes };
@@ -404,7 +404,7 @@ impl<'a> Ground<'a> {
     }
 
     /// Putting a role that is in no instance profile into one.
-    fn into_profile(&self, who: &Principal) -> Option<(Truth, Vec<Need>)> {
+    fn enters_profile(&self, who: &Principal) -> Option<(Truth, Vec<Need>)> {
         let both = |actions: [&'static str; 2]| {
             let mut all = (Truth::Yes, Vec::new());
             for action in actions {

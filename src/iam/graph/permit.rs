@@ -213,12 +213,11 @@ impl Permit<'_> {
             return (Truth::Yes, by.clone());
         }
         let caller = &self.who.caller;
-        let star = Resource::new("*");
         let of = |resource| Request { caller, action: self.action, resource, context };
         let mut open = Truth::Yes;
         let (mut by, mut everything) = (Vec::new(), Vec::new());
         if self.takes.is_empty() {
-            everything.push(vec![star.clone()]);
+            everything.push(vec![Resource::new("*")]);
         }
         for any in self.takes.iter().chain(&everything) {
             let mut best = Truth::No;

@@ -277,7 +277,7 @@ fn split(groups: &Groups, limit: usize) -> Result<Vec<Policy>, WriteError> {
     let size = |all: &[Statement]| Policy::of(all.to_vec()).size();
     let mut pieces = Vec::new();
     // What is too long with one action is cut by its ARNs.
-    let mut cut: Vec<((Vec<String>, Vec<Only>), &Vec<String>)> = Vec::new();
+    let mut cut = Vec::new();
     let mut whole: Vec<_> = groups.iter().rev().map(|(on, actions)| (on.clone(), actions)).collect();
     while let Some((on, actions)) = whole.pop() {
         let longest = actions.iter().max_by_key(|a| a.len()).cloned().unwrap_or_default();

@@ -217,8 +217,13 @@ impl View for Iam {
             match &mut self.asking {
                 Some(asking) => asking.typing = true,
                 None => {
-                    self.asking =
-                        Some(Asking { input: Input::default(), typing: true, recalled: None, draft: String::new(), answer: None })
+                    self.asking = Some(Asking {
+                        input: Input::default(),
+                        typing: true,
+                        recalled: None,
+                        draft: String::new(),
+                        answer: None,
+                    });
                 }
             }
             return Some(Vec::new());
