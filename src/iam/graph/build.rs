@@ -66,6 +66,8 @@ pub(super) struct Ground<'a> {
     pub(super) gainful: Vec<bool>,
     pub(super) plain: Context,
     star: Resource,
+    /// By launch: pairs of its actions that take the same kind of resource.
+    alike: Vec<Vec<(&'static str, &'static str)>>,
 }
 
 impl<'a> Ground<'a> {
@@ -105,6 +107,7 @@ impl<'a> Ground<'a> {
             gainful: (0..account.policies.len()).map(|p| table.is_gainful(p)).collect(),
             plain: Context::new(),
             star: Resource::new("*").in_account(&account.id),
+            alike: LAUNCHES.iter().map(|launch| alike(launch.actions)).collect(),
         };
         ground.read_trust();
         ground.lifting_groups = (0..account.groups.len()).filter(|g| ground.lifts(&account.groups[*g].policies, false)).collect();
@@ -360,7 +363,7 @@ impl<'a> Ground<'a> {
                 truth = truth.and(t);
                 needs.push(Need { action, by });
             }
-            if truth == Truth::No || !self.meet(who, launch.actions) {
+            if truth == Truth::No || !self.meet(who, row) {
                 continue;
             }
             let mut shared = Shared::default();
@@ -389,9 +392,8 @@ impl<'a> Ground<'a> {
         }
     }
 
-    /// Whether actions that take the same kind of resource are allowed on one and the same.
-    fn meet(&self, who: &Principal, actions: &[&'static str]) -> bool {
-        let kind = |action: &str| facts().action(action).and_then(|(s, a)| Some((s.prefix, s.main_type(a)?.name)));
+    /// Whether those of a launch's actions that take the same kind of resource are allowed on one and the same.
+    fn meet(&self, who: &Principal, launch: usize) -> bool {
         let patterns = |action: &str| -> Vec<ArnPattern> {
             self.table.patterns(self.account, who, action).into_iter().map(ArnPattern::new).collect()
         };
@@ -399,8 +401,7 @@ impl<'a> Ground<'a> {
             let (on, other) = (patterns(a), patterns(b));
             !on.iter().any(|p| other.iter().any(|q| p.overlaps(q)))
         };
-        let mut pairs = actions.iter().enumerate().flat_map(|(at, a)| actions[at + 1..].iter().map(move |b| (*a, *b)));
-        !pairs.any(|(a, b)| kind(a).is_some() && kind(a) == kind(b) && apart(a, b))
+        !self.alike[launch].iter().any(|(a, b)| apart(a, b))
     }
 
     /// Putting a role that is in no instance profile into one.
@@ -594,6 +595,13 @@ fn spoken_of(account: &Account) -> Vec<usize> {
     let speaks = |policy: &Compiled| actions.iter().any(|a| policy.naming(a).next().is_some());
     let policy = |w: &usize| account.resources().find(&account.workloads[*w].arn).and_then(Held::policy);
     (0..account.workloads.len()).filter(|w| policy(w).is_some_and(speaks)).collect()
+}
+
+/// The pairs of actions that take the same kind of resource.
+fn alike(actions: &[&'static str]) -> Vec<(&'static str, &'static str)> {
+    let kind = |action: &str| facts().action(action).and_then(|(s, a)| Some((s.prefix, s.main_type(a)?.name)));
+    let pairs = actions.iter().enumerate().flat_map(|(at, a)| actions[at + 1..].iter().map(move |b| (*a, *b)));
+    pairs.filter(|(a, b)| kind(a).is_some() && kind(a) == kind(b)).collect()
 }
 
 fn asks_for_tags(policy: &Compiled) -> bool {

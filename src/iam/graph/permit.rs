@@ -212,6 +212,15 @@ impl Permit<'_> {
         if let Some(by) = &self.everywhere {
             return (Truth::Yes, by.clone());
         }
+        let is_open = |s: &&StatementId| policy(self.account, **s).is_open(s.statement as usize);
+        let free: Vec<StatementId> = self.allow.iter().filter(is_open).copied().collect();
+        match (self.deny.is_empty(), self.deny.iter().any(|s| is_open(&s))) {
+            (_, true) => return (Truth::No, Arc::from([])),
+            (true, _) if !free.is_empty() => {
+                return (if self.limits.is_empty() { Truth::Yes } else { Truth::Maybe }, free.into());
+            }
+            _ => {}
+        }
         let caller = &self.who.caller;
         let of = |resource| Request { caller, action: self.action, resource, context };
         let mut open = Truth::Yes;
