@@ -57,8 +57,6 @@ pub struct Browse {
     stand_on: Option<u64>,
     /// Whether the next answer leaves the cursor on its row.
     stay: bool,
-    /// Whether the cursor was moved since these rows were asked for.
-    moved: bool,
     open: Option<(Open, Option<Ticket>)>,
     /// The row after the open one, by key, read while the open one is.
     ahead: Option<(u64, Ticket, Option<Opened>)>,
@@ -100,7 +98,6 @@ impl Browse {
             marks: Marks::default(),
             stand_on: None,
             stay: true,
-            moved: false,
             open: None,
             ahead: None,
             prompt: None,
@@ -237,7 +234,7 @@ impl Browse {
 
     /// Asks for other rows: the cursor begins at the top.
     fn ask(&mut self, cx: &mut Context<'_>) -> Vec<Request> {
-        (self.stay, self.moved) = (false, false);
+        self.stay = false;
         self.ask_for_rows(cx)
     }
 
@@ -264,21 +261,14 @@ impl Browse {
     pub fn answer(&mut self, ticket: Ticket, answer: Answer) {
         match answer {
             Answer::Rows { index, rows } if self.asked == Some(ticket) => {
-                let goes_to = self.stand_on.take();
-                let chosen = self.moved || self.open.is_some() || goes_to.is_some();
-                let stand_on = goes_to.or_else(|| if self.stay { self.key_here() } else { None });
+                let stand_on = self.stand_on.take().or_else(|| if self.stay { self.key_here() } else { None });
                 if !self.stay {
                     self.place = Place::default();
                 }
                 self.stay = true;
                 let outline = self.outline.filter(|f| self.group.is_none() && self.sort.first().is_some_and(|s| s.field == *f));
                 let answered = Answered::new(index, rows, outline);
-                // A list that is put in order while nobody has touched it is read from its top.
-                let first_screen = self.drawn.height.max(1);
-                let line = stand_on.and_then(|key| answered.line_of(key));
-                if line.is_some_and(|line| !chosen && line >= first_screen) {
-                    self.place = Place::default();
-                } else if let Some(line) = line {
+                if let Some(line) = stand_on.and_then(|key| answered.line_of(key)) {
                     // The row stays where it is on screen while rows come and go around it.
                     let above = self.place.cursor.saturating_sub(self.place.offset);
                     self.place = Place { cursor: line, offset: line.saturating_sub(above) };
@@ -460,7 +450,6 @@ impl Browse {
         let Some(answered) = &self.answered else { return };
         let lines = answered.line_count();
         let Some(by) = action.lines(self.drawn.height) else { return };
-        self.moved = true;
         self.place.cursor = self.place.cursor.saturating_add_signed(by).min(lines.saturating_sub(1));
         // At an end there is no further heading to skip in the direction that led there.
         let down = if matches!(action, Action::Top | Action::Bottom) { by < 0 } else { by > 0 };
@@ -645,7 +634,7 @@ impl Browse {
             return self.enter(cx);
         }
         if let Some(answered) = self.answered.as_ref().filter(|a| line < a.line_count()) {
-            (self.place.cursor, self.moved) = (line, true);
+            self.place.cursor = line;
             answered.skip_headings(&mut self.place, true);
         }
         Vec::new()
