@@ -146,6 +146,18 @@ mod brute {
             let path = if person.kept { "/aws-reserved/sso.amazonaws.com/" } else { "/" };
             format!("arn:aws:iam::{}:{kind}{path}{}", IDS[person.account], person.name)
         }
+        /// Takes away a statement of somebody's own policy or of a role's trust; false where it is of another.
+        pub fn forget(&mut self, account: &str, policy: &str, statement: usize) -> bool {
+            let Some(who) = policy.strip_prefix("trust of ").or(policy.strip_prefix("inline own of ")) else { return false };
+            let name = who.rsplit('/').next().unwrap();
+            let person = self.people.iter_mut().find(|p| p.name == name && IDS[p.account] == account).unwrap();
+            if policy.starts_with("trust") {
+                person.lets[statement] = None;
+            } else {
+                person.may[statement] = None;
+            }
+            true
+        }
         fn may(&self, p: usize, what: May) -> bool {
             self.people[p].may.contains(&Some(what))
         }
@@ -600,15 +612,7 @@ fn random_organisations_agree_with_a_search_by_brute_force() {
             let id = &accounts[cut.account].id;
             let n: usize = cut.label.strip_prefix('S').unwrap().parse().unwrap();
             let mut without = world.clone();
-            if let Some(who) = cut.policy.strip_prefix("trust of ").or(cut.policy.strip_prefix("inline own of ")) {
-                let name = who.rsplit('/').next().unwrap();
-                let at = world.people.iter().position(|p| p.name == name && IDS[p.account] == id).unwrap();
-                if cut.policy.starts_with("trust") {
-                    without.people[at].lets[n] = None;
-                } else {
-                    without.people[at].may[n] = None;
-                }
-            } else {
+            if !without.forget(id, &cut.policy, n) {
                 assert_eq!(cut.policy, "policy of function:f");
                 without.function.as_mut().unwrap().1[n] = None;
                 function_cuts += 1;
@@ -678,14 +682,7 @@ fn random_resources_agree_with_a_search_by_brute_force() {
             let id = &accounts[cut.account].id;
             let n: usize = cut.label.strip_prefix('S').unwrap().parse().unwrap();
             let mut without = world.clone();
-            if let Some(who) = cut.policy.strip_prefix("trust of ").or(cut.policy.strip_prefix("inline own of ")) {
-                let name = who.rsplit('/').next().unwrap();
-                let at = world.people.iter().position(|p| p.name == name && IDS[p.account] == id).unwrap();
-                if cut.policy.starts_with("trust") {
-                    without.people[at].lets[n] = None;
-                } else {
-                    without.people[at].may[n] = None;
-                }
+            if without.forget(id, &cut.policy, n) {
                 own_cuts += 1;
             } else {
                 assert_eq!(cut.policy, "policy of ledger");

@@ -262,11 +262,7 @@ pub fn unused(account: &Account, principal: usize, used: &Use, since: Timestamp,
                     true
                 }
                 (Some(at), _) => recent(at),
-                (None, _) if u.would_show(action, since) => {
-                    by_trail.1 += 1;
-                    false
-                }
-                (None, _) => true,
+                (None, _) => !u.would_show(action, since),
             },
         };
         if stays || keep.has(place(service, action)) {
@@ -290,7 +286,8 @@ pub fn unused(account: &Account, principal: usize, used: &Use, since: Timestamp,
             continue;
         }
         idle += 1;
-        if used.services.get(service.prefix).is_some_and(|u| recent(&u.last)) {
+        if let Some(u) = used.services.get(service.prefix).filter(|u| recent(&u.last)) {
+            by_trail.1 += usize::from(!u.actions.contains_key(action.name));
             names.push(format!("{}:{}", service.prefix, action.name));
         } else {
             services.insert(service.prefix);

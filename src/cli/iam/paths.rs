@@ -47,11 +47,12 @@ pub(super) struct Paths {
 }
 
 /// The words of a command line, with `--from P` of `iam paths` as `--who P`. Every command's `--from` names what is looked at,
-/// and clap keeps the last of two; so it does here where it names a file.
+/// and clap keeps the last of two; so it does here where it names a file. What stands behind `--` is a node's.
 pub(in crate::cli) fn begun(mut words: Vec<OsString>) -> Vec<OsString> {
-    let after = |from: usize, word: &str| Some(from + words.get(from..)?.iter().position(|w| w == word)? + 1);
+    let own = words.iter().position(|w| w == "--").unwrap_or(words.len());
+    let after = |from: usize, word: &str| Some(from + words.get(from..own)?.iter().position(|w| w == word)? + 1);
     let Some(first) = after(0, "iam").and_then(|at| after(at, "paths")) else { return words };
-    for at in first..words.len() {
+    for at in first..own {
         let Some(word) = words[at].to_str() else { continue };
         let begins = match word.split_once('=') {
             Some(("--from", value)) => begins(value).then(|| format!("--who={value}")),
@@ -337,4 +338,29 @@ fn told(graphs: &[Graph<'_>], joined: &Joined, goal: &Goal, path: &Route) -> Val
         "certain": path.certain,
         "steps": steps,
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn from_names_whose_ways_are_told_where_it_names_no_file() {
+        let read = |text: &str| {
+            let words = begun(text.split(' ').map(OsString::from).collect());
+            words.into_iter().map(|w| w.into_string().unwrap_or_default()).collect::<Vec<_>>().join(" ")
+        };
+        for (typed, read_as) in [
+            ("b iam paths --from role/x --to user/y", "b iam paths --who role/x --to user/y"),
+            ("b --from demo iam paths --from=everyone", "b --from demo iam paths --who=everyone"),
+            ("b iam paths --from demo", "b iam paths --from demo"),
+            ("b iam paths --from ./estate", "b iam paths --from ./estate"),
+            ("b --from role/x iam paths", "b --from role/x iam paths"),
+            ("b iam can --from x y z", "b iam can --from x y z"),
+            ("b ssm run web -- iam paths --from role/x", "b ssm run web -- iam paths --from role/x"),
+            ("b iam paths --from", "b iam paths --from"),
+        ] {
+            assert_eq!(read(typed), read_as);
+        }
+    }
 }

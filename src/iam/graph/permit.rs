@@ -51,7 +51,7 @@ pub(super) struct Table {
 
 struct Column {
     name: ActionName,
-    /// What a request for it names, in this account: one of each of these. None where that is not known.
+    /// What a request for it names, in this account: one of each of these.
     takes: Vec<Vec<Resource>>,
     /// By policy.
     allow: Vec<Box<[u32]>>,
@@ -224,11 +224,8 @@ impl Permit<'_> {
         let caller = &self.who.caller;
         let of = |resource| Request { caller, action: self.action, resource, context };
         let mut open = Truth::Yes;
-        let (mut by, mut everything) = (Vec::new(), Vec::new());
-        if self.takes.is_empty() {
-            everything.push(vec![Resource::new("*")]);
-        }
-        for any in self.takes.iter().chain(&everything) {
+        let mut by = Vec::new();
+        for any in self.takes {
             let mut best = Truth::No;
             for resource in any {
                 let request = of(resource);
@@ -271,9 +268,9 @@ impl Permit<'_> {
     }
 }
 
-/// What a request for an action names, in this account: one of each of these lists. None where that is not known.
+/// What a request for an action names, in this account: one of each of these lists; anything where that is not known.
 fn takes(account: &Account, action: &str) -> Vec<Vec<Resource>> {
-    let Some((service, action)) = facts().action(action) else { return Vec::new() };
+    let Some((service, action)) = facts().action(action) else { return vec![vec![Resource::new("*")]] };
     let resource = |at: usize| Some(account.resource(&account.pattern_of(service.resources.get(at)?)));
     let required: Vec<Vec<Resource>> =
         action.resources.iter().filter(|(_, required)| *required).filter_map(|(at, _)| Some(vec![resource(*at)?])).collect();
