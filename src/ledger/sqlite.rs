@@ -34,6 +34,12 @@ const MIGRATIONS: &[&[&str]] = &[&[
 /// How often others' writes are looked for.
 const POLL: Duration = Duration::from_millis(250);
 
+/// How long another's hold on the file is waited for.
+const BUSY: Duration = Duration::from_secs(10);
+
+/// How soon a file that another starter held is tried again.
+const LOCKED: Duration = Duration::from_millis(20);
+
 /// A ledger in a file.
 pub struct Sqlite {
     /// One connection: SQLite has one writer at a time anyway.
@@ -302,7 +308,7 @@ pub(crate) fn pools(path: &Path) -> Result<(SqlitePool, SqlitePool)> {
         .filename(path)
         .journal_mode(SqliteJournalMode::Wal)
         .synchronous(SqliteSynchronous::Full)
-        .busy_timeout(Duration::from_secs(10))
+        .busy_timeout(BUSY)
         // A file that is damaged or made by someone else is not trusted to run code of its own.
         .pragma("trusted_schema", "OFF")
         .pragma("cell_size_check", "ON");
@@ -318,39 +324,70 @@ pub(crate) fn pools(path: &Path) -> Result<(SqlitePool, SqlitePool)> {
     Ok((pool().max_connections(1).connect_lazy_with(options), readers))
 }
 
-/// Brings a file's schema up to date, in one transaction that no other starter can overtake.
+/// Brings a file's schema up to date; waits for other starters.
 pub(crate) async fn migrate(writer: &SqlitePool, name: &str, migrations: &[&[&'static str]]) -> Result<()> {
-    let error = |e: sqlx::Error| LedgerError::from_sql(name, "set up its tables", &e);
+    let end = Instant::now() + BUSY;
+    loop {
+        match migrate_once(writer, name, migrations).await {
+            // SQLite does not wait where two connections turn a new file to its write-ahead log: the second is refused at once.
+            Err(Refusal::Sql(e)) if is_locked(&e) && Instant::now() < end => sleep(LOCKED).await,
+            Err(Refusal::Sql(e)) => return Err(LedgerError::from_sql(name, "set up its tables", &e)),
+            Err(Refusal::Ledger(e)) => return Err(e),
+            Ok(()) => return Ok(()),
+        }
+    }
+}
+
+/// Why a schema was not brought up to date.
+enum Refusal {
+    Sql(sqlx::Error),
+    Ledger(LedgerError),
+}
+
+impl From<sqlx::Error> for Refusal {
+    fn from(error: sqlx::Error) -> Self {
+        Self::Sql(error)
+    }
+}
+
+/// Whether another connection has the file now: `SQLITE_BUSY`, also while a log is read again or a snapshot is too old.
+fn is_locked(error: &sqlx::Error) -> bool {
+    let code = error.as_database_error().and_then(sqlx::error::DatabaseError::code);
+    code.is_some_and(|c| matches!(&*c, "5" | "261" | "517"))
+}
+
+/// In one transaction that no other starter can overtake.
+async fn migrate_once(writer: &SqlitePool, name: &str, migrations: &[&[&'static str]]) -> Result<(), Refusal> {
     let known = i64::try_from(migrations.len()).unwrap_or(i64::MAX);
     let version = |found: i64| match found {
-        n if n > known => Err(LedgerError::Newer { ledger: name.to_owned(), found: n, known }),
-        n if n < 0 => Err(LedgerError::Damaged { ledger: name.to_owned(), why: format!("its schema says {n}") }),
+        n if n > known => Err(Refusal::Ledger(LedgerError::Newer { ledger: name.to_owned(), found: n, known })),
+        n if n < 0 => Err(Refusal::Ledger(LedgerError::Damaged { ledger: name.to_owned(), why: format!("its schema says {n}") })),
         n => Ok(usize::try_from(n).unwrap_or(0)),
     };
-    let found: i64 = sqlx::query_scalar("PRAGMA user_version").fetch_one(writer).await.map_err(error)?;
+    let found: i64 = sqlx::query_scalar("PRAGMA user_version").fetch_one(writer).await?;
     if version(found)? == migrations.len() {
         return Ok(());
     }
-    let mut tx = writer.begin_with("BEGIN IMMEDIATE").await.map_err(error)?;
+    let mut tx = writer.begin_with("BEGIN IMMEDIATE").await?;
     // Another starter may have been faster.
-    let found: i64 = sqlx::query_scalar("PRAGMA user_version").fetch_one(&mut *tx).await.map_err(error)?;
+    let found: i64 = sqlx::query_scalar("PRAGMA user_version").fetch_one(&mut *tx).await?;
     let found = version(found)?;
     if found == 0 {
-        let tables: i64 = sqlx::query_scalar("SELECT count(*) FROM sqlite_schema").fetch_one(&mut *tx).await.map_err(error)?;
+        let tables: i64 = sqlx::query_scalar("SELECT count(*) FROM sqlite_schema").fetch_one(&mut *tx).await?;
         if tables > 0 {
             let why = "it is a database of some other program".to_owned();
-            return Err(LedgerError::Address { address: name.to_owned(), why });
+            return Err(Refusal::Ledger(LedgerError::Address { address: name.to_owned(), why }));
         }
     }
     for statements in &migrations[found..] {
         for statement in *statements {
-            sqlx::query(*statement).execute(&mut *tx).await.map_err(error)?;
+            sqlx::query(*statement).execute(&mut *tx).await?;
         }
     }
     // A pragma takes no parameters; the number is our own.
     let set = sqlx::AssertSqlSafe(format!("PRAGMA user_version = {known}"));
-    sqlx::query(set).execute(&mut *tx).await.map_err(error)?;
-    tx.commit().await.map_err(error)
+    sqlx::query(set).execute(&mut *tx).await?;
+    Ok(tx.commit().await?)
 }
 
 /// An id of 16 random bytes from the operating system.
@@ -399,6 +436,20 @@ mod tests {
         sqlx::query("PRAGMA max_page_count = 1000").execute(&store.writer).await.unwrap();
         store.append(&[note(saved)]).await.unwrap();
         assert_eq!(store.head().await.unwrap().sequence, u64::from(saved) + 1);
+    }
+
+    #[tokio::test]
+    async fn a_new_file_that_another_starter_holds_is_waited_for() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("ledger.db");
+        let options = SqliteConnectOptions::new().filename(&path).create_if_missing(true);
+        let mut other = sqlx::SqliteConnection::connect_with(&options).await.unwrap();
+        sqlx::query("BEGIN IMMEDIATE").execute(&mut other).await.unwrap();
+        let store = Sqlite::prepare(&path).unwrap();
+        let mut ready = std::pin::pin!(store.ready());
+        tokio::time::timeout(Duration::from_millis(100), &mut ready).await.expect_err("it waits");
+        sqlx::query("COMMIT").execute(&mut other).await.unwrap();
+        ready.await.unwrap();
     }
 
     #[cfg(unix)]

@@ -16,18 +16,9 @@ impl Linter {
     /// Whether an ARN's partition, region and account can be (AWS: "Access Analyzer policy check reference", invalid
     /// partition, region and account).
     pub(super) fn arn(&mut self, value: &Spanned, variables: bool) {
-        let open = open(&value.text, variables);
-        let Some([_, partition, _, region, account, _]) = split(&open).filter(|parts| parts[0] == "arn") else { return };
-        let why = if !is_partition(partition) {
-            format!("{partition:?} is no partition; most ARNs begin with arn:aws:")
-        } else if let Some(hint) = no_region(region) {
-            format!("{region:?} is no region{hint}")
-        } else if !is_account(account) {
-            format!("{account:?} is no account: it has twelve digits")
-        } else {
-            return;
-        };
-        self.say("odd-arn", Weight::Error, value.span, format!("{} names nothing: {why}", value.text));
+        if let Some(why) = odd_part(&value.text, variables) {
+            self.say("odd-arn", Weight::Error, value.span, format!("{} names nothing: {why}", value.text));
+        }
     }
 
     /// Whether the variables of a value are closed, and whether requests can fill them.
@@ -39,6 +30,17 @@ impl Linter {
                 return self.say("open-variable", Weight::Error, value.span, message);
             };
             rest = behind;
+            if let Some((_, default)) = body.split_once(',') {
+                let default = default.trim();
+                let quoted = default.strip_prefix('\'').and_then(|d| d.strip_suffix('\''));
+                if quoted.is_none() {
+                    let message = format!(
+                        "the default {default} of a variable stands between single quotes: '{}'",
+                        default.trim_matches('\'')
+                    );
+                    self.say("unquoted-default", Weight::Error, value.span, message);
+                }
+            }
             self.variable(value, body.split(',').next().unwrap_or_default().trim());
         }
     }
@@ -56,6 +58,19 @@ impl Linter {
         let weight = if global && near.is_none() { Weight::Warning } else { Weight::Error };
         let message = format!("no request fills the variable ${{{key}}}, so that it never matches{hint}");
         self.say("unknown-variable", weight, value.span, message);
+    }
+}
+
+/// Why an ARN or a pattern over ARNs names nothing: which of its partition, region and account cannot be.
+pub(in crate::iam) fn odd_part(arn: &str, variables: bool) -> Option<String> {
+    let open = open(arn, variables);
+    let [_, partition, _, region, account, _] = split(&open).filter(|parts| parts[0] == "arn")?;
+    if !is_partition(partition) {
+        Some(format!("{partition:?} is no partition; most ARNs begin with arn:aws:"))
+    } else if let Some(hint) = no_region(region) {
+        Some(format!("{region:?} is no region{hint}"))
+    } else {
+        (!is_account(account)).then(|| format!("{account:?} is no account: it has twelve digits"))
     }
 }
 
@@ -157,6 +172,11 @@ mod tests {
         assert_eq!(said("arn:aws:s3:::c/${aws:SomethingQuiteNew}/*")[0].1, Weight::Warning);
         assert_eq!(said("arn:aws:s3:::c/${Bucket}/*")[0].1, Weight::Error);
         assert_eq!(said("arn:aws:s3:::c/${aws:username/*")[0].0, "open-variable");
+        for slip in ["none", "'none", "none'", ""] {
+            let arn = format!("arn:aws:s3:::c/${{aws:PrincipalTag/team, {slip}}}/*");
+            assert!(on(&arn).iter().any(|l| l.id == "unquoted-default"), "{slip}");
+        }
+        assert!(on("arn:aws:s3:::c/${aws:username, ''}").iter().all(|l| l.id != "unquoted-default"));
         for fine in [
             "arn:aws:s3:::c/${aws:UserName}/${aws:PrincipalTag/team, 'none'}/${*}${?}${$}",
             "arn:aws:s3:::c/${saml:sub}",

@@ -37,7 +37,7 @@ impl Linter {
         let wildcards: Vec<usize> = (0..lower.len()).filter(|i| lower[*i].1.is_some()).collect();
         let mut seen: HashSet<&str> = HashSet::new();
         let mut named = Vec::new();
-        let all = |value: &Spanned| value.text.bytes().all(|b| b == b'*' || b == b':') && value.text.contains('*');
+        let all = |value: &Spanned| is_all(&value.text);
         // Each is expanded once, and no more than any policy has that AWS takes.
         let mut expanded: HashMap<&str, bool> = HashMap::new();
         for (value, (text, _)) in element.values.iter().zip(&lower).filter(|(v, _)| !all(v)) {
@@ -233,8 +233,12 @@ impl Linter {
                 self.say("plain-variable", Weight::Warning, key.span, "policy variables are plain text in this version");
             }
             self.values(s, c, actions, variables);
-            if matches!(c.operator.compare, Compare::StringEquals) && c.values.iter().any(|v| v.text.contains('*')) {
-                self.say("literal-star", Weight::Warning, key.span, "StringEquals compares * as it is; StringLike has wildcards");
+            // `${*}` and `${?}` say that the characters themselves are meant.
+            let has = |sign: char| c.values.iter().any(|v| v.text.replace("${*}", "").replace("${?}", "").contains(sign));
+            let wild = [('*', Weight::Warning), ('?', Weight::Note)].into_iter().find(|(sign, _)| has(*sign));
+            if let Some((sign, weight)) = wild.filter(|_| c.operator.compare == Compare::StringEquals) {
+                let message = format!("StringEquals compares {sign} as it is; StringLike has wildcards");
+                self.say("literal-star", weight, key.span, message);
             }
             if c.operator.quantifier == Quantifier::AllValues && s.effect == Effect::Allow {
                 let guarded = s
@@ -251,10 +255,11 @@ impl Linter {
                     );
                 }
             }
-            if actions.is_empty() || s.principal.as_ref().is_some_and(|_| self.kind == Kind::Trust) {
-                continue;
+            match &s.principal {
+                Some(p) if self.kind == Kind::Trust => self.told(p, &c.key),
+                _ if actions.is_empty() => {}
+                _ => self.key(c, actions),
             }
-            self.key(c, actions);
         }
     }
 
@@ -287,6 +292,11 @@ impl Linter {
             self.say("idle-key", Weight::Warning, key.span, message);
         }
     }
+}
+
+/// Whether a value of an action element is every action of every service.
+pub(super) fn is_all(text: &str) -> bool {
+    text.contains('*') && text.bytes().all(|b| b == b'*' || b == b':') && text.bytes().filter(|b| *b == b':').count() < 2
 }
 
 /// How many letters differ (Levenshtein).

@@ -15,6 +15,7 @@ use super::grants::Actions;
 use super::policy::json::MAX_BYTES;
 use super::policy::{Effect, Element, Policy, PrincipalElement, Span, Statement, Version};
 use super::sets::Set;
+pub(in crate::iam) use arns::odd_part;
 pub use within::{Looked, look_over};
 
 /// How much a message matters.
@@ -286,7 +287,7 @@ impl Linter {
             return;
         }
         let span = s.action.values.first().map_or(s.span, |v| v.span);
-        if s.action.values.iter().any(|v| matches!(v.text.as_str(), "*" | "*:*")) {
+        if s.action.values.iter().any(|v| elements::is_all(&v.text)) {
             return self.say("grants-everything", Weight::Warning, span, "grants every action on every resource");
         }
         for (level, word) in [(Level::PermissionsManagement, "permissions management"), (Level::Write, "write")] {
@@ -479,6 +480,10 @@ mod tests {
         assert_eq!(on(r#"{"StringLike":{"aws:SourceIp":"10.*"}}"#), ["operator-type"]);
         assert_eq!(on(r#"{"NumericLessThan":{"aws:username":"5"}}"#), ["operator-type"]);
         assert_eq!(on(r#"{"StringLike":{"aws:PrincipalOrgPaths":"o-1/*"}}"#), ["set-operator"]);
+        assert_eq!(on(r#"{"ForAnyValue:StringLike":{"aws:PrincipalOrgID":"o-1*"}}"#), ["set-operator"]);
+        assert_eq!(on(r#"{"Bool":{"aws:SecureTransport":["true","false"]}}"#), ["useless"]);
+        assert_eq!(on(r#"{"StringEquals":{"aws:username":"j?"}}"#), ["literal-star"]);
+        assert_eq!(on(r#"{"StringEquals":{"aws:username":"j${?}${*}"}}"#), [""; 0]);
         assert_eq!(on(r#"{"ForAnyValue:StringLike":{"aws:PrincipalOrgPaths":"o-1/*"}}"#), [""; 0]);
         assert_eq!(on(r#"{"IpAddress":{"aws:SourceIp":"10.0.0.0/8"}}"#), ["private-address"]);
         assert_eq!(on(r#"{"NotIpAddress":{"aws:SourceIp":["203.0.113.0/24","fd00::/8"]}}"#), ["private-address"]);

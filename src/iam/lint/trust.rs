@@ -1,8 +1,11 @@
 //! What a role's trust policy allows: the actions by which somebody becomes a role, and by which of them each kind of
 //! principal comes.
 
+use super::elements::distance;
 use super::{Linter, Weight};
-use crate::iam::policy::{Effect, PrincipalKind, PrincipalValue, Statement};
+use crate::iam::facts::facts;
+use crate::iam::facts::keys::{global_keys, is_global, same_key};
+use crate::iam::policy::{Effect, PrincipalElement, PrincipalKind, PrincipalValue, Spanned, Statement};
 use crate::iam::sets::glob::Glob;
 
 /// Who gives out web identities without a provider in the account (AWS: "AWS JSON policy elements: Principal").
@@ -76,6 +79,42 @@ impl Linter {
                 self.say("mismatched-action", Weight::Error, value.span, message);
             }
         }
+    }
+}
+
+impl Linter {
+    /// Whether a request for the role can carry a condition's key: what every request has, what STS knows, and what the
+    /// statement's own issuers of tokens tell.
+    pub(super) fn told(&mut self, principal: &PrincipalElement, key: &Spanned) {
+        let text = key.text.as_str();
+        let anybody = principal.not || principal.principals.iter().any(|p| p.value.text == "*");
+        let issuers: Vec<&str> = principal.principals.iter().filter_map(issuer).collect();
+        let of = |host: &&str| {
+            text.get(..host.len()).is_some_and(|h| h.eq_ignore_ascii_case(host)) && text[host.len()..].starts_with(':')
+        };
+        let known = || facts().service("sts").into_iter().flat_map(|s| s.keys.iter().map(|k| k.name));
+        if is_global(text) || issuers.iter().any(of) || known().any(|k| same_key(k, text)) {
+            return;
+        }
+        // Keys of issuers have their host's name in front.
+        let claim = text.rsplit_once(':').filter(|(host, _)| host.contains('.'));
+        let message = match (claim, issuers.as_slice()) {
+            (Some(_), _) if anybody => return,
+            (Some((_, claim)), [host, ..]) => {
+                format!("a token of {host} carries no {text}: the condition never holds; did you mean {host}:{claim}?")
+            }
+            (Some((host, _)), []) => {
+                format!("none of the statement's principals comes with a token of {host}: {text} is never there")
+            }
+            (None, _) => {
+                let lower = text.to_ascii_lowercase();
+                let near = global_keys().chain(known()).map(|k| (distance(&k.to_ascii_lowercase(), &lower), k)).min();
+                let near = near.filter(|(d, k)| *d <= 3 && !k.contains('*'));
+                let hint = near.map(|(_, k)| format!("; did you mean {k}?")).unwrap_or_default();
+                format!("no request for a role carries the condition key {text}{hint}")
+            }
+        };
+        self.say("unknown-key", Weight::Warning, key.span, message);
     }
 }
 
@@ -156,6 +195,29 @@ mod tests {
             (r#"{"Service":"pods.eks.amazonaws.com"}"#, r#"["sts:AssumeRole","sts:TagSession"]"#, "{}"),
         ] {
             assert_eq!(trusted(principal, action, condition), [], "{principal} {action}");
+        }
+    }
+
+    #[test]
+    fn keys_are_those_that_requests_for_roles_carry() {
+        const ACCOUNT: &str = r#"{"AWS":"111122223333"}"#;
+        const GITLAB: &str = r#"{"Federated":"arn:aws:iam::111122223333:oidc-provider/gitlab.example.com/sub"}"#;
+        const SAML: &str = r#"{"Federated":"arn:aws:iam::111122223333:saml-provider/corp"}"#;
+        let unknown = |principal: &str, way: &str, condition: &str| {
+            let said = trusted(principal, &format!("\"sts:{way}\""), condition);
+            said.iter().any(|(id, _)| *id == "unknown-key")
+        };
+        let by_token = |condition: &str| unknown(GITLAB, "AssumeRoleWithWebIdentity", condition);
+        assert!(!by_token(r#"{"StringEquals":{"gitlab.example.com/sub:sub":"a"}}"#));
+        assert!(by_token(r#"{"StringEquals":{"gitlab.exmaple.com/sub:sub":"a"}}"#));
+        assert!(by_token(r#"{"StringEquals":{"gitlab.example.com/sub2:sub":"a"}}"#));
+        assert!(!unknown(SAML, "AssumeRoleWithSAML", r#"{"StringEquals":{"SAML:aud":"https://signin.aws.amazon.com/saml"}}"#));
+        assert!(unknown(SAML, "AssumeRoleWithSAML", r#"{"StringEquals":{"saml:audience":"x"}}"#));
+        for fine in ["sts:ExternalId", "aws:PrincipalOrgID", "aws:RequestTag/team", "sts:RoleSessionName"] {
+            assert!(!unknown(ACCOUNT, "AssumeRole", &format!(r#"{{"StringEquals":{{"{fine}":"x"}}}}"#)), "{fine}");
+        }
+        for wrong in ["sts:ExternalID2", "aws:PrincipalOrgIDs", "s3:prefix", "gitlab.com:sub"] {
+            assert!(unknown(ACCOUNT, "AssumeRole", &format!(r#"{{"StringEquals":{{"{wrong}":"x"}}}}"#)), "{wrong}");
         }
     }
 }

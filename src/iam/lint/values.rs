@@ -71,6 +71,11 @@ impl Linter {
             let message = "long-term keys carry no aws:MultiFactorAuthPresent and slip past this denial: use BoolIfExists";
             self.say("mfa-pattern", Weight::Warning, c.key.span, message);
         }
+        let about_truth = c.operator.compare == Compare::Bool && c.operator.quantifier == Quantifier::Single;
+        if about_truth && says("true") && says("false") {
+            let message = format!("true and false both hold: the condition asks only whether {} is there", c.key.text);
+            self.say("useless", Weight::Warning, c.key.span, message);
+        }
         if about_mfa && s.effect == Effect::Allow && c.operator.if_exists && says("true") {
             let message = "long-term keys carry no aws:MultiFactorAuthPresent and are allowed without MFA: use Bool";
             self.say("mfa-pattern", Weight::Warning, c.key.span, message);
@@ -99,6 +104,11 @@ impl Linter {
         let compare = c.operator.compare;
         if many && c.operator.quantifier == Quantifier::Single && compare != Compare::Null {
             let message = format!("{} holds several values: say ForAnyValue: or ForAllValues:", c.key.text);
+            self.say("set-operator", Weight::Warning, c.key.span, message);
+        }
+        // AWS, "Access Analyzer policy check reference": ForAllValues with single valued key.
+        if !many && c.operator.quantifier != Quantifier::Single {
+            let message = format!("{} holds one value: leave ForAnyValue: and ForAllValues: away", c.key.text);
             self.say("set-operator", Weight::Warning, c.key.span, message);
         }
         let text = matches!(compare, Compare::StringEquals | Compare::StringEqualsIgnoreCase | Compare::StringLike);

@@ -8,6 +8,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::facts::{Action, Level, Service, facts};
 use super::fit::actions_on;
+use super::lint::odd_part;
 use super::policy::{Effect, Element, Policy, Statement};
 use super::sets::Set;
 use super::sets::glob;
@@ -44,6 +45,8 @@ pub enum WriteError {
     Nothing,
     #[error("{0:?} is no ARN of a resource; write it whole, like arn:aws:s3:::bucket/*")]
     NotAnArn(String),
+    #[error("{arn} names nothing: {why}")]
+    OddArn { arn: String, why: String },
     #[error("no service has a resource like {arn:?} with {level} actions; check its service and type, or ask for another level")]
     NoAction { arn: String, level: &'static str },
     #[error("there is no action {0:?}; write service:Action")]
@@ -200,6 +203,9 @@ fn asked(intent: &Intent) -> Result<Vec<Asked>, WriteError> {
         let parts = glob::split(arn).filter(|p| p[0] == "arn" && !p[5].is_empty() && !p[2].is_empty());
         if parts.is_none() {
             return Err(WriteError::NotAnArn(short(arn)));
+        }
+        if let Some(why) = odd_part(arn, true) {
+            return Err(WriteError::OddArn { arn: short(arn), why });
         }
         let actions = actions_on(arn, *level);
         if actions.is_empty() {
@@ -562,6 +568,8 @@ mod tests {
         assert_eq!(write_policy(&Intent::default(), 6_144), Err(WriteError::Nothing));
         assert!(matches!(one(Level::Read, "bucket"), Err(WriteError::NotAnArn(_))));
         assert!(matches!(one(Level::Read, "arn:aws:s3:::"), Err(WriteError::NotAnArn(_))));
+        let odd = one(Level::Read, "arn:aws:sqs:eu-wset-1:111122223333:jobs").unwrap_err();
+        assert!(matches!(odd, WriteError::OddArn { .. }) && odd.to_string().contains("did you mean eu-west-1?"), "{odd}");
         assert!(matches!(one(Level::Read, "arn:aws:nosuch:::x"), Err(WriteError::NoAction { .. })));
         assert!(matches!(
             write_policy(&Intent { plain: vec!["s3:Nothing".into()], ..Intent::default() }, 6_144),
