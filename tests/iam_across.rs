@@ -112,7 +112,7 @@ mod brute {
         pub role: bool,
         /// AWS keeps it.
         pub kept: bool,
-        /// Its boundary leaves it all but `sts`.
+        /// Its boundary leaves it all but `sts`, and so administration.
         pub bounded: bool,
         pub may: Vec<Option<May>>,
         pub lets: Vec<Option<Lets>>,
@@ -209,7 +209,7 @@ mod brute {
                         }
                     }
                     next.extend(self.codes(p).map(At::Person));
-                    if administrator || self.may(p, May::RewriteSelf) && !me.bounded && !me.kept {
+                    if administrator || self.may(p, May::RewriteSelf) && !me.kept {
                         next.push(At::Administrator(me.account));
                     }
                 }

@@ -219,6 +219,7 @@ fn workloads_are_taken_over() {
     let mut a = account(vec![eve], vec![]);
     assert_eq!(power(&a, "user/eve"), Power::Ordinary);
     a.workloads = vec![Workload {
+        tags: None,
         kind: WorkloadKind::Ec2Instance,
         arn: format!("arn:aws:ec2:eu-west-1:{ID}:instance/i-1"),
         role_arn: format!("arn:aws:iam::{ID}:role/admin"),

@@ -28,7 +28,11 @@ fn inline(name: &str, statements: &[Value]) -> Value {
 }
 
 fn trust(principal: &Value) -> Value {
-    let action = if principal.get("Federated").is_some() { "sts:AssumeRoleWithSAML" } else { "sts:AssumeRole" };
+    let action = match principal.get("Federated").and_then(Value::as_str) {
+        Some(pool) if pool.starts_with("cognito") => "sts:AssumeRoleWithWebIdentity",
+        Some(_) => "sts:AssumeRoleWithSAML",
+        None => "sts:AssumeRole",
+    };
     json!({"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Principal": principal, "Action": action}]})
 }
 
@@ -389,12 +393,29 @@ fn boundaries_are_taken_off() {
     assert_eq!(bound(&[everything()], &narrow).power("user/eve"), Power::Ordinary);
     // Its own policies give nothing that the boundary keeps away, so that both have to be changed.
     let both = ["iam:DeleteUserPermissionsBoundary", "iam:PutUserPolicy"];
-    let account = bound(&[allow(&both, "*")], &everything()).account();
-    assert_eq!(power(&account, "user/eve"), Power::CanBecome);
-    assert!(sentences(&account, "user/eve")[0].contains("and then change its own permissions by iam:PutUserPolicy"));
-    for one in both {
-        assert_eq!(bound(&[allow(&[one], "*")], &everything()).power("user/eve"), Power::Ordinary, "{one}");
+    let [unbind, write] = both;
+    let edge = allow(&[unbind, write, "s3:*"], "*");
+    let then = "user/eve can lift its permissions boundary by iam:DeleteUserPermissionsBoundary and then change its own permissions by iam:PutUserPolicy";
+    // Writing alone, it gives itself what the boundary leaves first.
+    for own in [vec![unbind, write], vec![write]] {
+        let account = bound(&[allow(&own, "*")], &edge).account();
+        assert_eq!(power(&account, "user/eve"), Power::CanBecome, "{own:?}");
+        assert_eq!(sentences(&account, "user/eve"), [then], "{own:?}");
     }
+    for edge in [&edge, &everything()] {
+        assert_eq!(bound(&[allow(&[unbind], "*")], edge).power("user/eve"), Power::Ordinary);
+    }
+    // A boundary that leaves administration holds nobody who writes its own policies.
+    let open = bound(&[allow(&[write], "*")], &everything()).account();
+    assert_eq!(sentences(&open, "user/eve"), ["user/eve can change its own permissions by iam:PutUserPolicy"]);
+    let mut keeps = bound(&[], &allow(&["s3:*", "sts:*"], "*"));
+    keeps.users[0]["UserPolicyList"] = json!([inline("own", &[allow(&[write], "*")])]);
+    keeps.roles = vec![role("admin", &json!({"AWS": ID}), &[everything()])];
+    assert_eq!(keeps.power("user/eve"), Power::Ordinary, "writing is not within the boundary");
+    keeps.policies = vec![policy("edge", &[allow(&[write, "sts:*"], "*")])];
+    let told =
+        "user/eve can give itself by iam:PutUserPolicy all that its permissions boundary leaves and then assume role/admin";
+    assert_eq!(sentences(&keeps.account(), "user/eve"), [told]);
     // Of another that is become, in one breath.
     let mut parts = bound(&[], &allow(&["s3:*"], "*"));
     let keys = ["iam:CreateAccessKey", "iam:DeleteUserPermissionsBoundary", "iam:PutUserPolicy"];
@@ -403,6 +424,10 @@ fn boundaries_are_taken_off() {
     assert_eq!(parts.power("user/sam"), Power::CanBecome);
     parts.users[1] = user("sam", &[on_eve[0].clone(), on_eve[2].clone()]);
     assert_eq!(parts.power("user/sam"), Power::Ordinary, "within its boundary eve stays");
+    parts.policies = vec![policy("edge", &[everything()])];
+    assert_eq!(parts.power("user/sam"), Power::CanBecome, "a boundary that leaves everything holds nobody");
+    parts.policies = vec![policy("edge", &[allow(&["iam:DeleteUserPermissionsBoundary", "iam:PutUserPolicy"], "*")])];
+    assert_eq!(parts.power("user/sam"), Power::CanBecome, "eve, who may then do all of it, takes it off herself");
 }
 
 #[test]
@@ -429,6 +454,92 @@ fn policies_that_may_be_attached_by_name() {
         if name.ends_with("hat") {
             assert_eq!(sentences(&account, "user/eve"), ["user/eve can attach hat to itself and then assume role/admin"]);
         }
+    }
+}
+
+/// Where only policies of some names may be attached, one of such a name is made.
+#[test]
+fn policies_are_made_to_be_attached() {
+    let attach = json!({"Effect": "Allow", "Action": "iam:AttachUserPolicy", "Resource": "*",
+        "Condition": {"ArnLike": {"iam:PolicyARN": arn("policy/team-*")}}});
+    let of = |made: &str| {
+        let users = vec![user("eve", &[attach.clone(), allow(&["iam:CreatePolicy"], &arn(made))])];
+        Parts { users, ..Parts::default() }.account()
+    };
+    for (made, expected) in
+        [("policy/*", Power::CanBecome), ("policy/team-*", Power::CanBecome), ("policy/other-*", Power::Ordinary)]
+    {
+        assert_eq!(power(&of(made), "user/eve"), expected, "{made}");
+    }
+    assert_eq!(sentences(&of("policy/*"), "user/eve"), ["user/eve can change its own permissions by iam:AttachUserPolicy"]);
+}
+
+/// A service passes no trust that keeps it out: a Deny, another's account, other calls.
+#[test]
+fn services_assume_what_lets_them() {
+    let power_with = |statements: Value| {
+        let mut admin = role("admin", &json!({"Service": "lambda.amazonaws.com"}), &[everything()]);
+        admin["AssumeRolePolicyDocument"]["Statement"] = statements;
+        let actions = ["iam:PassRole", "lambda:CreateFunction", "lambda:InvokeFunction"];
+        Parts { users: vec![user("eve", &[allow(&actions, "*")])], roles: vec![admin], ..Parts::default() }.power("user/eve")
+    };
+    let lets = |action: &str, key: &str, value: &str| {
+        let mut allow = json!({"Effect": "Allow", "Principal": {"Service": "lambda.amazonaws.com"}, "Action": action});
+        if !key.is_empty() {
+            allow["Condition"] = json!({"ArnLike": {key: value}});
+            if key == "aws:SourceAccount" {
+                allow["Condition"] = json!({"StringEquals": {key: value}});
+            }
+        }
+        allow
+    };
+    let plain = lets("sts:AssumeRole", "", "");
+    let nobody = json!({"Effect": "Deny", "Principal": "*", "Action": "sts:AssumeRole"});
+    let function = |id: &str| format!("arn:aws:lambda:eu-west-1:{id}:function:app-*");
+    for (statements, expected) in [
+        (json!([plain]), Power::CanBecome),
+        (json!([plain, nobody]), Power::Ordinary),
+        (json!([lets("sts:TagSession", "", "")]), Power::Ordinary),
+        (json!([lets("sts:AssumeRole", "aws:SourceAccount", ID)]), Power::CanBecome),
+        (json!([lets("sts:AssumeRole", "aws:SourceAccount", "999988887777")]), Power::Ordinary),
+        (json!([lets("sts:AssumeRole", "aws:SourceArn", &function(ID))]), Power::CanBecome),
+        (json!([lets("sts:AssumeRole", "aws:SourceArn", &function("*"))]), Power::CanBecome),
+        (json!([lets("sts:AssumeRole", "aws:SourceArn", &function("999988887777"))]), Power::Ordinary),
+    ] {
+        assert_eq!(power_with(statements.clone()), expected, "{statements}");
+    }
+}
+
+/// What whoever asks says of a request is its choice: the region, the tags and the type of what it makes, an external id.
+#[test]
+fn what_the_caller_chooses_holds_nobody() {
+    let launch = |action: &str, key: &str, value: &str| json!({"Effect": "Allow", "Action": action, "Resource": "*", "Condition": {"StringEquals": {key: value}}});
+    let pass = allow(&["iam:PassRole"], "*");
+    let of = |own: &[Value]| {
+        let roles = ["lambda", "ec2"].map(|s| role(s, &json!({"Service": format!("{s}.amazonaws.com")}), &[everything()]));
+        Parts { users: vec![user("eve", own)], roles: roles.to_vec(), ..Parts::default() }.power("user/eve")
+    };
+    let in_region = |action: &str, region: &str| launch(action, "aws:RequestedRegion", region);
+    let both = |one: &str, other: &str| {
+        of(&[pass.clone(), in_region("lambda:CreateFunction", one), in_region("lambda:InvokeFunction", other)])
+    };
+    assert_eq!(both("eu-west-1", "eu-west-1"), Power::CanBecome);
+    assert_eq!(both("eu-west-1", "us-east-1"), Power::MayBecome, "it is called where it was made");
+    assert_eq!(of(&[pass.clone(), launch("ec2:RunInstances", "aws:RequestTag/team", "red")]), Power::CanBecome);
+    assert_eq!(of(&[pass.clone(), launch("ec2:RunInstances", "ec2:InstanceType", "t3.micro")]), Power::CanBecome);
+    assert_eq!(of(&[pass.clone(), launch("ec2:RunInstances", "aws:PrincipalTag/team", "red")]), Power::Ordinary);
+    assert_eq!(of(&[pass, launch("ec2:RunInstances", "aws:SourceVpce", "vpce-1")]), Power::MayBecome);
+    // IAM answers from one region, the function may be in the other.
+    let edge = json!({"Effect": "Allow", "Action": ["lambda:*", "iam:PassRole"], "Resource": "*",
+        "Condition": {"StringEquals": {"aws:RequestedRegion": ["eu-west-1", "us-east-1"]}}});
+    let mut edged = bound(&[everything()], &edge);
+    edged.roles = vec![role("app", &json!({"Service": "lambda.amazonaws.com"}), &[everything()])];
+    assert_eq!(edged.power("user/eve"), Power::CanBecome, "within a boundary as well");
+    for key in ["sts:ExternalId", "sts:RoleSessionName"] {
+        let mut admin = role("admin", &json!({"AWS": ID}), &[everything()]);
+        admin["AssumeRolePolicyDocument"]["Statement"][0]["Condition"] = json!({"StringEquals": {key: "x-1"}});
+        let users = vec![user("eve", &[allow(&["sts:AssumeRole"], "*")])];
+        assert_eq!(Parts { users, roles: vec![admin], ..Parts::default() }.power("user/eve"), Power::CanBecome, "{key}");
     }
 }
 
@@ -513,7 +624,7 @@ fn tags_and_identity_providers_let_in() {
         Parts { users, roles: vec![admin.clone()], ..Parts::default() }.power("user/eve")
     };
     assert_eq!(of(&["sts:AssumeRole"]), Power::Ordinary);
-    assert_eq!(of(&["sts:AssumeRole", "iam:TagUser"]), Power::MayBecome);
+    assert_eq!(of(&["sts:AssumeRole", "iam:TagUser"]), Power::CanBecome);
 
     let provider = arn("saml-provider/idp");
     let saml = role("admin", &json!({"Federated": provider}), &[everything()]);

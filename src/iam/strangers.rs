@@ -85,6 +85,31 @@ pub(crate) fn is_binding(key: &str) -> bool {
     BINDING.iter().any(|b| if b.ends_with(['/', ':']) { key.starts_with(b) } else { key == *b })
 }
 
+/// What one may say of a request who chooses these keys, told in lower case: the values that the statements speak of, another,
+/// and none.
+pub(crate) fn choices<'s>(
+    statements: impl Iterator<Item = &'s Statement>,
+    context: &Context,
+    own: &dyn Fn(&str) -> bool,
+) -> Vec<Context> {
+    let mut chosen: BTreeMap<String, BTreeSet<Option<String>>> = BTreeMap::new();
+    for c in statements.flat_map(|s| &s.conditions) {
+        let key = c.key.text.to_ascii_lowercase();
+        if own(&key) {
+            let values = c.values.iter().take(MOST_NAMES).map(|v| Some(v.text.replace(['*', '?'], "x")));
+            // Every token has an audience.
+            let none = (!key.ends_with(":aud")).then_some(None);
+            chosen.entry(key).or_default().extend(values.chain([Some("x".to_owned())]).chain(none));
+        }
+    }
+    let mut contexts = vec![context.clone()];
+    for (key, values) in chosen.into_iter().take(MOST_KEYS) {
+        let with = |context: &Context| values.iter().map(|v| context.clone().with(&key, v.clone())).collect::<Vec<_>>();
+        contexts = contexts.iter().flat_map(with).take(MOST_CHOICES).collect();
+    }
+    contexts
+}
+
 /// What whoever brings its own policies is allowed by them.
 fn everything() -> Compiled {
     let all = || Element::of(["*".to_owned()]);
@@ -136,19 +161,7 @@ impl<'a> Door<'a> {
         if self.refuses(caller, action, context) {
             return None;
         }
-        let mut chosen: BTreeMap<String, BTreeSet<Option<String>>> = BTreeMap::new();
-        for c in self.statements().flat_map(|s| &s.conditions).filter(|c| own(&c.key.text.to_ascii_lowercase())) {
-            let values = c.values.iter().take(MOST_NAMES).map(|v| Some(v.text.replace(['*', '?'], "x")));
-            let key = c.key.text.to_ascii_lowercase();
-            // Every token has an audience.
-            let none = (!key.ends_with(":aud")).then_some(None);
-            chosen.entry(key).or_default().extend(values.chain([Some("x".to_owned())]).chain(none));
-        }
-        let mut contexts = vec![context.clone()];
-        for (key, values) in chosen.into_iter().take(MOST_KEYS) {
-            let with = |context: &Context| values.iter().map(|v| context.clone().with(&key, v.clone())).collect::<Vec<_>>();
-            contexts = contexts.iter().flat_map(with).take(MOST_CHOICES).collect();
-        }
+        let contexts = choices(self.statements(), context, own);
         let fares = |context: &Context| match decide_at(self, caller, action, context) {
             Decision::Allowed => Some(true),
             Decision::Depends => Some(false),

@@ -14,6 +14,8 @@ pub struct Workload {
     pub kind: WorkloadKind,
     pub arn: String,
     pub role_arn: String,
+    /// Where they were read with it.
+    pub tags: Option<Tags>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -135,6 +137,7 @@ pub(super) fn running(estate: &Estate, identity: &Identity) -> (Vec<Workload>, b
                 kind: WorkloadKind::Ec2Instance,
                 arn: format!("arn:{partition}:ec2:{}:{id}:instance/{}", region.region, instance.instance_id),
                 role_arn: (*role).to_owned(),
+                tags: Some(instance.tags.clone()),
             }));
             // A group started it from a template, and will start the next one from it (AWS tags both).
             let template = instance.tags.get("aws:ec2launchtemplate:id").filter(|_| instance.tags.contains_key(GROUP));
@@ -142,6 +145,7 @@ pub(super) fn running(estate: &Estate, identity: &Identity) -> (Vec<Workload>, b
                 kind: WorkloadKind::LaunchTemplate,
                 arn: format!("arn:{partition}:ec2:{}:{id}:launch-template/{template}", region.region),
                 role_arn: (*role).to_owned(),
+                tags: None,
             }));
         }
     }
@@ -156,6 +160,7 @@ pub(super) fn running(estate: &Estate, identity: &Identity) -> (Vec<Workload>, b
             kind,
             arn: arn.clone(),
             role_arn: role.clone(),
+            tags: None,
         }));
     }
     workloads.sort();

@@ -157,6 +157,9 @@ impl Iam {
             if let Ok(text) = String::from_utf8(text) {
                 match authorization_details(&text) {
                     Ok(identity) => {
+                        if let Some(asked) = self.account.as_ref().filter(|asked| **asked != identity.account) {
+                            bail!("no IAM of account {asked:?} is known: {from} is that of account {}", identity.account);
+                        }
                         return Ok((vec![Account::read(&identity)], vec![Arc::new(identity)]));
                     }
                     // It may be an estate or a file of findings.

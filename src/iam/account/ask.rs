@@ -1,13 +1,12 @@
 //! Questions to an account: who may do what, and why. It lays the policies around a request: those of whoever asks, those
 //! over the accounts, and the resource's own; what they come to is `evaluate`'s work.
 
-use std::borrow::Cow;
 use std::collections::BTreeSet;
 
 use super::{Account, AskError};
 use crate::iam::evaluate::{
-    ActionName, Answer, Caller, CallerKind, Compiled, Context, Decision, Layers, Request, Resource, ResourcePolicy, decide,
-    explain,
+    ActionName, Answer, Caller, CallerKind, Compiled, Context, Decision, Dependence, Layers, Request, Resource, ResourcePolicy,
+    decide, explain,
 };
 use crate::iam::facts::{ResourceType, facts, held_against};
 use crate::iam::policy::{Effect, Element, Policy, PrincipalKind, Statement};
@@ -112,8 +111,10 @@ impl Account {
         });
         let caller = session.as_ref().unwrap_or(&self.principals[at].caller);
         let asked = self.named(resource)?;
-        Ok(self.with_layers(at, &action, &self.asked(&action, &asked), None, |layers, resource| {
-            explain(&Request { caller, action: &action, resource, context }, layers)
+        Ok(on_each(&self.asked(&action, &asked), |resource| {
+            self.with_layers(at, &action, resource, None, |layers, resource| {
+                explain(&Request { caller, action: &action, resource, context }, layers)
+            })
         }))
     }
 
@@ -141,9 +142,10 @@ impl Account {
             _ => Vec::new(),
         };
         let own: Vec<&Compiled> = own.iter().collect();
-        let resource = self.asked(&action, &asked);
-        Ok(self.around(&caller, (&own, None), &action, &resource, None, |layers, resource| {
-            explain(&Request { caller: &caller, action: &action, resource, context }, layers)
+        Ok(on_each(&self.asked(&action, &asked), |resource| {
+            self.around(&caller, (&own, None), &action, resource, None, |layers, resource| {
+                explain(&Request { caller: &caller, action: &action, resource, context }, layers)
+            })
         }))
     }
 
@@ -154,14 +156,22 @@ impl Account {
     pub fn who_can(&self, action: &str, resource: &str, context: &Context) -> Result<Vec<(usize, Answer)>, AskError> {
         let action = ask_action(action)?;
         let asked = self.named(resource)?;
-        let resource = self.asked(&action, &asked);
+        let taken = self.asked(&action, &asked);
         let mut all = Vec::new();
         for (at, p) in self.principals.iter().enumerate() {
-            let answer = self.with_layers(at, &action, &resource, None, |layers, resource| {
-                let request = Request { caller: &p.caller, action: &action, resource, context };
-                (!matches!(decide(&request, layers), Decision::Denied { .. })).then(|| explain(&request, layers))
-            });
-            all.extend(answer.map(|a| (at, a)));
+            let ask = |resource: &Resource, why: bool| {
+                self.with_layers(at, &action, resource, None, |layers, resource| {
+                    let request = Request { caller: &p.caller, action: &action, resource, context };
+                    let allowed = !matches!(decide(&request, layers), Decision::Denied { .. });
+                    (allowed || why).then(|| explain(&request, layers))
+                })
+            };
+            // Of most it is asked once, and refused.
+            if !taken.iter().any(|taken| ask(&taken.resource, false).is_some()) {
+                continue;
+            }
+            let answer = on_each(&taken, |resource| ask(resource, true).unwrap_or_else(Answer::refused));
+            all.extend((!matches!(answer.decision, Decision::Denied { .. })).then_some((at, answer)));
         }
         Ok(all)
     }
@@ -208,10 +218,15 @@ impl Account {
         self.principals.first().and_then(|p| p.arn.split(':').nth(1)).unwrap_or("aws")
     }
 
+    /// The regions that policies name.
+    pub(crate) fn regions(&self) -> impl Iterator<Item = &str> {
+        self.regions.iter().map(String::as_str)
+    }
+
     /// The decision where the region that is asked is the caller's choice: of those that policies name, the best.
     pub(crate) fn in_best_region(&self, decide: impl Fn(&Context) -> Decision) -> Decision {
         let plain = decide(&Context::new());
-        let tried = || self.regions.iter().map(|region| decide(&Context::new().with("aws:RequestedRegion", [region.as_str()])));
+        let tried = || self.regions().map(|region| decide(&Context::new().with("aws:RequestedRegion", [region])));
         match plain {
             Decision::Depends => tried().find(|decision| *decision == Decision::Allowed).unwrap_or(plain),
             plain => plain,
@@ -267,28 +282,27 @@ impl Account {
     }
 
     /// What a request is held against: a few actions that name no resource are so against an ARN.
-    fn asked(&self, action: &ActionName, resource: &str) -> Resource {
-        match held_against(action.as_str()).filter(|_| resource == "*") {
-            Some(arn) => {
-                let arn = arn.replacen(":aws:", &format!(":{}:", self.partition()), 1);
-                self.placed(Resource::literal(&arn), &arn)
-            }
-            None => {
-                let mut asked = self.resource(&self.all_of(action, resource));
-                // Where the service answers is known, whatever it is asked for.
-                if resource == "*" && GLOBAL_SERVICES.contains(&action.service()) {
-                    asked.set_key("aws:RequestedRegion", [home(self.partition())]);
-                }
-                asked
-            }
+    fn asked(&self, action: &ActionName, resource: &str) -> Vec<Taken> {
+        let alone = |resource: Resource| vec![Taken { resource, required: true }];
+        if resource != "*" {
+            return alone(self.resource(resource));
         }
-    }
-
-    /// The resources that are meant where none is named: all those that the action takes.
-    fn all_of<'a>(&self, action: &ActionName, resource: &'a str) -> Cow<'a, str> {
-        let takes = (resource == "*").then(|| facts().action(action.as_str())).flatten();
-        let takes = takes.and_then(|(service, action)| service.main_type(action));
-        takes.map_or(Cow::Borrowed(resource), |of| Cow::Owned(self.pattern_of(of)))
+        if let Some(arn) = held_against(action.as_str()) {
+            let arn = arn.replacen(":aws:", &format!(":{}:", self.partition()), 1);
+            return alone(self.placed(Resource::literal(&arn), &arn));
+        }
+        let placed = |arn: &str| {
+            let mut asked = self.resource(arn);
+            // Where the service answers is known, whatever it is asked for.
+            if GLOBAL_SERVICES.contains(&action.service()) {
+                asked.set_key("aws:RequestedRegion", [home(self.partition())]);
+            }
+            asked
+        };
+        let known = facts().action(action.as_str());
+        let types = known.into_iter().flat_map(|(service, action)| service.takes(action));
+        let taken: Vec<Taken> = types.map(|(of, required)| Taken { resource: placed(&self.pattern_of(of)), required }).collect();
+        if taken.is_empty() { alone(placed("*")) } else { taken }
     }
 
     /// All resources of a type in this account.
@@ -387,6 +401,64 @@ impl Account {
         let layers = Layers { identity, boundary, session: None, scps: &scps, rcps: &rcps, resource: own };
         ask(&layers, resource)
     }
+}
+
+/// What a request names: all resources of a type, where none is named.
+struct Taken {
+    resource: Resource,
+    /// Every request names one of them.
+    required: bool,
+}
+
+/// The answer for all that a request may name: each type that it must name has to be allowed, and where it may name one of
+/// others it depends on which.
+fn on_each(taken: &[Taken], mut ask: impl FnMut(&Resource) -> Answer) -> Answer {
+    let mut answers: Vec<(&Taken, Answer)> = taken.iter().map(|taken| (taken, ask(&taken.resource))).collect();
+    let is_denied = |answer: &Answer| matches!(answer.decision, Decision::Denied { .. });
+    let refused = answers.iter().position(|(taken, answer)| taken.required && is_denied(answer));
+    if let Some(at) = refused.or_else(|| answers.iter().all(|(_, answer)| is_denied(answer)).then_some(0)) {
+        return answers.swap_remove(at).1;
+    }
+    let (refused, granted): (Vec<_>, Vec<_>) = answers.into_iter().partition(|(_, answer)| is_denied(answer));
+    let depends = !refused.is_empty() || granted.iter().any(|(_, answer)| answer.decision == Decision::Depends);
+    let mut whole = Answer { decision: if depends { Decision::Depends } else { Decision::Allowed }, ..Answer::refused() };
+    let by = granted.iter().find_map(|(_, answer)| answer.because.first()).cloned();
+    for (_, answer) in granted {
+        whole.because.extend(answer.because);
+        whole.missing.extend(answer.missing);
+        whole.depends.extend(answer.depends);
+    }
+    let not_on = |explicit: bool| {
+        let refused = refused.iter().filter(|(_, answer)| answer.decision == Decision::Denied { explicit });
+        let (names, answers): (Vec<&str>, Vec<&Answer>) =
+            refused.map(|(taken, answer)| (taken.resource.as_str(), answer)).unzip();
+        let by = if explicit { answers.first()?.because.first() } else { by.as_ref() };
+        let shown = names.iter().take(3).copied().collect::<Vec<_>>().join(", ");
+        let more = if names.len() > 3 { format!(" and {} more types", names.len() - 3) } else { String::new() };
+        (!names.is_empty()).then(|| Dependence {
+            key: "the resource".to_owned(),
+            condition: format!("which resource: {}on {shown}{more}", if explicit { "" } else { "not " }),
+            effect: if explicit { "Deny" } else { "Allow" },
+            policy: by.map(|by| by.policy.clone()).unwrap_or_default(),
+            statement: by.map(|by| by.statement.clone()).unwrap_or_default(),
+        })
+    };
+    whole.depends.extend([true, false].into_iter().filter_map(not_on));
+    once(&mut whole.because);
+    once(&mut whole.missing);
+    once(&mut whole.depends);
+    whole
+}
+
+/// Leaves each out that stands before already.
+fn once<T: PartialEq>(all: &mut Vec<T>) {
+    let mut kept: Vec<T> = Vec::new();
+    for one in std::mem::take(all) {
+        if !kept.contains(&one) {
+            kept.push(one);
+        }
+    }
+    *all = kept;
 }
 
 /// What a policy that was not read does: perhaps everything, perhaps nothing.

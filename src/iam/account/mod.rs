@@ -122,6 +122,11 @@ pub enum AskError {
 const ADMINISTRATOR: &str = "arn:aws:iam::aws:policy/AdministratorAccess";
 
 impl Account {
+    /// How many access keys a principal has, of those that were read.
+    pub(crate) fn access_keys(&self, principal: usize) -> usize {
+        self.by_key.values().filter(|at| **at == principal).count()
+    }
+
     /// Compiles an account's identities.
     pub fn read(identity: &Identity) -> Self {
         let mut a = Self {

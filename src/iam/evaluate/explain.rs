@@ -18,6 +18,13 @@ pub struct Answer {
     pub depends: Vec<Dependence>,
 }
 
+impl Answer {
+    /// No, because nothing allows it.
+    pub(in crate::iam) const fn refused() -> Self {
+        Self { decision: Decision::Denied { explicit: false }, because: Vec::new(), missing: Vec::new(), depends: Vec::new() }
+    }
+}
+
 /// A statement that took part in a decision.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Deciding {

@@ -362,11 +362,21 @@ fn walk<T: Trace>(request: &Request<'_>, layers: &Layers<'_>, trace: &mut T) -> 
     let caller = request.caller;
     let action = request.action;
     // AWS STS, GetCallerIdentity: it needs no permission, and a deny does not stop it. GetSessionToken's page: policies
-    // cannot control it for users.
-    if action.as_str() == "sts:getcalleridentity"
-        || action.as_str() == "sts:getsessiontoken" && matches!(caller.kind, CallerKind::User | CallerKind::Root)
-    {
+    // cannot control it for users, and nobody else has the long-term credentials that it is called with.
+    if action.as_str() == "sts:getcalleridentity" {
         return Decision::Allowed;
+    }
+    if action.as_str() == "sts:getsessiontoken" {
+        if matches!(caller.kind, CallerKind::User | CallerKind::Root) {
+            return Decision::Allowed;
+        }
+        trace.needs(Layer::Identity, Truth::No);
+        return Decision::Denied { explicit: false };
+    }
+    // AWS STS, AssumeRole: it is called with credentials; tokens and assertions have calls of their own.
+    if action.as_str() == "sts:assumerole" && matches!(caller.kind, CallerKind::Anonymous | CallerKind::Federated) {
+        trace.needs(Layer::Resource, Truth::No);
+        return Decision::Denied { explicit: false };
     }
     let trust = action.service() == "sts"
         && (action.name().starts_with("assumerole") || matches!(action.name(), "tagsession" | "setsourceidentity"));
@@ -388,7 +398,9 @@ fn walk<T: Trace>(request: &Request<'_>, layers: &Layers<'_>, trace: &mut T) -> 
             allowed = allowed.and(found.allow);
         }
     }
-    if RCP_SERVICES.contains(&action.service()) && !caller.is_service_linked() {
+    // AWS KMS, "Resource control policies in AWS KMS": retiring a grant is out of their reach.
+    let reached = RCP_SERVICES.contains(&action.service()) && action.as_str() != "kms:retiregrant";
+    if reached && !caller.is_service_linked() {
         for (level, policies) in layers.rcps.iter().enumerate() {
             // RCPFullAWSAccess cannot be detached, so only denies count.
             deny = deny.or(scan(Layer::Rcp(level), policies, request, trace).deny);

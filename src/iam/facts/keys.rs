@@ -38,6 +38,8 @@ const GLOBAL: &[&str] = &[
     "aws:SourceIp",
     "aws:SourceOrgID",
     "aws:SourceOrgPaths",
+    // Of Amazon SNS, in the policy that every topic begins with.
+    "aws:SourceOwner",
     "aws:SourceVpc",
     "aws:SourceVpce",
     "aws:SourceVpcArn",

@@ -208,6 +208,13 @@ impl Service {
         let of = |(r, _): &(usize, bool)| self.resources.get(*r);
         required.filter_map(of).next().or_else(|| action.resources.iter().filter_map(of).min_by_key(|r| r.arn.len()))
     }
+    /// The types of resources that requests for an action name, and whether each of them must. Another way to what is named
+    /// anyhow, an access point, is left out.
+    pub fn takes<'a>(&'a self, action: &'a Action) -> impl Iterator<Item = (&'a ResourceType, bool)> + 'a {
+        let all = action.resources.iter().filter_map(|(r, required)| Some((self.resources.get(*r)?, *required)));
+        let alone = action.resources.len() == 1;
+        all.filter(move |(of, required)| alone || *required || !of.name.starts_with("accesspoint"))
+    }
     /// An action by its name, in any case.
     pub fn action(&self, name: &str) -> Option<(usize, &Action)> {
         let name = name.to_ascii_lowercase();

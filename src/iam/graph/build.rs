@@ -3,19 +3,24 @@
 use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 
+use super::changes::Bound;
 use super::crossings::{Crossing, crossings};
-use super::permit::{Permit, StatementId, Table};
+use super::permit::{Granted, Permit, StatementId, Table};
 use super::threads::side_by_side;
 use super::ways::{self, ADMITS, CREDENTIALS, Gate, LAUNCHES, TAKE_OVERS};
 use super::{Edge, Need, To, Way};
 use crate::iam::account::{Account, Principal};
 use crate::iam::center::{IdentityCenter, is_aws_kept, is_of_a_set};
-use crate::iam::evaluate::{ActionName, Compiled, Context, Decision, Layers, Request, Resource, ResourcePolicy, Truth, decide};
+use crate::iam::evaluate::{
+    ActionName, Caller, Compiled, Context, Decision, Known, Layers, Request, Resource, ResourcePolicy, Truth, decide,
+};
 use crate::iam::facts::facts;
 use crate::iam::policy::{Effect, PrincipalKind};
 use crate::iam::resources::Held;
-use crate::iam::sets::glob::ArnPattern;
+use crate::iam::sets::glob::{ArnPattern, split};
+use crate::iam::strangers::{choices, in_organization};
 use crate::iam::workloads::WorkloadKind;
+use crate::model::account::Tags;
 
 /// Who is an administrator, all edges by `from`, and the ways into other accounts.
 pub(super) fn build(account: &Account) -> (Vec<bool>, Vec<Edge>, Vec<Crossing>) {
@@ -36,6 +41,15 @@ pub(super) struct Actor<'x> {
     pub(super) who: &'x Principal,
 }
 
+/// A role that a service may assume.
+#[derive(Clone, Copy)]
+struct Served<'a> {
+    role: usize,
+    /// How the role's trust writes the service's name.
+    written: &'a str,
+    truth: Truth,
+}
+
 pub(super) struct Ground<'a> {
     pub(super) account: &'a Account,
     pub(super) table: &'a Table,
@@ -50,8 +64,8 @@ pub(super) struct Ground<'a> {
     trusting_everyone: Vec<usize>,
     trusting_account: Vec<usize>,
     trusting: HashMap<&'a str, Vec<usize>>,
-    /// Roles by the service that may assume them, and how their trust writes its name.
-    by_service: HashMap<String, Vec<(usize, &'a str)>>,
+    /// Roles by the service that may assume them.
+    by_service: HashMap<String, Vec<Served<'a>>>,
     /// Roles by the SAML provider whose assertions they take.
     by_provider: Vec<(Resource, Vec<usize>)>,
     scps: Vec<Vec<&'a Compiled>>,
@@ -66,6 +80,8 @@ pub(super) struct Ground<'a> {
     pub(super) gainful: Vec<bool>,
     pub(super) plain: Context,
     star: Resource,
+    /// By principal: what is left of administration within its permissions boundary.
+    pub(super) bounds: Vec<Bound>,
     /// By launch: pairs of its actions that take the same kind of resource.
     alike: Vec<Vec<(&'static str, &'static str)>>,
 }
@@ -91,7 +107,11 @@ impl<'a> Ground<'a> {
             workloads: account
                 .workloads
                 .iter()
-                .map(|w| (account.resource(&w.arn), account.principals.iter().position(|p| p.arn == w.role_arn)))
+                .map(|w| {
+                    let mut resource = account.resource(&w.arn);
+                    w.tags.iter().for_each(|tags| wear(&mut resource, tags));
+                    (resource, account.principals.iter().position(|p| p.arn == w.role_arn))
+                })
                 .collect(),
             spoken_of: spoken_of(account),
             trusting_everyone: Vec::new(),
@@ -107,6 +127,7 @@ impl<'a> Ground<'a> {
             gainful: (0..account.policies.len()).map(|p| table.is_gainful(p)).collect(),
             plain: Context::new(),
             star: Resource::new("*").in_account(&account.id),
+            bounds: Vec::new(),
             alike: LAUNCHES.iter().map(|launch| alike(launch.actions)).collect(),
         };
         ground.read_trust();
@@ -118,6 +139,7 @@ impl<'a> Ground<'a> {
             let arns = known.into_iter().chain(own.map(|p| account.policies[p].arn.clone()));
             ground.attach[of] = arns.map(|arn| Context::new().with("iam:PolicyARN", [arn])).collect();
         }
+        ground.bounds = account.principals.iter().enumerate().map(|(at, who)| ground.bound(Actor { at, who })).collect();
         ground
     }
 
@@ -171,8 +193,11 @@ impl<'a> Ground<'a> {
             for name in names {
                 self.trusting.entry(name).or_default().push(role);
             }
-            for service in services {
-                self.by_service.entry(service_name(service)).or_default().push((role, service));
+            for written in services {
+                let truth = self.serves(written, role, &self.account.policies[trust]);
+                if truth != Truth::No {
+                    self.by_service.entry(service_name(written)).or_default().push(Served { role, written, truth });
+                }
             }
             for provider in providers {
                 match self.by_provider.iter_mut().find(|(p, _)| p.as_str() == provider) {
@@ -181,6 +206,46 @@ impl<'a> Ground<'a> {
                 }
             }
         }
+    }
+
+    /// Whether a service that a role's trust names may assume it for somebody of the account (AWS: "The confused deputy problem":
+    /// it says for whose account, and for which of its resources, which that chooses).
+    fn serves(&self, service: &str, role: usize, trust: &Compiled) -> Truth {
+        // Cognito's identity pools come with a token.
+        let federated = service_name(service) == "cognito-identity.amazonaws.com";
+        let (caller, action) = match federated {
+            true => (Caller::federated(service), "sts:AssumeRoleWithWebIdentity"),
+            false => (Caller::new(service), "sts:AssumeRole"),
+        };
+        let action = ActionName::new(action);
+        let of_account = in_organization(self.account.resources(), &Caller::new(&self.account.somebody()));
+        let mut context = Context::new().with("aws:SourceAccount", [self.account.id.as_str()]);
+        if let Known::Values(organization) = of_account.get("aws:principalorgid") {
+            context.set("aws:SourceOrgID", organization.iter().cloned());
+        }
+        let rcps = self.rcps.iter().flatten().map(|p| &p.policy);
+        let statements = || rcps.clone().chain([&trust.policy]).flat_map(|p| &p.statements);
+        // What is made to call the service stands in the account.
+        let own = |text: &str| text.split(':').nth(4).is_none_or(|id| id.is_empty() || id == self.account.id);
+        let sources = statements().flat_map(|s| &s.conditions).filter(|c| c.key.text.eq_ignore_ascii_case("aws:SourceArn"));
+        let named = sources.flat_map(|c| &c.values).map(|v| v.text.as_str()).map(|text| match split(text) {
+            Some(mut parts) if parts[4].contains(['*', '?']) => {
+                parts[4] = &self.account.id;
+                parts.join(":")
+            }
+            _ => text.to_owned(),
+        });
+        let named: BTreeSet<String> = named.filter(|arn| own(arn)).map(|arn| arn.replace(['*', '?'], "x")).collect();
+        let layers = Layers { rcps: &self.rcps, resource: ResourcePolicy::Is(trust), ..Layers::default() };
+        let resource = &self.principals[role];
+        let ask = |context: &Context| match decide(&Request { caller: &caller, action: &action, resource, context }, &layers) {
+            Decision::Allowed => Truth::Yes,
+            Decision::Depends => Truth::Maybe,
+            Decision::Denied { .. } => Truth::No,
+        };
+        let elsewhere = format!("arn:{}:x:x:{}:x", self.partition(), self.account.id);
+        let tried = named.into_iter().chain([elsewhere]).map(|arn| ask(&context.clone().with("aws:SourceArn", [arn])));
+        tried.max().unwrap_or(Truth::No)
     }
 
     /// Whether any of these policies allows an action everywhere, whatever they deny.
@@ -207,14 +272,23 @@ impl<'a> Ground<'a> {
     /// trail, makes nobody less of an administrator of it; nor does what it denies itself while it may change that; nor
     /// a second factor, which its holder has.
     pub(super) fn is_administrator(&self, who: &Principal) -> bool {
+        self.administers(who) == Truth::Yes
+    }
+
+    pub(super) fn administers(&self, who: &Principal) -> Truth {
         let signed = Context::new().with("aws:MultiFactorAuthPresent", ["true"]).with("aws:MultiFactorAuthAge", ["1"]);
-        ways::ADMINISTRATOR.iter().enumerate().all(|(row, action)| {
+        let mut all = Truth::Yes;
+        for (row, action) in ways::ADMINISTRATOR.iter().enumerate() {
             let permit = self.table.permit(self.account, who, action, false);
-            permit.is_some_and(|permit| match row < ways::CORE {
-                true => permit.on(&self.star, &signed).0 == Truth::Yes,
+            all = all.and(permit.map_or(Truth::No, |permit| match row < ways::CORE {
+                true => permit.on(&self.star, &signed).0,
                 false => permit.is_granted(&self.star, &signed),
-            })
-        })
+            }));
+            if all == Truth::No {
+                break;
+            }
+        }
+        all
     }
 
     /// Whether somebody may assume a role of the account that has this trust.
@@ -231,7 +305,21 @@ impl<'a> Ground<'a> {
             resource: ResourcePolicy::Is(trust),
         };
         let ask = |context: &Context| decide(&Request { caller: &who.caller, action: &action, resource: role, context }, &layers);
-        self.account.in_best_region(ask)
+        let plain = self.account.in_best_region(ask);
+        if plain != Decision::Depends {
+            return plain;
+        }
+        // Whoever asks says the external id that it was told, and names the session.
+        // A user's tags are known, but for one that has given itself others.
+        let tagged = !who.is_role && who.caller.keys.get("aws:principaltag/") == Known::Unknown;
+        let own =
+            |key: &str| matches!(key, "sts:externalid" | "sts:rolesessionname") || tagged && key.starts_with("aws:principaltag/");
+        let guards = self.scps.iter().chain(&self.rcps).flatten().copied();
+        let all = identity.iter().copied().chain(layers.boundary).chain(guards).chain([trust]);
+        let said = choices(all.flat_map(|p| &p.policy.statements), &self.plain, &own);
+        let fares = |said: &Context| self.account.in_best_region(|context| ask(&said.clone().and(context)));
+        let mut tried = said.iter().skip_while(|_| said.len() < 2);
+        if tried.any(|said| fares(said) == Decision::Allowed) { Decision::Allowed } else { plain }
     }
 
     fn edges(&self, p: usize) -> Vec<Edge> {
@@ -301,16 +389,21 @@ impl<'a> Ground<'a> {
                 if target == p || other.is_role != way.of_role || is_aws_kept(&other.path) {
                     continue;
                 }
-                let (truth, by) = permit.on(&self.principals[target], &self.plain);
+                let (mut truth, by) = permit.on(&self.principals[target], &self.plain);
+                if truth == Truth::No {
+                    continue;
+                }
+                let mut needs = shared.of(&[], way.action, by);
+                if way.action == ways::ENTERS_USER[0] && self.account.access_keys(target) >= ways::MOST_KEYS {
+                    let room =
+                        self.permit(who, ways::ROOM_FOR_KEY).map(|permit| permit.on(&self.principals[target], &self.plain));
+                    let Some((able, by)) = room else { continue };
+                    truth = truth.and(able);
+                    needs = [Need { action: ways::ROOM_FOR_KEY, by }].into_iter().chain(needs.iter().cloned()).collect();
+                }
                 if truth != Truth::No {
-                    edges.push(Edge {
-                        from: p,
-                        to: To::Principal(target),
-                        way: Way::Credential(row as u8),
-                        first: None,
-                        needs: shared.of(&[], way.action, by),
-                        certain: truth == Truth::Yes,
-                    });
+                    let (way, certain) = (Way::Credential(row as u8), truth == Truth::Yes);
+                    edges.push(Edge { from: p, to: To::Principal(target), way, first: None, needs, certain });
                 }
             }
         }
@@ -321,9 +414,9 @@ impl<'a> Ground<'a> {
     fn admits(&self, Actor { at: p, who }: Actor<'_>, edges: &mut Vec<Edge>) {
         for (row, way) in ADMITS.iter().enumerate() {
             let Some(permit) = self.permit(who, way.action) else { continue };
-            let mut add = |role: usize, truth: Truth, by: Arc<[StatementId]>| {
+            let mut add = |role: usize, truth: Truth, before: &[Need], by: Arc<[StatementId]>| {
                 if role != p && truth != Truth::No {
-                    let needs = [Need { action: way.action, by }].into();
+                    let needs = before.iter().cloned().chain([Need { action: way.action, by }]).collect();
                     let (way, certain) = (Way::Admit(row as u8), truth == Truth::Yes);
                     edges.push(Edge { from: p, to: To::Principal(role), way, first: None, needs, certain });
                 }
@@ -331,17 +424,29 @@ impl<'a> Ground<'a> {
             let kept = |role: usize| is_of_a_set(&self.account.principals[role].path);
             match way.by {
                 Gate::Saml => {
+                    let first = way.first.map(|action| (action, self.permit(who, action)));
                     for (provider, roles) in &self.by_provider {
-                        let (truth, by) = permit.on(provider, &self.plain);
+                        let (mut truth, by) = permit.on(provider, &self.plain);
+                        let mut before = Vec::new();
+                        if let Some((action, permit)) = &first {
+                            let Some((able, by)) = permit.as_ref().map(|permit| permit.on(provider, &self.plain)) else {
+                                continue;
+                            };
+                            truth = truth.and(able);
+                            before.push(Need { action, by });
+                        }
                         // AWS keeps the provider of those roles, and puts its keys back.
-                        roles.iter().for_each(|r| add(*r, if kept(*r) { truth.and(Truth::Maybe) } else { truth }, by.clone()));
+                        for role in roles {
+                            let truth = if kept(*role) { truth.and(Truth::Maybe) } else { truth };
+                            add(*role, truth, &before, by.clone());
+                        }
                     }
                 }
                 Gate::IdentityCenter if self.account.identity_center != IdentityCenter::No => {
                     let roles: Vec<usize> = (0..self.principals.len()).filter(|role| kept(*role)).collect();
                     let Some(first) = roles.first() else { continue };
                     let (truth, by) = way.opens(&permit, &self.account.principals[*first].arn, &self.plain);
-                    roles.into_iter().for_each(|role| add(role, truth.and(Truth::Maybe), by.clone()));
+                    roles.into_iter().for_each(|role| add(role, truth.and(Truth::Maybe), &[], by.clone()));
                 }
                 Gate::IdentityCenter => {}
             }
@@ -353,23 +458,32 @@ impl<'a> Ground<'a> {
         let into_profile = self.enters_profile(who);
         for (row, launch) in LAUNCHES.iter().enumerate() {
             let Some(roles) = self.by_service.get(launch.service) else { continue };
-            let mut truth = if launch.standing { Truth::Maybe } else { Truth::Yes };
-            let mut needs = Vec::new();
-            for action in launch.actions {
-                let (t, by) = match self.permit(who, action) {
-                    Some(permit) => permit.somewhere(&self.plain),
-                    None => (Truth::No, [].into()),
-                };
-                truth = truth.and(t);
-                needs.push(Need { action, by });
+            let permits: Option<Vec<_>> = launch.actions.iter().map(|a| Some((*a, self.permit(who, a)?))).collect();
+            let Some(permits) = permits else { continue };
+            // All of them are called in one region, which is chosen.
+            let called = |context: &Context| {
+                let mut truth = Truth::Yes;
+                let mut needs = Vec::new();
+                for (action, permit) in &permits {
+                    let (t, by) = permit.somewhere(context);
+                    truth = truth.and(t);
+                    needs.push(Need { action, by });
+                }
+                (truth, needs)
+            };
+            let (mut truth, mut needs) = called(&self.plain);
+            if truth == Truth::Maybe {
+                let regions = self.account.regions().map(|region| called(&Context::new().with("aws:RequestedRegion", [region])));
+                (truth, needs) = regions.into_iter().find(|(truth, _)| *truth == Truth::Yes).unwrap_or((truth, needs));
             }
             if truth == Truth::No || !self.meet(who, row) {
                 continue;
             }
+            truth = truth.and(if launch.standing { Truth::Maybe } else { Truth::Yes });
             let mut shared = Shared::default();
             let passed = |name: &str| Context::new().with("iam:PassedToService", [name]);
             let context = passed(launch.passed_to);
-            for (role, written) in roles.iter().copied().filter(|(r, _)| *r != p) {
+            for Served { role, written, truth: served } in roles.iter().copied().filter(|served| served.role != p) {
                 let bare = launch.profile && self.account.principals[role].instance_profiles.is_empty();
                 if bare && into_profile.is_none() {
                     continue;
@@ -386,7 +500,7 @@ impl<'a> Ground<'a> {
                     t = t.and(*profile);
                     needs = first.iter().chain(needs.iter()).cloned().collect();
                 }
-                let certain = truth.and(t) == Truth::Yes;
+                let certain = truth.and(t).and(served) == Truth::Yes;
                 edges.push(Edge { from: p, to: To::Principal(role), way: Way::Launch(row as u8), first: None, needs, certain });
             }
         }
@@ -429,6 +543,7 @@ impl<'a> Ground<'a> {
     }
 
     fn take_overs(&self, Actor { at: p, who }: Actor<'_>, edges: &mut Vec<Edge>) {
+        let tags = self.permit(who, ways::TAGS_MACHINE).is_some();
         for (row, way) in TAKE_OVERS.iter().enumerate() {
             let permits: Vec<Option<Permit<'_>>> = way.all().map(|a| self.permit(who, a)).collect();
             let own = permits.iter().all(Option::is_some);
@@ -443,6 +558,10 @@ impl<'a> Ground<'a> {
                 let at = if own { n } else { self.spoken_of[n] };
                 let (resource, role) = &self.workloads[at];
                 let Some(role) = role.filter(|r| *r != p && self.account.workloads[at].kind == way.kind) else { continue };
+                // Whoever may tag it chooses its tags.
+                let bare = (tags && self.account.workloads[at].tags.is_some())
+                    .then(|| self.account.resource(&self.account.workloads[at].arn));
+                let resource = bare.as_ref().unwrap_or(resource);
                 let before = found.get(&role).copied();
                 if before.is_some_and(|e: usize| edges[e].certain) {
                     continue;
@@ -537,7 +656,7 @@ impl<'a> Ground<'a> {
                 continue;
             }
             let needs: Arc<[Need]> = needs.into();
-            for &(role, _) in roles {
+            for &Served { role, .. } in roles {
                 let by_profile = matches!(way.kind, WorkloadKind::Ec2Instance | WorkloadKind::LaunchTemplate);
                 let with_profile = !by_profile || !self.account.principals[role].instance_profiles.is_empty();
                 if role != p && with_profile && !std::mem::replace(&mut reached[role], true) {
@@ -548,9 +667,6 @@ impl<'a> Ground<'a> {
         }
     }
 }
-
-/// Whether something is granted, and the statements any of which grant it.
-type Granted = (Truth, Arc<[StatementId]>);
 
 /// The needs of one edge after another, kept once as long as they are the same.
 #[derive(Default)]
@@ -568,6 +684,14 @@ impl Shared {
         self.needs = first.iter().cloned().chain([last]).collect();
         self.by = Some(by);
         self.needs.clone()
+    }
+}
+
+/// Says which tags a machine has, in the words of each service that asks for them.
+fn wear(resource: &mut Resource, tags: &Tags) {
+    for of in ["aws:ResourceTag/", "ec2:ResourceTag/", "ssm:resourceTag/"] {
+        resource.close_keys(of);
+        tags.iter().for_each(|(key, value)| resource.set_key(&format!("{of}{key}"), [value.as_str()]));
     }
 }
 

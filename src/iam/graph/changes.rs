@@ -16,6 +16,9 @@ use crate::iam::policy::{Element, Policy, PrincipalElement, PrincipalKind, Princ
 /// Steps that one search over all principals takes, so that a dense graph does not take for ever.
 const MOST_STEPS: usize = 4_000_000;
 
+/// Names of policies that are made which are tried.
+const MOST_MADE: usize = 12;
+
 /// One way to make an administrator of a principal.
 #[derive(Debug, Clone)]
 pub(super) struct Change {
@@ -42,6 +45,14 @@ impl Change {
         let way = Way::Rewrite { by, through, action: self.action, unbinds: self.unbinds };
         Edge { from, to: To::Administrator, way, first: None, needs, certain: sure && self.truth == Truth::Yes }
     }
+}
+
+/// What whoever writes a principal's policies gets within its permissions boundary.
+pub(super) struct Bound {
+    /// Whether that is administration; without a boundary it is.
+    within: Truth,
+    /// What takes the boundary off once its own policies allow whatever that leaves.
+    frees: Option<Change>,
 }
 
 /// Needs, each once.
@@ -93,9 +104,9 @@ impl Ground<'_> {
             let base = by_edge.map(|e| (edges[e].needs.clone(), edges[e].certain));
             let sure = base.as_ref().is_none_or(|(_, certain)| *certain);
             let before = base.as_ref().map_or(&[][..], |(needs, _)| needs);
-            // Within its boundary it stays whatever its policies say; getting rid of that comes first, in `gains`.
+            // What it gets rid of itself comes first, in `gains`.
             let changes = match through == p {
-                true if me.who.boundary.is_some() => Vec::new(),
+                true if me.who.boundary.is_some() && !is_aws_kept(&me.who.path) => rewriting.within_boundary(p, me.who),
                 true => rewriting.of(p, me.who),
                 false => rewriting.of(through, &self.account.principals[through]),
             };
@@ -133,7 +144,7 @@ impl Ground<'_> {
                     Decision::Denied { .. } => continue,
                 };
                 let gives = ways::REWRITES_ROLE.iter().filter_map(|a| Some((*a, self.permit(me.who, a)?)));
-                let gives = best(gives.filter_map(|(a, permit)| Change::of(a, self.on(&permit, &role, a, true))));
+                let gives = best(gives.filter_map(|(a, permit)| self.gives(&permit, &role, a, true)));
                 let made = Change::of(ways::MAKES_ROLE, make.on(&role, &self.plain));
                 if let (Some(made), Some(gives)) = (made, gives) {
                     let (action, truth) = (gives.action, enter.and(made.truth).and(gives.truth));
@@ -147,8 +158,7 @@ impl Ground<'_> {
                 let user = bounded(self.account.resource(&arn), None);
                 let with = |actions: &'static [&'static str]| {
                     let permits = actions.iter().filter_map(|a| Some((*a, self.permit(me.who, a)?)));
-                    let changes: Vec<Change> =
-                        permits.filter_map(|(a, permit)| Change::of(a, self.on(&permit, &user, a, false))).collect();
+                    let changes: Vec<Change> = permits.filter_map(|(a, permit)| self.gives(&permit, &user, a, false)).collect();
                     best(changes)
                 };
                 let joins = self.permit(me.who, ways::JOIN).and_then(|permit| {
@@ -226,6 +236,50 @@ impl Ground<'_> {
             }
         }
         found
+    }
+
+    /// Giving permissions to a user, role or group by an action: where that attaches policies, one that is there or one that is
+    /// made for it.
+    fn gives(&self, permit: &Permit<'_>, resource: &Resource, action: &'static str, is_role: bool) -> Option<Change> {
+        let known = Change::of(action, self.on(permit, resource, action, is_role));
+        let sure = known.as_ref().is_some_and(|c| c.truth == Truth::Yes);
+        if sure || !permit.of_policy || !action.starts_with("iam:Attach") {
+            return known;
+        }
+        let Some(make) = self.permit(permit.who, ways::MAKES_POLICY) else { return known };
+        let own = format!("arn:{}:iam::{}:policy/", self.partition(), self.account.id);
+        let patterns = permit.asked("iam:PolicyARN").map(|text| text.replace('*', "new").replace('?', "n"));
+        let named = patterns.filter_map(|text| Some(format!("{own}{}", text.split_once(":policy/")?.1)));
+        let new = named.chain([format!("{own}bartizan-new")]).filter(|arn| !self.account.policies.iter().any(|p| p.arn == *arn));
+        let made = new.take(MOST_MADE).filter_map(|arn| {
+            let attach = permit.on(resource, &Context::new().with("iam:PolicyARN", [arn.as_str()]));
+            let make = Change::of(ways::MAKES_POLICY, make.on(&self.account.resource(&arn), &self.plain))?;
+            Some(Change { action, ..make.and(Change::of(action, attach)?) })
+        });
+        best(known.into_iter().chain(made))
+    }
+
+    /// What is left of administration within a principal's permissions boundary.
+    pub(super) fn bound(&self, of: Actor<'_>) -> Bound {
+        let Some(filled) = filled(of.who) else { return Bound { within: Truth::Yes, frees: None } };
+        let within = self.administers(&filled);
+        let freed = Actor { at: of.at, who: &filled };
+        let frees = (within != Truth::Yes).then(|| self.unbound_by(freed, freed)).flatten();
+        Bound { within, frees }
+    }
+
+    /// The best of the ways in which somebody gets rid of a principal's permissions boundary.
+    fn unbound_by(&self, me: Actor<'_>, target: Actor<'_>) -> Option<Change> {
+        let unbinds = self.unbinds(me, target).into_iter();
+        best(unbinds.map(|(unbinds, truth, needs)| Change { unbinds, action: "", truth, needs }))
+    }
+
+    /// What a principal does that writes itself all that its boundary leaves it.
+    pub(super) fn fills(&self, me: Actor<'_>) -> Option<(&'static str, Truth, Vec<Need>)> {
+        let rewriting = (!is_aws_kept(&me.who.path)).then(|| Rewriting::new(self, me))?;
+        // Joining and switching give no more than what is there.
+        let writes = |c: &Change| c.action != ways::JOIN && c.action != ways::SWITCH;
+        best(rewriting.within(me.at, me.who).into_iter().filter(writes)).map(|c| (c.action, c.truth, c.needs))
     }
 
     /// The ways in which somebody gets rid of a principal's permissions boundary.
@@ -316,6 +370,15 @@ impl Ground<'_> {
             }
         }
     }
+}
+
+/// A principal whose own policies allow whatever its boundary leaves; none where it has none.
+pub(super) fn filled(who: &Principal) -> Option<Principal> {
+    let boundary = who.boundary?;
+    let mut filled = who.clone();
+    filled.policies.insert(who.own_policies, boundary);
+    filled.own_policies += 1;
+    Some(filled)
 }
 
 /// Adds to a list all that lead to something in it and are not marked, nearest first, and marks them.
@@ -413,21 +476,35 @@ impl<'g, 'a> Rewriting<'g, 'a> {
         if is_aws_kept(&target.path) {
             return if is_of_a_set(&target.path) { self.of_a_set(at) } else { Vec::new() };
         }
-        let changes = self.within(at, target);
-        if target.boundary.is_none() {
+        let mut changes = self.within_boundary(at, target);
+        if target.boundary.is_none() || changes.iter().any(|c| c.truth == Truth::Yes) {
             return changes;
         }
-        let unbinds = g.unbinds(self.me, Actor { at, who: target });
-        let Some(first) = best(unbinds.into_iter().map(|(unbinds, truth, needs)| Change { unbinds, action: "", truth, needs }))
-        else {
-            return Vec::new();
-        };
-        let mut bare = target.clone();
-        bare.boundary = None;
-        if g.is_administrator(&bare) {
-            return vec![first];
+        let plain = self.within(at, target);
+        let after = |first: &Change, c: &Change| Change { action: c.action, ..first.clone().and(c.clone()) };
+        if let Some(first) = g.unbound_by(self.me, Actor { at, who: target }) {
+            let mut bare = target.clone();
+            bare.boundary = None;
+            if g.is_administrator(&bare) {
+                changes.push(first);
+                return changes;
+            }
+            changes.extend(plain.iter().map(|c| after(&first, c)));
         }
-        changes.into_iter().map(|c| Change { action: c.action, ..first.clone().and(c) }).collect()
+        if let Some(frees) = &g.bounds[at].frees {
+            changes.extend(plain.iter().map(|c| after(frees, c)));
+        }
+        changes
+    }
+
+    /// Those that leave its boundary where it is.
+    fn within_boundary(&self, at: usize, target: &Principal) -> Vec<Change> {
+        let within = if target.boundary.is_some() { self.ground.bounds[at].within } else { Truth::Yes };
+        if within == Truth::No {
+            return Vec::new();
+        }
+        let changes = self.within(at, target).into_iter();
+        changes.map(|c| Change { truth: c.truth.and(within), ..c }).collect()
     }
 
     /// As if it had no boundary.
@@ -435,14 +512,14 @@ impl<'g, 'a> Rewriting<'g, 'a> {
         let g = self.ground;
         let mut found = Vec::new();
         for (action, permit) in if target.is_role { &self.role } else { &self.user } {
-            found.extend(Change::of(action, g.on(permit, &g.principals[at], action, target.is_role)));
+            found.extend(g.gives(permit, &g.principals[at], action, target.is_role));
         }
         let is_in = |group: &usize| target.groups.contains(&g.account.groups[*group].name);
         let groups = || 0..g.account.groups.len();
         if !self.group.is_empty() {
             for group in groups().filter(is_in) {
                 for (action, permit) in &self.group {
-                    found.extend(Change::of(action, g.on(permit, &g.groups[group], action, false)));
+                    found.extend(g.gives(permit, &g.groups[group], action, false));
                 }
             }
         }
@@ -455,7 +532,7 @@ impl<'g, 'a> Rewriting<'g, 'a> {
             if !self.group.is_empty() {
                 let both = groups().filter(|group| !is_in(group)).filter_map(|group| {
                     let own = self.group.iter();
-                    let changes = own.filter_map(|(a, permit)| Change::of(a, g.on(permit, &g.groups[group], a, false)));
+                    let changes = own.filter_map(|(a, permit)| g.gives(permit, &g.groups[group], a, false));
                     let change = best(changes)?;
                     Some(Change { action: change.action, ..joins(group)?.and(change) })
                 });

@@ -3,7 +3,7 @@
 //! can do beyond the principal itself becomes its edges.
 
 use super::build::{Actor, Ground};
-use super::changes::{joined, leads_to_administrator};
+use super::changes::{filled, joined, leads_to_administrator};
 use super::ways;
 use super::{Edge, Gain, Need, To, Way, slot};
 use crate::iam::account::Principal;
@@ -62,6 +62,7 @@ impl Ground<'_> {
     fn likenesses(&self, me: Actor<'_>) -> Vec<Likeness> {
         let mut all = Vec::new();
         self.unbound(me, &mut all);
+        self.filled(me, &mut all);
         self.undenied(me, &mut all);
         self.in_groups(me, &mut all);
         self.switched(me, &mut all);
@@ -79,6 +80,20 @@ impl Ground<'_> {
             who.boundary = None;
             all.push(Likeness { gain: Gain::Unbind(action), who, truth, needs });
         }
+    }
+
+    /// With all that its boundary leaves, where it may write its policies, and with that rid of the boundary.
+    fn filled(&self, me: Actor<'_>, all: &mut Vec<Likeness>) {
+        let Some(who) = filled(me.who) else { return };
+        let Some((action, truth, needs)) = self.fills(me) else { return };
+        let full = Actor { at: me.at, who: &who };
+        let freed = self.unbinds(full, full).into_iter().max_by_key(|(_, truth, _)| *truth).map(|(unbinds, able, more)| {
+            let bare = Principal { boundary: None, ..who.clone() };
+            let needs = needs.iter().cloned().chain(more).collect();
+            Likeness { gain: Gain::Unbind(unbinds), who: bare, truth: truth.and(able), needs }
+        });
+        all.push(Likeness { gain: Gain::Fill(action), who, truth, needs: needs.clone() });
+        all.extend(freed);
     }
 
     /// Without a policy of its own that denies, without a group whose policies do, and without all of those.
@@ -210,7 +225,8 @@ impl Ground<'_> {
             return;
         }
         let Some(permit) = self.permit(me.who, action) else { return };
-        let (truth, by) = permit.on(&self.principals[me.at], &self.plain);
+        // Where it may choose but some of them it is not known which.
+        let (truth, by) = permit.on_as(&self.principals[me.at], &self.plain);
         if truth != Truth::No {
             let mut who = me.who.clone();
             who.caller.keys.forget("aws:PrincipalTag/");

@@ -147,6 +147,8 @@ pub enum Gain {
     Switch(u32),
     /// Taking off a policy that denies, by its place.
     Drop(u32),
+    /// Writing itself, by this action, all that its permissions boundary leaves it.
+    Fill(&'static str),
     /// Getting rid of its permissions boundary, by this action.
     Unbind(&'static str),
     /// Tagging itself.
@@ -305,6 +307,7 @@ impl<'a> Graph<'a> {
             Gain::Attach(at) => format!("attach {} to itself", policy(at)),
             Gain::Switch(at) => format!("put {} in force", policy(at)),
             Gain::Drop(at) => format!("take off {}", policy(at)),
+            Gain::Fill(action) => format!("give itself by {action} all that its permissions boundary leaves"),
             Gain::Unbind(action) => format!("lift its permissions boundary by {action}"),
             Gain::Tag(action) => format!("tag itself by {action}"),
         }

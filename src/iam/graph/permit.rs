@@ -1,13 +1,15 @@
 //! What one principal may do with one action, prepared so that it can be asked of many resources.
 
+use std::cell::OnceCell;
 use std::collections::HashMap;
 use std::sync::Arc;
 
 use crate::iam::account::{Account, Principal};
 use crate::iam::evaluate::{ActionName, Compiled, Context, Request, Resource, Truth};
 use crate::iam::facts::facts;
+use crate::iam::facts::keys::same_key;
 use crate::iam::policy::Effect;
-use crate::iam::strangers::is_binding;
+use crate::iam::strangers::{choices, is_binding};
 
 /// A statement: its policy's place in [`Account::policies`] and its own place in that; or one of a resource's policy.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -138,7 +140,8 @@ impl Table {
             statement.is_some_and(|s| s.conditions.iter().any(|c| c.key.text.eq_ignore_ascii_case("iam:PolicyARN")))
         };
         let of_policy = allow.iter().chain(&deny).chain(limits.iter().flatten()).any(asks);
-        Some(Permit { account, who: p, action: &column.name, takes: &column.takes, allow, deny, limits, everywhere, of_policy })
+        let (action, takes) = (&column.name, column.takes.as_slice());
+        Some(Permit { account, who: p, action, takes, allow, deny, limits, everywhere, of_policy, chosen: OnceCell::new() })
     }
 }
 
@@ -146,10 +149,13 @@ fn policy(account: &Account, id: StatementId) -> &Compiled {
     &account.policies[id.policy as usize]
 }
 
+/// Whether something is granted, and the statements any of which grant it.
+pub(super) type Granted = (Truth, Arc<[StatementId]>);
+
 /// One principal, one action.
 pub(super) struct Permit<'a> {
     account: &'a Account,
-    who: &'a Principal,
+    pub(super) who: &'a Principal,
     action: &'a ActionName,
     takes: &'a [Vec<Resource>],
     allow: Vec<StatementId>,
@@ -160,11 +166,63 @@ pub(super) struct Permit<'a> {
     everywhere: Option<Arc<[StatementId]>>,
     /// Whether it matters which policy is attached.
     pub(super) of_policy: bool,
+    /// What its caller may say of a request, where statements ask for what that chooses.
+    chosen: OnceCell<Vec<Context>>,
 }
 
-impl Permit<'_> {
+/// Choices of a caller's that are tried.
+const MOST_CHOSEN: usize = 64;
+
+/// Whether whoever calls an action chooses what it says of a key, in lower case: the tags of what it makes, and what that is.
+fn is_chosen(action: &ActionName, key: &str) -> bool {
+    const MAKE: [&str; 4] = ["create", "run", "request", "register"];
+    const TAGS: [&str; 2] = ["aws:requesttag/", "aws:tagkeys"];
+    if TAGS.iter().any(|tags| key.starts_with(tags)) {
+        return action.service() != "sts";
+    }
+    // Which role a machine gets is what is asked; what is said of users and roles, and of what is there, is not the caller's.
+    let fixed = ["aws:", "iam:", "sts:"].iter().any(|start| key.starts_with(start))
+        || key.ends_with(":instanceprofile")
+        || key.contains("resourcetag/");
+    let known = || facts().action(action.as_str());
+    !fixed
+        && MAKE.iter().any(|verb| action.name().starts_with(verb))
+        && known().is_some_and(|(service, action)| service.keys_of(action).any(|k| same_key(k, key)))
+}
+
+impl<'a> Permit<'a> {
+    /// The values that its statements compare a key with.
+    pub(super) fn asked(&self, key: &'static str) -> impl Iterator<Item = &'a str> + use<'a, '_> {
+        let account = self.account;
+        let all = self.allow.iter().chain(self.limits.iter().flatten());
+        let statements = all.filter_map(move |s| policy(account, *s).policy.statements.get(s.statement as usize));
+        let of_key = statements.flat_map(|s| &s.conditions).filter(move |c| c.key.text.eq_ignore_ascii_case(key));
+        of_key.flat_map(|c| &c.values).map(|v| v.text.as_str())
+    }
+
     /// Whether it is allowed on a resource, and the statements any of which allow it.
-    pub(super) fn on(&self, resource: &Resource, context: &Context) -> (Truth, Arc<[StatementId]>) {
+    pub(super) fn on(&self, resource: &Resource, context: &Context) -> Granted {
+        self.at_best(context, |context| self.on_as(resource, context))
+    }
+
+    /// What is true if the caller says of its request what serves it best.
+    fn at_best(&self, context: &Context, ask: impl Fn(&Context) -> Granted) -> Granted {
+        let plain = ask(context);
+        if plain.0 != Truth::Maybe {
+            return plain;
+        }
+        let chosen = self.chosen.get_or_init(|| {
+            let all = self.allow.iter().chain(&self.deny).chain(self.limits.iter().flatten());
+            let statements = all.filter_map(|s| policy(self.account, *s).policy.statements.get(s.statement as usize));
+            let choices = choices(statements, &Context::new(), &|key| is_chosen(self.action, key));
+            // One alone says nothing.
+            if choices.len() > 1 { choices.into_iter().take(MOST_CHOSEN).collect() } else { Vec::new() }
+        });
+        chosen.iter().map(|said| ask(&said.clone().and(context))).find(|granted| granted.0 == Truth::Yes).unwrap_or(plain)
+    }
+
+    /// As [`Self::on`], whatever the caller says of its request.
+    pub(super) fn on_as(&self, resource: &Resource, context: &Context) -> Granted {
         if let Some(by) = &self.everywhere {
             return (Truth::Yes, by.clone());
         }
@@ -200,15 +258,20 @@ impl Permit<'_> {
     }
 
     /// Whether it is allowed on a resource but for what denies it, which whoever may change permissions takes off.
-    pub(super) fn is_granted(&self, resource: &Resource, context: &Context) -> bool {
+    pub(super) fn is_granted(&self, resource: &Resource, context: &Context) -> Truth {
         let request = Request { caller: &self.who.caller, action: self.action, resource, context };
-        let ask = |s: &StatementId| policy(self.account, *s).applies(s.statement as usize, &request) == Truth::Yes;
-        self.allow.iter().any(ask) && self.limits.iter().all(|limit| limit.iter().any(ask))
+        let ask = |s: &StatementId| policy(self.account, *s).applies(s.statement as usize, &request);
+        let any = |all: &[StatementId]| all.iter().map(ask).max().unwrap_or(Truth::No);
+        self.limits.iter().fold(any(&self.allow), |truth, limit| truth.and(any(limit)))
     }
 
     /// Whether it is allowed on some resource of each kind that it takes: an Allow statement holds or may, and no Deny takes all
     /// of it away.
-    pub(super) fn somewhere(&self, context: &Context) -> (Truth, Arc<[StatementId]>) {
+    pub(super) fn somewhere(&self, context: &Context) -> Granted {
+        self.at_best(context, |context| self.somewhere_as(context))
+    }
+
+    fn somewhere_as(&self, context: &Context) -> Granted {
         if let Some(by) = &self.everywhere {
             return (Truth::Yes, by.clone());
         }
@@ -216,9 +279,7 @@ impl Permit<'_> {
         let free: Vec<StatementId> = self.allow.iter().filter(is_open).copied().collect();
         match (self.deny.is_empty(), self.deny.iter().any(|s| is_open(&s))) {
             (_, true) => return (Truth::No, Arc::from([])),
-            (true, _) if !free.is_empty() => {
-                return (if self.limits.is_empty() { Truth::Yes } else { Truth::Maybe }, free.into());
-            }
+            (true, _) if !free.is_empty() && self.limits.is_empty() => return (Truth::Yes, free.into()),
             _ => {}
         }
         let caller = &self.who.caller;
@@ -234,8 +295,14 @@ impl Permit<'_> {
                     continue;
                 }
                 let barred = self.deny.iter().any(|s| self.may_bar(*s, &request));
+                let within = self.limits.iter().map(|limit| limit.iter().map(asks).max().unwrap_or(Truth::No));
+                let within = within.fold(Truth::Yes, Truth::and);
+                if within == Truth::No {
+                    continue;
+                }
                 for s in self.allow.iter().filter(|s| asks(s) != Truth::No) {
                     let holds = policy(self.account, *s).conditions_hold(s.statement as usize, &request);
+                    let holds = holds.and(within);
                     best = best.or(if barred { holds.and(Truth::Maybe) } else { holds });
                     if !by.contains(s) {
                         by.push(*s);
@@ -245,11 +312,7 @@ impl Permit<'_> {
             open = open.and(best);
         }
         by.sort_unstable();
-        match open {
-            Truth::No => (Truth::No, Arc::from([])),
-            Truth::Yes if self.limits.is_empty() => (Truth::Yes, by.into()),
-            _ => (Truth::Maybe, by.into()),
-        }
+        if open == Truth::No { (Truth::No, Arc::from([])) } else { (open, by.into()) }
     }
 
     /// Whether a Deny may take all of it away, by what nobody chooses who asks: a second factor, an address, its own tags.

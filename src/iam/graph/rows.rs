@@ -62,7 +62,7 @@ fn eve(role: bool, policy: &Value) -> Value {
 }
 
 fn trust(principal: &Value) -> Value {
-    document(&json!({"Effect": "Allow", "Principal": principal, "Action": ["sts:AssumeRole", "sts:AssumeRoleWithSAML"]}))
+    document(&json!({"Effect": "Allow", "Principal": principal, "Action": "sts:AssumeRole*"}))
 }
 
 fn admin(path: &str, principal: &Value) -> Value {
@@ -129,7 +129,7 @@ fn every_take_over() {
             let mut account = account(&json!({"UserDetailList": [eve(false, &allow(actions))], "RoleDetailList": roles}));
             if known {
                 let arn = format!("arn:aws:x:eu-west-1:{ID}:thing/1");
-                account.workloads = vec![Workload { kind: way.kind, arn, role_arn: self::arn("role/admin") }];
+                account.workloads = vec![Workload { kind: way.kind, arn, role_arn: self::arn("role/admin"), tags: None }];
             } else {
                 account.workloads_known.clear();
             }
@@ -170,8 +170,9 @@ fn every_gate() {
         };
         let is_way = |e: &Edge| e.way == Way::Admit(row as u8);
         let saml = way.by == Gate::Saml;
-        hold(way.sentence, &[way.action], power(saml), is_way, |a| make(IdentityCenter::Management, a));
-        let elsewhere = ways_of(&make(IdentityCenter::No, &[way.action])).1;
+        let actions: Vec<&str> = way.first.into_iter().chain([way.action]).collect();
+        hold(way.sentence, &actions, power(saml), is_way, |a| make(IdentityCenter::Management, a));
+        let elsewhere = ways_of(&make(IdentityCenter::No, &actions)).1;
         assert_eq!(elsewhere.iter().any(is_way), saml, "{}: IAM Identity Center is not kept in every account", way.sentence);
     }
 }
@@ -279,7 +280,7 @@ fn every_gain() {
             }
             account(&all)
         };
-        hold(tags, &[tags, "sts:AssumeRole"], Power::MayBecome, is(Gain::Tag(tags)), make);
+        hold(tags, &[tags, "sts:AssumeRole"], power(!role), is(Gain::Tag(tags)), make);
     }
     let group = |document: &Value| json!({"GroupName": "g", "Arn": arn("group/g"), "GroupPolicyList": inline(document)});
     let joins = |actions: &[&str]| {

@@ -142,7 +142,24 @@ pub(super) const LAUNCHES: &[Launch] = &[
     launch("sagemaker.amazonaws.com", &["sagemaker:CreateTrainingJob"], "run a training job with it"),
     launch("sagemaker.amazonaws.com", &["sagemaker:CreateProcessingJob"], "run a processing job with it"),
     launch("sagemaker.amazonaws.com", &["sagemaker:CreateHyperParameterTuningJob"], "run a tuning job with it"),
+    launch(
+        "sagemaker.amazonaws.com",
+        &["sagemaker:CreateModel", "sagemaker:CreateEndpointConfig", "sagemaker:CreateEndpoint"],
+        "serve a model of its own with it",
+    ),
+    launch(
+        "sagemaker.amazonaws.com",
+        &["sagemaker:CreateModel", "sagemaker:CreateTransformJob"],
+        "run a model of its own with it",
+    ),
+    launch(
+        "sagemaker.amazonaws.com",
+        &["sagemaker:CreatePipeline", "sagemaker:StartPipelineExecution"],
+        "run a pipeline of jobs with it",
+    ),
     launch("states.amazonaws.com", &["states:CreateStateMachine", "states:StartExecution"], "run a state machine with it"),
+    launch("states.amazonaws.com", &["states:CreateStateMachine", "states:StartSyncExecution"], "run a state machine with it"),
+    launch("states.amazonaws.com", &["states:TestState"], "test a state with it"),
     standing(launch(
         "states.amazonaws.com",
         &["states:UpdateStateMachine", "states:StartExecution"],
@@ -150,6 +167,18 @@ pub(super) const LAUNCHES: &[Launch] = &[
     )),
     launch("ssm.amazonaws.com", &["ssm:StartAutomationExecution"], "run an automation with it"),
     launch("ssm.amazonaws.com", &["ssm:CreateAssociation"], "have an automation run with it"),
+    launch(
+        "ssm.amazonaws.com",
+        &["ssm:CreateMaintenanceWindow", "ssm:RegisterTaskWithMaintenanceWindow"],
+        "have a maintenance window run a task with it",
+    ),
+    standing(launch(
+        "ssm.amazonaws.com",
+        &["ssm:RegisterTaskWithMaintenanceWindow"],
+        "have another's maintenance window run a task with it",
+    )),
+    // "Create the IAM service role required for Systems Manager in hybrid and multicloud environments"
+    launch("ssm.amazonaws.com", &["ssm:CreateActivation"], "register a machine of its own with it"),
     launch("apprunner.amazonaws.com", &["apprunner:CreateService"], "run a service with it"),
     launch("tasks.apprunner.amazonaws.com", &["apprunner:CreateService"], "run a service with it"),
     launch(
@@ -201,6 +230,41 @@ pub(super) const LAUNCHES: &[Launch] = &[
         passed_to: "airflow.amazonaws.com",
         ..launch("airflow-env.amazonaws.com", &["airflow:CreateEnvironment"], "run workflows with it")
     },
+    // The credentials of an integration, of a data source.
+    launch("apigateway.amazonaws.com", &["apigateway:POST", "apigateway:PUT"], "call services with it by an API of its own"),
+    launch(
+        "appsync.amazonaws.com",
+        &["appsync:CreateGraphqlApi", "appsync:StartSchemaCreation", "appsync:CreateDataSource", "appsync:CreateResolver"],
+        "call services with it by an API of its own",
+    ),
+    launch(
+        "credentials.iot.amazonaws.com",
+        &["iot:CreateRoleAlias", "iot:CreateKeysAndCertificate", "iot:CreatePolicy", "iot:AttachPolicy"],
+        "get its credentials by a certificate of its own",
+    ),
+    launch(
+        "athena.amazonaws.com",
+        &["athena:CreateWorkGroup", "athena:StartSession", "athena:StartCalculationExecution"],
+        "run a notebook with it",
+    ),
+    standing(launch("pods.eks.amazonaws.com", &["eks:CreatePodIdentityAssociation"], "give it to the pods of a cluster")),
+    launch(
+        "appstream.amazonaws.com",
+        &["appstream:CreateImageBuilder", "appstream:CreateImageBuilderStreamingURL"],
+        "open a desktop with it",
+    ),
+    launch(
+        "servicecatalog.amazonaws.com",
+        &[
+            "servicecatalog:CreatePortfolio",
+            "servicecatalog:CreateProduct",
+            "servicecatalog:AssociateProductWithPortfolio",
+            "servicecatalog:AssociatePrincipalWithPortfolio",
+            "servicecatalog:CreateConstraint",
+            "servicecatalog:ProvisionProduct",
+        ],
+        "launch a product of its own with it",
+    ),
     launch("amplify.amazonaws.com", &["amplify:CreateApp"], "build an app with it"),
     launch("emr-serverless.amazonaws.com", &["emr-serverless:StartJobRun"], "run a serverless job with it"),
     launch("gamelift.amazonaws.com", &["gamelift:CreateFleet"], "run a fleet with it"),
@@ -324,6 +388,8 @@ pub(super) const CREDENTIALS: &[Takeable] = &[
 
 /// Being let in by what a role's trust leaves it to.
 pub(super) struct Admit {
+    /// What is needed before it.
+    pub(super) first: Option<&'static str>,
     pub(super) action: &'static str,
     pub(super) by: Gate,
     pub(super) sentence: &'static str,
@@ -355,12 +421,21 @@ impl Admit {
 
 pub(super) const ADMITS: &[Admit] = &[
     Admit {
+        first: None,
         action: "iam:UpdateSAMLProvider",
         by: Gate::Saml,
         sentence: "put its own keys into the identity provider and sign in as",
     },
-    Admit { action: ASSIGN, by: Gate::IdentityCenter, sentence: "have somebody assigned to" },
+    // What has the same name has the same ARN.
     Admit {
+        first: Some("iam:DeleteSAMLProvider"),
+        action: "iam:CreateSAMLProvider",
+        by: Gate::Saml,
+        sentence: "put an identity provider of its own in the place of one and sign in as",
+    },
+    Admit { first: None, action: ASSIGN, by: Gate::IdentityCenter, sentence: "have somebody assigned to" },
+    Admit {
+        first: None,
         action: "identitystore:CreateGroupMembership",
         by: Gate::IdentityCenter,
         sentence: "put somebody into a group that is assigned to",
@@ -403,6 +478,16 @@ pub(super) const DROPS_ROLE: (&str, &str) = ("iam:DeleteRolePolicy", "iam:Detach
 pub(super) const TAGS_USER: &str = "iam:TagUser";
 pub(super) const TAGS_ROLE: &str = "iam:TagRole";
 
+/// Tagging machines, where permissions go by tags.
+pub(super) const TAGS_MACHINE: &str = "ec2:CreateTags";
+
+/// A user has two access keys at most ("IAM and AWS STS quotas"): one goes before another is made.
+pub(super) const MOST_KEYS: usize = 2;
+pub(super) const ROOM_FOR_KEY: &str = "iam:DeleteAccessKey";
+
+/// A policy that is made to be attached, where only some may be.
+pub(super) const MAKES_POLICY: &str = "iam:CreatePolicy";
+
 /// Somebody new: made, given permissions, and become.
 pub(super) const MAKES_ROLE: &str = "iam:CreateRole";
 pub(super) const MAKES_USER: &str = "iam:CreateUser";
@@ -429,16 +514,16 @@ pub(super) const ADMINISTRATOR: &[&str] = &[
 
 /// Every action the graph asks about.
 pub(super) fn actions() -> impl Iterator<Item = &'static str> {
-    let one = ["sts:AssumeRole", "iam:PassRole", JOIN, LEAVE, SWITCH, PROVISION, TAGS_USER, TAGS_ROLE, MAKES_ROLE, MAKES_USER];
+    let more = [JOIN, LEAVE, SWITCH, PROVISION, TAGS_USER, TAGS_ROLE, MAKES_ROLE, MAKES_USER, MAKES_POLICY];
+    let one = ["sts:AssumeRole", "iam:PassRole", TAGS_MACHINE, ROOM_FOR_KEY].into_iter().chain(more);
     let drops = [DROPS_USER, DROPS_ROLE].into_iter().flat_map(|(inline, managed)| [inline, managed]);
     let lists = [REWRITES_USER, REWRITES_ROLE, REWRITES_GROUP, REWRITES_POLICY, UNBINDS_USER, UNBINDS_ROLE, ENTERS_USER];
-    one.into_iter()
-        .chain(drops)
+    one.chain(drops)
         .chain(LAUNCHES.iter().flat_map(|l| l.actions.iter().copied()))
         .chain(INTO_PROFILE.into_iter().flatten())
         .chain(TAKE_OVERS.iter().flat_map(TakeOver::all))
         .chain(CREDENTIALS.iter().map(|c| c.action))
-        .chain(ADMITS.iter().map(|a| a.action))
+        .chain(ADMITS.iter().flat_map(|a| a.first.into_iter().chain([a.action])))
         .chain(lists.into_iter().flatten().copied())
         .chain(REWRITES_SET.iter().map(|(action, _)| *action))
         .chain(ADMINISTRATOR.iter().copied())

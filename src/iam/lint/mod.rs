@@ -15,6 +15,7 @@ use super::grants::Actions;
 use super::policy::json::MAX_BYTES;
 use super::policy::{Effect, Element, Policy, PrincipalElement, Span, Statement, Version};
 use super::sets::Set;
+use super::sets::glob::{self, Glob};
 pub(in crate::iam) use arns::odd_part;
 pub use within::{Looked, look_over};
 
@@ -105,7 +106,7 @@ pub fn lint(text: &str, kind: Kind) -> Vec<Lint> {
         }
     };
     let mut linter = Linter { kind, lints: Vec::new() };
-    linter.document(&policy);
+    linter.document(&policy, text.chars().count());
     let mut lints = linter.lints;
     place(text, &mut lints);
     lints
@@ -143,10 +144,14 @@ impl Linter {
         self.lints.push(Lint { id, weight, span, line: 0, column: 0, message: message.into() });
     }
 
-    fn document(&mut self, policy: &Policy) {
+    /// `written`: characters of the document as it stands.
+    fn document(&mut self, policy: &Policy, written: usize) {
         let start = Span::default();
         match policy.version {
             Some(Version::V2012) => {}
+            _ if self.kind == Kind::Rcp => {
+                self.say("old-version", Weight::Error, start, "a resource control policy has Version 2012-10-17");
+            }
             _ => self.say(
                 "old-version",
                 Weight::Warning,
@@ -160,6 +165,12 @@ impl Linter {
         if size > limit {
             let message = format!("{size} characters without white space are more than the {limit} allowed");
             self.say("too-large", Weight::Error, start, message);
+        } else if matches!(self.kind, Kind::Scp | Kind::Rcp) && written > limit {
+            let message = format!(
+                "{written} characters with white space are more than the {limit} allowed: AWS Organizations counts it, but for what \
+                 its console takes out"
+            );
+            self.say("large", Weight::Warning, start, message);
         } else if self.kind == Kind::Trust && size > TRUST_UNASKED {
             let message =
                 format!("{size} characters without white space are more than the {TRUST_UNASKED} that AWS takes unasked");
@@ -212,6 +223,10 @@ impl Linter {
             _ => {}
         }
         if self.kind == Kind::Rcp {
+            if s.action.not {
+                let span = s.action.values.first().map_or(s.span, |v| v.span);
+                self.say("rcp-not-action", Weight::Error, span, "a resource control policy has Action, not NotAction");
+            }
             let everyone = |p: &PrincipalElement| !p.not && p.principals.iter().all(|p| p.value.text == "*");
             if s.effect == Effect::Allow {
                 self.say("rcp-allow", Weight::Error, s.span, "a resource control policy of one's own can only deny");
@@ -282,18 +297,22 @@ impl Linter {
             }
             return;
         }
-        let everywhere = s.resource.as_ref().is_some_and(|r| !r.not && r.values.iter().any(|v| v.text == "*"));
-        if !everywhere || !s.conditions.is_empty() {
+        // Of a service's resources, or of all services'.
+        let everywhere = |service: &str| {
+            let values = s.resource.iter().filter(|r| !r.not).flat_map(|r| &r.values);
+            values.into_iter().any(|v| is_everything(&v.text, service))
+        };
+        if !s.conditions.is_empty() {
             return;
         }
         let span = s.action.values.first().map_or(s.span, |v| v.span);
-        if s.action.values.iter().any(|v| elements::is_all(&v.text)) {
+        if s.action.values.iter().any(|v| elements::is_all(&v.text)) && everywhere("") {
             return self.say("grants-everything", Weight::Warning, span, "grants every action on every resource");
         }
         for (level, word) in [(Level::PermissionsManagement, "permissions management"), (Level::Write, "write")] {
             let open: Vec<String> = actions
                 .iter()
-                .filter(|(_, a)| a.level == level && !a.resources.is_empty())
+                .filter(|(service, a)| a.level == level && !a.resources.is_empty() && everywhere(service.prefix))
                 .map(|(service, a)| format!("{}:{}", service.prefix, a.name))
                 .collect();
             if !open.is_empty() {
@@ -319,9 +338,7 @@ impl Linter {
                 continue;
             }
             let wider = policy.statements.iter().enumerate().find(|(j, o)| {
-                let order = named[*j] != named[i] || *j < i || o.resource != s.resource;
                 *j != i
-                    && order
                     && (o.effect == s.effect || o.effect == Effect::Deny)
                     && o.principal.is_none()
                     && (o.conditions.is_empty() || o.effect == s.effect && o.conditions == s.conditions)
@@ -334,7 +351,7 @@ impl Linter {
                     && !(covers(s.resource.as_ref(), o.resource.as_ref())
                         && named[i] == named[*j]
                         && *j > i
-                        && o.effect == s.effect)
+                        && (o.effect, &o.conditions) == (s.effect, &s.conditions))
             });
             if let Some((j, o)) = wider {
                 let label = o.label(j);
@@ -345,6 +362,19 @@ impl Linter {
                 };
                 self.say("shadowed", Weight::Warning, s.span, message);
             }
+        }
+    }
+}
+
+/// Whether a pattern of ARNs is every resource of a service, of all services where none is named.
+fn is_everything(pattern: &str, service: &str) -> bool {
+    let wild = |part: &str| !part.is_empty() && part.bytes().all(|b| b == b'*');
+    match glob::split(pattern) {
+        None => wild(pattern),
+        Some([arn, partition, of, region, account, name]) => {
+            let any = |part: &str| part.is_empty() || wild(part);
+            let is_service = wild(of) || !service.is_empty() && Glob::new(of).matches(service);
+            (arn == "arn" || wild(arn)) && !partition.is_empty() && is_service && any(region) && any(account) && wild(name)
         }
     }
 }
@@ -504,6 +534,25 @@ mod tests {
         assert_eq!(on(r#"{"Bool":{"aws:MultiFactorAuthPresent":"true"}}"#), [""; 0]);
         assert_eq!(under("Deny", r#"{"Bool":{"aws:MultiFactorAuthPresent":"false"}}"#), ["mfa-pattern"]);
         assert_eq!(under("Deny", r#"{"BoolIfExists":{"aws:MultiFactorAuthPresent":"false"}}"#), [""; 0]);
+        // Who covers whom does not depend on who comes first.
+        let read = r#"{"Effect":"Allow","Action":"s3:GetObject","Resource":"arn:aws:s3:::b/*"}"#;
+        let denied = read.replace("Allow", "Deny");
+        let asking = read.replace("\"Resource\"", r#""Condition":{"Bool":{"aws:SecureTransport":"true"}},"Resource""#);
+        for (one, other) in [(read, denied.as_str()), (asking.as_str(), read), (read, read)] {
+            for pair in [format!("[{one},{other}]"), format!("[{other},{one}]")] {
+                assert_eq!(ids(&pair), ["shadowed"], "{pair}");
+            }
+        }
+        for (action, resource, said) in [
+            ("*", "arn:aws:*:*:*:*", "grants-everything"),
+            ("**", "*", "grants-everything"),
+            ("iam:PutUserPolicy", "arn:aws:iam::*:*", "open-grant"),
+        ] {
+            let wide = format!(r#"{{"Effect":"Allow","Action":"{action}","Resource":"{resource}"}}"#);
+            assert!(ids(&wide).contains(&said), "{wide}: {:?}", ids(&wide));
+        }
+        let narrow = r#"{"Effect":"Allow","Action":"iam:PutUserPolicy","Resource":"arn:aws:iam::*:user/*"}"#;
+        assert_eq!(ids(narrow), [""; 0]);
         let short = r#"{"Effect":"Allow","Action":"sqs:SendMessage","Resource":"arn:aws:sqs"}"#;
         assert_eq!(ids(short), ["short-arn"]);
         let widens = r#"[{"Effect":"Allow","Action":"s3:*","Resource":"arn:aws:s3:::b"},{"Effect":"Deny","Action":"s3:Delete*","Resource":"*"}]"#;
@@ -549,6 +598,21 @@ mod tests {
         assert!(lints[0].message.contains("did you mean s3:GetObject?"), "{}", lints[0].message);
         let broken = lint("{\"Version\":\"2012-10-17\",\n\"Statement\":[", Kind::Managed);
         assert_eq!((broken[0].id, broken[0].line), ("unreadable", 2));
+    }
+
+    #[test]
+    fn resource_control_policies_are_as_aws_takes_them() {
+        let said = |version: &str, action: &str, padding: usize| -> Vec<&'static str> {
+            let pad = " ".repeat(padding);
+            let text = format!(
+                r#"{{"Version":"{version}",{pad}"Statement":{{"Effect":"Deny","Principal":"*",{action},"Resource":"*","Condition":{{"Bool":{{"aws:SecureTransport":"false"}}}}}}}}"#
+            );
+            lint(&text, Kind::Rcp).into_iter().map(|l| l.id).collect()
+        };
+        assert_eq!(said("2012-10-17", r#""Action":"s3:*""#, 0), [""; 0]);
+        assert_eq!(said("2008-10-17", r#""Action":"s3:*""#, 0), ["old-version"]);
+        assert_eq!(said("2012-10-17", r#""NotAction":"s3:GetObject""#, 0), ["rcp-not-action"]);
+        assert_eq!(said("2012-10-17", r#""Action":"s3:*""#, 5_120), ["large"]);
     }
 
     #[test]
