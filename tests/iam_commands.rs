@@ -307,6 +307,44 @@ fn a_plain_answer_is_opened_by_every_command() {
     assert!(found.code == 0 && found.out.contains("iam-"), "{} {}", found.err, found.out);
 }
 
+/// Where no resource is named, all that the action takes are meant: what it must name has to be allowed, and among what it may
+/// name it depends.
+#[test]
+fn a_question_without_a_resource_asks_for_all_that_the_action_takes() {
+    let home = tempfile::tempdir().unwrap();
+    let path = home.path().join("details.json");
+    let ask = |action: &str, statements: Value| {
+        let user = json!({"UserName": "jo", "Path": "/", "Arn": format!("arn:aws:iam::{ID}:user/jo"), "UserPolicyList": policy("own", statements)});
+        fs::write(&path, json!({"UserDetailList": [user], "RoleDetailList": []}).to_string()).unwrap();
+        let from = path.to_str().unwrap();
+        let can = run(&["--from", from, "iam", "can", "user/jo", action]);
+        let who = run(&["--from", from, "iam", "who-can", action, "*"]);
+        let word = can.out.split(':').next().unwrap_or_default().to_owned();
+        assert_eq!(who.out.contains("user/jo"), word != "denied", "{action}: {} {}", can.out, who.out);
+        assert_eq!(can.code == 0, word == "allowed", "{}", can.out);
+        word
+    };
+    let on = |effect: &str, resource: &str| json!({"Effect": effect, "Action": "*", "Resource": resource});
+    let (all, instances) = (on("Allow", "*"), "arn:aws:ec2:*:*:instance/*");
+    for (action, statements, answer) in [
+        ("ec2:RunInstances", json!([all]), "allowed"),
+        ("ec2:RunInstances", json!([all, on("Deny", instances)]), "denied"),
+        ("ec2:RunInstances", json!([on("Allow", "arn:aws:ec2:*::image/*")]), "denied"),
+        ("ssm:SendCommand", json!([on("Allow", "arn:aws:ssm:*:*:document/*")]), "depends"),
+        ("ssm:SendCommand", json!([on("Allow", instances)]), "denied"),
+        ("ssm:StartSession", json!([on("Allow", instances)]), "depends"),
+        ("kms:CreateAlias", json!([on("Allow", "arn:aws:kms:*:*:alias/*")]), "denied"),
+        ("ec2:CreateTags", json!([on("Allow", instances)]), "depends"),
+        ("ec2:CreateTags", json!([all, on("Deny", instances)]), "depends"),
+        ("s3:ListBucket", json!([on("Allow", "arn:aws:s3:::*")]), "allowed"),
+        ("ec2:DescribeInstances", json!([on("Allow", instances)]), "denied"),
+    ] {
+        assert_eq!(ask(action, statements.clone()), answer, "{action} {statements}");
+    }
+    let other = run(&["--from", path.to_str().unwrap(), "iam", "can", "user/jo", "s3:GetObject", "--account", "999988887777"]);
+    assert!(other.code != 0 && other.err.contains(&format!("is that of account {ID}")), "{} {}", other.out, other.err);
+}
+
 #[test]
 fn a_question_names_its_resource_by_arn_or_by_name_and_says_what_it_leaves_out() {
     let home = tempfile::tempdir().unwrap();

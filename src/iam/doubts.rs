@@ -18,7 +18,7 @@ pub fn doubts(action: &str, resource: &str) -> Vec<String> {
     let name = format!("{}:{}", service.prefix, known.name);
     if resource == "*" {
         let arns: Vec<&str> = service.takes(known).map(|(of, _)| of.arn).collect();
-        let more = if arns.len() > 3 { format!(" and {} more types", arns.len() - 3) } else { String::new() };
+        let more = if arns.len() > 3 { format!(" and {} more", arns.len() - 3) } else { String::new() };
         let shown = arns.iter().take(3).copied().collect::<Vec<_>>().join(", ");
         let told = format!("No resource is named: all that {name} takes are meant, {shown}{more}.");
         return if arns.is_empty() { Vec::new() } else { vec![told] };

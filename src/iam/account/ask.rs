@@ -434,10 +434,10 @@ fn on_each(taken: &[Taken], mut ask: impl FnMut(&Resource) -> Answer) -> Answer 
             refused.map(|(taken, answer)| (taken.resource.as_str(), answer)).unzip();
         let by = if explicit { answers.first()?.because.first() } else { by.as_ref() };
         let shown = names.iter().take(3).copied().collect::<Vec<_>>().join(", ");
-        let more = if names.len() > 3 { format!(" and {} more types", names.len() - 3) } else { String::new() };
+        let more = if names.len() > 3 { format!(" and {} more", names.len() - 3) } else { String::new() };
         (!names.is_empty()).then(|| Dependence {
             key: "the resource".to_owned(),
-            condition: format!("which resource: {}on {shown}{more}", if explicit { "" } else { "not " }),
+            condition: format!("the resource is {} {shown}{more}", if explicit { "one of" } else { "none of" }),
             effect: if explicit { "Deny" } else { "Allow" },
             policy: by.map(|by| by.policy.clone()).unwrap_or_default(),
             statement: by.map(|by| by.statement.clone()).unwrap_or_default(),

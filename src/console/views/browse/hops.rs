@@ -95,7 +95,11 @@ impl Browse {
                 )
             }
             Action::HopIdentity => {
-                (links.into_iter().find(|l| l.listing == ListingId::Principals), "No role or user is known behind this row.")
+                // A role or user is its own.
+                let itself = || Link::to("principal", ListingId::Principals, exactly("id", &id));
+                let found = links.into_iter().find(|l| l.listing == ListingId::Principals);
+                let found = found.or_else(|| (self.listing.id == ListingId::Principals).then(itself));
+                (found, "No role or user is known behind this row.")
             }
             Action::HopFindings => {
                 let found = links.into_iter().find(|l| l.listing == ListingId::Findings);

@@ -186,6 +186,8 @@ impl Editor {
     fn in_document(&mut self, key: KeyEvent, ctrl: bool, cx: &mut Context<'_>) -> Vec<Request> {
         match key.code {
             KeyCode::Esc => self.at = At::Field(0),
+            // The key that leads here takes nothing away.
+            KeyCode::Char('d') if ctrl => {}
             KeyCode::Char('n') if ctrl => self.jump(true),
             KeyCode::Char('p') if ctrl => self.jump(false),
             KeyCode::Char('g') if ctrl => {
@@ -337,7 +339,14 @@ impl Editor {
         }
         let figures = figures.join("   ");
         let mut y = area.y;
-        for line in wrap(&words, usize::from(area.width)).into_iter().filter(|l| !l.is_empty()).take(3) {
+        // The document keeps two thirds.
+        let most = usize::from(area.height / 3).max(3);
+        let mut lines: Vec<String> = wrap(&words, usize::from(area.width)).into_iter().filter(|l| !l.is_empty()).collect();
+        if lines.len() > most {
+            lines.truncate(most);
+            lines[most - 1].push_str(" …");
+        }
+        for line in lines {
             if y < area.bottom() {
                 put(canvas.buffer, area.x, y, area.width, &line, style);
                 y += 1;

@@ -365,7 +365,13 @@ impl View for Iam {
     }
 
     fn hints(&self) -> Option<Vec<(String, &'static str)>> {
-        self.editor.as_ref().filter(|_| self.editing).map(|editor| editor.hints())
+        // What is typed into the line is no key of the console.
+        let typed = || {
+            let hints = [("enter", "ask"), ("up", "asked before"), ("esc", "leave")];
+            hints.map(|(key, words)| (key.to_owned(), words)).to_vec()
+        };
+        let typing = || self.asking.as_ref().filter(|asking| asking.typing).map(|_| typed());
+        self.editor.as_ref().filter(|_| self.editing).map(|editor| editor.hints()).or_else(typing)
     }
 }
 
