@@ -274,6 +274,98 @@ fn unused_hands_out_what_aws_takes() {
 }
 
 #[test]
+fn unused_says_who_else_has_a_policy_and_what_groups_grant() {
+    let home = tempfile::tempdir().unwrap();
+    let shared = format!("arn:aws:iam::{ID}:policy/shared");
+    let user = |name: &str, bound: bool| {
+        let mut user = json!({"UserName": name, "Path": "/", "Arn": format!("arn:aws:iam::{ID}:user/{name}"), "GroupList": ["ops"],
+            "AttachedManagedPolicies": [{"PolicyName": "shared", "PolicyArn": shared}]});
+        if bound {
+            user["AttachedManagedPolicies"] = json!([]);
+            user["PermissionsBoundary"] = json!({"PermissionsBoundaryArn": shared, "PermissionsBoundaryType": "Policy"});
+        }
+        user
+    };
+    let document =
+        |actions: Value| json!({"Version": "2012-10-17", "Statement": {"Effect": "Allow", "Action": actions, "Resource": "*"}});
+    let all = json!({
+        "UserDetailList": [user("jo", false), user("al", false), user("bo", true)],
+        "GroupDetailList": [{"GroupName": "ops", "Path": "/", "Arn": format!("arn:aws:iam::{ID}:group/ops"),
+            "GroupPolicyList": [{"PolicyName": "g", "PolicyDocument": document(json!(["sqs:SendMessage", "s3:GetObject"]))}]}],
+        "RoleDetailList": [],
+        "Policies": [{"PolicyName": "shared", "Arn": shared, "Path": "/", "DefaultVersionId": "v1",
+            "PolicyVersionList": [{"VersionId": "v1", "IsDefaultVersion": true, "Document": document(json!(["sqs:*", "s3:*"]))}]}],
+    });
+    let path = file(home.path(), "details.json", &all);
+    let used = file(
+        home.path(),
+        "used.json",
+        &json!({"JobStatus": "COMPLETED", "JobCompletionDate": "2026-11-20T00:00:01Z", "ServicesLastAccessed": [
+            {"ServiceName": "Amazon S3", "ServiceNamespace": "s3", "LastAuthenticated": "2026-11-19T00:00:00Z"},
+            {"ServiceName": "SQS", "ServiceNamespace": "sqs"}]}),
+    );
+    let ask = |more: &[&str]| {
+        let asked = ["--from", path.to_str().unwrap(), "iam", "unused", "user/jo", "--used", used.to_str().unwrap()];
+        let ran = run(&[&asked[..], more].concat());
+        assert_eq!(ran.code, 0, "{}", ran.err);
+        ran.out
+    };
+    let text = ask(&[]);
+    let also =
+        format!("It is also attached to arn:aws:iam::{ID}:user/al and the permissions boundary of arn:aws:iam::{ID}:user/bo;");
+    assert!(text.contains(&also) && !text.contains("user/jo,"), "{text}");
+    assert!(text.contains(&format!("Not used, and still granted by arn:aws:iam::{ID}:group/ops: sqs:SendMessage\n")), "{text}");
+    let answer: Value = serde_json::from_str(&ask(&["--json"])).unwrap();
+    let arn = |name: &str| format!("arn:aws:iam::{ID}:user/{name}");
+    let others = json!([{"arn": arn("al"), "boundary": false}, {"arn": arn("bo"), "boundary": true}]);
+    assert_eq!(answer["policies"][0]["others"], others);
+    assert_eq!(answer["groups"], json!([{"group": format!("arn:aws:iam::{ID}:group/ops"), "actions": ["sqs:SendMessage"]}]));
+}
+
+#[test]
+fn written_policies_are_one_json_value_with_what_is_beside_them() {
+    let role = format!("arn:aws:iam::{ID}:role/app");
+    let ask = |on: &str, more: &[&str]| {
+        let ran = run(&[&["iam", "policy", "--json", "--write", on], more].concat());
+        assert!(ran.code == 0 && ran.err.is_empty(), "{}", ran.err);
+        serde_json::from_str::<Value>(&ran.out).unwrap()
+    };
+    let one = ask(&format!("arn:aws:glue:eu-west-1:{ID}:job/x"), &[]);
+    assert_eq!(one["policies"].as_array().map(Vec::len), Some(1));
+    assert!(one["policies"][0]["Statement"].is_array() && one["needed"] == json!(["iam:PassRole"]), "{one}");
+    let left = ask(&format!("arn:aws:sqs:eu-west-1:{ID}:q"), &["--permissions", &role]);
+    assert_eq!(left["left_out"][0]["actions"], json!(["iam:PassRole"]));
+    let many = ask(&format!("arn:aws:ec2:eu-west-1:{ID}:*"), &[]);
+    assert!(many["policies"].as_array().unwrap().len() > 1, "{many}");
+    // Nothing is no success.
+    let nothing = run(&["iam", "policy", "--write", &format!("arn:aws:sqs:eu-west-1:{ID}:q"), "--without", "sqs:*"]);
+    assert!(nothing.code != 0 && nothing.err.contains("nothing is left to allow"), "{}", nothing.err);
+}
+
+#[test]
+fn what_a_written_policy_grants_in_a_region_is_allowed_there() {
+    let home = tempfile::tempdir().unwrap();
+    let role = format!("arn:aws:iam::{ID}:role/app");
+    let function = format!("arn:aws:lambda:eu-west-1:{ID}:function:app");
+    let granted = |regions: &str| {
+        let only = format!("aws:RequestedRegion={regions}");
+        let written = run(&["iam", "policy", "--write", &function, "--pass", &role, "--only", &only]);
+        assert_eq!(written.code, 0, "{}", written.err);
+        let document: Value = serde_json::from_str(&written.out).unwrap();
+        let user = json!({"UserName": "jo", "Path": "/", "Arn": format!("arn:aws:iam::{ID}:user/jo"),
+            "UserPolicyList": [{"PolicyName": "own", "PolicyDocument": document}]});
+        let path = file(home.path(), "details.json", &json!({"UserDetailList": [user], "RoleDetailList": []}));
+        let can = |action: &str, on: &str| {
+            let to = "iam:PassedToService=lambda.amazonaws.com";
+            run(&["--from", path.to_str().unwrap(), "iam", "can", "user/jo", action, on, "--context", to]).code == 0
+        };
+        (can("lambda:UpdateFunctionCode", &function), written.out.contains("iam:PassRole"), can("iam:PassRole", &role))
+    };
+    assert_eq!(granted("eu-west-1"), (true, false, false));
+    assert_eq!(granted("eu-west-1,us-east-1"), (true, true, true));
+}
+
+#[test]
 fn answers_with_a_policy_in_them_are_linted_where_it_stands() {
     let home = tempfile::tempdir().unwrap();
     let document = r#"{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Principal":{"AWS":"111122223333"},"Action":"s3:GetObjekt","Resource":"arn:aws:s3:::b/*"}]}"#;

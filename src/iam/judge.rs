@@ -6,6 +6,7 @@ use serde_json::{Value, json};
 
 use super::account::Account;
 use super::center::is_aws_kept;
+use super::facts::only_region;
 use super::graph::{Graph, Power, Source};
 use super::openings::Opening;
 use crate::model::arn::ResourceRef;
@@ -176,11 +177,7 @@ fn resource_kind(arn: &str) -> &'static str {
 
 /// Where IAM stands in the ARN's partition: global services report from one region.
 fn home_region(arn: &str) -> &'static str {
-    match arn.split(':').nth(1) {
-        Some("aws-cn") => "cn-north-1",
-        Some("aws-us-gov") => "us-gov-west-1",
-        _ => "us-east-1",
-    }
+    only_region("iam", arn.split(':').nth(1).unwrap_or_default()).unwrap_or_default()
 }
 
 /// What the judgement takes into account.

@@ -8,8 +8,9 @@ use jiff::{SignedDuration, Timestamp};
 use super::account::Account;
 use super::facts::{Action, Level, Service, facts};
 use super::grants::{self, Actions};
+use super::graph::takes_role;
 use super::policy::Element;
-use super::trim::{Stays, Trimmed, trim};
+use super::trim::{Stays, Trimmed, place, trim};
 use crate::model::principal::{LastAccessed, Trail};
 
 /// What one principal used.
@@ -224,6 +225,17 @@ impl Unused {
     pub fn trimmed(&self, account: &Account, principal: usize) -> Vec<Trimmed> {
         trim(account, principal, &self.stays)
     }
+
+    /// What is unused and stays granted all the same, by the ARNs of the groups that grant it.
+    pub fn by_groups(&self, account: &Account, principal: usize) -> Vec<(String, Vec<String>)> {
+        let of = &account.principals[principal].groups;
+        let each = account.groups.iter().filter(|g| of.contains(&g.name)).map(|g| {
+            let granted = grants::of_policies(g.policies.iter().map(|i| &account.policies[*i])).and(&self.stays.granted);
+            let idle = granted.iter().filter(|(service, action)| self.stays.goes(place(service, action)));
+            (g.arn.clone(), idle.map(|(service, action)| format!("{}:{}", service.prefix, action.name)).collect())
+        });
+        each.filter(|(_, idle): &(_, Vec<_>)| !idle.is_empty()).collect()
+    }
 }
 
 /// Compares what a principal is granted with what it used since a time. `keep` are actions to keep whatever their use,
@@ -238,7 +250,6 @@ pub fn unused(account: &Account, principal: usize, used: &Use, since: Timestamp,
     let mut names = Vec::new();
     let mut kept = BTreeSet::new();
     let mut by_trail = (0, 0);
-    let place = |service: &Service, action: &Action| service.first + service.action(action.name).map_or(0, |(i, _)| i);
     // Granted actions of which AWS does not say that they were not used, and which go with another that stays.
     let mut silent = Vec::new();
     let mut needed: BTreeSet<&str> = BTreeSet::new();
@@ -269,6 +280,10 @@ pub fn unused(account: &Account, principal: usize, used: &Use, since: Timestamp,
             kept.insert(place(service, action));
             if keep.has(place(service, action)) || of_service.is_some_and(|u| recent(&u.last)) {
                 needed.extend(&action.dependent);
+            }
+            // That a role was handed over AWS never tells, and much that is given one is not said to need it.
+            if takes_role(&format!("{}:{}", service.prefix, action.name)) {
+                needed.insert("iam:PassRole");
             }
         } else {
             silent.push((service, action));
@@ -364,6 +379,44 @@ mod tests {
             assert_eq!(can(gone), Decision::Denied { explicit: false }, "{gone}");
         }
         assert_eq!(can("s3:DeleteBucket"), Decision::Denied { explicit: true });
+    }
+
+    #[test]
+    fn what_is_given_a_role_keeps_that_it_may_be_handed_one() {
+        let at: Timestamp = "2026-06-01T00:00:00Z".parse().unwrap();
+        let since: Timestamp = "2026-03-01T00:00:00Z".parse().unwrap();
+        let stays = |action: &str| {
+            let text = format!(
+                r#"{{"RoleDetailList":[{{"RoleName":"r","Arn":"arn:aws:iam::111122223333:role/r",
+                  "AssumeRolePolicyDocument":{{"Version":"2012-10-17","Statement":[]}},
+                  "RolePolicyList":[{{"PolicyName":"p","PolicyDocument":{{"Version":"2012-10-17","Statement":[
+                    {{"Effect":"Allow","Action":["{action}","iam:PassRole","iam:GetUser"],"Resource":"*"}}]}}}}]}}]}}"#
+            );
+            let account = Account::read(&authorization_details(&text).unwrap());
+            let of = |last| ServiceUse { last, reported: true, ..ServiceUse::default() };
+            let service = action.split(':').next().unwrap().to_owned();
+            let services = BTreeMap::from([(service, of(Some(at))), ("iam".to_owned(), of(None))]);
+            let found = unused(&account, 0, &Use { services }, since, &[]);
+            let after = found.trimmed(&account, 0)[0].after.clone().unwrap();
+            assert!(after.contains(action) && !after.contains("iam:GetUser"), "{after}");
+            after.contains("iam:PassRole")
+        };
+        for given in [
+            "glue:CreateJob",
+            "codebuild:CreateProject",
+            "cloudformation:CreateStack",
+            "ecs:RegisterTaskDefinition",
+            "events:PutTargets",
+            "lambda:UpdateFunctionConfiguration",
+            "ssm:StartAutomationExecution",
+        ] {
+            assert!(stays(given), "{given}");
+        }
+        for calls in
+            ["glue:StartJobRun", "codebuild:StartBuild", "lambda:InvokeFunction", "states:StartExecution", "sqs:SendMessage"]
+        {
+            assert!(!stays(calls), "{calls}");
+        }
     }
 
     #[test]

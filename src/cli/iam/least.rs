@@ -81,12 +81,14 @@ impl Leftover {
         if let Some((policy, fault)) = trimmed.iter().find_map(|t| Some((&t.name, t.fault.as_ref()?))) {
             bail!("{policy} without what is unused: {fault}; this is a defect, please report it");
         }
+        let groups = found.by_groups(account, at);
         if json {
-            let value = as_json(arn, account.part, self.days, accessed.trail.as_ref(), &found, &trimmed);
+            let mut value = as_json(arn, account.part, self.days, accessed.trail.as_ref(), &found, &trimmed);
+            value["groups"] = groups.iter().map(|(group, actions)| json!({"group": group, "actions": actions})).collect();
             unless_closed(writeln!(io::stdout().lock(), "{}", serde_json::to_string_pretty(&value)?))?;
             return Ok(Done::Whole);
         }
-        print(arn, self.days, accessed.trail.as_ref(), &found, &trimmed)
+        print(arn, self.days, accessed.trail.as_ref(), &found, &trimmed, &groups)
     }
 }
 
@@ -99,6 +101,7 @@ fn as_json(arn: &str, part: bool, days: i64, trail: Option<&Trail>, found: &Unus
         });
         json!({
             "policy": t.name, "policy_arn": t.arn, "before": t.before, "after": t.after, "diff": t.diff, "too_long": too_long,
+            "others": t.others.iter().map(|o| json!({"arn": o.arn, "boundary": o.boundary})).collect::<Vec<_>>(),
         })
     });
     json!({
@@ -120,7 +123,14 @@ fn as_json(arn: &str, part: bool, days: i64, trail: Option<&Trail>, found: &Unus
 /// Names that a line shows of a list; all of them are in the JSON.
 const SHOWN: usize = 24;
 
-fn print(arn: &str, days: i64, trail: Option<&Trail>, found: &Unused, trimmed: &[Trimmed]) -> Result<Done> {
+fn print(
+    arn: &str,
+    days: i64,
+    trail: Option<&Trail>,
+    found: &Unused,
+    trimmed: &[Trimmed],
+    groups: &[(String, Vec<String>)],
+) -> Result<Done> {
     let mut out = io::stdout().lock();
     let mut lines = vec![format!("{arn}: {:.0} % of what it is granted was not used in {days} days.", found.share * 100.0)];
     lines.extend(trail.map(|t| trail_words(t, found)));
@@ -134,6 +144,9 @@ fn print(arn: &str, days: i64, trail: Option<&Trail>, found: &Unused, trimmed: &
     list("Services not used", &found.services.iter().map(|s| (*s).to_owned()).collect::<Vec<_>>());
     list("Actions not used", &found.actions);
     list("Nothing is known of", &found.unknown.iter().map(|s| (*s).to_owned()).collect::<Vec<_>>());
+    for (group, actions) in groups {
+        list(&format!("Not used, and still granted by {group}"), actions);
+    }
     for policy in trimmed {
         lines.push(String::new());
         let changed = policy.diff.iter().any(|l| !l.starts_with("  "));
@@ -151,9 +164,28 @@ fn print(arn: &str, days: i64, trail: Option<&Trail>, found: &Unused, trimmed: &
             }
         }
         lines.extend(policy.too_long.iter().flat_map(long_words));
+        lines.extend(others_words(policy));
     }
     unless_closed(writeln!(out, "{}", safe(&lines)))?;
     Ok(Done::Whole)
+}
+
+/// Whom a change to a policy would change as well.
+fn others_words(policy: &Trimmed) -> Option<String> {
+    let some = |boundary: bool| {
+        let arns: Vec<&str> = policy.others.iter().filter(|o| o.boundary == boundary).map(|o| o.arn.as_str()).collect();
+        let more = if arns.len() > SHOWN { format!(", and {} more (--json has all)", arns.len() - SHOWN) } else { String::new() };
+        let named = format!("{}{more}", arns[..arns.len().min(SHOWN)].join(", "));
+        let word = if boundary { "the permissions boundary of" } else { "attached to" };
+        (!arns.is_empty()).then(|| format!("{word} {named}"))
+    };
+    let both: Vec<String> = [some(false), some(true)].into_iter().flatten().collect();
+    let to_do = if policy.after.is_some() {
+        "a new version changes them, too: to leave them as they are, attach this as a policy of its own instead"
+    } else {
+        "to leave them as they are, detach it here and do not delete it"
+    };
+    (!both.is_empty()).then(|| format!("It is also {}; {to_do}.", both.join(" and ")))
 }
 
 /// That AWS does not take a policy where it stands, and what to attach in its place.
@@ -266,9 +298,19 @@ impl Wanted {
 }
 
 /// Writes policies from what is to be done with what.
-pub(super) fn policy(intent: &Intent) -> Result<Done> {
+pub(super) fn policy(json: bool, intent: &Intent) -> Result<Done> {
     let written = write_policy(intent, Kind::Managed.size_limit())?;
     let mut out = io::stdout().lock();
+    if json {
+        let documents = written.policies.iter().map(|p| serde_json::from_str(&p.print())).collect::<Result<Vec<Value>, _>>()?;
+        let left_out = written.left_out.iter().map(|(why, actions)| json!({"why": why, "actions": actions}));
+        let value = json!({
+            "policies": documents, "left_out": left_out.collect::<Vec<_>>(), "needed": written.also_needed,
+            "notes": written.not_meant,
+        });
+        unless_closed(writeln!(out, "{}", serde_json::to_string_pretty(&value)?))?;
+        return Ok(Done::Whole);
+    }
     for policy in &written.policies {
         unless_closed(writeln!(out, "{}", policy.print()))?;
     }

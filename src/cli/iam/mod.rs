@@ -103,7 +103,7 @@ impl Iam {
     pub(super) fn run(&self, global: &Global) -> Result<Done> {
         match &self.command {
             Command::Lint { files, kind } => return lint::run(self.json, files, *kind),
-            Command::Policy(wanted) => return least::policy(&wanted.intent()),
+            Command::Policy(wanted) => return least::policy(self.json, &wanted.intent()),
             _ => {}
         }
         let used = match &self.command {

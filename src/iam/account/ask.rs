@@ -8,7 +8,7 @@ use crate::iam::evaluate::{
     ActionName, Answer, Caller, CallerKind, Compiled, Context, Decision, Dependence, Layers, Request, Resource, ResourcePolicy,
     decide, explain,
 };
-use crate::iam::facts::{ResourceType, facts, held_against};
+use crate::iam::facts::{ResourceType, facts, held_against, only_region};
 use crate::iam::policy::{Effect, Element, Policy, PrincipalKind, Statement};
 use crate::iam::resources::Held;
 use crate::iam::strangers::{account_of, in_organization};
@@ -294,8 +294,8 @@ impl Account {
         let placed = |arn: &str| {
             let mut asked = self.resource(arn);
             // Where the service answers is known, whatever it is asked for.
-            if GLOBAL_SERVICES.contains(&action.service()) {
-                asked.set_key("aws:RequestedRegion", [home(self.partition())]);
+            if let Some(region) = only_region(action.service(), self.partition()) {
+                asked.set_key("aws:RequestedRegion", [region]);
             }
             asked
         };
@@ -329,7 +329,7 @@ impl Account {
         let parts: Vec<&str> = arn.splitn(6, ':').collect();
         let of_arn = parts.get(3).copied().filter(|region| !region.is_empty() && !region.contains(['*', '?']));
         let of_bucket = || self.resources.find(arn).map(|held| held.region.as_str()).filter(|region| !region.is_empty());
-        let global = || parts.get(2).filter(|service| GLOBAL_SERVICES.contains(service)).map(|_| home(parts[1]));
+        let global = || parts.get(2).and_then(|service| only_region(service, parts[1]));
         if let Some(region) = of_arn.or_else(of_bucket).or_else(global) {
             resource.set_key("aws:RequestedRegion", [region]);
         }
@@ -469,17 +469,6 @@ fn unread(name: &str) -> Option<Compiled> {
     };
     let document = serde_json::json!({"Version": "2012-10-17", "Statement": [statement("Allow"), statement("Deny")]});
     Some(Compiled::new(name, "", Policy::read(&document.to_string()).ok()?))
-}
-
-/// Services whose calls all go to one region of a partition (AWS: "AWS global condition context keys", `aws:RequestedRegion`).
-const GLOBAL_SERVICES: &[&str] = &["iam", "organizations", "cloudfront", "route53"];
-
-fn home(partition: &str) -> &'static str {
-    match partition {
-        "aws-cn" => "cn-north-1",
-        "aws-us-gov" => "us-gov-west-1",
-        _ => "us-east-1",
-    }
 }
 
 fn ask_action(action: &str) -> Result<ActionName, AskError> {

@@ -108,6 +108,32 @@ pub fn held_against(action: &str) -> Option<&'static str> {
     HELD_AGAINST.iter().find(|(name, _)| name.eq_ignore_ascii_case(action)).map(|(_, arn)| *arn)
 }
 
+/// Services whose calls all go to one region of a partition (AWS: "AWS global condition context keys", `aws:RequestedRegion`;
+/// which one is by botocore's table of endpoints).
+const ONE_REGION: &[&str] = &[
+    "account",
+    "budgets",
+    "ce",
+    "cloudfront",
+    "iam",
+    "organizations",
+    "route53",
+    "route53domains",
+    "savingsplans",
+    "shield",
+    "waf",
+];
+
+/// The only region that a service is asked in; none where it is asked in many.
+pub fn only_region(service: &str, partition: &str) -> Option<&'static str> {
+    ONE_REGION.contains(&service).then_some(match (partition, service) {
+        ("aws-cn", "iam") => "cn-north-1",
+        ("aws-cn", _) => "cn-northwest-1",
+        ("aws-us-gov", _) => "us-gov-west-1",
+        _ => "us-east-1",
+    })
+}
+
 /// The facts of all services.
 pub struct Facts {
     /// Where the facts come from and when they were packed.

@@ -38,7 +38,7 @@ pub use permit::StatementId;
 pub use reach::{Access, Ask, Held, Holder, Prize, PrizeError};
 pub use routes::{Abroad, Leg, Rest, Route};
 pub use trust::{Pipeline, Serves, Source, Trust, Weakness, pipelines};
-pub use ways::handed_to;
+pub use ways::{handed_to, takes_role};
 
 use super::account::Account;
 use super::center::is_aws_kept;

@@ -272,9 +272,78 @@ pub(super) const LAUNCHES: &[Launch] = &[
 
 /// The services that these actions hand a role to, where it is known of them.
 pub fn handed_to(actions: &BTreeSet<&str>) -> BTreeSet<&'static str> {
-    let passes = |action: &str| facts().action(action).is_some_and(|(_, a)| a.dependent.contains(&"iam:PassRole"));
-    let launches = LAUNCHES.iter().filter(|l| l.actions.iter().any(|a| actions.contains(a) && passes(a)));
+    // What changes a thing hands it to whom what makes it does: `bedrock:UpdateAgent` is in no row.
+    let made = |action: &str| action.replacen(":Update", ":Create", 1);
+    let given: BTreeSet<String> = actions.iter().filter(|a| takes_role(a)).flat_map(|a| [(*a).to_owned(), made(a)]).collect();
+    let launches = LAUNCHES.iter().filter(|l| l.actions.iter().any(|a| given.contains(*a) && takes_role(a)));
     launches.map(|l| l.passed_to).collect()
+}
+
+/// Whether an action is given a role, so that it needs `iam:PassRole`. What only starts or calls what is there is not.
+pub fn takes_role(action: &str) -> bool {
+    // The reference is silent about these; their API pages have a role among what they take.
+    const SILENT: &[&str] = &[
+        "airflow:CreateEnvironment",
+        "airflow:UpdateEnvironment",
+        "amplify:CreateApp",
+        "amplify:UpdateApp",
+        "apprunner:CreateService",
+        "apprunner:UpdateService",
+        "autoscaling:CreateLaunchConfiguration",
+        "autoscaling:PutLifecycleHook",
+        "batch:CreateComputeEnvironment",
+        "batch:RegisterJobDefinition",
+        "batch:UpdateComputeEnvironment",
+        "bedrock-agentcore:CreateCodeInterpreter",
+        "bedrock:CreateAgent",
+        "bedrock:CreateFlow",
+        "bedrock:CreateKnowledgeBase",
+        "bedrock:CreateModelCustomizationJob",
+        "bedrock:CreateModelInvocationJob",
+        "bedrock:UpdateAgent",
+        "braket:CreateJob",
+        "cloudformation:ContinueUpdateRollback",
+        "cloudformation:CreateChangeSet",
+        "cloudformation:CreateStack",
+        "cloudformation:CreateStackSet",
+        "cloudformation:DeleteStack",
+        "cloudformation:RollbackStack",
+        "cloudformation:UpdateStack",
+        "cloudformation:UpdateStackSet",
+        "codebuild:CreateProject",
+        "codebuild:UpdateProject",
+        "codedeploy:CreateDeploymentGroup",
+        "codedeploy:UpdateDeploymentGroup",
+        "codepipeline:CreatePipeline",
+        "codepipeline:UpdatePipeline",
+        "cognito-identity:SetIdentityPoolRoles",
+        "datapipeline:PutPipelineDefinition",
+        "ec2:RequestSpotFleet",
+        "ecs:RegisterTaskDefinition",
+        "eks:CreateCluster",
+        "eks:CreateFargateProfile",
+        "eks:CreateNodegroup",
+        "eks:CreatePodIdentityAssociation",
+        "events:PutRule",
+        "events:PutTargets",
+        "firehose:CreateDeliveryStream",
+        "glue:CreateCrawler",
+        "glue:CreateDevEndpoint",
+        "glue:CreateJob",
+        "glue:CreateSession",
+        "glue:UpdateCrawler",
+        "glue:UpdateJob",
+        "iot:CreateTopicRule",
+        "iot:ReplaceTopicRule",
+        "kinesisanalytics:UpdateApplication",
+        "lambda:UpdateFunctionConfiguration",
+        "ssm:CreateAssociation",
+        "ssm:RegisterTaskWithMaintenanceWindow",
+        "ssm:SendCommand",
+        "ssm:StartAutomationExecution",
+        "ssm:UpdateAssociation",
+    ];
+    SILENT.contains(&action) || facts().action(action).is_some_and(|(_, a)| a.dependent.contains(&"iam:PassRole"))
 }
 
 /// Putting a role into an instance profile: one that is made, or one that is emptied first ("Use instance profiles").

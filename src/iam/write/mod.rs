@@ -7,7 +7,8 @@ mod prove;
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::facts::{Action, Level, Service, facts};
-use super::fit::actions_on;
+use super::fit::{actions_on, below};
+use super::graph::takes_role;
 use super::lint::odd_part;
 use super::policy::{Effect, Element, Policy, Statement};
 use super::sets::Set;
@@ -86,6 +87,8 @@ pub struct Written {
     pub also_needed: Vec<&'static str>,
     /// Actions that were asked for and are not granted, by the reason.
     pub left_out: Vec<(String, Vec<String>)>,
+    /// What an ARN that was asked for was not taken to name, in sentences.
+    pub not_meant: Vec<String>,
 }
 
 impl Written {
@@ -99,9 +102,12 @@ impl Written {
         let mut told: Vec<String> =
             (self.left_out.iter()).map(|(why, actions)| format!("{} {} left out: {why}.", some(actions), is(actions))).collect();
         if !self.also_needed.is_empty() {
-            let names: Vec<String> = self.also_needed.iter().map(|a| (*a).to_owned()).collect();
+            let mut names: Vec<String> = self.also_needed.iter().map(|a| (*a).to_owned()).collect();
+            // What weighs most is never among those that are only counted.
+            names.sort_by_key(|name| name != "iam:PassRole");
             told.push(format!("Not granted, but needed by some: {}.", some(&names)));
         }
+        told.extend(self.not_meant.iter().cloned());
         told
     }
 }
@@ -118,7 +124,22 @@ pub fn write_policy(intent: &Intent, limit: usize) -> Result<Written, WriteError
     let policies = split(&groups(&meant.grants), limit)?;
     prove::prove(&policies, &meant.grants)?;
     let left_out = meant.left_out.into_iter().map(|(why, actions)| (why, actions.into_iter().collect())).collect();
-    Ok(Written { policies, also_needed: meant.also.into_iter().collect(), left_out })
+    Ok(Written { policies, also_needed: meant.also.into_iter().collect(), left_out, not_meant: not_meant(intent) })
+}
+
+/// `bucket*` stands for buckets here, though AWS lets it name their objects as well.
+fn not_meant(intent: &Intent) -> Vec<String> {
+    let mut told = Vec::new();
+    for (level, arn) in &intent.on {
+        for (of, other, suffix) in below(arn, *level) {
+            let whole = format!("{arn}{suffix}");
+            let line = format!("{arn} was taken to name {of} resources; for {other} resources, ask for {whole} as well.");
+            if !intent.on.contains(&(*level, whole)) && !told.contains(&line) {
+                told.push(line);
+            }
+        }
+    }
+    told
 }
 
 /// For each action the ARNs it is meant on, and the conditions it stands under there.
@@ -162,13 +183,14 @@ fn meant(intent: &Intent) -> Result<Meant, WriteError> {
                 if !wider {
                     on.insert(arn.clone(), conditions);
                 }
-                meant.also.extend(action.dependent.iter().copied());
+                meant.also.extend(action.dependent.iter().copied().chain(takes_role(name).then_some("iam:PassRole")));
             }
             Err(why) => _ = meant.left_out.entry(why).or_default().insert(name.clone()),
         }
     }
-    if let Some((why, _)) = meant.left_out.first_key_value().filter(|_| meant.grants.is_empty()) {
-        return Err(WriteError::NothingLeft(why.clone()));
+    if meant.grants.is_empty() {
+        let all = || "what is to be left out is all that is asked for".to_owned();
+        return Err(WriteError::NothingLeft(meant.left_out.into_keys().next().unwrap_or_else(all)));
     }
     meant.also.retain(|a| !meant.grants.contains_key(*a));
     Ok(meant)
@@ -188,6 +210,9 @@ fn asked(intent: &Intent) -> Result<Vec<Asked>, WriteError> {
     let none = [&intent.plain, &intent.pass, &intent.linked].iter().all(|l| l.is_empty());
     if intent.on.is_empty() && none {
         return Err(WriteError::Nothing);
+    }
+    if let Some(unknown) = intent.without.iter().find(|w| facts().expand(w).is_empty()) {
+        return Err(WriteError::UnknownAction(short(unknown)));
     }
     let without: Vec<Set> = intent.without.iter().map(|w| Set::action(w)).collect();
     let mut found = Vec::new();
@@ -419,6 +444,107 @@ mod tests {
         let written = write_policy(&Intent { on, ..Intent::default() }, 6_144).unwrap();
         assert!(under(&written, "iam:PassRole").is_empty() && !under(&written, "iam:AttachRolePolicy").is_empty());
         assert_eq!(written.beside(), ["iam:PassRole is left out: it is not said which service roles are handed to."]);
+    }
+
+    #[test]
+    fn what_is_given_a_role_is_known_where_the_reference_is_silent() {
+        for (on, service) in [
+            ("glue:eu-west-1:111122223333:job/x", "glue"),
+            ("codebuild:eu-west-1:111122223333:project/x", "codebuild"),
+            ("cloudformation:eu-west-1:111122223333:stack/x/*", "cloudformation"),
+            ("codepipeline:eu-west-1:111122223333:x", "codepipeline"),
+            ("events:eu-west-1:111122223333:rule/x", "events"),
+            ("bedrock:eu-west-1:111122223333:agent/*", "bedrock"),
+        ] {
+            let intent = Intent { on: vec![(Level::Write, format!("arn:aws:{on}"))], ..Intent::default() };
+            let written = write_policy(&intent, 6_144).unwrap();
+            assert!(
+                written.beside().iter().any(|b| b.starts_with("Not granted, but needed by some: iam:PassRole")),
+                "{on}: {:?}",
+                written.beside()
+            );
+            let written = write_policy(&Intent { pass: vec![ROLE.into()], ..intent }, 6_144).unwrap();
+            let expected = vec![format!("StringEquals iam:PassedToService {service}.amazonaws.com")];
+            assert_eq!(under(&written, "iam:PassRole"), [(vec![ROLE.to_owned()], expected)]);
+            assert!(!written.also_needed.contains(&"iam:PassRole"));
+        }
+    }
+
+    #[test]
+    fn under_a_region_only_what_is_asked_there_is_granted() {
+        let on = vec![(Level::Write, FUNCTION.to_owned())];
+        let with = |regions: &str| {
+            let only = vec![format!("aws:RequestedRegion={regions}")];
+            let plain = vec!["iam:ListUsers".to_owned(), "ec2:DescribeRegions".to_owned()];
+            write_policy(&Intent { on: on.clone(), pass: vec![ROLE.into()], plain, only, ..Intent::default() }, 6_144)
+        };
+        let written = with("eu-west-1").unwrap();
+        assert!(under(&written, "iam:PassRole").is_empty() && under(&written, "iam:ListUsers").is_empty());
+        assert_eq!(under(&written, "lambda:CreateFunction")[0].1, ["StringEquals aws:RequestedRegion eu-west-1"]);
+        assert!(!under(&written, "ec2:DescribeRegions").is_empty());
+        let beside = written.beside();
+        assert!(beside.iter().any(|b| b == "iam:PassRole is left out: their requests go to us-east-1 alone."), "{beside:?}");
+        assert!(beside.iter().any(|b| b.starts_with("Not granted, but needed by some: iam:PassRole")), "{beside:?}");
+        // A second region that is IAM's, and a pattern of regions; the function stands in neither of others.
+        for both in ["eu-west-1,us-east-1", "*-west-1,us-*"] {
+            assert!(!under(&with(both).unwrap(), "iam:PassRole").is_empty(), "{both}");
+        }
+        let written = with("us-*").unwrap();
+        assert!(under(&written, "lambda:CreateFunction").is_empty() && !under(&written, "iam:ListUsers").is_empty());
+        let alone = Intent { on: on.clone(), only: vec!["aws:RequestedRegion=us-east-1".into()], ..Intent::default() };
+        let error = write_policy(&alone, 6_144).unwrap_err();
+        assert_eq!(error, WriteError::NothingLeft("their requests go to eu-west-1 alone".into()));
+    }
+
+    #[test]
+    fn nothing_is_no_policy_and_what_is_left_out_is_known() {
+        let on = vec![(Level::Write, "arn:aws:sqs:eu-west-1:111122223333:q".to_owned())];
+        let without = |word: &str| {
+            write_policy(&Intent { on: on.clone(), without: vec![word.into()], ..Intent::default() }, 6_144)
+                .map(|w| w.policies.len())
+        };
+        assert!(matches!(without("sqs:*"), Err(WriteError::NothingLeft(_))));
+        assert_eq!(without("sqs:Delete*"), Ok(1));
+        for unknown in ["sqs:DeleteQueu", "DeleteQueue", "sqqs:*"] {
+            assert_eq!(without(unknown), Err(WriteError::UnknownAction(unknown.into())));
+        }
+    }
+
+    #[test]
+    fn no_user_or_role_is_changed_without_the_boundary_that_is_asked_for() {
+        let boundary = Some("arn:aws:iam::111122223333:policy/limit".to_owned());
+        let user = "arn:aws:iam::111122223333:user/app-*";
+        let on = [Level::PermissionsManagement, Level::Tagging].map(|level| (level, user.to_owned()));
+        let intent = Intent { on: on.into(), boundary, ..Intent::default() };
+        let written = write_policy(&intent, 6_144).unwrap();
+        for changes in ["CreateAccessKey", "CreateLoginProfile", "UpdateLoginProfile", "UpdateUser", "TagUser"] {
+            assert!(under(&written, &format!("iam:{changes}")).is_empty(), "{changes}");
+        }
+        assert_eq!(under(&written, "iam:CreateUser")[0].1.len(), 1);
+        assert!(!under(&written, "iam:DeleteUser").is_empty());
+        assert!(written.beside().iter().any(|b| b.contains("carry no iam:PermissionsBoundary")), "{:?}", written.beside());
+        // Without a boundary they are granted, and a role is handed on with one.
+        let free = write_policy(&Intent { boundary: None, ..intent.clone() }, 6_144).unwrap();
+        assert!(!under(&free, "iam:CreateAccessKey").is_empty());
+        let on = vec![(Level::Write, FUNCTION.into())];
+        let passing = write_policy(&Intent { on, pass: vec![ROLE.into()], ..intent }, 6_144).unwrap();
+        assert!(!under(&passing, "iam:PassRole").is_empty());
+    }
+
+    #[test]
+    fn a_pattern_that_names_objects_as_well_is_told() {
+        let read = |arns: &[&str]| {
+            let on = arns.iter().map(|arn| (Level::Read, (*arn).to_owned())).collect();
+            write_policy(&Intent { on, ..Intent::default() }, 6_144).unwrap()
+        };
+        let told = read(&["arn:aws:s3:::payroll*"]).beside();
+        let expected = "arn:aws:s3:::payroll* was taken to name bucket resources; for object resources, ask for \
+            arn:aws:s3:::payroll*/* as well.";
+        assert!(told.iter().any(|t| t == expected), "{told:?}");
+        for whole in [&["arn:aws:s3:::payroll*", "arn:aws:s3:::payroll*/*"][..], &["arn:aws:s3:::payroll"], &["arn:aws:s3:::p/*"]]
+        {
+            assert_eq!(read(whole).not_meant, [""; 0], "{whole:?}");
+        }
     }
 
     #[test]

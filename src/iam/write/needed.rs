@@ -3,14 +3,14 @@
 
 use std::collections::BTreeSet;
 
-use super::{Intent, WriteError, overlap, short};
+use super::{Intent, WriteError, full, overlap, short};
 use crate::iam::evaluate::fits_operator;
 use crate::iam::facts::keys::{is_global, kind_of, same_key};
-use crate::iam::facts::{Action, Level, Service, facts};
+use crate::iam::facts::{Action, Level, Service, facts, only_region};
 use crate::iam::graph::handed_to;
 use crate::iam::policy::{Compare, Condition, Operator};
 use crate::iam::sets::Set;
-use crate::iam::sets::glob::split;
+use crate::iam::sets::glob::{Glob, split};
 
 /// A condition, in parts that can be compared.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
@@ -32,8 +32,17 @@ impl Only {
     pub(super) fn condition(&self) -> Condition {
         Condition::of(self.operator, self.key.clone(), self.values.clone())
     }
-    /// A value of the key with which the condition holds.
-    pub(super) fn example(&self) -> String {
+    /// A value of the key with which the condition holds and which a request for an action on a resource can carry; none where
+    /// no such request does.
+    pub(super) fn example(&self, action: &str, arn: &str) -> Option<String> {
+        let asked_in = if self.key.eq_ignore_ascii_case(REGION) { regions(action, arn) } else { Vec::new() };
+        if asked_in.is_empty() {
+            return Some(self.made_up());
+        }
+        let values: Vec<Glob> = self.values.iter().map(|v| Glob::new(v)).collect();
+        asked_in.into_iter().find(|region| values.iter().any(|v| v.matches(region))).map(str::to_owned)
+    }
+    fn made_up(&self) -> String {
         let value = self.values.first().map_or("", String::as_str);
         let number = |by: f64| value.parse::<f64>().map_or_else(|_| value.to_owned(), |n| (n + by).to_string());
         match self.operator.compare {
@@ -46,6 +55,21 @@ impl Only {
             _ => value.to_owned(),
         }
     }
+}
+
+const REGION: &str = "aws:RequestedRegion";
+
+/// The regions that requests for an action on a resource go to, by its ARN or its service; none where that is anybody's choice.
+fn regions<'a>(action: &str, arn: &'a str) -> Vec<&'a str> {
+    let parts = split(arn);
+    let named = |part: &&str| !part.is_empty() && !part.contains(['*', '?', '$']);
+    if let Some(region) = parts.map(|p| p[3]).filter(named) {
+        return vec![region];
+    }
+    let service = action.split(':').next().unwrap_or_default();
+    let partition = parts.map(|p| p[1]).filter(named);
+    let partitions = partition.map_or_else(|| vec!["aws", "aws-cn", "aws-us-gov"], |one| vec![one]);
+    partitions.into_iter().filter_map(|partition| only_region(service, partition)).collect()
 }
 
 /// Which of AWS's services call KMS in the name of whoever asked them, by their name in `kms:ViaService`
@@ -150,10 +174,20 @@ impl Needs {
             }
             _ => {}
         }
-        needed.extend(self.boundary.clone().filter(|b| knows(service, action, &b.key)));
+        match &self.boundary {
+            Some(boundary) if knows(service, action, &boundary.key) => needed.push(boundary.clone()),
+            Some(boundary) if changes_somebody(service, action) => {
+                return Err(format!("their requests carry no {}, so that they change who is without it as well", boundary.key));
+            }
+            _ => {}
+        }
         for only in &self.only {
             if !knows(service, action, &only.key) {
                 return Err(format!("their requests carry no {}", only.key));
+            }
+            let name = full(service, action);
+            if only.example(&name, arn).is_none() {
+                return Err(format!("their requests go to {} alone", regions(&name, arn).join(" or ")));
             }
             needed.push(only.clone());
         }
@@ -161,6 +195,16 @@ impl Needs {
         needed.dedup();
         Ok(needed)
     }
+}
+
+/// Whether an action makes a user or role another, or lets somebody be it: handing a role on and deleting do neither.
+fn changes_somebody(service: &Service, action: &Action) -> bool {
+    let who = |(r, _): &(usize, bool)| service.resources.get(*r).is_some_and(|r| ["user", "role"].contains(&r.name));
+    service.prefix == "iam"
+        && !matches!(action.level, Level::List | Level::Read)
+        && !["PassRole", "CreateServiceLinkedRole"].contains(&action.name)
+        && !action.name.starts_with("Delete")
+        && action.resources.iter().any(who)
 }
 
 /// Whether requests for an action can carry a key. Tags are every service's own affair, though their keys are global.

@@ -47,7 +47,8 @@ impl Bench {
             context.set(key, [NAME]);
         }
         for only in met {
-            context.set(&only.key, [only.example()]);
+            let Some(value) = only.example(action, resource.as_str()) else { return false };
+            context.set(&only.key, [value]);
         }
         if let Some(unmet) = unmet {
             context.set(&unmet.key, [UNFIT]);
