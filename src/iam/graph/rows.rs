@@ -108,6 +108,12 @@ fn every_action_is_one_of_aws() {
 }
 
 #[test]
+fn every_launch_hands_a_role_over() {
+    let silent: Vec<_> = ways::LAUNCHES.iter().filter(|l| !l.actions.iter().any(|a| ways::takes_role(a))).collect();
+    assert!(silent.is_empty(), "{:?}", silent.iter().map(|l| l.actions).collect::<Vec<_>>());
+}
+
+#[test]
 fn every_launch() {
     for (row, launch) in ways::LAUNCHES.iter().enumerate() {
         let cognito = launch.service.starts_with("cognito");

@@ -287,8 +287,14 @@ pub fn takes_role(action: &str) -> bool {
         "airflow:UpdateEnvironment",
         "amplify:CreateApp",
         "amplify:UpdateApp",
+        "apigateway:PUT",
         "apprunner:CreateService",
         "apprunner:UpdateService",
+        "appstream:CreateImageBuilder",
+        "appsync:CreateDataSource",
+        "appsync:UpdateDataSource",
+        "athena:CreateWorkGroup",
+        "athena:UpdateWorkGroup",
         "autoscaling:CreateLaunchConfiguration",
         "autoscaling:PutLifecycleHook",
         "batch:CreateComputeEnvironment",
@@ -342,6 +348,9 @@ pub fn takes_role(action: &str) -> bool {
         "ssm:SendCommand",
         "ssm:StartAutomationExecution",
         "ssm:UpdateAssociation",
+        "servicecatalog:CreateConstraint",
+        "ssm:CreateActivation",
+        "states:TestState",
     ];
     SILENT.contains(&action) || facts().action(action).is_some_and(|(_, a)| a.dependent.contains(&"iam:PassRole"))
 }
