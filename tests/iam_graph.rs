@@ -11,7 +11,7 @@ use bartizan::iam::read::authorization_details;
 use bartizan::iam::workloads::{Workload, WorkloadKind};
 use bartizan::model::coverage::{Coverage, Outcome};
 use bartizan::model::estate::Estate;
-use bartizan::model::principal::Document;
+use bartizan::model::principal::{AccessKey, Document};
 use bartizan::model::workload::{Function, Task};
 use serde_json::{Value, json};
 
@@ -235,6 +235,45 @@ fn workloads_are_taken_over() {
     a.workloads.clear();
     a.workloads_known.clear();
     assert_eq!(power(&a, "user/eve"), Power::MayBecome);
+}
+
+/// Permissions that go by a machine's tags are held against those that were read, unless whoever asks may write them.
+#[test]
+fn machines_have_the_tags_that_were_read() {
+    let of = |key: &str, value: &str, more: &[Value]| {
+        let mut on_tag = allow(&["ssm:StartSession"], "*");
+        on_tag["Condition"] = json!({"StringEquals": {key: value}});
+        let statements: Vec<Value> = [on_tag].into_iter().chain(more.iter().cloned()).collect();
+        let mut a = account(vec![user("eve", &statements)], vec![]);
+        a.workloads = vec![Workload {
+            tags: Some([("env".to_owned(), "prod".to_owned())].into()),
+            kind: WorkloadKind::Ec2Instance,
+            arn: format!("arn:aws:ec2:eu-west-1:{ID}:instance/i-1"),
+            role_arn: format!("arn:aws:iam::{ID}:role/admin"),
+        }];
+        power(&a, "user/eve")
+    };
+    for key in ["aws:ResourceTag/env", "ssm:resourceTag/env", "ec2:ResourceTag/env"] {
+        assert_eq!(of(key, "prod", &[]), Power::CanBecome, "{key}");
+        assert_eq!(of(key, "dev", &[]), Power::Ordinary, "{key}");
+    }
+    assert_eq!(of("aws:ResourceTag/team", "red", &[]), Power::Ordinary);
+    assert_eq!(of("aws:ResourceTag/env", "dev", &[allow(&["ec2:CreateTags"], "*")]), Power::MayBecome);
+}
+
+/// A user has two access keys at most: one has to go before another is made.
+#[test]
+fn a_user_with_two_keys_gets_none_more() {
+    let of = |keys: usize, actions: &[&str]| {
+        let text = json!({"UserDetailList": [user("eve", &[allow(actions, "*")]), user("boss", &[allow(&["*"], "*")])], "RoleDetailList": []});
+        let mut identity = authorization_details(&text.to_string()).unwrap();
+        let key = |n: usize| AccessKey { user_name: "boss".into(), access_key_id: format!("AKIA{n}"), ..AccessKey::default() };
+        identity.access_keys = (0..keys).map(key).collect();
+        power(&Account::read(&identity), "user/eve")
+    };
+    assert_eq!(of(1, &["iam:CreateAccessKey"]), Power::CanBecome);
+    assert_eq!(of(2, &["iam:CreateAccessKey"]), Power::Ordinary);
+    assert_eq!(of(2, &["iam:CreateAccessKey", "iam:DeleteAccessKey"]), Power::CanBecome);
 }
 
 fn chain() -> Account {

@@ -626,6 +626,20 @@ fn tags_and_identity_providers_let_in() {
     assert_eq!(of(&["sts:AssumeRole"]), Power::Ordinary);
     assert_eq!(of(&["sts:AssumeRole", "iam:TagUser"]), Power::CanBecome);
 
+    // A role whose tags one may write.
+    let mut tagged = allow(&["sts:AssumeRole"], "*");
+    tagged["Condition"] = json!({"StringEquals": {"aws:ResourceTag/access": "open"}});
+    let mut admin = role("admin", &json!({"AWS": ID}), &[everything()]);
+    let of = |admin: &Value, more: &[Value]| {
+        let statements: Vec<Value> = [tagged.clone()].into_iter().chain(more.iter().cloned()).collect();
+        Parts { users: vec![user("eve", &statements)], roles: vec![admin.clone()], ..Parts::default() }.power("user/eve")
+    };
+    assert_eq!(of(&admin, &[]), Power::Ordinary);
+    assert_eq!(of(&admin, &[allow(&["iam:TagRole"], &arn("role/admin"))]), Power::CanBecome);
+    assert_eq!(of(&admin, &[allow(&["iam:TagRole"], &arn("role/other"))]), Power::Ordinary);
+    admin["Tags"] = json!([{"Key": "access", "Value": "open"}]);
+    assert_eq!(of(&admin, &[]), Power::CanBecome);
+
     let provider = arn("saml-provider/idp");
     let saml = role("admin", &json!({"Federated": provider}), &[everything()]);
     let of = |on: &str| {

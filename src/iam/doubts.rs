@@ -7,6 +7,9 @@ use super::facts::{facts, held_against};
 use super::lint::{Kind, lint};
 use super::sets::glob::ArnPattern;
 
+/// Types of resources that are told by name.
+const SHOWN: usize = 6;
+
 /// Doubts in sentences; none where the action is known and takes such a resource, or the resource is no whole ARN.
 pub fn doubts(action: &str, resource: &str) -> Vec<String> {
     let Some((service, known)) = facts().action(action) else {
@@ -17,11 +20,11 @@ pub fn doubts(action: &str, resource: &str) -> Vec<String> {
     };
     let name = format!("{}:{}", service.prefix, known.name);
     if resource == "*" {
-        let arns: Vec<&str> = service.takes(known).map(|(of, _)| of.arn).collect();
-        let more = if arns.len() > 3 { format!(" and {} more", arns.len() - 3) } else { String::new() };
-        let shown = arns.iter().take(3).copied().collect::<Vec<_>>().join(", ");
-        let told = format!("No resource is named: all that {name} takes are meant, {shown}{more}.");
-        return if arns.is_empty() { Vec::new() } else { vec![told] };
+        let types: Vec<&str> = service.takes(known).map(|(of, _)| of.name).collect();
+        let more = if types.len() > SHOWN { format!(" and {} more", types.len() - SHOWN) } else { String::new() };
+        let shown = types.iter().take(SHOWN).copied().collect::<Vec<_>>().join(", ");
+        let told = format!("No resource is named: all that {name} takes are meant ({shown}{more}).");
+        return if types.is_empty() { Vec::new() } else { vec![told] };
     }
     if !resource.starts_with("arn:") {
         return Vec::new();
@@ -54,7 +57,8 @@ mod tests {
             ("s3:GetObject", "arn:aws:s3:::payroll", "takes no such resource, but arn:${Partition}:s3:::${BucketName}/"),
             ("s3:ListBucket", "arn:aws:s3:::payroll/2026.csv", "takes no such resource, but arn:${Partition}:s3:::${BucketName}"),
             ("s3:ListAllMyBuckets", "arn:aws:s3:::payroll", "takes no single resource"),
-            ("s3:GetObject", "*", "all that s3:GetObject takes are meant, arn:${Partition}:s3:::${BucketName}/"),
+            ("s3:GetObject", "*", "all that s3:GetObject takes are meant (object)."),
+            ("ssm:StartSession", "*", "are meant (document, instance, managed-instance, task)."),
         ] {
             let told = doubts(action, resource);
             assert!(told.len() == 1 && told[0].contains(says), "{action} {resource}: {told:?}");

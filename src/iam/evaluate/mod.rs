@@ -215,6 +215,14 @@ impl Resource {
     pub fn close_keys(&mut self, beginning: &str) {
         self.keys.close(beginning);
     }
+    /// Leaves it open what its keys are that begin so.
+    pub fn forget_keys(&mut self, beginning: &str) {
+        self.keys.forget(beginning);
+    }
+    /// What is known of a key of its own, which is given in lower case.
+    pub fn key(&self, key: &str) -> Known<'_> {
+        self.keys.get(key)
+    }
     pub fn as_str(&self) -> &str {
         &self.text
     }

@@ -1,5 +1,6 @@
 //! Finding the edges: becoming others. Changing what somebody may do is `changes`', what one can do to itself first `gains`'.
 
+use std::borrow::Cow;
 use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 
@@ -76,6 +77,7 @@ pub(super) struct Ground<'a> {
     pub(super) attach: [Vec<Context>; 2],
     /// By policy: whether it asks for tags of whoever acts.
     pub(super) asks_for_tags: Vec<bool>,
+    asks_for_tags_of_roles: Vec<bool>,
     /// By policy: whether it allows anything that leads on.
     pub(super) gainful: Vec<bool>,
     pub(super) plain: Context,
@@ -123,7 +125,12 @@ impl<'a> Ground<'a> {
             rcps: account.rcp_levels(),
             lifting_groups: Vec::new(),
             attach: [Vec::new(), Vec::new()],
-            asks_for_tags: account.policies.iter().map(asks_for_tags).collect(),
+            asks_for_tags: account.policies.iter().map(|p| asks_for(p, &["aws:principaltag/"])).collect(),
+            asks_for_tags_of_roles: account
+                .policies
+                .iter()
+                .map(|p| asks_for(p, &["aws:resourcetag/", "iam:resourcetag/"]))
+                .collect(),
             gainful: (0..account.policies.len()).map(|p| table.is_gainful(p)).collect(),
             plain: Context::new(),
             star: Resource::new("*").in_account(&account.id),
@@ -310,10 +317,14 @@ impl<'a> Ground<'a> {
             return plain;
         }
         // Whoever asks says the external id that it was told, and names the session.
-        // A user's tags are known, but for one that has given itself others.
+        // A user's tags are known, but for one that has given itself others; so are a role's.
         let tagged = !who.is_role && who.caller.keys.get("aws:principaltag/") == Known::Unknown;
-        let own =
-            |key: &str| matches!(key, "sts:externalid" | "sts:rolesessionname") || tagged && key.starts_with("aws:principaltag/");
+        let retagged = role.key("aws:resourcetag/") == Known::Unknown;
+        let own = |key: &str| {
+            matches!(key, "sts:externalid" | "sts:rolesessionname")
+                || tagged && key.starts_with("aws:principaltag/")
+                || retagged && ["aws:resourcetag/", "iam:resourcetag/"].iter().any(|tags| key.starts_with(tags))
+        };
         let guards = self.scps.iter().chain(&self.rcps).flatten().copied();
         let all = identity.iter().copied().chain(layers.boundary).chain(guards).chain([trust]);
         let said = choices(all.flat_map(|p| &p.policy.statements), &self.plain, &own);
@@ -367,18 +378,49 @@ impl<'a> Ground<'a> {
             if grants.is_empty() || !direct && permit.is_none() {
                 continue;
             }
-            let certain = match self.assumes(me, target, &self.account.policies[trust]) {
-                Decision::Denied { .. } => continue,
-                Decision::Allowed => true,
-                Decision::Depends => false,
-            };
+            let mut target = Cow::Borrowed(target);
+            let mut needs = Vec::new();
+            let mut truth = self.assumed(me, &target, trust);
+            if truth != Truth::Yes
+                && let Some((tags, able, need)) = self.retagged(me, &target, trust)
+            {
+                let then = self.assumed(me, &tags, trust).and(able);
+                if then > truth {
+                    (target, truth) = (Cow::Owned(tags), then);
+                    needs.push(need);
+                }
+            }
+            if truth == Truth::No {
+                continue;
+            }
+            let certain = truth == Truth::Yes;
             let by = grants.iter().map(|(s, _)| StatementId { policy: trust as u32, statement: *s as u32 }).collect();
-            let mut needs = vec![Need { action: "sts:AssumeRole", by }];
+            needs.push(Need { action: "sts:AssumeRole", by });
             if let (false, Some(permit)) = (direct, &permit) {
-                needs.push(Need { action: "sts:AssumeRole", by: permit.on(target, &self.plain).1 });
+                needs.push(Need { action: "sts:AssumeRole", by: permit.on(&target, &self.plain).1 });
             }
             edges.push(Edge { from: p, to: To::Principal(role), way: Way::Assume, first: None, needs: needs.into(), certain });
         }
+    }
+
+    fn assumed(&self, who: &Principal, role: &Resource, trust: usize) -> Truth {
+        match self.assumes(who, role, &self.account.policies[trust]) {
+            Decision::Denied { .. } => Truth::No,
+            Decision::Allowed => Truth::Yes,
+            Decision::Depends => Truth::Maybe,
+        }
+    }
+
+    /// A role with whatever tags somebody gives it who may, where anything asks for its tags.
+    fn retagged(&self, who: &Principal, role: &Resource, trust: usize) -> Option<(Resource, Truth, Need)> {
+        let asks = |p: &usize| self.asks_for_tags_of_roles[*p];
+        if !who.policies.iter().chain(&who.boundary).chain([&trust]).any(asks) {
+            return None;
+        }
+        let (able, by) = self.permit(who, ways::TAGS_ROLE)?.on_as(role, &self.plain);
+        let mut tagged = role.clone();
+        ["aws:ResourceTag/", "iam:ResourceTag/"].iter().for_each(|tags| tagged.forget_keys(tags));
+        (able != Truth::No).then_some((tagged, able, Need { action: ways::TAGS_ROLE, by }))
     }
 
     fn credentials(&self, Actor { at: p, who }: Actor<'_>, edges: &mut Vec<Edge>) {
@@ -728,9 +770,12 @@ fn alike(actions: &[&'static str]) -> Vec<(&'static str, &'static str)> {
     pairs.filter(|(a, b)| kind(a).is_some() && kind(a) == kind(b)).collect()
 }
 
-fn asks_for_tags(policy: &Compiled) -> bool {
-    const TAGS: &str = "aws:principaltag/";
-    let has = |text: &str| text.to_ascii_lowercase().contains(TAGS);
+/// Whether a policy speaks of keys that begin so, in lower case.
+fn asks_for(policy: &Compiled, keys: &[&str]) -> bool {
+    let has = |text: &str| {
+        let lower = text.to_ascii_lowercase();
+        keys.iter().any(|key| lower.contains(key))
+    };
     policy.policy.statements.iter().any(|s| {
         let key = |c: &crate::iam::policy::Condition| has(&c.key.text) || c.values.iter().any(|v| has(&v.text));
         s.conditions.iter().any(key) || s.resource.as_ref().is_some_and(|r| r.values.iter().any(|v| has(&v.text)))
