@@ -481,12 +481,12 @@ mod tests {
     #[test]
     fn a_statement_of_thousands_of_actions_is_narrowed_in_time() {
         let begun = std::time::Instant::now();
-        // As AWS's ReadOnlyAccess: some beginnings and many names; of each service its first action goes.
+        // As AWS's ReadOnlyAccess: beginnings, and names all of which a beginning would stand for.
         let (mut named, mut go) = (Vec::new(), Vec::new());
-        for service in facts().services().filter(|s| s.actions.len() > 3) {
-            let name = |i: usize| format!("{}:{}", service.prefix, service.actions[i].name);
-            go.push(name(0));
-            named.extend((0..service.actions.len()).step_by(8).map(name));
+        for service in facts().services() {
+            let name = |a: &Action| format!("{}:{}", service.prefix, a.name);
+            go.extend(service.actions.iter().filter(|a| a.name.starts_with("Get")).take(1).map(name));
+            named.extend(service.actions.iter().filter(|a| a.name.starts_with("List")).map(name));
             named.push(format!("{}:Get*", service.prefix));
         }
         let go: Vec<&str> = go.iter().map(String::as_str).collect();
@@ -494,7 +494,7 @@ mod tests {
         let (_, kept) = actions(&format!(r#"{{"Effect":"Allow","Action":{list},"Resource":"*"}}"#), &go);
         assert!(named.len() > 2_000 && kept.len() > 1_000, "{} {}", named.len(), kept.len());
         eprintln!("{} actions: {:.1?}", named.len(), begun.elapsed());
-        assert!(begun.elapsed().as_secs() < 30, "{:?}", begun.elapsed());
+        assert!(begun.elapsed().as_secs() < 60, "{:?}", begun.elapsed());
     }
 
     #[test]
