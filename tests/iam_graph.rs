@@ -259,6 +259,8 @@ fn machines_have_the_tags_that_were_read() {
     }
     assert_eq!(of("aws:ResourceTag/team", "red", &[]), Power::Ordinary);
     assert_eq!(of("aws:ResourceTag/env", "dev", &[allow(&["ec2:CreateTags"], "*")]), Power::MayBecome);
+    let other = format!("arn:aws:ec2:eu-west-1:{ID}:instance/i-2");
+    assert_eq!(of("aws:ResourceTag/env", "dev", &[allow(&["ec2:CreateTags"], &other)]), Power::Ordinary);
 }
 
 /// A user has two access keys at most: one has to go before another is made.

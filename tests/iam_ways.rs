@@ -472,6 +472,10 @@ fn policies_are_made_to_be_attached() {
         assert_eq!(power(&of(made), "user/eve"), expected, "{made}");
     }
     assert_eq!(sentences(&of("policy/*"), "user/eve"), ["user/eve can change its own permissions by iam:AttachUserPolicy"]);
+    let others = json!({"Effect": "Deny", "Action": "iam:AttachUserPolicy", "Resource": "*",
+        "Condition": {"ArnNotLike": {"iam:PolicyARN": arn("policy/team-*")}}});
+    let users = vec![user("eve", &[allow(&["iam:AttachUserPolicy", "iam:CreatePolicy"], "*"), others])];
+    assert_eq!(Parts { users, ..Parts::default() }.power("user/eve"), Power::CanBecome);
 }
 
 /// A service passes no trust that keeps it out: a Deny, another's account, other calls.
@@ -525,8 +529,31 @@ fn what_the_caller_chooses_holds_nobody() {
     };
     assert_eq!(both("eu-west-1", "eu-west-1"), Power::CanBecome);
     assert_eq!(both("eu-west-1", "us-east-1"), Power::MayBecome, "it is called where it was made");
-    assert_eq!(of(&[pass.clone(), launch("ec2:RunInstances", "aws:RequestTag/team", "red")]), Power::CanBecome);
-    assert_eq!(of(&[pass.clone(), launch("ec2:RunInstances", "ec2:InstanceType", "t3.micro")]), Power::CanBecome);
+    let tagged = launch("ec2:RunInstances", "aws:RequestTag/team", "red");
+    let tags = allow(&["ec2:CreateTags"], "*");
+    assert_eq!(of(&[pass.clone(), tagged.clone(), tags.clone()]), Power::CanBecome);
+    assert_eq!(of(&[pass.clone(), tagged]), Power::MayBecome, "tagging is asked for as well");
+    let deny =
+        |action: &str, condition: Value| json!({"Effect": "Deny", "Action": action, "Resource": "*", "Condition": condition});
+    let run = allow(&["ec2:RunInstances"], "*");
+    let guarded = |condition: Value| of(&[pass.clone(), run.clone(), tags.clone(), deny("ec2:RunInstances", condition)]);
+    assert_eq!(guarded(json!({"Null": {"aws:RequestTag/team": "true"}})), Power::CanBecome, "it is tagged");
+    assert_eq!(guarded(json!({"StringNotEquals": {"aws:RequestedRegion": "eu-west-1"}})), Power::CanBecome);
+    assert_eq!(guarded(json!({"StringEquals": {"aws:RequestedRegion": "eu-west-1"}})), Power::CanBecome);
+    assert_eq!(guarded(json!({"StringLike": {"aws:RequestedRegion": "*"}})), Power::Ordinary);
+    assert_ne!(guarded(json!({"ArnNotEquals": {"ec2:InstanceProfile": arn("instance-profile/web")}})), Power::CanBecome);
+    // An instance has a type; an image has none, so that a statement on both never holds for it.
+    assert_eq!(of(&[pass.clone(), launch("ec2:RunInstances", "ec2:InstanceType", "t3.micro")]), Power::Ordinary);
+    let mut typed = launch("ec2:RunInstances", "ec2:InstanceType", "t3.micro");
+    typed["Resource"] = json!("arn:aws:ec2:*:*:instance/*");
+    let rest = ["image", "network-interface", "security-group", "subnet", "volume"];
+    let rest: Vec<Value> = rest.iter().map(|of| allow(&["ec2:RunInstances"], &format!("arn:aws:ec2:*:*:{of}/*"))).collect();
+    assert_eq!(of(&[vec![pass.clone(), typed], rest].concat()), Power::CanBecome);
+    // Requests that say no tags have none.
+    for action in ["iam:PutUserPolicy", "iam:CreateAccessKey", "*"] {
+        assert_eq!(of(&[launch(action, "aws:RequestTag/team", "red")]), Power::Ordinary, "{action}");
+    }
+    assert_eq!(of(&[launch("iam:PassRole", "aws:RequestTag/team", "red"), run.clone()]), Power::Ordinary);
     assert_eq!(of(&[pass.clone(), launch("ec2:RunInstances", "aws:PrincipalTag/team", "red")]), Power::Ordinary);
     assert_eq!(of(&[pass, launch("ec2:RunInstances", "aws:SourceVpce", "vpce-1")]), Power::MayBecome);
     // IAM answers from one region, the function may be in the other.

@@ -218,9 +218,9 @@ impl Account {
         self.principals.first().and_then(|p| p.arn.split(':').nth(1)).unwrap_or("aws")
     }
 
-    /// The regions that policies name.
+    /// The regions that policies name, and one that none does.
     pub(crate) fn regions(&self) -> impl Iterator<Item = &str> {
-        self.regions.iter().map(String::as_str)
+        self.regions.iter().map(String::as_str).chain(["elsewhere-1"])
     }
 
     /// The decision where the region that is asked is the caller's choice: of those that policies name, the best.

@@ -135,6 +135,10 @@ impl Compiled {
     pub(crate) fn conditions_hold(&self, statement: usize, request: &Request<'_>) -> Truth {
         self.statements.get(statement).map_or(Truth::No, |s| s.hold(request))
     }
+    /// Whether a statement names all that a request does.
+    pub(crate) fn names(&self, statement: usize, request: &Request<'_>) -> Truth {
+        self.statements.get(statement).map_or(Truth::No, |s| s.covers(request))
+    }
     /// Whether a statement covers every resource and asks no condition.
     pub(crate) fn is_open(&self, statement: usize) -> bool {
         self.statements.get(statement).is_some_and(|s| {

@@ -82,6 +82,10 @@ impl Context {
         }
         Ok(())
     }
+    /// What comes behind this beginning in the keys that have values.
+    pub fn valued(&self, beginning: &str) -> impl Iterator<Item = &str> {
+        self.keys.iter().filter(|(_, values)| !values.is_empty()).filter_map(move |(key, _)| key.strip_prefix(beginning))
+    }
     /// What is known of a key, which is given in lower case.
     pub fn get(&self, key: &str) -> Known<'_> {
         match self.keys.binary_search_by(|(k, _)| k.as_str().cmp(key)) {

@@ -515,8 +515,17 @@ impl<'a> Ground<'a> {
             };
             let (mut truth, mut needs) = called(&self.plain);
             if truth == Truth::Maybe {
-                let regions = self.account.regions().map(|region| called(&Context::new().with("aws:RequestedRegion", [region])));
-                (truth, needs) = regions.into_iter().find(|(truth, _)| *truth == Truth::Yes).unwrap_or((truth, needs));
+                let mut best = Truth::No;
+                for region in self.account.regions() {
+                    let (here, by) = called(&Context::new().with("aws:RequestedRegion", [region]));
+                    if here > best {
+                        (best, needs) = (here, by);
+                    }
+                    if best == Truth::Yes {
+                        break;
+                    }
+                }
+                truth = best;
             }
             if truth == Truth::No || !self.meet(who, row) {
                 continue;
@@ -585,7 +594,7 @@ impl<'a> Ground<'a> {
     }
 
     fn take_overs(&self, Actor { at: p, who }: Actor<'_>, edges: &mut Vec<Edge>) {
-        let tags = self.permit(who, ways::TAGS_MACHINE).is_some();
+        let tags = self.permit(who, ways::TAGS_MACHINE);
         for (row, way) in TAKE_OVERS.iter().enumerate() {
             let permits: Vec<Option<Permit<'_>>> = way.all().map(|a| self.permit(who, a)).collect();
             let own = permits.iter().all(Option::is_some);
@@ -601,7 +610,8 @@ impl<'a> Ground<'a> {
                 let (resource, role) = &self.workloads[at];
                 let Some(role) = role.filter(|r| *r != p && self.account.workloads[at].kind == way.kind) else { continue };
                 // Whoever may tag it chooses its tags.
-                let bare = (tags && self.account.workloads[at].tags.is_some())
+                let may_tag = |permit: &Permit<'_>| permit.on(resource, &self.plain).0 != Truth::No;
+                let bare = (self.account.workloads[at].tags.is_some() && tags.as_ref().is_some_and(may_tag))
                     .then(|| self.account.resource(&self.account.workloads[at].arn));
                 let resource = bare.as_ref().unwrap_or(resource);
                 let before = found.get(&role).copied();

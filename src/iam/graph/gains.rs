@@ -92,7 +92,7 @@ impl Ground<'_> {
             let needs = needs.iter().cloned().chain(more).collect();
             Likeness { gain: Gain::Unbind(unbinds), who: bare, truth: truth.and(able), needs }
         });
-        all.push(Likeness { gain: Gain::Fill(action), who, truth, needs: needs.clone() });
+        all.push(Likeness { gain: Gain::Fill(action), who, truth, needs });
         all.extend(freed);
     }
 

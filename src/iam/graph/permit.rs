@@ -4,12 +4,13 @@ use std::cell::OnceCell;
 use std::collections::HashMap;
 use std::sync::Arc;
 
+use super::ways;
 use crate::iam::account::{Account, Principal};
 use crate::iam::evaluate::{ActionName, Compiled, Context, Request, Resource, Truth};
 use crate::iam::facts::facts;
 use crate::iam::facts::keys::same_key;
 use crate::iam::policy::Effect;
-use crate::iam::strangers::{choices, is_binding};
+use crate::iam::strangers::choices;
 
 /// A statement: its policy's place in [`Account::policies`] and its own place in that; or one of a resource's policy.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -54,7 +55,9 @@ pub(super) struct Table {
 struct Column {
     name: ActionName,
     /// What a request for it names, in this account: one of each of these.
-    takes: Vec<Vec<Resource>>,
+    takes: Vec<Vec<Taken>>,
+    /// Requests for it say no tags.
+    tagless: bool,
     /// By policy.
     allow: Vec<Box<[u32]>>,
     deny: Vec<Box<[u32]>>,
@@ -74,7 +77,7 @@ impl Table {
                 allow.push(allows.into());
                 deny.push(denies.into());
             }
-            (action, Column { name, takes: takes(account, action), allow, deny })
+            (action, Column { name, takes: takes(account, action), tagless: tagless(action), allow, deny })
         });
         Self { actions: columns.collect() }
     }
@@ -140,8 +143,8 @@ impl Table {
             statement.is_some_and(|s| s.conditions.iter().any(|c| c.key.text.eq_ignore_ascii_case("iam:PolicyARN")))
         };
         let of_policy = allow.iter().chain(&deny).chain(limits.iter().flatten()).any(asks);
-        let (action, takes) = (&column.name, column.takes.as_slice());
-        Some(Permit { account, who: p, action, takes, allow, deny, limits, everywhere, of_policy, chosen: OnceCell::new() })
+        let chosen = OnceCell::new();
+        Some(Permit { table: self, account, who: p, column, guarded, allow, deny, limits, everywhere, of_policy, chosen })
     }
 }
 
@@ -154,10 +157,11 @@ pub(super) type Granted = (Truth, Arc<[StatementId]>);
 
 /// One principal, one action.
 pub(super) struct Permit<'a> {
+    table: &'a Table,
     account: &'a Account,
     pub(super) who: &'a Principal,
-    action: &'a ActionName,
-    takes: &'a [Vec<Resource>],
+    column: &'a Column,
+    guarded: bool,
     allow: Vec<StatementId>,
     deny: Vec<StatementId>,
     /// Each must allow: SCP levels and the boundary.
@@ -173,17 +177,16 @@ pub(super) struct Permit<'a> {
 /// Choices of a caller's that are tried.
 const MOST_CHOSEN: usize = 64;
 
-/// Whether whoever calls an action chooses what it says of a key, in lower case: the tags of what it makes, and what that is.
+/// What a request says of tags, in lower case.
+const REQUEST_TAG: &str = "aws:requesttag/";
+const TAG_KEYS: &str = "aws:tagkeys";
+
+/// Whether whoever calls an action chooses what it says of a key, in lower case, of what it makes.
 fn is_chosen(action: &ActionName, key: &str) -> bool {
     const MAKE: [&str; 4] = ["create", "run", "request", "register"];
-    const TAGS: [&str; 2] = ["aws:requesttag/", "aws:tagkeys"];
-    if TAGS.iter().any(|tags| key.starts_with(tags)) {
-        return action.service() != "sts";
-    }
-    // Which role a machine gets is what is asked; what is said of users and roles, and of what is there, is not the caller's.
+    // Which role a thing gets is what is asked; what is said of users and roles, and of what is there, is not the caller's.
     let fixed = ["aws:", "iam:", "sts:"].iter().any(|start| key.starts_with(start))
-        || key.ends_with(":instanceprofile")
-        || key.contains("resourcetag/");
+        || ["role", "instanceprofile", "resourcetag/"].iter().any(|part| key.contains(part));
     let known = || facts().action(action.as_str());
     !fixed
         && MAKE.iter().any(|verb| action.name().starts_with(verb))
@@ -194,7 +197,7 @@ impl<'a> Permit<'a> {
     /// The values that its statements compare a key with.
     pub(super) fn asked(&self, key: &'static str) -> impl Iterator<Item = &'a str> + use<'a, '_> {
         let account = self.account;
-        let all = self.allow.iter().chain(self.limits.iter().flatten());
+        let all = self.allow.iter().chain(&self.deny).chain(self.limits.iter().flatten());
         let statements = all.filter_map(move |s| policy(account, *s).policy.statements.get(s.statement as usize));
         let of_key = statements.flat_map(|s| &s.conditions).filter(move |c| c.key.text.eq_ignore_ascii_case(key));
         of_key.flat_map(|c| &c.values).map(|v| v.text.as_str())
@@ -207,18 +210,42 @@ impl<'a> Permit<'a> {
 
     /// What is true if the caller says of its request what serves it best.
     fn at_best(&self, context: &Context, ask: impl Fn(&Context) -> Granted) -> Granted {
-        let plain = ask(context);
+        let mut plain = ask(context);
+        if plain.0 == Truth::Maybe && self.column.tagless {
+            let mut said = context.clone().with(TAG_KEYS, [""; 0]);
+            said.close(REQUEST_TAG);
+            plain = ask(&said);
+        }
         if plain.0 != Truth::Maybe {
             return plain;
         }
-        let chosen = self.chosen.get_or_init(|| {
-            let all = self.allow.iter().chain(&self.deny).chain(self.limits.iter().flatten());
-            let statements = all.filter_map(|s| policy(self.account, *s).policy.statements.get(s.statement as usize));
-            let choices = choices(statements, &Context::new(), &|key| is_chosen(self.action, key));
-            // One alone says nothing.
-            if choices.len() > 1 { choices.into_iter().take(MOST_CHOSEN).collect() } else { Vec::new() }
-        });
+        let chosen = self.chosen.get_or_init(|| self.choices());
         chosen.iter().map(|said| ask(&said.clone().and(context))).find(|granted| granted.0 == Truth::Yes).unwrap_or(plain)
+    }
+
+    /// What its caller may say, where that tells anything.
+    fn choices(&self) -> Vec<Context> {
+        let all = self.allow.iter().chain(&self.deny).chain(self.limits.iter().flatten());
+        let statements = all.filter_map(|s| policy(self.account, *s).policy.statements.get(s.statement as usize));
+        let statements: Vec<_> = statements.collect();
+        // EC2, "Grant permission to tag resources during creation": that is asked for, too.
+        let action = &self.column.name;
+        let tags = || self.table.permit(self.account, self.who, ways::TAGS_MACHINE, self.guarded);
+        let may_tag = !self.column.tagless
+            && action.service() == "ec2"
+            && action.as_str() != "ec2:createtags"
+            && tags().is_some_and(|permit| permit.somewhere_as(&Context::new()).0 != Truth::No);
+        let own = |key: &str| may_tag && key.starts_with(REQUEST_TAG) || is_chosen(action, key);
+        let choices = choices(statements.into_iter(), &Context::new(), &own);
+        // One alone says nothing.
+        if choices.len() < 2 {
+            return Vec::new();
+        }
+        let with_keys = |said: Context| {
+            let keys: Vec<String> = said.valued(REQUEST_TAG).map(str::to_owned).collect();
+            if may_tag { said.with(TAG_KEYS, keys) } else { said }
+        };
+        choices.into_iter().take(MOST_CHOSEN).map(with_keys).collect()
     }
 
     /// As [`Self::on`], whatever the caller says of its request.
@@ -227,7 +254,7 @@ impl<'a> Permit<'a> {
             return (Truth::Yes, by.clone());
         }
         let caller = &self.who.caller;
-        let request = Request { caller, action: self.action, resource, context };
+        let request = Request { caller, action: &self.column.name, resource, context };
         let ask = |s: &StatementId| policy(self.account, *s).applies(s.statement as usize, &request);
         let any = |all: &[StatementId]| {
             let mut truth = Truth::No;
@@ -259,7 +286,7 @@ impl<'a> Permit<'a> {
 
     /// Whether it is allowed on a resource but for what denies it, which whoever may change permissions takes off.
     pub(super) fn is_granted(&self, resource: &Resource, context: &Context) -> Truth {
-        let request = Request { caller: &self.who.caller, action: self.action, resource, context };
+        let request = Request { caller: &self.who.caller, action: &self.column.name, resource, context };
         let ask = |s: &StatementId| policy(self.account, *s).applies(s.statement as usize, &request);
         let any = |all: &[StatementId]| all.iter().map(ask).max().unwrap_or(Truth::No);
         self.limits.iter().fold(any(&self.allow), |truth, limit| truth.and(any(limit)))
@@ -283,13 +310,13 @@ impl<'a> Permit<'a> {
             _ => {}
         }
         let caller = &self.who.caller;
-        let of = |resource| Request { caller, action: self.action, resource, context };
         let mut open = Truth::Yes;
         let mut by = Vec::new();
-        for any in self.takes {
+        for any in &self.column.takes {
             let mut best = Truth::No;
-            for resource in any {
-                let request = of(resource);
+            for Taken { resource, lacks } in any {
+                let context = &lacks.iter().fold(context.clone(), |all, key| all.with(key, [""; 0]));
+                let request = Request { caller, action: &self.column.name, resource, context };
                 let asks = |s: &StatementId| policy(self.account, *s).applies(s.statement as usize, &request);
                 if self.deny.iter().any(|s| asks(s) == Truth::Yes) {
                     continue;
@@ -315,32 +342,46 @@ impl<'a> Permit<'a> {
         if open == Truth::No { (Truth::No, Arc::from([])) } else { (open, by.into()) }
     }
 
-    /// Whether a Deny may take all of it away, by what nobody chooses who asks: a second factor, an address, its own tags.
+    /// Whether a Deny takes all of it away if something is so that is not known.
     fn may_bar(&self, id: StatementId, request: &Request<'_>) -> bool {
-        let compiled = policy(self.account, id);
-        let Some(statement) = compiled.policy.statements.get(id.statement as usize) else { return false };
-        let fixed = |key: &str| {
-            let key = key.to_ascii_lowercase();
-            let more = ["aws:multifactorauth", "aws:principal", "aws:tokenissuetime", "aws:username"];
-            is_binding(&key) && !key.starts_with("aws:resource") || more.iter().any(|start| key.starts_with(start))
-        };
-        let everywhere = statement.resource.as_ref().is_none_or(|r| !r.not && r.values.iter().any(|v| v.text == "*"));
-        everywhere
-            && statement.conditions.iter().all(|c| fixed(&c.key.text))
-            && compiled.conditions_hold(id.statement as usize, request) == Truth::Maybe
+        let (compiled, statement) = (policy(self.account, id), id.statement as usize);
+        compiled.names(statement, request) == Truth::Yes && compiled.conditions_hold(statement, request) == Truth::Maybe
     }
 }
 
+/// All resources of a type.
+struct Taken {
+    resource: Resource,
+    /// Keys of the service that others of the action's types have and this has not.
+    lacks: Vec<&'static str>,
+}
+
+/// Whether requests for an action say no tags; those that are not known may.
+fn tagless(action: &str) -> bool {
+    let known = facts().action(action);
+    known.is_some_and(|(service, action)| {
+        !service.keys_of(action).any(|key| same_key(key, REQUEST_TAG) || same_key(key, TAG_KEYS))
+    })
+}
+
 /// What a request for an action names, in this account: one of each of these lists; anything where that is not known.
-fn takes(account: &Account, action: &str) -> Vec<Vec<Resource>> {
-    let Some((service, action)) = facts().action(action) else { return vec![vec![Resource::new("*")]] };
-    let resource = |at: usize| Some(account.resource(&account.pattern_of(service.resources.get(at)?)));
-    let required: Vec<Vec<Resource>> =
-        action.resources.iter().filter(|(_, required)| *required).filter_map(|(at, _)| Some(vec![resource(*at)?])).collect();
+fn takes(account: &Account, action: &str) -> Vec<Vec<Taken>> {
+    let anything = |resource: Resource| Taken { resource, lacks: Vec::new() };
+    let Some((service, action)) = facts().action(action) else { return vec![vec![anything(Resource::new("*"))]] };
+    let all: Vec<&str> =
+        service.keys_of(action).filter(|key| !key.starts_with("aws:") && !key.contains(['$', '<', '*'])).collect();
+    let taken = |at: usize| {
+        let of = service.resources.get(at)?;
+        let has = |key: &&str| action.keys.contains(key) || of.keys.contains(key);
+        let lacks = all.iter().copied().filter(|key| !has(key)).collect();
+        Some(Taken { resource: account.resource(&account.pattern_of(of)), lacks })
+    };
+    let required: Vec<Vec<Taken>> =
+        action.resources.iter().filter(|(_, required)| *required).filter_map(|(at, _)| Some(vec![taken(*at)?])).collect();
     if !required.is_empty() {
         return required;
     }
     // Nothing has to be named, so that all may be.
-    let optional = action.resources.iter().filter_map(|(at, _)| resource(*at));
-    vec![optional.chain([Resource::literal("*")]).collect()]
+    let optional = action.resources.iter().filter_map(|(at, _)| taken(*at));
+    vec![optional.chain([anything(Resource::literal("*"))]).collect()]
 }

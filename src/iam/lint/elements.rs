@@ -269,6 +269,12 @@ impl Linter {
         // These are every service's, but not every action's.
         let of_tags = TAGS.iter().any(|tags| same_key(tags, &key.text));
         let global = is_global(&key.text);
+        // What a token says that is brought along.
+        let brings =
+            |(service, action): &(&Service, &Action)| service.prefix == "sts" && action.name == "AssumeRoleWithWebIdentity";
+        if key.text.contains('.') && key.text.contains(':') && actions.iter().any(brings) {
+            return;
+        }
         if global && !of_tags {
             return;
         }

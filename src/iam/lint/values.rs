@@ -107,7 +107,9 @@ impl Linter {
             self.say("set-operator", Weight::Warning, c.key.span, message);
         }
         // AWS, "Access Analyzer policy check reference": ForAllValues with single valued key.
-        if !many && c.operator.quantifier != Quantifier::Single {
+        // What a token says, an issuer's name in front, may have many (Amazon Cognito: "Role trust and permissions", amr).
+        let of_token = c.key.text.contains('.');
+        if !many && !of_token && c.operator.quantifier != Quantifier::Single {
             let message = format!("{} holds one value: leave ForAnyValue: and ForAllValues: away", c.key.text);
             self.say("set-operator", Weight::Warning, c.key.span, message);
         }

@@ -151,6 +151,9 @@ impl Needs {
     pub(super) fn of(&self, (service, action): (&Service, &Action), arn: &str) -> Result<Vec<Only>, String> {
         let mut needed = Vec::new();
         match (service.prefix, action.name) {
+            ("sts", "GetCallerIdentity") if !self.only.is_empty() => {
+                return Err("everybody may call it, under no condition".to_owned());
+            }
             // AWS IAM: "Granting a user permissions to pass a role to an AWS service".
             ("iam", "PassRole") if self.pass_to.is_empty() => {
                 return Err("it is not said which service roles are handed to".to_owned());
