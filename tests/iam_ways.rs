@@ -4,7 +4,7 @@
 
 use bartizan::iam::account::Account;
 use bartizan::iam::center::IdentityCenter;
-use bartizan::iam::graph::{Graph, Joined, Power, To};
+use bartizan::iam::graph::{Graph, Joined, Node, Power, Prize, Target, To};
 use bartizan::iam::read::authorization_details;
 use bartizan::model::estate::Estate;
 use serde_json::{Value, json};
@@ -590,6 +590,68 @@ fn groups_are_joined_for_what_they_give() {
     assert_eq!(of(&["iam:AddUserToGroup"], &[allow(&["s3:*"], "*")]).power("user/eve"), Power::Ordinary);
     assert_eq!(of(&["iam:AddUserToGroup", "iam:PutGroupPolicy"], &[]).power("user/eve"), Power::CanBecome);
     assert_eq!(of(&["iam:PutGroupPolicy"], &[]).power("user/eve"), Power::Ordinary, "a group that she is not in");
+}
+
+/// Ways end at resources, too: what somebody gives itself short of administration gets it there.
+#[test]
+fn what_one_gives_itself_reaches_resources() {
+    const BUCKET: &str = "arn:aws:s3:::payroll";
+    let reads = allow(&["s3:GetObject"], "arn:aws:s3:::payroll/*");
+    let joins = |given: &Value| Parts {
+        users: vec![user("eve", &[allow(&["iam:AddUserToGroup"], &arn("group/readers"))])],
+        groups: vec![group("readers", std::slice::from_ref(given)), group("writers", &[allow(&["s3:PutObject"], "*")])],
+        ..Parts::default()
+    };
+    let only = json!({"Effect": "Allow", "Action": "iam:AttachUserPolicy", "Resource": arn("user/eve"),
+        "Condition": {"ArnEquals": {"iam:PolicyARN": arn("policy/reading")}}});
+    let attaches =
+        Parts { users: vec![user("eve", &[only])], policies: vec![policy("reading", &[reads.clone()])], ..Parts::default() };
+    let mut careful = joins(&reads);
+    careful.users[0]["UserPolicyList"][0]["PolicyDocument"]["Statement"][0]["Condition"] =
+        json!({"Bool": {"aws:MultiFactorAuthPresent": "true"}});
+    let fills = bound(&[allow(&["iam:PutUserPolicy"], "*")], &allow(&["s3:*", "iam:PutUserPolicy"], "*"));
+    let how = "s3:GetObject on arn:aws:s3:::payroll/*";
+    for (parts, told, rests) in [
+        (joins(&reads), format!("user/eve can join the group readers and then {how}"), "iam:AddUserToGroup"),
+        (attaches, format!("user/eve can attach reading to itself and then {how}"), "iam:AttachUserPolicy"),
+        (
+            fills,
+            "user/eve can give itself by iam:PutUserPolicy all that its permissions boundary leaves and then s3:GetObject"
+                .to_owned(),
+            "iam:PutUserPolicy",
+        ),
+        (careful, format!("user/eve can join the group readers and then {how}, under conditions"), "iam:AddUserToGroup"),
+        (joins(&allow(&["s3:GetObject"], "arn:aws:s3:::other/*")), String::new(), ""),
+        (joins(&allow(&["iam:GetUser"], "*")), String::new(), ""),
+    ] {
+        let account = parts.account();
+        let graph = Graph::new(&account);
+        let eve = account.principal("user/eve").unwrap();
+        let target = graph.reach(&Prize::new(BUCKET, &[]).unwrap());
+        let Target::Resource(held) = target.clone() else { panic!("a resource") };
+        let joined = Joined::alone(&graph);
+        let goal = joined.resource([(0, *held)]);
+        let route = joined.shortest(Node::principal(0, eve), &goal);
+        let blast = graph.blast(&[eve], true);
+        let in_reach = blast.by_service.get("s3").map_or(0, |levels| levels.iter().sum::<u32>());
+        if told.is_empty() {
+            assert_eq!(route, None);
+            continue;
+        }
+        let route = route.unwrap();
+        let certain = !told.ends_with("under conditions");
+        assert_eq!((route.legs.len(), route.certain), (0, certain), "{told}");
+        let (sentence, needs) = joined.use_of(&goal, route.end(), std::slice::from_ref(&graph)).unwrap();
+        assert!(sentence.starts_with(&told), "{sentence}");
+        assert_eq!(needs.iter().map(|(action, _)| &**action).collect::<Vec<_>>(), [rests, "s3:GetObject"], "{told}");
+        // What it rests on cuts it off.
+        let cut = graph.cuts(&target, 1);
+        assert_eq!(cut.len(), usize::from(certain), "{cut:?}");
+        assert!(in_reach > 0 && !blast.everything, "{told}");
+        assert_eq!((blast.gains.len(), blast.gains[0].principal, blast.gains[0].certain), (1, eve, certain), "{told}");
+        assert!(told.contains(&blast.gains[0].how), "{:?}", blast.gains);
+        assert_eq!(graph.blast(&[eve], false).by_service.contains_key("s3"), certain);
+    }
 }
 
 #[test]

@@ -3,7 +3,7 @@
 
 use std::collections::{BTreeMap, HashSet};
 
-use super::account::Account;
+use super::account::{Account, Principal};
 use super::evaluate::Compiled;
 use super::facts::{Action, Level, Service, facts};
 use super::policy::{Effect, Element, Statement};
@@ -118,8 +118,7 @@ pub fn of_statements<'a>(statements: impl IntoIterator<Item = &'a Statement, Int
 }
 
 /// What a principal is granted: its policies and its groups', within boundary and SCPs.
-pub fn of_principal(account: &Account, principal: usize) -> Actions {
-    let p = &account.principals[principal];
+pub fn of_principal(account: &Account, p: &Principal) -> Actions {
     let mut granted = of_policies(p.policies.iter().map(|i| &account.policies[*i]));
     let levels = if p.caller.is_service_linked() { &[] } else { account.scp_levels() };
     for level in levels {

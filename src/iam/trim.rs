@@ -365,7 +365,7 @@ mod tests {
             {{"PolicyName":"p","PolicyDocument":{{"Version":"2012-10-17","Statement":{statements}}}}}]}}]}}"#
         );
         let account = Account::read(&authorization_details(&text).unwrap());
-        let granted = grants::of_principal(&account, 0);
+        let granted = grants::of_principal(&account, &account.principals[0]);
         let gone = Actions::named(&Element::of(go.iter().map(|g| (*g).to_owned())));
         let kept = granted.clone().minus(&gone);
         let kept = kept.iter().map(|(s, a)| place(s, a)).collect();
@@ -415,7 +415,7 @@ mod tests {
               {"Effect":"Allow","Action":"sqs:*","Resource":"*"},{"Effect":"Deny","Action":"s3:DeleteBucket","Resource":"*"}]}},
             {"PolicyName":"wide","PolicyDocument":{"Version":"2012-10-17","Statement":{"Effect":"Allow","Action":"s3:*","Resource":"*"}}}]}]}"#;
         let account = Account::read(&authorization_details(text).unwrap());
-        let granted = grants::of_principal(&account, 0);
+        let granted = grants::of_principal(&account, &account.principals[0]);
         let kept = granted.iter().filter(|(s, _)| s.prefix == "s3").map(|(s, a)| place(s, a)).collect();
         let found = trim(&account, 0, &Stays { granted, kept, unknown: BTreeSet::new() });
         let guard = found[0].after.as_ref().unwrap();

@@ -241,7 +241,7 @@ impl Unused {
 /// Compares what a principal is granted with what it used since a time. `keep` are actions to keep whatever their use,
 /// with wildcards where many are meant.
 pub fn unused(account: &Account, principal: usize, used: &Use, since: Timestamp, keep: &[String]) -> Unused {
-    let granted = grants::of_principal(account, principal);
+    let granted = grants::of_principal(account, &account.principals[principal]);
     let words: Vec<&String> = keep.iter().filter(|word| facts().expand(word).is_empty()).collect();
     let keep = Actions::named(&Element::of(keep.iter().cloned()));
     let recent = |at: &Option<Timestamp>| at.is_some_and(|at| at >= since);

@@ -124,6 +124,9 @@ impl<'a> Lost<'a> {
             "becomes": blast.reached.iter().map(|r| json!({
                 "principal": account.principals[r.principal].arn, "steps": r.steps, "certain": r.certain,
             })).collect::<Vec<_>>(),
+            "gives_itself": blast.gains.iter().map(|g| json!({
+                "principal": account.principals[g.principal].arn, "how": g.how, "certain": g.certain,
+            })).collect::<Vec<_>>(),
             "actions": blast.actions,
             "by_service": blast.by_service.iter().map(|(s, c)| ((*s).to_owned(), levels(c))).collect::<serde_json::Map<_, _>>(),
             "data_class": account.data_class,
@@ -162,6 +165,13 @@ impl<'a> Lost<'a> {
         }));
         if blast.reached.len() > 30 {
             lines.push(format!("  and {} more", blast.reached.len() - 30));
+        }
+        lines.extend(blast.gains.iter().take(30).map(|gained| {
+            let name = short(&account.principals[gained.principal].arn);
+            format!("  {name} can {}{}, which counts here", gained.how, sure(gained.certain))
+        }));
+        if blast.gains.len() > 30 {
+            lines.push(format!("  and {} more such ways to give itself more", blast.gains.len() - 30));
         }
         lines.extend(account.data_class.iter().map(|class| format!("The account's tags call its data {class:?}.")));
         for class in &blast.classes {

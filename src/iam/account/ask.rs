@@ -3,7 +3,7 @@
 
 use std::collections::BTreeSet;
 
-use super::{Account, AskError};
+use super::{Account, AskError, Principal};
 use crate::iam::evaluate::{
     ActionName, Answer, Caller, CallerKind, Compiled, Context, Decision, Dependence, Layers, Request, Resource, ResourcePolicy,
     decide, explain,
@@ -112,7 +112,7 @@ impl Account {
         let caller = session.as_ref().unwrap_or(&self.principals[at].caller);
         let asked = self.named(resource)?;
         Ok(on_each(&self.asked(&action, &asked), |resource| {
-            self.with_layers(at, &action, resource, None, |layers, resource| {
+            self.with_layers(&self.principals[at], &action, resource, None, |layers, resource| {
                 explain(&Request { caller, action: &action, resource, context }, layers)
             })
         }))
@@ -160,7 +160,7 @@ impl Account {
         let mut all = Vec::new();
         for (at, p) in self.principals.iter().enumerate() {
             let ask = |resource: &Resource, why: bool| {
-                self.with_layers(at, &action, resource, None, |layers, resource| {
+                self.with_layers(p, &action, resource, None, |layers, resource| {
                     let request = Request { caller: &p.caller, action: &action, resource, context };
                     let allowed = !matches!(decide(&request, layers), Decision::Denied { .. });
                     (allowed || why).then(|| explain(&request, layers))
@@ -176,11 +176,10 @@ impl Account {
         Ok(all)
     }
 
-    /// The decision alone.
-    pub(crate) fn decision(&self, at: usize, action: &ActionName, resource: &Resource, context: &Context) -> Decision {
-        let caller = &self.principals[at].caller;
-        self.with_layers(at, action, resource, None, |layers, resource| {
-            decide(&Request { caller, action, resource, context }, layers)
+    /// The decision alone, for a principal as it is or as it may make itself.
+    pub(crate) fn decision(&self, who: &Principal, action: &ActionName, resource: &Resource, context: &Context) -> Decision {
+        self.with_layers(who, action, resource, None, |layers, resource| {
+            decide(&Request { caller: &who.caller, action, resource, context }, layers)
         })
     }
 
@@ -236,8 +235,9 @@ impl Account {
     /// Whether one of the principals may do something in another account: its own side, the other, and what lies over either.
     /// `trust`: of the role that it is done to, where that is one.
     pub(crate) fn crosses(&self, at: usize, action: &ActionName, resource: &Resource, trust: Option<&Compiled>) -> Decision {
-        let caller = &self.principals[at].caller;
-        self.with_layers(at, action, resource, trust, |layers, resource| {
+        let who = &self.principals[at];
+        let caller = &who.caller;
+        self.with_layers(who, action, resource, trust, |layers, resource| {
             self.in_best_region(|context| decide(&Request { caller, action, resource, context }, layers))
         })
     }
@@ -351,13 +351,12 @@ impl Account {
     /// The layers that apply to one of the account's principals.
     fn with_layers<T>(
         &self,
-        at: usize,
+        p: &Principal,
         action: &ActionName,
         resource: &Resource,
         trust: Option<&Compiled>,
         ask: impl FnOnce(&Layers<'_>, &Resource) -> T,
     ) -> T {
-        let p = &self.principals[at];
         let get = |i: &usize| &self.policies[*i];
         let mut identity: Vec<&Compiled> = p.policies.iter().map(get).collect();
         let unread: Vec<Compiled> = p.unread.iter().filter_map(|name| unread(name)).collect();

@@ -20,7 +20,7 @@ use compiled::{CompiledStatement, IdentityLayer, Reach};
 use condition::Keys;
 
 use super::policy::Effect;
-use super::sets::Set;
+use super::sets::covers;
 use super::sets::glob::{ArnPattern, split};
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -176,7 +176,7 @@ impl Caller {
 pub struct Resource {
     text: String,
     /// All resources that a pattern names, where the question is about a pattern and not about one resource.
-    set: Option<Set>,
+    pattern: Option<ArnPattern>,
     account: Option<String>,
     keys: Context,
 }
@@ -186,8 +186,8 @@ impl Resource {
     pub fn new(arn: &str) -> Self {
         let parts = split(arn);
         let account = parts.map(|p| p[4].to_owned()).filter(|a| !a.is_empty());
-        let set = (arn != "*" && arn.contains(['*', '?'])).then(|| Set::resource(arn));
-        let resource = Self { text: arn.to_owned(), set, account: None, keys: Context::new() };
+        let pattern = (arn != "*" && arn.contains(['*', '?'])).then(|| ArnPattern::new(arn));
+        let resource = Self { text: arn.to_owned(), pattern, account: None, keys: Context::new() };
         match account {
             Some(account) => resource.in_account(&account),
             None => resource,
@@ -195,7 +195,7 @@ impl Resource {
     }
     /// What a request carries, word for word: a star in it is a star.
     pub fn literal(arn: &str) -> Self {
-        Self { set: None, ..Self::new(arn) }
+        Self { pattern: None, ..Self::new(arn) }
     }
     /// The account it stands in, where its ARN does not tell (S3).
     #[must_use]
@@ -260,19 +260,11 @@ impl Request<'_> {
         if pattern.is_all() {
             return Truth::Yes;
         }
-        match &self.resource.set {
+        match &self.resource.pattern {
             None => Truth::of(pattern.matches(&self.resource.text)),
-            Some(asked) => {
-                if !pattern.overlaps(&ArnPattern::new(&self.resource.text)) {
-                    return Truth::No;
-                }
-                let own = Set::arns(pattern);
-                match (own.covers(asked), own.overlaps(asked)) {
-                    (Ok(true), _) => Truth::Yes,
-                    (_, Ok(false)) => Truth::No,
-                    _ => Truth::Maybe,
-                }
-            }
+            Some(asked) if !pattern.overlaps(asked) => Truth::No,
+            Some(asked) if covers(pattern, asked) == Ok(true) => Truth::Yes,
+            Some(_) => Truth::Maybe,
         }
     }
 }

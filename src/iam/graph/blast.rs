@@ -3,11 +3,13 @@
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
+use super::build::{Actor, Ground};
 use super::outside::Outsider;
+use super::permit::Table;
 use super::reach::{ENTERS, Prize, chosen, visited};
-use super::{Graph, To, slot};
-use crate::iam::account::Account;
-use crate::iam::evaluate::{ActionName, Context, Decision, Resource};
+use super::{Graph, To, slot, ways};
+use crate::iam::account::{Account, Principal};
+use crate::iam::evaluate::{ActionName, Context, Decision, Resource, Truth};
 use crate::iam::facts::Level;
 use crate::iam::grants::{self, Actions};
 use crate::iam::policy::{Effect, Element};
@@ -19,6 +21,8 @@ pub struct Blast {
     pub everything: bool,
     /// Others that they can become, nearest first.
     pub reached: Vec<Reached>,
+    /// What they can do to themselves that gives them more; that counts in all that follows.
+    pub gains: Vec<Gained>,
     /// What all of these can do, by service and access level in the order of [`Level::ALL`].
     pub by_service: BTreeMap<&'static str, [u32; 5]>,
     pub actions: usize,
@@ -28,6 +32,16 @@ pub struct Blast {
     pub classes: Vec<Class>,
     /// Of the resources that are known by name, in whatever account, those that can be got at, by service.
     pub things: Vec<Things>,
+}
+
+/// Something that one of those can do to itself.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Gained {
+    pub principal: usize,
+    /// `join the group readers`
+    pub how: String,
+    /// Nothing unknown stands in between.
+    pub certain: bool,
 }
 
 /// What can be got at of one service's known resources.
@@ -213,19 +227,37 @@ impl Graph<'_> {
         }
         order.sort_by_key(|r| (r.steps, r.principal));
         let mut granted = if everything { Actions::all() } else { Actions::none() };
-        let each: Vec<(usize, Actions)> = match everything {
-            true => Vec::new(),
-            false => seen.keys().map(|p| (*p, grants::of_principal(self.account, *p))).collect(),
-        };
+        let mut gains = Vec::new();
+        let made = if everything { Vec::new() } else { self.made(seen.keys().copied(), under_conditions, &mut gains) };
+        let as_is = seen.keys().filter(|_| !everything).map(|p| &self.account.principals[*p]);
+        let each: Vec<(&Principal, Actions)> =
+            as_is.chain(&made).map(|who| (who, grants::of_principal(self.account, who))).collect();
         each.iter().for_each(|(_, own)| granted.add(own));
         let things = self.things(&each, everything);
-        let data = self.data(&seen.keys().copied().collect::<Vec<_>>(), &granted, everything);
-        let classes = self.classes(&seen.keys().copied().collect::<Vec<_>>(), everything);
-        Blast { everything, reached: order, by_service: granted.by_service(), actions: granted.count(), data, classes, things }
+        let data = self.data(&each, &granted, everything);
+        let classes = self.classes(&each, everything);
+        let (by_service, actions) = (granted.by_service(), granted.count());
+        Blast { everything, reached: order, gains, by_service, actions, data, classes, things }
+    }
+
+    /// What these can make of themselves, and how.
+    fn made(&self, all: impl Iterator<Item = usize>, under_conditions: bool, gains: &mut Vec<Gained>) -> Vec<Principal> {
+        let table = Table::new(self.account, ways::actions());
+        let ground = Ground::new(self.account, &table);
+        let mut made = Vec::new();
+        for at in all {
+            let likenesses = ground.likenesses(Actor { at, who: &self.account.principals[at] }, |_| true);
+            for likeness in likenesses.into_iter().filter(|l| under_conditions || l.truth == Truth::Yes) {
+                let how = self.gain(likeness.gain);
+                gains.push(Gained { principal: at, how, certain: likeness.truth == Truth::Yes });
+                made.push(likeness.who);
+            }
+        }
+        made
     }
 
     /// The known resources that any of these principals gets at, by its own policies or by the resource's.
-    fn things(&self, principals: &[(usize, Actions)], everything: bool) -> Vec<Things> {
+    fn things(&self, principals: &[(&Principal, Actions)], everything: bool) -> Vec<Things> {
         let context = chosen();
         let known = self.account.resources().all();
         let mut found = Vec::new();
@@ -248,9 +280,9 @@ impl Graph<'_> {
                             && not_denied(self.account.decision_for_administrator(name, resource, &context));
                     }
                     let spoken = speaks(name);
-                    let named = |p: usize| held.policy().is_some_and(|of| of.allows(&self.account.principals[p].caller, name));
-                    let may = |(p, granted): &&(usize, Actions)| bit.within(granted) || spoken && named(*p);
-                    principals.iter().filter(may).any(|(p, _)| not_denied(self.account.decision(*p, name, resource, &context)))
+                    let named = |p: &Principal| held.policy().is_some_and(|of| of.allows(&p.caller, name));
+                    let may = |(p, granted): &&(&Principal, Actions)| bit.within(granted) || spoken && named(p);
+                    principals.iter().filter(may).any(|(p, _)| not_denied(self.account.decision(p, name, resource, &context)))
                 };
                 let on = [&inside, &inside, &inside, &itself];
                 things.add(arn, [0, 1, 2, 3].map(|at| asked.get(at).is_some_and(|ask| allowed(ask, on[at]))));
@@ -263,12 +295,13 @@ impl Graph<'_> {
     }
 
     /// Of the resources whose tags tell a class those that any of these principals gets at.
-    fn classes(&self, principals: &[usize], everything: bool) -> Vec<Class> {
+    fn classes(&self, principals: &[(&Principal, Actions)], everything: bool) -> Vec<Class> {
         let context = Context::new();
         let may = |actions: &[ActionName], resource: &Resource| {
-            let allowed =
-                |p: &usize, a: &ActionName| !matches!(self.account.decision(*p, a, resource, &context), Decision::Denied { .. });
-            everything || principals.iter().any(|p| actions.iter().any(|a| allowed(p, a)))
+            let allowed = |p: &Principal, a: &ActionName| {
+                !matches!(self.account.decision(p, a, resource, &context), Decision::Denied { .. })
+            };
+            everything || principals.iter().any(|(p, _)| actions.iter().any(|a| allowed(p, a)))
         };
         let named = |all: &[&str]| all.iter().map(|a| ActionName::new(a)).collect::<Vec<_>>();
         let mut classes: BTreeMap<&str, Class> = BTreeMap::new();
@@ -293,7 +326,7 @@ impl Graph<'_> {
         classes.into_values().collect()
     }
 
-    fn data(&self, principals: &[usize], granted: &Actions, everything: bool) -> Vec<Data> {
+    fn data(&self, principals: &[(&Principal, Actions)], granted: &Actions, everything: bool) -> Vec<Data> {
         let mut counts: BTreeMap<&'static str, Data> = BTreeMap::new();
         for (service, action) in granted.iter().filter(|(s, _)| DATA.contains(&s.prefix)) {
             let fresh = || Data { service: service.prefix, read: 0, write: 0, destroy: 0, resources: Vec::new() };
@@ -307,8 +340,7 @@ impl Graph<'_> {
             }
         }
         let mut resources: BTreeMap<&'static str, BTreeSet<String>> = BTreeMap::new();
-        let policies: BTreeSet<usize> =
-            principals.iter().flat_map(|p| self.account.principals[*p].policies.iter().copied()).collect();
+        let policies: BTreeSet<usize> = principals.iter().flat_map(|(p, _)| p.policies.iter().copied()).collect();
         for s in policies.iter().flat_map(|p| &self.account.policies[*p].policy.statements).filter(|s| s.effect == Effect::Allow)
         {
             let Some(element) = s.resource.as_ref().filter(|_| !everything) else { continue };

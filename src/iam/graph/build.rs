@@ -89,7 +89,7 @@ pub(super) struct Ground<'a> {
 }
 
 impl<'a> Ground<'a> {
-    fn new(account: &'a Account, table: &'a Table) -> Self {
+    pub(super) fn new(account: &'a Account, table: &'a Table) -> Self {
         let own = |p: &usize| {
             let arn = &account.policies[*p].arn;
             let customer = !arn.is_empty() && !arn.contains(":iam::aws:");
@@ -660,7 +660,7 @@ impl<'a> Ground<'a> {
             return own;
         }
         let (action, resource) = (ActionName::new(action), &self.workloads[workload].0);
-        let truth = match self.account.decision(p, &action, resource, &self.plain) {
+        let truth = match self.account.decision(&self.account.principals[p], &action, resource, &self.plain) {
             Decision::Allowed => Truth::Yes,
             Decision::Depends => Truth::Maybe,
             Decision::Denied { .. } => return (Truth::No, [].into()),

@@ -85,8 +85,8 @@ impl Joined {
             })
         };
         for (account, held) in goal.all_held() {
-            let first = held.holders.iter().filter(|h| h.certain).filter_map(|h| h.may.first());
-            for statement in first.flat_map(|first| first.needs.iter().filter_map(|by| by.first())) {
+            let sure = held.holders.iter().filter(|h| h.certain);
+            for statement in sure.flat_map(|holder| holder.needs().filter_map(<[StatementId]>::first)) {
                 *weight.entry((home(account, *statement), *statement)).or_default() += 1;
             }
         }

@@ -13,11 +13,12 @@ use crate::iam::policy::Effect;
 /// Likenesses of one principal that are tried.
 const MOST_TRIED: usize = 24;
 
-struct Likeness {
-    gain: Gain,
-    who: Principal,
-    truth: Truth,
-    needs: Vec<Need>,
+/// Somebody once it has done something to itself.
+pub(super) struct Likeness {
+    pub(super) gain: Gain,
+    pub(super) who: Principal,
+    pub(super) truth: Truth,
+    pub(super) needs: Vec<Need>,
 }
 
 impl Ground<'_> {
@@ -33,7 +34,7 @@ impl Ground<'_> {
             let known = &mut known[slot(e.to, count)];
             *known = Some(known.unwrap_or(false) || e.certain);
         }
-        for likeness in self.likenesses(me) {
+        for likeness in self.likenesses(me, |policy| self.gainful[policy]) {
             let Likeness { gain, who, truth, needs } = likeness;
             let sure = truth == Truth::Yes;
             let mut add = |edge: Edge| {
@@ -59,14 +60,15 @@ impl Ground<'_> {
         }
     }
 
-    fn likenesses(&self, me: Actor<'_>) -> Vec<Likeness> {
+    /// `counts`: policies that are worth getting.
+    pub(super) fn likenesses(&self, me: Actor<'_>, counts: impl Fn(usize) -> bool) -> Vec<Likeness> {
         let mut all = Vec::new();
         self.unbound(me, &mut all);
         self.filled(me, &mut all);
         self.undenied(me, &mut all);
-        self.in_groups(me, &mut all);
+        self.in_groups(me, &counts, &mut all);
         self.switched(me, &mut all);
-        self.attached(me, &mut all);
+        self.attached(me, &counts, &mut all);
         self.tagged(me, &mut all);
         all.truncate(MOST_TRIED);
         all
@@ -155,11 +157,11 @@ impl Ground<'_> {
         left
     }
 
-    fn in_groups(&self, me: Actor<'_>, all: &mut Vec<Likeness>) {
+    fn in_groups(&self, me: Actor<'_>, counts: &impl Fn(usize) -> bool, all: &mut Vec<Likeness>) {
         let Some(permit) = self.permit(me.who, ways::JOIN).filter(|_| !me.who.is_role) else { return };
         let others = self.account.groups.iter().enumerate().filter(|(_, g)| !me.who.groups.contains(&g.name));
         let mut found = Vec::new();
-        for (at, group) in others.filter(|(_, g)| g.policies.iter().any(|p| self.gainful[*p])) {
+        for (at, group) in others.filter(|(_, g)| g.policies.iter().any(|p| counts(*p))) {
             let (truth, by) = permit.on(&self.groups[at], &self.plain);
             if truth != Truth::No {
                 let mut who = me.who.clone();
@@ -191,7 +193,7 @@ impl Ground<'_> {
     }
 
     /// Managed policies that it may attach to itself although it may not attach just any.
-    fn attached(&self, me: Actor<'_>, all: &mut Vec<Likeness>) {
+    fn attached(&self, me: Actor<'_>, counts: &impl Fn(usize) -> bool, all: &mut Vec<Likeness>) {
         let action = if me.who.is_role { ways::REWRITES_ROLE[1] } else { ways::REWRITES_USER[1] };
         let Some(permit) = self.permit(me.who, action) else { return };
         // Whoever may attach any may attach what makes an administrator: that is told already.
@@ -200,7 +202,7 @@ impl Ground<'_> {
         }
         let managed = (0..self.policies.len()).filter(|p| !self.account.policies[*p].arn.is_empty());
         let is_old = |p: &usize| self.account.other_versions.values().any(|all| all.contains(p));
-        for policy in managed.filter(|p| self.gainful[*p] && !me.who.policies.contains(p)) {
+        for policy in managed.filter(|p| counts(*p) && !me.who.policies.contains(p)) {
             if all.len() >= MOST_TRIED {
                 return;
             }

@@ -28,7 +28,7 @@ mod ways;
 use std::ops::Deref;
 use std::sync::Arc;
 
-pub use blast::{Blast, Class, Data, Reached, Things};
+pub use blast::{Blast, Class, Data, Gained, Reached, Things};
 pub use crossings::{Crossing, Entry};
 pub use cuts::Cut;
 pub use joined::{Accounts, By, Goal, Joined, Nobody, Node, onward};

@@ -1,5 +1,6 @@
 //! What one principal may do with one action, prepared so that it can be asked of many resources.
 
+use std::borrow::Cow;
 use std::cell::OnceCell;
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -228,14 +229,9 @@ impl<'a> Permit<'a> {
         let all = self.allow.iter().chain(&self.deny).chain(self.limits.iter().flatten());
         let statements = all.filter_map(|s| policy(self.account, *s).policy.statements.get(s.statement as usize));
         let statements: Vec<_> = statements.collect();
-        // EC2, "Grant permission to tag resources during creation": that is asked for, too.
-        let action = &self.column.name;
-        let tags = || self.table.permit(self.account, self.who, ways::TAGS_MACHINE, self.guarded);
-        let may_tag = !self.column.tagless
-            && action.service() == "ec2"
-            && action.as_str() != "ec2:createtags"
-            && tags().is_some_and(|permit| permit.somewhere_as(&Context::new()).0 != Truth::No);
-        let own = |key: &str| may_tag && key.starts_with(REQUEST_TAG) || is_chosen(action, key);
+        let may_tag = OnceCell::new();
+        let may_tag = || *may_tag.get_or_init(|| self.may_tag());
+        let own = |key: &str| key.starts_with(REQUEST_TAG) && may_tag() || is_chosen(&self.column.name, key);
         let choices = choices(statements.into_iter(), &Context::new(), &own);
         // One alone says nothing.
         if choices.len() < 2 {
@@ -243,9 +239,20 @@ impl<'a> Permit<'a> {
         }
         let with_keys = |said: Context| {
             let keys: Vec<String> = said.valued(REQUEST_TAG).map(str::to_owned).collect();
-            if may_tag { said.with(TAG_KEYS, keys) } else { said }
+            if may_tag() { said.with(TAG_KEYS, keys) } else { said }
         };
         choices.into_iter().take(MOST_CHOSEN).map(with_keys).collect()
+    }
+
+    /// Whether its caller may give tags to what it makes (EC2: "Grant permission to tag resources during creation").
+    fn may_tag(&self) -> bool {
+        let action = &self.column.name;
+        if self.column.tagless || action.service() != "ec2" || action.as_str() == "ec2:createtags" {
+            return false;
+        }
+        let tags = self.table.permit(self.account, self.who, ways::TAGS_MACHINE, self.guarded);
+        let on = |taken: &Taken| tags.as_ref().is_some_and(|tags| tags.on_as(&taken.resource, &Context::new()).0 != Truth::No);
+        self.column.takes.iter().flatten().any(on)
     }
 
     /// As [`Self::on`], whatever the caller says of its request.
@@ -315,7 +322,12 @@ impl<'a> Permit<'a> {
         for any in &self.column.takes {
             let mut best = Truth::No;
             for Taken { resource, lacks } in any {
-                let context = &lacks.iter().fold(context.clone(), |all, key| all.with(key, [""; 0]));
+                let lacking = |all: Context, key: &&'static str| all.with(key, [""; 0]);
+                let context = match lacks.is_empty() {
+                    true => Cow::Borrowed(context),
+                    false => Cow::Owned(lacks.iter().fold(context.clone(), lacking)),
+                };
+                let context = &*context;
                 let request = Request { caller, action: &self.column.name, resource, context };
                 let asks = |s: &StatementId| policy(self.account, *s).applies(s.statement as usize, &request);
                 if self.deny.iter().any(|s| asks(s) == Truth::Yes) {

@@ -3,11 +3,13 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
+use super::build::{Actor, Ground};
+use super::gains::Likeness;
 use super::outside::Outsider;
-use super::permit::StatementId;
+use super::permit::{StatementId, Table};
 use super::threads::side_by_side;
-use super::{Graph, Target};
-use crate::iam::account::Account;
+use super::{Gain, Graph, Need, Target, ways};
+use crate::iam::account::{Account, Principal};
 use crate::iam::evaluate::{ActionName, Caller, Compiled, Context, Decision, Request, Resource, Truth, is_left_to_key};
 use crate::iam::facts::{Level, facts};
 use crate::iam::fit::actions_on;
@@ -96,13 +98,15 @@ impl Prize {
     }
 }
 
-/// Somebody whose own permissions reach it.
+/// Somebody whose own permissions reach it, or do once it has done something to itself.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Holder {
     /// Place in [`Account::principals`]; of somebody from outside, among the outsiders.
     pub principal: usize,
     /// Something is allowed for certain; else all of it depends on conditions.
     pub certain: bool,
+    /// What it does to itself first, and what that rests on.
+    pub first: Option<(Gain, Vec<Need>)>,
     /// What is allowed, or may be where nothing is for certain.
     pub may: Vec<Access>,
 }
@@ -122,12 +126,24 @@ impl Holder {
     fn of(principal: usize, sure: Vec<Access>, open: Vec<Access>) -> Option<Self> {
         let certain = !sure.is_empty();
         let may = if certain { sure } else { open };
-        (!may.is_empty()).then_some(Self { principal, certain, may })
+        (!may.is_empty()).then_some(Self { principal, certain, first: None, may })
+    }
+
+    fn after(self, gain: Gain, truth: Truth, needs: Vec<Need>) -> Self {
+        Self { certain: self.certain && truth == Truth::Yes, first: Some((gain, needs)), ..self }
+    }
+
+    /// The statements behind what is told of it: one of each of these lists has to allow it.
+    pub(super) fn needs(&self) -> impl Iterator<Item = &[StatementId]> {
+        let first = self.first.iter().flat_map(|(_, needs)| needs).map(|need| &*need.by);
+        first.chain(self.may.first().into_iter().flat_map(|access| &access.needs).map(Vec::as_slice))
     }
 
     /// Whether it still holds when a statement is gone.
     pub(super) fn holds_without(&self, statement: StatementId) -> bool {
-        self.may.iter().any(|u| u.needs.iter().all(|by| by.iter().any(|s| *s != statement)))
+        let has_other = |by: &[StatementId]| by.iter().any(|s| *s != statement);
+        let first = self.first.iter().flat_map(|(_, needs)| needs).all(|need| has_other(&need.by));
+        first && self.may.iter().any(|u| u.needs.iter().all(|by| has_other(by)))
     }
 }
 
@@ -148,13 +164,23 @@ impl Held {
 }
 
 impl Graph<'_> {
-    /// Those whose own permissions reach a resource, as a target for paths.
+    /// Those who reach a resource as they are or can make themselves, as a target for paths.
     pub fn reach(&self, prize: &Prize) -> Target {
         let own = self.account.resources().find(&prize.resource).and_then(|held| held.policy());
         let parts = parts(self.account.policies.iter().chain(own), &prize.resource);
         let asked: Vec<Asked> = prize.asks.iter().map(|ask| Asked::of(self.account, ask, &parts)).collect();
         let count = self.account.principals.len();
-        let holders = side_by_side(count, |p| holder(self.account, p, &asked));
+        let table = Table::new(self.account, ways::actions());
+        let ground = Ground::new(self.account, &table);
+        let holders = side_by_side(count, |p| {
+            let (sure, open) = accesses(self.account, &self.account.principals[p], &asked);
+            if !sure.is_empty() || self.administrators[p] {
+                return Holder::of(p, sure, open);
+            }
+            let made = made(&ground, p, &asked);
+            let (certain, may) = made.into_iter().partition::<Vec<_>, _>(|holder| holder.certain);
+            certain.into_iter().next().or_else(|| Holder::of(p, sure, open)).or_else(|| may.into_iter().next())
+        });
         let context = chosen();
         let by_power = asked.iter().flat_map(|asked| asked.on.iter().map(move |(_, resource)| (&asked.action, resource)));
         let by_power = by_power.map(|(action, resource)| self.account.decision_for_administrator(action, resource, &context));
@@ -173,7 +199,7 @@ impl Graph<'_> {
 
 /// What has to grant a request, each by any of these statements (AWS: "Policy evaluation logic", within one account and across
 /// accounts): a policy of either side within one account, both sides' across accounts and for a KMS key.
-fn needs(account: &Account, p: usize, request: &Request<'_>, least: Truth) -> Vec<Vec<StatementId>> {
+fn needs(account: &Account, who: &Principal, request: &Request<'_>, least: Truth) -> Vec<Vec<StatementId>> {
     let counts = |policy: &Compiled, at: usize| {
         let truth = policy.applies(at, request);
         truth == Truth::Yes || truth == least
@@ -182,8 +208,8 @@ fn needs(account: &Account, p: usize, request: &Request<'_>, least: Truth) -> Ve
     // What the boundary does not allow its own policies do not grant.
     let allows =
         |policy: &Compiled| policy.naming(request.action).any(|(at, effect)| effect == Effect::Allow && counts(policy, at));
-    let within = account.principals[p].boundary.is_none_or(|boundary| allows(&account.policies[boundary]));
-    for policy in account.principals[p].policies.iter().filter(|_| within) {
+    let within = who.boundary.is_none_or(|boundary| allows(&account.policies[boundary]));
+    for policy in who.policies.iter().filter(|_| within) {
         let compiled = &account.policies[*policy];
         let allows = compiled.naming(request.action).filter(|(at, effect)| *effect == Effect::Allow && counts(compiled, *at));
         own.extend(allows.map(|(at, _)| StatementId { policy: *policy as u32, statement: at as u32 }));
@@ -258,23 +284,39 @@ fn parts<'p>(policies: impl Iterator<Item = &'p Compiled>, bucket: &str) -> Vec<
     all.into_iter().take(MOST_PARTS).map(str::to_owned).collect()
 }
 
-fn holder(account: &Account, p: usize, asked: &[Asked]) -> Option<Holder> {
+/// As what somebody can make itself it reaches them.
+fn made(ground: &Ground<'_>, p: usize, asked: &[Asked]) -> Vec<Holder> {
+    let account = ground.account;
+    let speaks = |policy: usize| {
+        let names = |asked: &Asked| account.policies[policy].naming(&asked.action).any(|(_, effect)| effect == Effect::Allow);
+        asked.iter().any(names)
+    };
+    let likenesses = ground.likenesses(Actor { at: p, who: &account.principals[p] }, speaks);
+    let holder = |likeness: Likeness| {
+        let (sure, open) = accesses(account, &likeness.who, asked);
+        Some(Holder::of(p, sure, open)?.after(likeness.gain, likeness.truth, likeness.needs))
+    };
+    likenesses.into_iter().filter_map(holder).collect()
+}
+
+/// What somebody may do with them by policies, for certain and under conditions.
+fn accesses(account: &Account, who: &Principal, asked: &[Asked]) -> (Vec<Access>, Vec<Access>) {
     let contexts = [chosen(), chosen().with("aws:SourceIp", [ANYWHERE])];
-    let caller = &account.principals[p].caller;
+    let caller = &who.caller;
     let (mut sure, mut open) = (Vec::new(), Vec::new());
     for (ask, Asked { action, on }) in asked.iter().enumerate() {
         let using = |(told, resource): &(Arc<str>, Resource), context: &Context, least: Truth| {
             let request = Request { caller, action, resource, context };
-            Access { ask, on: Arc::clone(told), needs: needs(account, p, &request, least) }
+            Access { ask, on: Arc::clone(told), needs: needs(account, who, &request, least) }
         };
         let Some(all) = on.first() else { continue };
-        match account.decision(p, action, &all.1, &contexts[0]) {
+        match account.decision(who, action, &all.1, &contexts[0]) {
             Decision::Allowed => sure.push(using(all, &contexts[0], Truth::Yes)),
             Decision::Denied { .. } => {}
             Decision::Depends => {
                 let mut tried = contexts.iter().flat_map(|context| on.iter().map(move |part| (part, context)));
                 let allowed =
-                    |t: &(&(Arc<str>, Resource), &Context)| account.decision(p, action, &t.0.1, t.1) == Decision::Allowed;
+                    |t: &(&(Arc<str>, Resource), &Context)| account.decision(who, action, &t.0.1, t.1) == Decision::Allowed;
                 match tried.find(allowed) {
                     Some((part, context)) => sure.push(using(part, context, Truth::Yes)),
                     None => open.push(using(all, &contexts[0], Truth::Maybe)),
@@ -282,7 +324,7 @@ fn holder(account: &Account, p: usize, asked: &[Asked]) -> Option<Holder> {
             }
         }
     }
-    Holder::of(p, sure, open)
+    (sure, open)
 }
 
 /// Those from outside of whom a resource's own policy speaks and whom it lets do something.

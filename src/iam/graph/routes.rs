@@ -258,12 +258,15 @@ impl Joined {
         let sure = if holder.certain { "" } else { ", under conditions" };
         // Resources are known to every account.
         let account = if end.account < self.len() { end.account } else { 0 };
-        let named = |g: &Graph<'_>| {
-            let each = |by: &Vec<StatementId>| (Cow::Owned(ask.action.clone()), by.iter().map(|id| g.statement(*id)).collect());
-            first.needs.iter().map(each).collect()
+        let named = |g: &Graph<'_>| -> (String, Vec<Rest>) {
+            let before = holder.first.as_ref().map_or_else(String::new, |(gain, _)| format!("{} and then ", g.gain(*gain)));
+            let gains = holder.first.iter().flat_map(|(_, needs)| needs).map(|need| (Cow::Borrowed(need.action), &*need.by));
+            let uses = first.needs.iter().map(|by| (Cow::Owned(ask.action.clone()), by.as_slice()));
+            let rests = gains.chain(uses).map(|(action, by)| (action, by.iter().map(|id| g.statement(*id)).collect()));
+            (before, rests.collect())
         };
-        let rests = accounts.with(account, named).unwrap_or_default();
-        Some((format!("{} can {}{more} on {}{sure}", self.name(end), ask.action, first.on), rests))
+        let (before, rests) = accounts.with(account, named).unwrap_or_default();
+        Some((format!("{} can {before}{}{more} on {}{sure}", self.name(end), ask.action, first.on), rests))
     }
 
     /// `role/x`; of somebody from outside with its account.

@@ -518,7 +518,7 @@ pub fn pipelines(graph: &Graph<'_>) -> Vec<Pipeline> {
                 return None;
             };
             let system = (*pipeline).map_or_else(|| issuer.clone(), str::to_owned);
-            let granted = grants::of_principal(graph.account, trust.role);
+            let granted = grants::of_principal(graph.account, &graph.account.principals[trust.role]);
             let changes = |l: Level| matches!(l, Level::Write | Level::PermissionsManagement);
             let mut deploys: Vec<&'static str> =
                 granted.iter().filter(|(_, a)| changes(a.level)).map(|(s, _)| s.prefix).collect();

@@ -87,6 +87,23 @@ impl Glob {
             }
         }
     }
+    /// Whether it stands for all that another does; none where the two have to be walked.
+    fn covers(&self, other: &Self) -> Option<bool> {
+        match (&self.shape, &other.shape) {
+            (Shape::All, _) => Some(true),
+            (_, Shape::Exact(text)) => Some(self.matches(text)),
+            // All others stand for several texts.
+            (Shape::Exact(_), _) => Some(false),
+            (Shape::Prefix(own), Shape::Prefix(text)) => Some(text.starts_with(&**own)),
+            (Shape::Prefix(own), Shape::General(steps)) => match steps.first() {
+                Some(Step::Text(text)) => Some(text.starts_with(&**own)),
+                _ => Some(own.is_empty()),
+            },
+            (Shape::Prefix(own), Shape::All) => Some(own.is_empty()),
+            (Shape::General(own), Shape::General(steps)) if own == steps => Some(true),
+            (Shape::General(_), _) => None,
+        }
+    }
     /// Its steps; `colon` as in [`Token`].
     pub(crate) fn tokens(&self, colon: bool, out: &mut Vec<Token>) {
         match &self.shape {
@@ -245,6 +262,19 @@ impl ArnPattern {
         let (Some(own), Some(theirs)) = (&self.parts, &other.parts) else { return true };
         // Where a text is split into parts follows from the text alone, so each part answers for itself.
         own.iter().zip(theirs.iter()).all(|(a, b)| a.overlaps(b))
+    }
+    /// Whether it stands for all that another does; none where the two have to be walked.
+    pub(super) fn covers(&self, other: &Self) -> Option<bool> {
+        let Some(own) = &self.parts else { return Some(true) };
+        let theirs = other.parts.as_ref()?;
+        let mut parts = own.iter().zip(theirs.iter()).map(|(a, b)| a.covers(b));
+        // Every part stands for something, so that one which is not covered leaves something out.
+        let all = parts.try_fold(true, |known, part| match part {
+            Some(false) => Err(()),
+            Some(true) => Ok(known),
+            None => Ok(false),
+        });
+        all.map_or(Some(false), |known| known.then_some(true))
     }
     /// How many `/` everything it stands for has at least in its last part.
     pub(crate) fn slashes(&self) -> usize {

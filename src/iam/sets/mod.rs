@@ -144,6 +144,14 @@ impl Set {
     }
 }
 
+/// Whether a pattern stands for every ARN that another does.
+///
+/// # Errors
+/// [`TooComplex`]
+pub fn covers(pattern: &ArnPattern, other: &ArnPattern) -> Result<bool, TooComplex> {
+    pattern.covers(other).map_or_else(|| Set::arns(pattern).covers(&Set::arns(other)), Ok)
+}
+
 /// The expression with each different pattern once.
 enum Node {
     False,
@@ -332,6 +340,25 @@ mod tests {
         let union = Set::union([r("arn:aws:s3:::a"), r("arn:aws:s3:::b")]);
         assert!(r("arn:aws:s3:::?").covers(&union).unwrap());
         assert!(!union.covers(&r("arn:aws:s3:::?")).unwrap());
+    }
+
+    /// What is told by looking at two patterns is what walking them tells.
+    #[test]
+    fn patterns_cover_as_their_sets_do() {
+        let parts = ["", "a", "ab", "*", "a*", "*a", "a?", "?", "?*", "a*b", "a?*", "*b*", "b:a", "a:*"];
+        let pattern = |first: &str, last: &str| format!("arn:aws:s3:{first}::{last}");
+        let all = parts.iter().flat_map(|first| parts.iter().map(|last| pattern(first, last)));
+        let all: Vec<String> = all.chain(["*", "arn", "arn:*", "arn:aws:s3"].map(str::to_owned)).collect();
+        let mut covered = 0;
+        for own in &all {
+            // One of several is enough: parts answer alone.
+            for other in all.iter().skip(own.len() % 7).step_by(7) {
+                let expected = Set::resource(own).covers(&Set::resource(other)).unwrap();
+                assert_eq!(covers(&ArnPattern::new(own), &ArnPattern::new(other)), Ok(expected), "{own} {other}");
+                covered += usize::from(expected);
+            }
+        }
+        assert!(covered > 100, "{covered}");
     }
 
     #[test]

@@ -167,7 +167,7 @@ fn runs_as(ready: &Ready, arn: &str) -> String {
 
 fn bars(graph: &Graph<'_>, at: usize) -> (String, Body) {
     let parts = Level::ALL.iter().map(|l| l.word().to_owned()).collect();
-    let granted = grants::of_principal(graph.account, at);
+    let granted = grants::of_principal(graph.account, &graph.account.principals[at]);
     let mut rows: Vec<(String, Vec<u64>)> = granted
         .by_service()
         .into_iter()
@@ -407,6 +407,13 @@ pub(super) fn lost(estate: &Estate, around: &Around, from: &[Node]) -> Vec<Secti
             }
         }
     }];
+    words.extend(blast.gains.iter().take(MOST_LINES).map(|gained| {
+        let sure = if gained.certain { "" } else { ", under conditions" };
+        format!("{} can {}{sure}, which counts here.", named(&graph.account.principals[gained.principal].arn), gained.how)
+    }));
+    if blast.gains.len() > MOST_LINES {
+        words.push(format!("And {} more ways to give itself more.", blast.gains.len() - MOST_LINES));
+    }
     if back && !blast.everything {
         words.push("Everything in the account after all: by way of another it becomes an administrator.".to_owned());
     }

@@ -130,7 +130,9 @@ fn use_of(held: &Held, at: Node) -> (String, bool) {
             let first = holder.may.first().and_then(|u| held.prize.asks().get(u.ask));
             let more = if holder.may.len() > 1 { format!(" and {} more", holder.may.len() - 1) } else { String::new() };
             let sure = if holder.certain { "" } else { " (conditions)" };
-            (format!("{}{more}{sure}", first.map_or("", |a| &a.action)), holder.certain)
+            let before: String =
+                holder.first.iter().flat_map(|(_, needs)| needs).map(|need| format!("{} + ", need.action)).collect();
+            (format!("{before}{}{more}{sure}", first.map_or("", |a| &a.action)), holder.certain)
         }
         None => ("anything".to_owned(), held.administrator == Some(true)),
     }
