@@ -267,7 +267,15 @@ mod brute {
                             _ => own && (allows(Lets::Named(p)) || across(account)),
                         }
                 }
-                At::Administrator(account) => !denies(Lets::Account(account)) && (account == 0 || across(account)),
+                At::Administrator(account) => {
+                    // It gives whoever of its account is let in what that takes.
+                    let through = |q: &usize| {
+                        let of = self.people[*q].account == account && !self.people[*q].kept;
+                        of && allows(Lets::Named(*q)) && !denies(Lets::Named(*q))
+                    };
+                    !denies(Lets::Account(account))
+                        && (account == 0 || across(account) || (0..self.people.len()).any(|q| through(&q)))
+                }
                 At::Outside(0) => {
                     !denies(Lets::Outside(0)) && (allows(Lets::Outside(0)) || self.told[0] && allows(Lets::Everyone))
                 }

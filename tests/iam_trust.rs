@@ -246,7 +246,7 @@ fn tokens_of_a_delivery_system_let_in_what_they_name() {
         ("one branch", sub("StringEquals", main), &[]),
         ("one repository", sub("StringLike", "repo:acme/app:*"), &[]),
         ("one repository by its id and name", sub("StringLike", "repo:acme@123/app@456:*"), &[]),
-        ("a star that is only a star", sub("StringEquals", "repo:acme/*"), &[]),
+        ("a star that is only a star", sub("StringEquals", "repo:acme/*"), &["nobody"]),
         ("an organisation", sub("StringLike", "repo:acme/*"), &["any repository of repo:acme/*"]),
         ("repositories that begin so", sub("StringLike", "repo:acme/app*"), &["any repository of repo:acme/app*"]),
         ("organisations that begin so", sub("StringLike", "repo:acme*"), &["strangers: organisation of repo:acme*"]),

@@ -529,26 +529,55 @@ fn what_the_caller_chooses_holds_nobody() {
     };
     assert_eq!(both("eu-west-1", "eu-west-1"), Power::CanBecome);
     assert_eq!(both("eu-west-1", "us-east-1"), Power::Ordinary, "it is called where it was made");
-    let tagged = launch("ec2:RunInstances", "aws:RequestTag/team", "red");
-    let tags = allow(&["ec2:CreateTags"], "*");
-    assert_eq!(of(&[pass.clone(), tagged.clone(), tags.clone()]), Power::CanBecome);
-    assert_eq!(of(&[pass.clone(), tagged]), Power::MayBecome, "tagging is asked for as well");
-    let deny =
-        |action: &str, condition: Value| json!({"Effect": "Deny", "Action": action, "Resource": "*", "Condition": condition});
-    let run = allow(&["ec2:RunInstances"], "*");
-    let guarded = |condition: Value| of(&[pass.clone(), run.clone(), tags.clone(), deny("ec2:RunInstances", condition)]);
-    assert_eq!(guarded(json!({"Null": {"aws:RequestTag/team": "true"}})), Power::CanBecome, "it is tagged");
-    assert_eq!(guarded(json!({"StringNotEquals": {"aws:RequestedRegion": "eu-west-1"}})), Power::CanBecome);
-    assert_eq!(guarded(json!({"StringEquals": {"aws:RequestedRegion": "eu-west-1"}})), Power::CanBecome);
-    assert_eq!(guarded(json!({"StringLike": {"aws:RequestedRegion": "*"}})), Power::Ordinary);
-    assert_ne!(guarded(json!({"ArnNotEquals": {"ec2:InstanceProfile": arn("instance-profile/web")}})), Power::CanBecome);
-    // An instance has a type; an image has none, so that a statement on both never holds for it.
-    assert_eq!(of(&[pass.clone(), launch("ec2:RunInstances", "ec2:InstanceType", "t3.micro")]), Power::Ordinary);
-    let mut typed = launch("ec2:RunInstances", "ec2:InstanceType", "t3.micro");
-    typed["Resource"] = json!("arn:aws:ec2:*:*:instance/*");
+    // Of what a request names only what it makes is given tags, which is asked for as well; the rest stands there already.
+    let run_on = |of: &str, key: &str, value: &str| {
+        let mut statement = launch("ec2:RunInstances", key, value);
+        statement["Resource"] = json!(format!("arn:aws:ec2:*:*:{of}/*"));
+        statement
+    };
     let rest = ["image", "network-interface", "security-group", "subnet", "volume"];
     let rest: Vec<Value> = rest.iter().map(|of| allow(&["ec2:RunInstances"], &format!("arn:aws:ec2:*:*:{of}/*"))).collect();
-    assert_eq!(of(&[vec![pass.clone(), typed], rest].concat()), Power::CanBecome);
+    let with = |own: &[Value]| of(&[&[pass.clone()], own, &rest].concat());
+    let tagged = || run_on("instance", "aws:RequestTag/team", "red");
+    let tags = |resource: &str| allow(&["ec2:CreateTags"], resource);
+    let when = |action: &str| launch("ec2:CreateTags", "ec2:CreateAction", action);
+    assert_eq!(with(&[tagged(), tags("*")]), Power::CanBecome);
+    assert_eq!(with(&[tagged(), when("RunInstances")]), Power::CanBecome);
+    assert_eq!(with(&[tagged(), when("CreateVolume")]), Power::Ordinary);
+    assert_eq!(with(&[tagged(), tags("arn:aws:ec2:*:*:volume/*")]), Power::Ordinary);
+    assert_eq!(with(&[tagged()]), Power::Ordinary, "tagging is asked for as well");
+    assert_eq!(of(&[pass.clone(), launch("ec2:RunInstances", "aws:RequestTag/team", "red"), tags("*")]), Power::Ordinary);
+    // An instance has a type; an image has none.
+    assert_eq!(with(&[run_on("instance", "ec2:InstanceType", "t3.micro")]), Power::CanBecome);
+    assert_eq!(of(&[pass.clone(), launch("ec2:RunInstances", "ec2:InstanceType", "t3.micro")]), Power::Ordinary);
+    let deny = |resource: &str, condition: Value| json!({"Effect": "Deny", "Action": ["ec2:RunInstances", "lambda:*"], "Resource": resource, "Condition": condition});
+    let run = allow(&["ec2:RunInstances"], "*");
+    let guarded = |on: &str, condition: Value| of(&[pass.clone(), run.clone(), tags("*"), deny(on, condition)]);
+    let untagged = || json!({"Null": {"aws:RequestTag/team": "true"}});
+    assert_eq!(guarded("arn:aws:ec2:*:*:instance/*", untagged()), Power::CanBecome, "it is tagged");
+    assert_eq!(guarded("*", untagged()), Power::Ordinary, "an image is not");
+    assert_eq!(guarded("*", json!({"StringNotEquals": {"aws:RequestedRegion": "eu-west-1"}})), Power::CanBecome);
+    assert_eq!(guarded("*", json!({"StringEquals": {"aws:RequestedRegion": "eu-west-1"}})), Power::CanBecome);
+    assert_eq!(guarded("*", json!({"StringLike": {"aws:RequestedRegion": "*"}})), Power::Ordinary);
+    let other = json!({"ArnNotEquals": {"ec2:InstanceProfile": arn("instance-profile/web")}});
+    assert_ne!(guarded("arn:aws:ec2:*:*:instance/*", other), Power::CanBecome);
+    // A statement is asked for what it names: the region where that stands, and what a Deny takes of it.
+    let only_here = deny("*", json!({"StringNotEquals": {"aws:RequestedRegion": "eu-west-1"}}));
+    let functions = |name: &str| allow(&["lambda:CreateFunction", "lambda:InvokeFunction"], &format!("arn:aws:lambda:{name}"));
+    let dev = || format!("*:{ID}:function:dev-*");
+    let lambda = |own: &[Value]| of(&[&[pass.clone()], own].concat());
+    assert_eq!(lambda(&[functions(&format!("eu-west-1:{ID}:function:*")), only_here.clone()]), Power::CanBecome);
+    assert_eq!(lambda(&[functions(&format!("us-east-1:{ID}:function:*")), only_here]), Power::Ordinary);
+    let hands_off = |resource: &str| json!({"Effect": "Deny", "Action": "lambda:*", "Resource": resource});
+    assert_eq!(lambda(&[functions(&dev()), hands_off("arn:aws:lambda:*:*:function:prod-*")]), Power::CanBecome);
+    assert_eq!(lambda(&[functions(&dev()), hands_off("arn:aws:lambda:*:*:function:dev-*")]), Power::Ordinary);
+    let all_but = json!({"Effect": "Deny", "Action": "lambda:*", "NotResource": "arn:aws:lambda:*:*:function:prod-*"});
+    assert_eq!(lambda(&[functions(&dev()), all_but]), Power::Ordinary);
+    // Whose code runs is not the caller's to choose where the policy fixes it.
+    let stack = launch("cloudformation:CreateStack", "cloudformation:TemplateUrl", "https://s3.amazonaws.com/kept/t.json");
+    let builds = role("builds", &json!({"Service": "cloudformation.amazonaws.com"}), &[everything()]);
+    let users = vec![user("eve", &[pass.clone(), stack])];
+    assert_eq!(Parts { users, roles: vec![builds], ..Parts::default() }.power("user/eve"), Power::MayBecome);
     // Requests that say no tags have none.
     for action in ["iam:PutUserPolicy", "iam:CreateAccessKey", "*"] {
         assert_eq!(of(&[launch(action, "aws:RequestTag/team", "red")]), Power::Ordinary, "{action}");

@@ -183,9 +183,16 @@ impl Account {
         })
     }
 
-    /// What whoever may do everything by its own policies may do: the guardrails over the account still hold.
-    pub(crate) fn decision_for_administrator(&self, action: &ActionName, resource: &Resource, context: &Context) -> Decision {
-        self.as_administrator(None, (action, resource, context), None)
+    /// What whoever may do everything by its own policies may do, as one of the principals or as somebody new: the guardrails
+    /// over the account still hold.
+    pub(crate) fn decision_for_administrator(
+        &self,
+        at: Option<usize>,
+        action: &ActionName,
+        resource: &Resource,
+        context: &Context,
+    ) -> Decision {
+        self.as_administrator(at, (action, resource, context), None)
     }
 
     /// As if one of the principals, or somebody new where none is named, were allowed everything by its own policies.

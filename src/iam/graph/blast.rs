@@ -277,7 +277,7 @@ impl Graph<'_> {
                     let not_denied = |decision| !matches!(decision, Decision::Denied { .. });
                     if everything {
                         return (own || speaks(name))
-                            && not_denied(self.account.decision_for_administrator(name, resource, &context));
+                            && not_denied(self.account.decision_for_administrator(None, name, resource, &context));
                     }
                     let spoken = speaks(name);
                     let named = |p: &Principal| held.policy().is_some_and(|of| of.allows(&p.caller, name));

@@ -6,6 +6,7 @@ use super::reach::{Prize, visited};
 use super::ways::changes_code;
 use crate::iam::account::Account;
 use crate::iam::openings;
+use crate::iam::policy::Effect;
 use crate::iam::resources::CHANGES_CODE;
 use crate::iam::strangers::Met;
 
@@ -45,7 +46,10 @@ fn coding(account: &Account, place: usize, who: &Outsider, asked: bool) -> Vec<E
     let entered = |(ask, _, met): (usize, _, Met)| {
         let (row, _) = changes_code().find(|(_, action)| prize.asks()[ask].action == *action)?;
         let statements = met.by.iter().map(|s| *s as u32).collect();
-        Some(Entered { by: Entry::Code(row, place as u32), statements, certain: met.certain })
+        let all = held.policy().map_or(&[][..], |p| &p.policy.statements);
+        let alike = met.by.iter().filter_map(|s| all.get(*s)).all(|s| s.conditions.is_empty())
+            && all.iter().all(|s| s.effect == Effect::Allow);
+        Some(Entered { by: Entry::Code(row, place as u32), statements, certain: met.certain, alike })
     };
     visited(account, &prize, who, asked).into_iter().filter_map(entered).collect()
 }

@@ -167,7 +167,7 @@ pub(super) fn entered_as(account: &Account, built: &Built, name: &str) -> Vec<(A
     let roles = (0..built.people.len()).filter(|at| built.people[*at].trust.is_some());
     let trusted = |at| {
         let (action, statements, certain) = asked(account, at, name)?;
-        Some((at, Entered { by: Entry::Trust(action), statements, certain }))
+        Some((at, Entered { by: Entry::Trust(action), statements, certain, alike: false }))
     };
     let by_trust = roles.filter_map(trusted);
     let by_code = coded(account, &Outsider::named(name));

@@ -124,6 +124,8 @@ pub(super) struct Entered {
     /// Places of the statements that let in.
     pub(super) statements: Vec<u32>,
     pub(super) certain: bool,
+    /// Whoever is among those that are let in is so, too.
+    pub(super) alike: bool,
 }
 
 /// By the role's ARN and the function by which it is entered; none by its trust.
@@ -154,7 +156,7 @@ pub(super) fn outside(accounts: &[&Built], before: &[Outsider], asked: Option<&A
     for built in accounts {
         for trust in built.trusts.iter().filter(|t| t.admits && !t.read && !is_inside(&t.source)) {
             let statements = vec![trust.statement.statement];
-            let entered = Entered { by: Entry::Trust(trust.action), statements, certain: trust.certain };
+            let entered = Entered { by: Entry::Trust(trust.action), statements, certain: trust.certain, alike: trust.alike };
             enter(doors.entry(Outsider::of(trust)).or_default(), &built.people[trust.role].arn, entered);
         }
         for coder in built.coders.iter() {
@@ -171,7 +173,11 @@ pub(super) fn outside(accounts: &[&Built], before: &[Outsider], asked: Option<&A
         .collect();
     for (outsider, wider) in more {
         let roles = doors.entry(outsider).or_default();
-        wider.into_iter().for_each(|((role, _), entered)| enter(roles, role, entered));
+        for ((role, _), entered) in wider {
+            // Who of them is kept out was not asked.
+            let certain = entered.certain && entered.alike;
+            enter(roles, role, Entered { certain, ..entered });
+        }
     }
     let mut all = before.to_vec();
     let mut crossings = Vec::new();
@@ -204,7 +210,7 @@ fn enter<'a>(roles: &mut Roles<'a>, role: &'a Arc<str>, entered: Entered) {
     }
 }
 
-fn crossing(at: usize, role: &Arc<str>, Entered { by, statements, certain }: Entered) -> Crossing {
+fn crossing(at: usize, role: &Arc<str>, Entered { by, statements, certain, .. }: Entered) -> Crossing {
     let (from, role, needs) = (To::Principal(at), Arc::clone(role), [].into());
     Crossing { from, through: None, role, by, certain, needs, lets_in: statements.into() }
 }

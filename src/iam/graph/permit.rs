@@ -2,15 +2,16 @@
 
 use std::borrow::Cow;
 use std::cell::OnceCell;
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
 use super::ways;
 use crate::iam::account::{Account, Principal};
-use crate::iam::evaluate::{ActionName, Compiled, Context, Request, Resource, Truth};
+use crate::iam::evaluate::{ActionName, Compiled, Context, Known, Request, Resource, Truth};
 use crate::iam::facts::facts;
 use crate::iam::facts::keys::same_key;
 use crate::iam::policy::Effect;
+use crate::iam::sets::glob::{ArnPattern, common};
 use crate::iam::strangers::choices;
 
 /// A statement: its policy's place in [`Account::policies`] and its own place in that; or one of a resource's policy.
@@ -54,6 +55,8 @@ pub(super) struct Table {
 }
 
 struct Column {
+    /// As it is written.
+    action: &'static str,
     name: ActionName,
     /// What a request for it names, in this account: one of each of these.
     takes: Vec<Vec<Taken>>,
@@ -67,6 +70,8 @@ struct Column {
 impl Table {
     pub(super) fn new(account: &Account, actions: impl Iterator<Item = &'static str>) -> Self {
         let actions: std::collections::BTreeSet<&'static str> = actions.collect();
+        let conditions = account.policies.iter().flat_map(|p| &p.policy.statements).flat_map(|s| &s.conditions);
+        let asked: HashSet<String> = conditions.map(|c| c.key.text.to_ascii_lowercase()).collect();
         let columns = actions.into_iter().map(|action| {
             let name = ActionName::new(action);
             let (mut allow, mut deny) = (Vec::new(), Vec::new());
@@ -78,7 +83,10 @@ impl Table {
                 allow.push(allows.into());
                 deny.push(denies.into());
             }
-            (action, Column { name, takes: takes(account, action), tagless: tagless(action), allow, deny })
+            // What nobody may do is not asked for.
+            let named = allow.iter().any(|statements: &Box<[u32]>| !statements.is_empty());
+            let takes = if named { takes(account, action, &asked) } else { Vec::new() };
+            (action, Column { action, name, takes, tagless: tagless(action), allow, deny })
         });
         Self { actions: columns.collect() }
     }
@@ -144,8 +152,8 @@ impl Table {
             statement.is_some_and(|s| s.conditions.iter().any(|c| c.key.text.eq_ignore_ascii_case("iam:PolicyARN")))
         };
         let of_policy = allow.iter().chain(&deny).chain(limits.iter().flatten()).any(asks);
-        let chosen = OnceCell::new();
-        Some(Permit { table: self, account, who: p, column, guarded, allow, deny, limits, everywhere, of_policy, chosen })
+        let (tags, chosen) = (OnceCell::new(), OnceCell::new());
+        Some(Permit { table: self, account, who: p, column, guarded, allow, deny, limits, everywhere, of_policy, tags, chosen })
     }
 }
 
@@ -171,12 +179,25 @@ pub(super) struct Permit<'a> {
     everywhere: Option<Arc<[StatementId]>>,
     /// Whether it matters which policy is attached.
     pub(super) of_policy: bool,
+    /// The permission to give tags to what it makes.
+    tags: OnceCell<Option<Box<Permit<'a>>>>,
     /// What its caller may say of a request, where statements ask for what that chooses.
     chosen: OnceCell<Vec<Context>>,
 }
 
 /// Choices of a caller's that are tried.
 const MOST_CHOSEN: usize = 64;
+
+/// Of keys, in lower case, that tell what runs as the role: not everything the policy has there gets that far.
+const CONTENTS: &[&str] = &[
+    "templateurl",
+    "resourcetypes",
+    "stackpolicyurl",
+    "codesigningconfigarn",
+    "codebuild:source",
+    "buildspec",
+    "environment.image",
+];
 
 /// What a request says of tags, in lower case.
 const REQUEST_TAG: &str = "aws:requesttag/";
@@ -187,11 +208,18 @@ fn is_chosen(action: &ActionName, key: &str) -> bool {
     const MAKE: [&str; 4] = ["create", "run", "request", "register"];
     // Which role a thing gets is what is asked; what is said of users and roles, and of what is there, is not the caller's.
     let fixed = ["aws:", "iam:", "sts:"].iter().any(|start| key.starts_with(start))
-        || ["role", "instanceprofile", "resourcetag/"].iter().any(|part| key.contains(part));
+        || ["role", "instanceprofile", "resourcetag/"].iter().chain(CONTENTS).any(|part| key.contains(part));
     let known = || facts().action(action.as_str());
     !fixed
         && MAKE.iter().any(|verb| action.name().starts_with(verb))
         && known().is_some_and(|(service, action)| service.keys_of(action).any(|k| same_key(k, key)))
+}
+
+impl Column {
+    /// Requests for it give tags to what they make, by a permission that is asked for as well.
+    fn is_tagged(&self) -> bool {
+        !self.tagless && self.name.service() == "ec2" && self.name.as_str() != "ec2:createtags"
+    }
 }
 
 impl<'a> Permit<'a> {
@@ -229,9 +257,8 @@ impl<'a> Permit<'a> {
         let all = self.allow.iter().chain(&self.deny).chain(self.limits.iter().flatten());
         let statements = all.filter_map(|s| policy(self.account, *s).policy.statements.get(s.statement as usize));
         let statements: Vec<_> = statements.collect();
-        let may_tag = OnceCell::new();
-        let may_tag = || *may_tag.get_or_init(|| self.may_tag());
-        let own = |key: &str| key.starts_with(REQUEST_TAG) && may_tag() || is_chosen(&self.column.name, key);
+        // To whom nothing may be given nothing is told of it.
+        let own = |key: &str| key.starts_with(REQUEST_TAG) && self.tags().is_some() || is_chosen(&self.column.name, key);
         let choices = choices(statements.into_iter(), &Context::new(), &own);
         // One alone says nothing.
         if choices.len() < 2 {
@@ -239,20 +266,20 @@ impl<'a> Permit<'a> {
         }
         let with_keys = |said: Context| {
             let keys: Vec<String> = said.valued(REQUEST_TAG).map(str::to_owned).collect();
-            if may_tag() { said.with(TAG_KEYS, keys) } else { said }
+            if self.column.is_tagged() { said.with(TAG_KEYS, keys) } else { said }
         };
         choices.into_iter().take(MOST_CHOSEN).map(with_keys).collect()
     }
 
-    /// Whether its caller may give tags to what it makes (EC2: "Grant permission to tag resources during creation").
-    fn may_tag(&self) -> bool {
-        let action = &self.column.name;
-        if self.column.tagless || action.service() != "ec2" || action.as_str() == "ec2:createtags" {
-            return false;
-        }
-        let tags = self.table.permit(self.account, self.who, ways::TAGS_MACHINE, self.guarded);
-        let on = |taken: &Taken| tags.as_ref().is_some_and(|tags| tags.on_as(&taken.resource, &Context::new()).0 != Truth::No);
-        self.column.takes.iter().flatten().any(on)
+    /// The permission to give tags to what it makes (EC2: "Grant permission to tag resources during creation").
+    fn tags(&self) -> Option<&Permit<'a>> {
+        let tags = || self.table.permit(self.account, self.who, ways::TAGS_MACHINE, self.guarded).map(Box::new);
+        if self.column.is_tagged() { self.tags.get_or_init(tags).as_deref() } else { None }
+    }
+
+    fn may_tag(&self, taken: &Taken, context: &Context) -> Truth {
+        let context = || context.clone().with("ec2:CreateAction", self.column.action.split(':').nth(1));
+        self.tags().map_or(Truth::No, |tags| tags.on_as(&taken.resource, &context()).0)
     }
 
     /// As [`Self::on`], whatever the caller says of its request.
@@ -260,8 +287,7 @@ impl<'a> Permit<'a> {
         if let Some(by) = &self.everywhere {
             return (Truth::Yes, by.clone());
         }
-        let caller = &self.who.caller;
-        let request = Request { caller, action: &self.column.name, resource, context };
+        let request = self.request(resource, context);
         let ask = |s: &StatementId| policy(self.account, *s).applies(s.statement as usize, &request);
         let any = |all: &[StatementId]| {
             let mut truth = Truth::No;
@@ -293,7 +319,7 @@ impl<'a> Permit<'a> {
 
     /// Whether it is allowed on a resource but for what denies it, which whoever may change permissions takes off.
     pub(super) fn is_granted(&self, resource: &Resource, context: &Context) -> Truth {
-        let request = Request { caller: &self.who.caller, action: &self.column.name, resource, context };
+        let request = self.request(resource, context);
         let ask = |s: &StatementId| policy(self.account, *s).applies(s.statement as usize, &request);
         let any = |all: &[StatementId]| all.iter().map(ask).max().unwrap_or(Truth::No);
         self.limits.iter().fold(any(&self.allow), |truth, limit| truth.and(any(limit)))
@@ -316,42 +342,94 @@ impl<'a> Permit<'a> {
             (true, _) if !free.is_empty() && self.limits.is_empty() => return (Truth::Yes, free.into()),
             _ => {}
         }
-        let caller = &self.who.caller;
         let mut open = Truth::Yes;
         let mut by = Vec::new();
         for any in &self.column.takes {
-            let mut best = Truth::No;
-            for Taken { resource, lacks } in any {
-                let lacking = |all: Context, key: &&'static str| all.with(key, [""; 0]);
-                let context = match lacks.is_empty() {
-                    true => Cow::Borrowed(context),
-                    false => Cow::Owned(lacks.iter().fold(context.clone(), lacking)),
-                };
-                let context = &*context;
-                let request = Request { caller, action: &self.column.name, resource, context };
-                let asks = |s: &StatementId| policy(self.account, *s).applies(s.statement as usize, &request);
-                if self.deny.iter().any(|s| asks(s) == Truth::Yes) {
-                    continue;
-                }
-                let barred = self.deny.iter().any(|s| self.may_bar(*s, &request));
-                let within = self.limits.iter().map(|limit| limit.iter().map(asks).max().unwrap_or(Truth::No));
-                let within = within.fold(Truth::Yes, Truth::and);
-                if within == Truth::No {
-                    continue;
-                }
-                for s in self.allow.iter().filter(|s| asks(s) != Truth::No) {
-                    let holds = policy(self.account, *s).conditions_hold(s.statement as usize, &request);
-                    let holds = holds.and(within);
-                    best = best.or(if barred { holds.and(Truth::Maybe) } else { holds });
-                    if !by.contains(s) {
-                        by.push(*s);
-                    }
-                }
-            }
-            open = open.and(best);
+            let of = |taken: &Taken| {
+                let said = self.said(taken, context).into_iter();
+                said.map(|(said, truth)| truth.and(self.on_some(taken, &said, &mut by))).max().unwrap_or(Truth::No)
+            };
+            open = open.and(any.iter().map(of).max().unwrap_or(Truth::No));
         }
         by.sort_unstable();
         if open == Truth::No { (Truth::No, Arc::from([])) } else { (open, by.into()) }
+    }
+
+    /// What a request says of one of the types that it names, and whether it may say so: only what is made is given tags.
+    fn said<'c>(&self, taken: &Taken, context: &'c Context) -> Vec<(Cow<'c, Context>, Truth)> {
+        let none = [""; 0];
+        let mut said = Cow::Borrowed(context);
+        taken.lacks.iter().for_each(|key| said.to_mut().set(key, none));
+        if !self.column.is_tagged() {
+            return vec![(said, Truth::Yes)];
+        }
+        let tagging = if taken.is_made { self.may_tag(taken, &said) } else { Truth::No };
+        let is_open = context.get(TAG_KEYS) == Known::Unknown && context.valued(REQUEST_TAG).next().is_none();
+        let mut bare = said.clone().into_owned().with(TAG_KEYS, none);
+        bare.forget(REQUEST_TAG);
+        bare.close(REQUEST_TAG);
+        match tagging {
+            Truth::No => vec![(Cow::Owned(bare), Truth::Yes)],
+            _ if is_open => vec![(said, Truth::Yes)],
+            tagging => vec![(said, tagging), (Cow::Owned(bare), Truth::Yes)],
+        }
+    }
+
+    /// Whether it is allowed on something of a type, by statements that are added to the list.
+    fn on_some(&self, taken: &Taken, context: &Context, by: &mut Vec<StatementId>) -> Truth {
+        let whole = self.request(&taken.resource, context);
+        let left = OnceCell::new();
+        let mut best = Truth::No;
+        for s in &self.allow {
+            let (compiled, statement) = (policy(self.account, *s), s.statement as usize);
+            let some = |resource: &Resource| {
+                let request = self.request(resource, context);
+                if is_elsewhere(resource, context) {
+                    Truth::No
+                } else {
+                    compiled.conditions_hold(statement, &request).and(self.left(&request))
+                }
+            };
+            let parts = match compiled.names(statement, &whole) {
+                Truth::No => continue,
+                Truth::Yes => None,
+                Truth::Maybe => self.parts(compiled, statement, taken),
+            };
+            let holds = match parts {
+                Some(parts) => parts.iter().map(some).max().unwrap_or(Truth::No),
+                None => compiled.conditions_hold(statement, &whole).and(*left.get_or_init(|| self.left(&whole))),
+            };
+            if holds != Truth::No && !by.contains(s) {
+                by.push(*s);
+            }
+            best = best.or(holds);
+        }
+        best
+    }
+
+    fn request<'r>(&'r self, resource: &'r Resource, context: &'r Context) -> Request<'r> {
+        Request { caller: &self.who.caller, action: &self.column.name, resource, context }
+    }
+
+    /// What the limits leave of a request, and no Deny takes away.
+    fn left(&self, request: &Request<'_>) -> Truth {
+        let asks = |s: &StatementId| policy(self.account, *s).applies(s.statement as usize, request);
+        if self.deny.iter().any(|s| asks(s) == Truth::Yes) {
+            return Truth::No;
+        }
+        let barred = if self.deny.iter().any(|s| self.may_bar(*s, request)) { Truth::Maybe } else { Truth::Yes };
+        let within = self.limits.iter().map(|limit| limit.iter().map(asks).max().unwrap_or(Truth::No));
+        within.fold(barred, Truth::and)
+    }
+
+    /// What a statement names of a type; none where that is not told by comparing its values part by part.
+    fn parts(&self, compiled: &Compiled, statement: usize, taken: &Taken) -> Option<Vec<Resource>> {
+        let named = compiled.policy.statements.get(statement)?.resource.as_ref().filter(|r| !r.not)?;
+        let fitting = named.values.iter().filter(|v| {
+            let pattern = ArnPattern::new(&v.text);
+            v.text.contains("${") || pattern.overlaps(&taken.pattern)
+        });
+        fitting.map(|v| Some(self.account.resource(&common(&v.text, taken.resource.as_str())?))).collect()
     }
 
     /// Whether a Deny takes all of it away if something is so that is not known.
@@ -361,9 +439,20 @@ impl<'a> Permit<'a> {
     }
 }
 
+/// Whether a resource is in another region than the one that is called.
+fn is_elsewhere(resource: &Resource, context: &Context) -> bool {
+    match (resource.key("aws:requestedregion"), context.get("aws:requestedregion")) {
+        (Known::Values(own), Known::Values(called)) => own != called,
+        _ => false,
+    }
+}
+
 /// All resources of a type.
 struct Taken {
     resource: Resource,
+    pattern: ArnPattern,
+    /// The action makes it, so that a request may give it tags.
+    is_made: bool,
     /// Keys of the service that others of the action's types have and this has not.
     lacks: Vec<&'static str>,
 }
@@ -376,17 +465,30 @@ fn tagless(action: &str) -> bool {
     })
 }
 
+/// Of actions that name what they make beside what is there already, what they make (Service Authorization Reference, "Actions,
+/// resources, and condition keys for Amazon EC2").
+const MAKES: &[(&str, &[&str])] = &[("ec2:RunInstances", &["instance", "volume", "network-interface", "spot-instances-request"])];
+
 /// What a request for an action names, in this account: one of each of these lists; anything where that is not known.
-fn takes(account: &Account, action: &str) -> Vec<Vec<Taken>> {
-    let anything = |resource: Resource| Taken { resource, lacks: Vec::new() };
+/// `asked`: the keys that conditions speak of, in lower case.
+fn takes(account: &Account, action: &str, asked: &HashSet<String>) -> Vec<Vec<Taken>> {
+    let made = MAKES.iter().find(|(name, _)| name.eq_ignore_ascii_case(action)).map(|(_, made)| *made);
+    let anything = |resource: Resource| Taken { resource, pattern: ArnPattern::new("*"), is_made: true, lacks: Vec::new() };
     let Some((service, action)) = facts().action(action) else { return vec![vec![anything(Resource::new("*"))]] };
-    let all: Vec<&str> =
-        service.keys_of(action).filter(|key| !key.starts_with("aws:") && !key.contains(['$', '<', '*'])).collect();
+    // What an action is said to have, its types have; what none of them has is its own.
+    let types = || action.resources.iter().filter_map(|(at, _)| service.resources.get(*at));
+    let of_types = |asked: &String| {
+        let own = asked.split_once(':').is_some_and(|(prefix, _)| prefix == service.prefix);
+        let same = |key: &&&'static str| key.eq_ignore_ascii_case(asked);
+        if own { types().find_map(|of| of.keys.iter().find(same)).copied() } else { None }
+    };
+    let of_types: Vec<&str> = asked.iter().filter_map(of_types).collect();
     let taken = |at: usize| {
         let of = service.resources.get(at)?;
-        let has = |key: &&str| action.keys.contains(key) || of.keys.contains(key);
-        let lacks = all.iter().copied().filter(|key| !has(key)).collect();
-        Some(Taken { resource: account.resource(&account.pattern_of(of)), lacks })
+        let lacks = of_types.iter().copied().filter(|key| !of.keys.contains(key)).collect();
+        let arn = account.pattern_of(of);
+        let is_made = made.is_none_or(|made| made.contains(&of.name));
+        Some(Taken { resource: account.resource(&arn), pattern: ArnPattern::new(&arn), is_made, lacks })
     };
     let required: Vec<Vec<Taken>> =
         action.resources.iter().filter(|(_, required)| *required).filter_map(|(at, _)| Some(vec![taken(*at)?])).collect();

@@ -10,6 +10,7 @@ use super::permit::{StatementId, Table};
 use super::threads::side_by_side;
 use super::{Gain, Graph, Need, Target, ways};
 use crate::iam::account::{Account, Principal};
+use crate::iam::center::is_aws_kept;
 use crate::iam::evaluate::{ActionName, Caller, Compiled, Context, Decision, Request, Resource, Truth, is_left_to_key};
 use crate::iam::facts::{Level, facts};
 use crate::iam::fit::actions_on;
@@ -183,7 +184,17 @@ impl Graph<'_> {
         });
         let context = chosen();
         let by_power = asked.iter().flat_map(|asked| asked.on.iter().map(move |(_, resource)| (&asked.action, resource)));
-        let by_power = by_power.map(|(action, resource)| self.account.decision_for_administrator(action, resource, &context));
+        // As whom it acts: where the resource is another account's, whoever that lets in is given what it takes.
+        let elsewhere = self.account.owner(&prize.resource).is_some_and(|owner| owner != self.account.id);
+        let let_in = |action: &ActionName| {
+            let named = |at: &usize| {
+                let who = &self.account.principals[*at];
+                elsewhere && !is_aws_kept(&who.path) && own.is_some_and(|policy| policy.allows(&who.caller, action))
+            };
+            std::iter::once(None).chain((0..count).filter(named).map(Some)).collect::<Vec<_>>()
+        };
+        let by_power = by_power.flat_map(|(action, resource)| let_in(action).into_iter().map(move |at| (at, action, resource)));
+        let by_power = by_power.map(|(at, action, on)| self.account.decision_for_administrator(at, action, on, &context));
         let mut administrator = None;
         for decision in by_power {
             match decision {

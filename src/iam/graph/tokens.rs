@@ -7,7 +7,7 @@
 
 use std::cell::Cell;
 
-use super::issuers::{CHOSEN, Issuer, Open, Says};
+use super::issuers::{CHOSEN, Issuer, Open, Says, Serves};
 use crate::iam::evaluate::{ActionName, Caller, Context};
 use crate::iam::policy::{Compare, Condition, Effect, Piece, Quantifier, Template};
 use crate::iam::strangers::{Door, is_callers, strange};
@@ -83,7 +83,11 @@ impl<'a> Tokens<'a> {
                         Effect::Allow => !c.operator.negated && !needless,
                         Effect::Deny => c.operator.negated,
                     };
-                all.extend(c.values.iter().take(MOST_VALUES).map(|v| {
+                // A star that is a star is in no subject of a pipeline's: neither names nor git's refs have any.
+                let issued = |text: &str| {
+                    wild || issuer.serves != Serves::Pipelines || claim != issuer.subject || !text.contains(['*', '?'])
+                };
+                all.extend(c.values.iter().filter(|v| issued(&v.text)).take(MOST_VALUES).map(|v| {
                     let text = chosen(&v.text, wild, variables);
                     let leaves = issuer.leaves(claim, &text);
                     Value { texts: vec![text], leaves, pattern: asked.then(|| v.text.clone()) }

@@ -144,6 +144,8 @@ pub struct Trust {
     pub admits: bool,
     /// That rests on nothing that is not known, such as an address or a second factor.
     pub certain: bool,
+    /// Whoever is among those it names gets in as they do: nothing denies, and nothing is asked that tells them apart.
+    pub alike: bool,
     /// Its users and roles were read, and tell themselves who of them gets in.
     pub read: bool,
     /// What a trust in a provider asks for: subjects, and other claims as `repository_id 1234`; nothing where all get in.
@@ -203,6 +205,7 @@ pub(super) fn trusts_of(account: &Account, role: usize) -> Vec<Trust> {
     let mut all = Vec::new();
     let compiled = &account.policies[trust];
     let naming = |action: &ActionName| -> BTreeSet<usize> { compiled.naming(action).map(|(i, _)| i).collect() };
+    let denies = compiled.policy.statements.iter().any(|s| s.effect == Effect::Deny);
     let (by_caller, by_token, by_assertion) = (naming(&plain), naming(&token), naming(&assertion));
     for (i, s) in compiled.policy.statements.iter().enumerate().filter(|(_, s)| s.effect == Effect::Allow) {
         let Some(element) = &s.principal else { continue };
@@ -229,7 +232,8 @@ pub(super) fn trusts_of(account: &Account, role: usize) -> Vec<Trust> {
                 Source::Principal { arn, .. } => account_of(arn).is_some_and(|id| account.resources().has_read(id)),
                 _ => false,
             };
-            all.push(Trust { role, source, weak, admits, certain, read, subjects, statement, action, conditions });
+            let alike = !denies && !element.not && s.conditions.iter().all(|c| asks_alike(c, &source));
+            all.push(Trust { role, source, weak, admits, certain, alike, read, subjects, statement, action, conditions });
         };
         let (called, told, asserted) = (by_caller.contains(&i), by_token.contains(&i), by_assertion.contains(&i));
         let everyone = |value: &PrincipalValue| value.kind == PrincipalKind::Everyone || value.value.text == "*";
@@ -276,6 +280,18 @@ pub(super) fn trusts_of(account: &Account, role: usize) -> Vec<Trust> {
         }
     }
     all
+}
+
+/// Whether a condition asks the same of all whom a trust names, whichever of them it is: what they choose, or their subject.
+fn asks_alike(c: &Condition, source: &Source) -> bool {
+    let is = |key: &str| c.key.text.eq_ignore_ascii_case(key);
+    match source {
+        Source::Oidc { issuer, .. } => {
+            let by = Issuer::of(issuer, c.values.iter().map(|v| v.text.as_str()));
+            !c.operator.negated && [by.subject, by.audience].iter().any(|claim| is(&format!("{issuer}:{claim}")))
+        }
+        _ => is("sts:ExternalId") || is("sts:RoleSessionName"),
+    }
 }
 
 /// The statement with all of the policy's denials, and no other that lets in.

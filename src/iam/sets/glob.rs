@@ -302,6 +302,20 @@ impl ArnPattern {
     }
 }
 
+/// The ARNs that two patterns have in common, as a pattern; none where parts of both are narrower in some way.
+pub fn common(one: &str, other: &str) -> Option<String> {
+    if one == "*" || other == "*" {
+        return Some(if one == "*" { other } else { one }.to_owned());
+    }
+    let (own, theirs) = (split(one)?, split(other)?);
+    let narrower = |(a, b): (&&str, &&str)| {
+        let (own, theirs) = (Glob::new(a), Glob::new(b));
+        let covers = |wide: &Glob, of: &Glob| wide.covers(of) == Some(true);
+        if covers(&own, &theirs) { Some((*b).to_owned()) } else { covers(&theirs, &own).then(|| (*a).to_owned()) }
+    };
+    Some(own.iter().zip(&theirs).map(narrower).collect::<Option<Vec<String>>>()?.join(":"))
+}
+
 /// The six parts of an ARN; none where it has fewer.
 pub fn split(arn: &str) -> Option<[&str; 6]> {
     let mut parts = arn.splitn(6, ':');
