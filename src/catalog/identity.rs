@@ -190,6 +190,7 @@ impl Subject for Principals {
     const GROUPS: &'static [&'static str] = &["account_name", "kind", "nature", "administrator", "foreign", "trusts", "policy"];
     const EMPTY: &'static str = "No principals. IAM was not readable: press ! for what was refused; \
                                  `bartizan permissions` prints the policy that allows it.";
+    const OF_DETAILS: &'static str = "No users, roles or groups: the file has none.";
 
     fn specs<'a>() -> Vec<Spec<PrincipalRow<'a>>> {
         let spec = spec::<PrincipalRow<'a>>;
@@ -281,6 +282,7 @@ impl Subject for Pipelines {
     const GROUPS: &'static [&'static str] = &["system", "account_name", "administrator", "open"];
     const EMPTY: &'static str = "No delivery pipeline can become a role by OpenID Connect, in what was read. Pipelines that use \
                                  access keys show among the access keys.";
+    const OF_DETAILS: &'static str = Self::EMPTY;
 
     fn specs<'a>() -> Vec<Spec<PipelineRow<'a>>> {
         let spec = spec::<PipelineRow<'a>>;
@@ -355,8 +357,7 @@ impl Subject for AccessKeys {
     const NAMES: Names = Names { name: "access-keys", title: "Access keys", one: "access key", many: "access keys" };
     const SORT: &'static str = "age:desc";
     const GROUPS: &'static [&'static str] = &["account_name", "status", "user"];
-    const EMPTY: &'static str =
-        "No long-lived access keys, as it should be; a file of get-account-authorization-details never has any.";
+    const EMPTY: &'static str = "No long-lived access keys, as it should be.";
 
     fn specs<'a>() -> Vec<Spec<Of<'a, AccessKey>>> {
         let spec = spec::<Of<'a, AccessKey>>;
@@ -394,6 +395,7 @@ impl Subject for Policies {
     const SORT: &'static str = "account_name,name";
     const GROUPS: &'static [&'static str] = &["account_name", "by"];
     const EMPTY: &'static str = "No managed policies were read.";
+    const OF_DETAILS: &'static str = Self::EMPTY;
 
     fn specs<'a>() -> Vec<Spec<Of<'a, ManagedPolicy>>> {
         let spec = spec::<Of<'a, ManagedPolicy>>;
