@@ -505,3 +505,29 @@ impl Subject for Providers {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use crate::catalog::ListingId;
+    use crate::model::estate::Estate;
+    use crate::model::principal::Identity;
+
+    #[test]
+    fn what_a_file_never_holds_is_not_said_to_be_absent() {
+        let mut estate = Estate::default();
+        let says = |estate: &Estate, listing: ListingId| listing.get().when_empty(estate);
+        assert_eq!(says(&estate, ListingId::AccessKeys), "No long-lived access keys, as it should be.");
+        estate.put_identity(Identity { account: "111122223333".into(), details_only: true, ..Identity::default() });
+        for listing in [ListingId::AccessKeys, ListingId::Providers, ListingId::Resources, ListingId::Vpcs] {
+            let told = says(&estate, listing);
+            assert!(told.contains("says nothing of") && told.contains("is not known"), "{told}");
+        }
+        for listing in [ListingId::Principals, ListingId::Findings, ListingId::Pipelines] {
+            let told = says(&estate, listing);
+            assert!(!told.contains("refused") && !told.contains("says nothing of"), "{told}");
+        }
+        // What was asked beside it is known.
+        estate.put_identity(Identity { account: "444455556666".into(), ..Identity::default() });
+        assert_eq!(says(&estate, ListingId::AccessKeys), "No long-lived access keys, as it should be.");
+    }
+}

@@ -9,6 +9,7 @@ use serde::{Deserialize, Deserializer};
 use serde_json::Value;
 
 use crate::model::principal::{Group, Identity, ManagedPolicy, Role, User};
+use crate::text;
 
 /// Why a file is no account's authorisation details.
 #[derive(Debug, thiserror::Error)]
@@ -126,7 +127,7 @@ fn once<T: PartialEq>(all: &mut Vec<T>, arn: fn(&T) -> &str, gaps: &mut Vec<Stri
             Some(at) if kept[*at] == one => {}
             Some(_) => gaps.push(format!(
                 "{} stands in the file twice and not with the same content: answers rest on the first. Write the answer again",
-                arn(&one)
+                text::line(arn(&one))
             )),
         }
     }

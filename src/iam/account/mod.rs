@@ -3,6 +3,8 @@
 //! What the answers mean together (who can become whom) is `graph`'s work.
 
 mod ask;
+#[cfg(test)]
+mod tests;
 
 pub use ask::{is_claim, outsider};
 

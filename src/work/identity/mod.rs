@@ -310,7 +310,7 @@ impl Engine {
             return Err("No IAM is known yet: press ! for what AWS refused.".into());
         }
         if let Question::WhoCan { context, .. } | Question::Can { context, .. } = &question
-            && !context.is_empty()
+            && unfit(context, &[]).is_some()
         {
             let ready: Vec<Arc<Ready>> = self.accounts(estate).collect();
             let accounts: Vec<&Account> = ready.iter().map(|r| &r.account).collect();
