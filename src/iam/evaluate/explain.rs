@@ -61,7 +61,7 @@ impl Answer {
         // The grant is worth more than the guardrails that let it through.
         let of = |layer: Layer| self.because.iter().find(|b| b.layer == layer && b.effect == Effect::Allow);
         match of(Layer::Identity).or_else(|| of(Layer::Resource)).or(self.because.first()) {
-            Some(by) if by.unread => format!("{}, which was not read", by.policy),
+            Some(by) if by.unread => format!("{}, not read", by.policy),
             Some(by) => format!("{}, {}", by.policy, by.statement),
             None => self.why.first().cloned().unwrap_or_default(),
         }

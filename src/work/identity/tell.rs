@@ -112,12 +112,13 @@ pub(super) fn group(account: &Account, arn: &str, detail: &mut Detail) {
         ("iam:PutGroupPolicy", "write a policy for it"),
         ("iam:AttachGroupPolicy", "attach a policy to it"),
     ];
-    let mut found: BTreeMap<usize, (bool, Vec<&str>)> = BTreeMap::new();
+    let mut found: BTreeMap<usize, (bool, Vec<String>)> = BTreeMap::new();
     for (action, words) in changes {
         for (at, answer) in account.who_can(action, arn, &Context::new()).unwrap_or_default() {
             let (certain, what) = found.entry(at).or_default();
-            *certain |= answer.decision == Decision::Allowed;
-            what.push(words);
+            let sure = answer.decision == Decision::Allowed;
+            *certain |= sure;
+            what.push(if sure { words.to_owned() } else { format!("{words} under conditions") });
         }
     }
     // Whoever may for certain comes first.
@@ -130,7 +131,7 @@ pub(super) fn group(account: &Account, arn: &str, detail: &mut Detail) {
     for (at, _) in rows.iter().take(MOST_LINKS) {
         push(&mut detail.links, link(&account.principals[*at].arn));
     }
-    let row = |(at, (certain, what)): (usize, (bool, Vec<&str>))| {
+    let row = |(at, (certain, what)): (usize, (bool, Vec<String>))| {
         let answer = if certain { "yes" } else { "may" };
         vec![named(&account.principals[at].arn), answer.to_owned(), what.join(", ")]
     };
