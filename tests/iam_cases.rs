@@ -143,11 +143,9 @@ fn run(group: &Group, line: &str) -> Result<(), String> {
     // Every decision names its reasons.
     let reasons = match answer.decision {
         Decision::Denied { explicit: true } => !answer.because.is_empty(),
-        Decision::Denied { explicit: false } => {
-            !answer.missing.is_empty() || g.caller.as_deref().is_some_and(|c| c.ends_with(":root"))
-        }
+        Decision::Denied { explicit: false } => !answer.missing.is_empty() || !answer.why.is_empty(),
         Decision::Depends => !answer.depends.is_empty(),
-        Decision::Allowed => true,
+        Decision::Allowed => !answer.because.is_empty() || !answer.why.is_empty(),
     };
     if !reasons {
         return Err(format!("{found} without a reason"));

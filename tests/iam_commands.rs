@@ -511,3 +511,81 @@ fn a_question_names_its_resource_by_arn_or_by_name_and_says_what_it_leaves_out()
     let who = run(&["--from", path.to_str().unwrap(), "iam", "who-can", "iam:PassRole", "role/reader"]);
     assert!(who.out.contains("user/jo") && who.out.contains("inline own of user/jo"), "{}", who.out);
 }
+
+/// What a file lacks, says twice or has wrong is told beside the answers that rest on it.
+#[test]
+fn a_file_that_was_cut_or_changed_by_hand_is_told_of() {
+    let home = tempfile::tempdir().unwrap();
+    let user =
+        |name: &str, arn: &str| json!({"UserName": name, "Path": "/", "Arn": arn, "UserPolicyList": policy("own", json!([]))});
+    let jo = user("jo", &format!("arn:aws:iam::{ID}:user/jo"));
+    let whole =
+        json!({"UserDetailList": [jo, jo, user("bob", "user/bob")], "GroupDetailList": [], "RoleDetailList": [], "Policies": []});
+    let path = file(home.path(), "twice.json", &whole);
+    let iam = |path: &Path, args: &[&str]| run(&[&["--from", path.to_str().unwrap(), "iam"][..], args].concat());
+    // Who stands twice with the same content is one.
+    let asked = iam(&path, &["can", "user/jo", "s3:GetObject", "arn:aws:s3:::b/k"]);
+    assert!(asked.code == 1 && asked.out.starts_with("denied"), "{} {}", asked.out, asked.err);
+    // What others' policies say of whom no ARN names is not known.
+    let bobs = iam(&path, &["can", "user/bob", "s3:GetObject", "arn:aws:s3:::b/k"]);
+    assert!(bobs.out.starts_with("depends") && bobs.out.contains("by its ARN are not known"), "{}", bobs.out);
+    assert!(!bobs.out.contains("NotRead"), "{}", bobs.out);
+
+    let mut cut = whole;
+    cut.as_object_mut().unwrap().remove("RoleDetailList");
+    let path = file(home.path(), "cut.json", &cut);
+    for args in [
+        &["can", "user/jo", "s3:GetObject", "arn:aws:s3:::b/k"][..],
+        &["who-can", "s3:GetObject"],
+        &["paths"],
+        &["blast", "user/jo"],
+    ] {
+        let said = iam(&path, args).err;
+        assert_eq!(said.matches("has no RoleDetailList").count(), 1, "{args:?}: {said}");
+    }
+    let list = run(&["--from", path.to_str().unwrap(), "list", "principals"]);
+    assert!(list.code == 0 && list.err.contains("has no RoleDetailList"), "{} {}", list.code, list.err);
+}
+
+/// Whom the command line takes for whom, and what it says of those that it does not take.
+#[test]
+fn accounts_tokens_and_slips_are_answered_in_words() {
+    let home = tempfile::tempdir().unwrap();
+    let mut whole = details();
+    let trusted = json!({"AWS": "arn:aws:iam::999988887777:root"});
+    whole["RoleDetailList"][0]["AssumeRolePolicyDocument"]["Statement"][0]["Principal"] = trusted;
+    whole["UserDetailList"][0]["GroupList"] = json!(["ops"]);
+    whole["GroupDetailList"] = json!([{"GroupName": "ops", "Path": "/", "Arn": format!("arn:aws:iam::{ID}:group/ops")}]);
+    let path = file(home.path(), "details.json", &whole);
+    let from = path.to_str().unwrap();
+    let can = |args: &[&str]| run(&[&["--from", from, "iam", "can"][..], args].concat());
+    for who in ["999988887777", "arn:aws:iam::999988887777:root"] {
+        let theirs = can(&[who, "sts:AssumeRole", "role/reader"]);
+        assert!(theirs.out.starts_with("depends") && theirs.out.contains("Its own policies are not known"), "{}", theirs.out);
+        assert!(theirs.out.contains("Allow by trust of role/reader"), "{}", theirs.out);
+    }
+    let others = can(&["999988887777", "sts:AssumeRole", "role/operator"]);
+    assert!(others.code == 1 && others.out.starts_with("denied"), "{}", others.out);
+    let nobody = can(&["*", "sts:AssumeRole", "role/reader"]);
+    assert!(nobody.out.contains("Anonymous callers cannot call STS"), "{}", nobody.out);
+    let root = can(&["root", "s3:GetObject", "arn:aws:s3:::b/k", "--json"]);
+    let answer: Value = serde_json::from_str(&root.out).unwrap();
+    assert!(answer["decision"] == "allowed" && answer["why"][0].as_str().unwrap().starts_with("The root user may"), "{answer}");
+
+    let token = can(&["repo:acme/app:ref:refs/heads/main", "s3:GetObject", "arn:aws:s3:::b/k"]);
+    assert!(token.code == 2 && token.err.contains("iam paths --who 'repo:acme/app:ref:refs/heads/main'"), "{}", token.err);
+    for (told, says) in [
+        ("aws:MultiFactorAuthPresnt=true", "did you mean aws:MultiFactorAuthPresent?"),
+        ("aws:SourceIp=nonsense", "is no value of aws:SourceIp"),
+    ] {
+        let ran = can(&["user/jo", "s3:GetObject", "arn:aws:s3:::b/k", "--context", told]);
+        assert!(ran.code == 2 && ran.out.is_empty() && ran.err.contains(says), "{told}: {} {}", ran.out, ran.err);
+        let ran = run(&["--from", from, "iam", "who-can", "s3:GetObject", "arn:aws:s3:::b/k", "--context", told]);
+        assert!(ran.code == 1 && ran.err.contains(says), "{told}: {}", ran.err);
+    }
+    // A group in full: who is in it, and who can change that.
+    let group = run(&["--from", from, "show", &format!("arn:aws:iam::{ID}:group/ops")]);
+    for told in ["Members", "jo", "Who can change it", "role/operator", "put users into it"] {
+        assert!(group.out.contains(told), "{told}: {}", group.out);
+    }
+}

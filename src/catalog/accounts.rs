@@ -32,6 +32,7 @@ impl Subject for Accounts {
     const SORT: &'static str = "ou,name";
     const GROUPS: &'static [&'static str] = &["ou", "environment", "owner", "status"];
     const EMPTY: &'static str = "No accounts yet. The first answer from AWS fills this list; press ctrl-r to ask again.";
+    const OF_DETAILS: &'static str = Self::EMPTY;
 
     fn specs<'a>() -> Vec<Spec<Row<'a>>> {
         let spec = spec::<Row<'a>>;

@@ -23,6 +23,7 @@ impl Subject for CoverageRows {
     const SORT: &'static str = "outcome:desc,account_name,region,api";
     const GROUPS: &'static [&'static str] = &["outcome", "account_name", "api", "region"];
     const EMPTY: &'static str = "Nothing was asked of AWS yet.";
+    const OF_DETAILS: &'static str = Self::EMPTY;
 
     fn specs<'a>() -> Vec<Spec<Row<'a>>> {
         let spec = spec::<Row<'a>>;

@@ -44,6 +44,7 @@ impl Subject for Decisions {
     const SORT: &'static str = "sequence:desc";
     const GROUPS: &'static [&'static str] = &["kind", "who", "subject"];
     const EMPTY: &'static str = "Nothing was decided yet. On a finding, a assigns it, t shows all that can be decided.";
+    const OF_DETAILS: &'static str = Self::EMPTY;
 
     fn specs<'a>() -> Vec<Spec<Self::Row<'a>>> {
         let spec = spec::<Entry>;

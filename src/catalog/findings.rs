@@ -25,6 +25,8 @@ impl Subject for Findings {
         &["title", "control", "account_name", "resource", "owner", "assignee", "state", "severity", "source", "region"];
     const EMPTY: &'static str = "No findings yet. Security Hub may be off or not readable here: press ! for what was refused, \
                                  or bring a scan in with `bartizan import FILE`.";
+    const OF_DETAILS: &'static str = "No findings: nothing was found in what the file says, and it holds no other findings. Bring a scan in \
+                                      with `bartizan import FILE`.";
 
     fn specs<'a>() -> Vec<Spec<Self::Row<'a>>> {
         let spec = spec::<Row>;

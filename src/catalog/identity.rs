@@ -190,6 +190,7 @@ impl Subject for Principals {
     const GROUPS: &'static [&'static str] = &["account_name", "kind", "nature", "administrator", "foreign", "trusts", "policy"];
     const EMPTY: &'static str = "No principals. IAM was not readable: press ! for what was refused; \
                                  `bartizan permissions` prints the policy that allows it.";
+    const OF_DETAILS: &'static str = "No users, roles or groups: the file has none.";
 
     fn specs<'a>() -> Vec<Spec<PrincipalRow<'a>>> {
         let spec = spec::<PrincipalRow<'a>>;
@@ -281,6 +282,7 @@ impl Subject for Pipelines {
     const GROUPS: &'static [&'static str] = &["system", "account_name", "administrator", "open"];
     const EMPTY: &'static str = "No delivery pipeline can become a role by OpenID Connect, in what was read. Pipelines that use \
                                  access keys show among the access keys.";
+    const OF_DETAILS: &'static str = Self::EMPTY;
 
     fn specs<'a>() -> Vec<Spec<PipelineRow<'a>>> {
         let spec = spec::<PipelineRow<'a>>;
@@ -355,8 +357,7 @@ impl Subject for AccessKeys {
     const NAMES: Names = Names { name: "access-keys", title: "Access keys", one: "access key", many: "access keys" };
     const SORT: &'static str = "age:desc";
     const GROUPS: &'static [&'static str] = &["account_name", "status", "user"];
-    const EMPTY: &'static str =
-        "No long-lived access keys, as it should be; a file of get-account-authorization-details never has any.";
+    const EMPTY: &'static str = "No long-lived access keys, as it should be.";
 
     fn specs<'a>() -> Vec<Spec<Of<'a, AccessKey>>> {
         let spec = spec::<Of<'a, AccessKey>>;
@@ -394,6 +395,7 @@ impl Subject for Policies {
     const SORT: &'static str = "account_name,name";
     const GROUPS: &'static [&'static str] = &["account_name", "by"];
     const EMPTY: &'static str = "No managed policies were read.";
+    const OF_DETAILS: &'static str = Self::EMPTY;
 
     fn specs<'a>() -> Vec<Spec<Of<'a, ManagedPolicy>>> {
         let spec = spec::<Of<'a, ManagedPolicy>>;
@@ -501,5 +503,31 @@ impl Subject for Providers {
                 each(provider.arn(), &ProviderRow { provider, account, account_name });
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::catalog::ListingId;
+    use crate::model::estate::Estate;
+    use crate::model::principal::Identity;
+
+    #[test]
+    fn what_a_file_never_holds_is_not_said_to_be_absent() {
+        let mut estate = Estate::default();
+        let says = |estate: &Estate, listing: ListingId| listing.get().when_empty(estate);
+        assert_eq!(says(&estate, ListingId::AccessKeys), "No long-lived access keys, as it should be.");
+        estate.put_identity(Identity { account: "111122223333".into(), details_only: true, ..Identity::default() });
+        for listing in [ListingId::AccessKeys, ListingId::Providers, ListingId::Resources, ListingId::Vpcs] {
+            let told = says(&estate, listing);
+            assert!(told.contains("says nothing of") && told.contains("is not known"), "{told}");
+        }
+        for listing in [ListingId::Principals, ListingId::Findings, ListingId::Pipelines] {
+            let told = says(&estate, listing);
+            assert!(!told.contains("refused") && !told.contains("says nothing of"), "{told}");
+        }
+        // What was asked beside it is known.
+        estate.put_identity(Identity { account: "444455556666".into(), ..Identity::default() });
+        assert_eq!(says(&estate, ListingId::AccessKeys), "No long-lived access keys, as it should be.");
     }
 }

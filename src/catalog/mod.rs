@@ -273,6 +273,8 @@ pub trait Subject {
     const GROUPS: &'static [&'static str] = &[];
     /// What an empty list says: why it may be empty, and what to do.
     const EMPTY: &'static str;
+    /// The same where nothing was read but an account's authorisation details; empty where those tell nothing of such rows.
+    const OF_DETAILS: &'static str = "";
     fn specs<'a>() -> Vec<Spec<Self::Row<'a>>>;
     /// Calls `each` with the id and the row of everything there is. Findings come from their own store instead.
     fn rows<'a>(facts: &'a Facts, each: &mut dyn FnMut(&str, &Self::Row<'a>));
@@ -300,7 +302,8 @@ pub struct Listing {
     pub columns: Vec<Column>,
     pub sort: &'static str,
     pub groups: &'static [&'static str],
-    pub empty: &'static str,
+    empty: &'static str,
+    of_details: &'static str,
     build: fn(&Arc<Schema>, &Facts) -> Segment,
 }
 
@@ -331,7 +334,7 @@ impl Listing {
             fields.push(spec.field);
         }
         let Names { name, title, one, many } = S::NAMES;
-        let (sort, groups, empty) = (S::SORT, S::GROUPS, S::EMPTY);
+        let (sort, groups, empty, of_details) = (S::SORT, S::GROUPS, S::EMPTY, S::OF_DETAILS);
         Self {
             id,
             name,
@@ -343,6 +346,7 @@ impl Listing {
             sort,
             groups,
             empty,
+            of_details,
             build: build::<S>,
         }
     }
@@ -355,6 +359,20 @@ impl Listing {
             _ => {}
         }
         Index::new(Arc::clone(&self.schema)).with(self.name, Arc::new((self.build)(&self.schema, facts)))
+    }
+
+    /// What it says where it has no rows: what was never asked for is not said to be absent.
+    pub fn when_empty(&self, estate: &Estate) -> String {
+        if !estate.is_details() {
+            return self.empty.to_owned();
+        }
+        match self.of_details {
+            "" => format!(
+                "An answer of aws iam get-account-authorization-details says nothing of {}: whether there are any is not known.",
+                self.many
+            ),
+            words => words.to_owned(),
+        }
     }
 
     /// The field with this name or alias.

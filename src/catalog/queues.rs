@@ -56,6 +56,7 @@ impl Subject for Queues {
     const GROUPS: &'static [&'static str] = &["kind"];
     const EMPTY: &'static str = "No queues: there are no findings. Press ! for what was refused, or bring a scan in with \
                                  `bartizan import FILE`.";
+    const OF_DETAILS: &'static str = "No queues: there are no findings. Bring a scan in with `bartizan import FILE`.";
 
     fn specs<'a>() -> Vec<Spec<Row<'a>>> {
         let spec = spec::<Row<'a>>;

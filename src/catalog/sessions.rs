@@ -130,6 +130,7 @@ impl Subject for Sessions {
     const GROUPS: &'static [&'static str] = &["who", "account_name", "status", "name", "kind", "outcome", "recording", "source"];
     const EMPTY: &'static str = "No sessions: neither in what AWS still remembers (30 days) nor in the ledger. o on a node, a \
                                  finding or an interface opens one.";
+    const OF_DETAILS: &'static str = Self::EMPTY;
 
     fn specs<'a>() -> Vec<Spec<Row<'a>>> {
         let spec = spec::<Row<'a>>;

@@ -58,7 +58,8 @@ struct Global {
     /// Only the account at hand, even where there is an organisation
     #[arg(long, global = true)]
     single_account: bool,
-    /// Look at an estate file, a findings file, or `demo`, instead of AWS
+    /// Look at an estate file, a findings file, an answer of `aws iam get-account-authorization-details` (JSON), or `demo`,
+    /// instead of AWS
     #[arg(long, global = true, value_name = "FILE|demo")]
     from: Option<String>,
     /// The ledger of decisions: a file, or postgres://… for a team

@@ -1,10 +1,15 @@
 //! What speaks against a question before it is answered: a mistyped action is denied to everyone, and so is a bucket's ARN
-//! where an action takes objects. The answer stands all the same; whoever asks is told.
+//! where an action takes objects. The answer stands all the same; whoever asks is told. A mistyped condition key would change
+//! the answer and is refused.
 
 use serde_json::json;
 
+use super::account::Account;
+use super::evaluate::{Context, fits_operator};
+use super::facts::keys::{global_keys, kind_of, same_key};
 use super::facts::{facts, held_against};
 use super::lint::{Kind, lint};
+use super::policy::Compare;
 use super::sets::glob::ArnPattern;
 
 /// Types of resources that are told by name.
@@ -45,9 +50,88 @@ pub fn doubts(action: &str, resource: &str) -> Vec<String> {
     vec![format!("{name} takes no such resource, but {}.", shapes.join(" or "))]
 }
 
+/// Why what is told of a request can only be a slip: no such condition key, or a value that it never has. A key that a policy
+/// of the accounts speaks of is one, and so is any of a token's claims, which begin with its issuer's host.
+pub fn unfit(context: &Context, accounts: &[&Account]) -> Option<String> {
+    context.told().find_map(|(key, values)| {
+        let (prefix, _) = key.split_once(':')?;
+        if prefix.contains('.') {
+            return None;
+        }
+        let own = || facts().service(prefix).into_iter().flat_map(|s| s.keys.iter()).map(|k| (k.name, Some(k.kind)));
+        let all = || facts().services().flat_map(|s| s.keys.iter()).map(|k| (k.name, Some(k.kind)));
+        let global = || global_keys().map(|k| (k, None));
+        let known = global().chain(own()).chain(all()).find(|(known, _)| same_key(known, key));
+        let Some((name, kind)) = known else {
+            let spoken = accounts.iter().flat_map(|a| &a.policies).flat_map(|p| &p.policy.statements);
+            if spoken.flat_map(|s| &s.conditions).any(|c| c.key.text.eq_ignore_ascii_case(key)) {
+                return None;
+            }
+            let far = |name: &str| {
+                // What stands behind the slash is a tag's own name.
+                let parts = |text: &str| text.split('/').next().unwrap_or_default().to_ascii_lowercase();
+                strsim::damerau_levenshtein(&parts(name), &parts(key))
+            };
+            let near = global().chain(own()).map(|(name, _)| (far(name), name)).min().filter(|(far, _)| *far <= 3);
+            let near = near.map(|(_, name)| format!("; did you mean {name}?")).unwrap_or_default();
+            return Some(format!("{key:?} is no condition key that is known{near}"));
+        };
+        let kind = kind_of(key, &[]).or(kind)?;
+        let (compare, takes) = match kind.strip_prefix("ArrayOf").unwrap_or(kind) {
+            "Bool" => (Compare::Bool, "true or false"),
+            "Numeric" => (Compare::NumericEquals, "a number"),
+            "Date" => (Compare::DateEquals, "a time, like 2027-01-01T00:00:00Z"),
+            "IPAddress" => (Compare::IpAddress, "an address, like 192.0.2.1"),
+            "ARN" => (Compare::Arn, "an ARN"),
+            _ => return None,
+        };
+        let wrong = values.iter().find(|value| value.contains("${") || !fits_operator(compare, value))?;
+        Some(format!("{wrong:?} is no value of {name}, which takes {takes}"))
+    })
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_slip_in_what_is_told_of_a_request_is_refused() {
+        let told = |texts: &[&str]| {
+            let mut context = Context::new();
+            texts.iter().for_each(|text| context.tell(text).unwrap());
+            unfit(&context, &[])
+        };
+        for (text, says) in [
+            ("aws:MultiFactorAuthPresnt=true", "did you mean aws:MultiFactorAuthPresent?"),
+            ("aws:RequestTg/team=a", "did you mean aws:RequestTag/"),
+            ("s3:prefx=a", "did you mean s3:prefix?"),
+            ("nosuch:Key=a", "\"nosuch:key\" is no condition key that is known"),
+            ("aws:MultiFactorAuthPresent=yes", "\"yes\" is no value of aws:MultiFactorAuthPresent, which takes true or false"),
+            ("aws:SourceIp=nonsense", "which takes an address"),
+            ("aws:SourceIp=", "which takes an address"),
+            ("aws:MultiFactorAuthAge=old", "a number"),
+            ("aws:CurrentTime=today", "a time"),
+            ("aws:PrincipalArn=role/x", "an ARN"),
+        ] {
+            let why = told(&["aws:SecureTransport=true", text]).unwrap_or_default();
+            assert!(why.contains(says), "{text}: {why}");
+        }
+        for text in [
+            "aws:RequestTag/team=a",
+            "aws:TagKeys=a,b",
+            "!s3:prefix",
+            "S3:Prefix=",
+            "s3:ExistingObjectTag/class=public",
+            "kms:EncryptionContext:app=x",
+            "aws:SourceIp=10.0.0.0/8,2001:db8::1",
+            "aws:EpochTime=1700000000",
+            "token.actions.githubusercontent.com:sub=repo:acme/app:ref:refs/heads/main",
+            "saml:aud=https://signin.aws.amazon.com/saml",
+            "sts:ExternalId=x",
+        ] {
+            assert_eq!(told(&[text]), None, "{text}");
+        }
+    }
 
     #[test]
     fn what_can_only_be_a_slip_is_told() {

@@ -1,7 +1,7 @@
 //! Reads the file that `aws iam get-account-authorization-details` writes, and says of another file what it is.
 
 use std::borrow::Cow;
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashMap};
 use std::fmt;
 
 use serde::de::{Error as _, MapAccess, SeqAccess, Visitor};
@@ -9,6 +9,7 @@ use serde::{Deserialize, Deserializer};
 use serde_json::Value;
 
 use crate::model::principal::{Group, Identity, ManagedPolicy, Role, User};
+use crate::text;
 
 /// Why a file is no account's authorisation details.
 #[derive(Debug, thiserror::Error)]
@@ -22,6 +23,14 @@ pub enum ReadError {
     #[error("{part} of the file cannot be read: {source}; was it changed by hand?")]
     Part { part: &'static str, source: serde_json::Error },
 }
+
+/// The lists of the answer, each with what nobody knows of where it is not there.
+const LISTS: [(&str, &str); 4] = [
+    ("UserDetailList", "who its users are"),
+    ("GroupDetailList", "what its groups grant"),
+    ("RoleDetailList", "which roles it has and whom they trust"),
+    ("Policies", "what its managed policies allow and deny"),
+];
 
 /// What commands' answers have at their top.
 const ITS_OWN: [&str; 3] = ["UserDetailList", "RoleDetailList", "GroupDetailList"];
@@ -68,7 +77,7 @@ pub fn answer(has: impl Fn(&str) -> bool) -> Option<&'static str> {
 }
 
 /// Reads a whole file, or a list of its pages. The account's id is that of most ARNs in it. Where AWS says that more pages
-/// follow the last, the account is known in part.
+/// follow the last, the account is known in part; lists that no page has are among its gaps. What stands twice is taken once.
 ///
 /// # Errors
 /// [`ReadError`]
@@ -81,12 +90,48 @@ pub fn authorization_details(text: &str) -> Result<Identity, ReadError> {
         other => vec![other],
     };
     let more = |page: &Value| page["IsTruncated"] == true || page["NextToken"].is_string();
-    let mut identity = Identity { part: pages.last().is_some_and(more), ..Identity::default() };
+    let part = pages.last().is_some_and(more);
+    let missing: Vec<(&str, &str)> =
+        LISTS.into_iter().filter(|(list, _)| pages.iter().all(|page| page[list].is_null())).collect();
+    let mut identity = Identity { part, details_only: true, ..Identity::default() };
     for page in pages {
         page_into(page, &mut identity)?;
     }
+    if !missing.is_empty() {
+        let (lists, unknown): (Vec<&str>, Vec<&str>) = missing.into_iter().unzip();
+        identity.gaps.push(format!(
+            "the file has no {}, so that it is not known {}. Write the answer again without --filter and --query",
+            lists.join(" and no "),
+            unknown.join(", and ")
+        ));
+    }
+    let gaps = &mut identity.gaps;
+    once(&mut identity.users, |u| &u.arn, gaps);
+    once(&mut identity.groups, |g| &g.arn, gaps);
+    once(&mut identity.roles, |r| &r.arn, gaps);
+    once(&mut identity.policies, |p| &p.arn, gaps);
     identity.account = account(&identity);
     Ok(identity)
+}
+
+/// Takes what stands several times once: pages that were joined overlap. Where they say different things, the first counts.
+fn once<T: PartialEq>(all: &mut Vec<T>, arn: fn(&T) -> &str, gaps: &mut Vec<String>) {
+    let mut first: HashMap<String, usize> = HashMap::new();
+    let mut kept: Vec<T> = Vec::with_capacity(all.len());
+    for one in std::mem::take(all) {
+        match first.get(arn(&one)).filter(|_| !arn(&one).is_empty()) {
+            None => {
+                first.insert(arn(&one).to_owned(), kept.len());
+                kept.push(one);
+            }
+            Some(at) if kept[*at] == one => {}
+            Some(_) => gaps.push(format!(
+                "{} stands in the file twice and not with the same content: answers rest on the first. Write the answer again",
+                text::line(arn(&one))
+            )),
+        }
+    }
+    *all = kept;
 }
 
 /// JSON no object of which names a key twice: of two statements under one key only one would count.
@@ -214,6 +259,26 @@ mod tests {
         let identity = authorization_details(text).unwrap();
         assert_eq!((identity.account.as_str(), identity.users.len(), identity.roles.len()), ("111122223333", 1, 1));
         assert!(!identity.part);
+    }
+
+    #[test]
+    fn what_a_file_lacks_and_what_stands_twice_is_told() {
+        let user = |id: &str| format!(r#"{{"UserName":"a","UserId":"{id}","Arn":"arn:aws:iam::111122223333:user/a"}}"#);
+        let read = |text: &str| authorization_details(text).unwrap();
+        let whole = r#""GroupDetailList":[],"RoleDetailList":[],"Policies":[]"#;
+        let page = |id: &str| format!(r#"{{"UserDetailList":[{}],{whole}}}"#, user(id));
+        // Pages that overlap.
+        let twice = read(&format!("[{},{}]", page("A"), page("A")));
+        assert_eq!((twice.users.len(), twice.gaps.as_slice()), (1, &[][..]));
+        let other = read(&format!("[{},{}]", page("A"), page("B")));
+        assert_eq!((other.users.len(), other.users[0].user_id.as_str()), (1, "A"));
+        assert!(other.gaps[0].contains("user/a stands in the file twice"), "{:?}", other.gaps);
+
+        let none = read(r#"{"UserDetailList":[],"GroupDetailList":[],"RoleDetailList":null}"#);
+        assert!(none.gaps[0].starts_with("the file has no RoleDetailList and no Policies, so that"), "{:?}", none.gaps);
+        // What one page lacks, another may have.
+        let pages = read(&format!(r#"[{{"UserDetailList":[{}]}},{{{whole}}}]"#, user("A")));
+        assert_eq!(pages.gaps, [""; 0]);
     }
 
     #[test]

@@ -85,6 +85,10 @@ impl Estate {
     pub fn put_account(&mut self, account: Account) {
         put(&mut self.accounts, Arc::new(account), |a, b| a.id.cmp(&b.id));
     }
+    /// Whether nothing was read but answers of `iam:GetAccountAuthorizationDetails`.
+    pub fn is_details(&self) -> bool {
+        !self.identities.is_empty() && self.regions.is_empty() && self.identities.iter().all(|i| i.details_only)
+    }
     pub fn put_identity(&mut self, identity: Identity) {
         put(&mut self.identities, Arc::new(identity), |a, b| a.account.cmp(&b.account));
     }

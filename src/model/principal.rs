@@ -38,6 +38,12 @@ pub struct Identity {
     /// More was to come behind what was read: a principal or a policy that is not here may be there.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub part: bool,
+    /// What a file that it was read from does not say or says in two ways, in sentences.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub gaps: Vec<String>,
+    /// It is an answer of `iam:GetAccountAuthorizationDetails` alone: nothing else was asked for.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub details_only: bool,
 }
 
 /// What one principal used, by `iam:GetServiceLastAccessedDetails`; AWS tracks 400 days.

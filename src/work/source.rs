@@ -108,7 +108,8 @@ pub fn open(source: Source, config: &Config, now: Timestamp) -> Opened {
             let (judged, findings) = findings.into_iter().partition::<Vec<_>, _>(|f| f.source.name == judge::SOURCE);
             let put = store.put_all(findings, Origin::File, &accounts);
             let put = put.and_then(|_| store.put_all(judged, Origin::Judged, &accounts));
-            let problems = put.err().map(|e| e.to_string()).into_iter().collect();
+            let gaps = estate.identities.iter().flat_map(|i| i.gaps.iter().map(|gap| format!("Account {}: {gap}.", i.account)));
+            let problems = put.err().map(|e| e.to_string()).into_iter().chain(gaps).collect();
             finish(WorldOrigin::File(path), *estate, store, (rules, policy), Supply::None, problems, now)
         }
         Source::Live { options, cache } => {

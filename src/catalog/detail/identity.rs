@@ -57,6 +57,12 @@ pub(super) fn principal(identity: &Identity, o: Principal<'_>, estate: &Estate, 
         }
         w.table("Access keys", &["key", "status", "made", "last used"], rows);
     }
+    if let Principal::Group(group) = o {
+        let members = identity.users.iter().filter(|u| u.group_list.contains(&group.group_name));
+        let names: Vec<&str> = members.map(|u| u.user_name.as_str()).collect();
+        let words = if names.is_empty() { "Nobody, of the users that were read.".to_owned() } else { names.join("\n") };
+        w.section("Members", Body::Prose(words));
+    }
     if let Some(trust) = o.trust() {
         w.section("Trust policy", Body::Code(trust.pretty()));
     }

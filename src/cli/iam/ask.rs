@@ -9,11 +9,10 @@ use crate::cli::Done;
 use crate::cli::iam::{inward, safe};
 use crate::cli::list::unless_closed;
 use crate::iam::account::Account;
-use crate::iam::doubts::doubts;
-use crate::iam::evaluate::{Answer, Context, Decision, Layer};
+use crate::iam::doubts::{doubts, unfit};
+use crate::iam::evaluate::{Answer, Context, Decision};
 use crate::iam::graph::{Graph, Joined};
 use crate::iam::openings::{Guest, guests};
-use crate::iam::policy::Effect;
 use crate::text;
 
 /// Prints an answer; the end of the program says no where it is no.
@@ -95,11 +94,7 @@ pub(super) fn who_can(json: bool, accounts: &[Account], (action, resource): (&st
     } else {
         let width = rows.iter().map(|(arn, _)| text::width(arn)).max().unwrap_or(0);
         let line = |(arn, answer): &(String, Answer)| {
-            // The grant is worth more than the guardrails that let it through.
-            let of = |layer: Layer| answer.because.iter().find(|b| b.layer == layer && b.effect == Effect::Allow);
-            let granted = of(Layer::Identity).or_else(|| of(Layer::Resource)).or(answer.because.first());
-            let by = granted.map_or_else(String::new, |b| format!("{}, {}", b.policy, b.statement));
-            format!("{}  {:<8}  {by}", text::pad(arn, width, false), word(answer.decision))
+            format!("{}  {:<8}  {}", text::pad(arn, width, false), word(answer.decision), answer.granted_by())
         };
         let mut lines: Vec<String> = rows.iter().map(line).collect();
         if !guests.is_empty() {
@@ -123,12 +118,15 @@ fn let_in(accounts: &[Account], role: &str) -> Vec<Guest> {
 }
 
 /// What is known of the request, from KEY=VALUE.
-pub(super) fn read_context(pairs: &[String]) -> Result<Context> {
+pub(super) fn read_context(pairs: &[String], accounts: &[Account]) -> Result<Context> {
     let mut context = Context::new();
     for pair in pairs {
         context.tell(pair).map_err(|why| eyre!("--context {why}"))?;
     }
-    Ok(context)
+    match unfit(&context, &accounts.iter().collect::<Vec<_>>()) {
+        Some(why) => Err(eyre!("--context: {why}")),
+        None => Ok(context),
+    }
 }
 
 fn word(decision: Decision) -> &'static str {
@@ -141,16 +139,19 @@ fn word(decision: Decision) -> &'static str {
 
 fn reasons(answer: &Answer) -> Vec<String> {
     let mut lines = Vec::new();
-    if answer.decision == (Decision::Denied { explicit: false }) && answer.because.is_empty() {
+    let sentences = answer.sentences();
+    if answer.decision == (Decision::Denied { explicit: false }) && answer.because.is_empty() && sentences.is_empty() {
         lines.push("  nothing allows it".to_owned());
     }
-    for b in &answer.because {
+    lines.extend(sentences.iter().map(|sentence| format!("  {sentence}")));
+    // A policy that was not read is told in a sentence.
+    for b in answer.because.iter().filter(|b| !b.unread) {
         lines.push(format!("  {:?} by {}, {} ({})", b.effect, b.policy, b.statement, b.layer.word()));
     }
     for layer in &answer.missing {
         lines.push(format!("  not allowed by {}", layer.word()));
     }
-    for d in &answer.depends {
+    for d in answer.depends.iter().filter(|d| !answer.is_told(d)) {
         let by = if d.policy.is_empty() { String::new() } else { format!(" ({}, {})", d.policy, d.statement) };
         lines.push(format!("  {} if {}{by}", d.effect, d.condition));
     }
@@ -169,5 +170,6 @@ fn as_json(answer: &Answer) -> Value {
         "depends": answer.depends.iter().map(|d| json!({
             "key": d.key, "condition": d.condition, "effect": d.effect, "policy": d.policy, "statement": d.statement,
         })).collect::<Vec<_>>(),
+        "why": answer.sentences(),
     })
 }

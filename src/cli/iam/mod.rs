@@ -17,7 +17,7 @@ use clap::{Args, Subcommand};
 use color_eyre::eyre::{Result, WrapErr as _, bail, eyre};
 
 use crate::cli::{Done, Global, setup};
-use crate::iam::account::{Account, outsider};
+use crate::iam::account::{Account, is_claim, outsider};
 use crate::iam::graph::Graph;
 use crate::iam::read::authorization_details;
 use crate::iam::resources::Resources;
@@ -113,6 +113,7 @@ impl Iam {
         let (accounts, identities) = self.accounts(global, used)?;
         // Those who may do something are told with what is not known of it.
         if !matches!(self.command, Command::Can { .. } | Command::WhoCan { .. }) {
+            accounts.iter().flat_map(|a| &a.lacking).for_each(|gap| eprintln!("{}", text::line(gap)));
             for problem in accounts.iter().flat_map(|a| &a.problems) {
                 eprintln!("{}: {}", text::line(&problem.policy), text::line(&problem.why));
             }
@@ -124,12 +125,18 @@ impl Iam {
                 let owner = || accounts.iter().find(|a| a.owner(resource) == Some(a.id.as_str())).or(accounts.first());
                 let account = match owner().filter(|_| outsider.is_some()) {
                     Some(owner) => owner,
-                    None => holder(&accounts, principal)?,
+                    None => holder(&accounts, principal).map_err(|why| match is_claim(principal) {
+                        true => eyre!(
+                            "{why}. For the holders of a token, `bartizan iam paths --who '{principal}'` tells which roles they become: \
+                             ask about those"
+                        ),
+                        false => why,
+                    })?,
                 };
                 // A role or user by its name may be another account's.
                 let others = || accounts.iter().find_map(|a| a.named(resource).ok());
                 let resource = account.named(resource).or_else(|unknown| others().ok_or(unknown))?;
-                let context = ask::read_context(context)?;
+                let context = ask::read_context(context, &accounts)?;
                 let answer = match &outsider {
                     Some(who) => account.can_outsider(who, action, &resource, &context),
                     None => account.can(principal, action, &resource, &context),
@@ -138,7 +145,7 @@ impl Iam {
                 ask::can(self.json, &format!("{principal} {action} on {resource}"), &answer, &notes)
             }
             Command::WhoCan { action, resource, context } => {
-                ask::who_can(self.json, &accounts, (action, resource), &ask::read_context(context)?)
+                ask::who_can(self.json, &accounts, (action, resource), &ask::read_context(context, &accounts)?)
             }
             Command::Paths(asked) => asked.run(self.json, &accounts),
             Command::Blast { principal } => blast::blast(self.json, &accounts, principal),

@@ -5,8 +5,8 @@ use std::collections::BTreeSet;
 
 use super::{Account, AskError, Principal};
 use crate::iam::evaluate::{
-    ActionName, Answer, Caller, CallerKind, Compiled, Context, Decision, Dependence, Layers, Request, Resource, ResourcePolicy,
-    decide, explain,
+    ActionName, Answer, Caller, CallerKind, Compiled, Context, Decision, Dependence, Layer, Layers, Request, Resource,
+    ResourcePolicy, decide, explain,
 };
 use crate::iam::facts::{ResourceType, facts, held_against, only_region};
 use crate::iam::policy::{Effect, Element, Policy, PrincipalKind, Statement};
@@ -39,17 +39,24 @@ const CARRY_POLICIES: &[&str] = &[
     "s3express",
 ];
 
-/// Who is meant by a name that is no user's or role's of an account that was read, as [`Account::can_outsider`] takes it; an
-/// account is whom its root stands for.
+/// Who is meant by a name that is no user's or role's of an account that was read, as [`Account::can_outsider`] takes it. The
+/// digits of an account mean whoever is of it; of one that was read, whose users and roles can be asked about, its root user.
 pub fn outsider(name: &str, read: impl Fn(&str) -> bool) -> Option<String> {
     let of_other = || name.split(':').nth(4).is_some_and(|id| !read(id));
     let service = || !name.starts_with("arn:") && SERVICES.iter().any(|end| name.ends_with(end));
     match account_of(name) {
-        Some(id) if id == name => Some(format!("arn:aws:iam::{id}:root")),
+        Some(id) if id == name && read(id) => Some(format!("arn:aws:iam::{id}:root")),
+        Some(id) if id == name => Some(id.to_owned()),
         _ if name.contains(":oidc-provider/") || name.contains(":saml-provider/") => Some(name.to_owned()),
+        _ if name == "everyone" => Some("*".to_owned()),
         _ if name == "root" || name.ends_with(":root") || name == "*" || service() || of_other() => Some(name.to_owned()),
         _ => None,
     }
+}
+
+/// Whether it may be a token's subject or the name of a delivery system: ways are asked of those, and no single actions.
+pub fn is_claim(name: &str) -> bool {
+    !name.starts_with("arn:") && name.contains([':', ' '])
 }
 
 /// How services' names end.
@@ -64,7 +71,8 @@ impl Account {
 
     /// What answers do without, in sentences; empty where everything is known.
     pub fn gaps(&self, resource: &str) -> Vec<String> {
-        let mut gaps: Vec<String> = self.problems.iter().map(|p| format!("{}: {}.", p.policy, p.why)).collect();
+        let problems = self.problems.iter().map(|p| format!("{}: {}.", p.policy, p.why));
+        let mut gaps: Vec<String> = self.lacking.iter().cloned().chain(problems).collect();
         if self.organization().is_none() {
             gaps.push(
                 "No organisation is known: if there is one, its service and resource control policies are left out.".into(),
@@ -120,31 +128,87 @@ impl Account {
 
     /// As [`Self::can`], for one who is no user or role of the account: `root` or the ARN of its root user, `*` for whoever has
     /// no account, an AWS service (`lambda.amazonaws.com`), an identity provider, somebody of another account, of whose own
-    /// policies nothing is known.
+    /// policies nothing is known, or another account by its digits.
     ///
     /// # Errors
     /// [`AskError`]
     pub fn can_outsider(&self, who: &str, action: &str, resource: &str, context: &Context) -> Result<Answer, AskError> {
         let caller = match who {
+            id if account_of(id) == Some(id) => return self.can_some_of(id, action, resource, context),
             "root" => Caller::new(&format!("arn:{}:iam::{}:root", self.partition(), self.id)),
             arn if arn.starts_with("arn:") => Caller::new(arn),
             name if name == "*" || SERVICES.iter().any(|end| name.ends_with(end)) => Caller::new(name),
             // Whoever is neither is told what there is.
             name => return self.principal(name).and_then(|_| self.can(name, action, resource, context)),
         };
+        // Policies write an account as its root user, and as a role's caller nobody can mean that one.
+        if caller.kind == CallerKind::Root && caller.account != self.id && becomes(action) {
+            let mut answer = self.can_some_of(&caller.account, action, resource, context)?;
+            answer.why.insert(0, ROOT_IS_ACCOUNT.to_owned());
+            return Ok(answer);
+        }
+        self.as_outsider(&caller, action, resource, context)
+    }
+
+    /// As [`Self::can_outsider`], for another account: whether whoever of it fares best may do it. That is its root user where
+    /// the account itself is let in, else somebody of it of whom no more is known, else one that a policy names.
+    fn can_some_of(&self, id: &str, action: &str, resource: &str, context: &Context) -> Result<Answer, AskError> {
+        let arn = |rest: &str| format!("arn:{}:iam::{id}:{rest}", self.partition());
+        let is_denied = |answer: &Answer| matches!(answer.decision, Decision::Denied { .. });
+        let mut root = self.as_outsider(&Caller::new(&arn("root")), action, resource, context)?;
+        if !is_denied(&root) {
+            root.why.extend((!root.because.is_empty()).then(|| ACCOUNT_GIVES.to_owned()));
+            return Ok(root);
+        }
+        // No role has such a name.
+        let mut somebody = Caller::new(&arn("role/(somebody)"));
+        for key in ["aws:PrincipalArn", "aws:PrincipalType", "aws:username"] {
+            somebody.keys.forget(key);
+        }
+        let anybody = self.as_outsider(&somebody, action, resource, context)?;
+        if !is_denied(&anybody) {
+            return Ok(anybody);
+        }
+        for one in self.of_account_named(id, &self.named(resource)?) {
+            let mut answer = self.as_outsider(&Caller::new(&one), action, resource, context)?;
+            if is_denied(&answer) {
+                continue;
+            }
+            let by = answer.because.iter().find(|b| b.effect == Effect::Allow && b.layer == Layer::Resource);
+            let (policy, statement) = by.map(|b| (b.policy.clone(), b.statement.clone())).unwrap_or_default();
+            let condition = format!("it is {one}");
+            answer.depends.push(Dependence { key: "the principal".to_owned(), condition, effect: "Allow", policy, statement });
+            return Ok(answer);
+        }
+        Ok(anybody)
+    }
+
+    /// Users and roles of another account that the policy of a resource names, by their ARNs.
+    fn of_account_named(&self, id: &str, resource: &str) -> BTreeSet<String> {
+        let trust = self.by_arn.get(resource).and_then(|at| self.principals[*at].trust).map(|at| &self.policies[at]);
+        let read = self.resources.trust(resource);
+        let held = self.resources.find(resource).and_then(Held::policy);
+        let policies = trust.into_iter().chain(read.as_deref()).chain(held);
+        let named = policies.flat_map(|p| &p.policy.statements).flat_map(|s| &s.principal).flat_map(|p| &p.principals);
+        let arns = named.map(|p| p.value.text.as_str()).filter(|arn| arn.starts_with("arn:") && account_of(arn) == Some(id));
+        arns.filter(|arn| !arn.ends_with(":root")).map(str::to_owned).collect()
+    }
+
+    /// As [`Self::can_outsider`], for a caller.
+    fn as_outsider(&self, caller: &Caller, action: &str, resource: &str, context: &Context) -> Result<Answer, AskError> {
         let action = ask_action(action)?;
         let asked = self.named(resource)?;
         // Whether it is of the organisation is known where that is; what is said of the request counts before it.
         let other = caller.account != self.id;
-        let context = &if other { in_organization(&self.resources, &caller).and(context) } else { context.clone() };
+        let context = &if other { in_organization(&self.resources, caller).and(context) } else { context.clone() };
         let own: Vec<Compiled> = match caller.kind {
             CallerKind::User | CallerKind::Role | CallerKind::FederatedUser => unread("its own policies").into_iter().collect(),
             _ => Vec::new(),
         };
         let own: Vec<&Compiled> = own.iter().collect();
         Ok(on_each(&self.asked(&action, &asked), |resource| {
-            self.around(&caller, (&own, None), &action, resource, None, |layers, resource| {
-                explain(&Request { caller: &caller, action: &action, resource, context }, layers)
+            self.around(caller, (&own, None), &action, resource, None, |layers, resource| {
+                explain(&Request { caller, action: &action, resource, context }, layers)
             })
         }))
     }
@@ -433,6 +497,7 @@ fn on_each(taken: &[Taken], mut ask: impl FnMut(&Resource) -> Answer) -> Answer 
         whole.because.extend(answer.because);
         whole.missing.extend(answer.missing);
         whole.depends.extend(answer.depends);
+        whole.why.extend(answer.why);
     }
     let not_on = |explicit: bool| {
         let refused = refused.iter().filter(|(_, answer)| answer.decision == Decision::Denied { explicit });
@@ -453,6 +518,7 @@ fn on_each(taken: &[Taken], mut ask: impl FnMut(&Resource) -> Answer) -> Answer 
     once(&mut whole.because);
     once(&mut whole.missing);
     once(&mut whole.depends);
+    once(&mut whole.why);
     whole
 }
 
@@ -466,6 +532,16 @@ fn once<T: PartialEq>(all: &mut Vec<T>) {
     }
     *all = kept;
 }
+
+/// Whether an action makes its caller a role, or goes with that: a root user becomes none.
+fn becomes(action: &str) -> bool {
+    let action = action.to_ascii_lowercase();
+    action.starts_with("sts:assumerole") || ["sts:tagsession", "sts:setsourceidentity"].contains(&&*action)
+}
+
+const ROOT_IS_ACCOUNT: &str = "A root user cannot assume roles: the users and roles of its account are meant.";
+const ACCOUNT_GIVES: &str =
+    "The account itself is let in: which of its users and roles may do it, its own policies say, which were not read.";
 
 /// What a policy that was not read does: perhaps everything, perhaps nothing.
 fn unread(name: &str) -> Option<Compiled> {

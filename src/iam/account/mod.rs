@@ -3,8 +3,10 @@
 //! What the answers mean together (who can become whom) is `graph`'s work.
 
 mod ask;
+#[cfg(test)]
+mod tests;
 
-pub use ask::outsider;
+pub use ask::{is_claim, outsider};
 
 use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
@@ -17,6 +19,7 @@ use super::policy::{Policy, PolicyError};
 use super::resources::Resources;
 use super::workloads::{Tagged, Workload, WorkloadKind, known_workloads, running, tagged};
 use crate::model::account::{ControlKind, Tags, class_of};
+use crate::model::arn::is_whole;
 use crate::model::estate::Estate;
 use crate::model::principal::{AttachedPolicy, Boundary, Document, Identity, InlinePolicy};
 use crate::model::resource;
@@ -36,6 +39,8 @@ pub struct Account {
     pub policies: Vec<Compiled>,
     /// Documents that could not be read or are missing; what they say is not part of any answer.
     pub problems: Vec<Problem>,
+    /// What the file that it was read from does not say, in sentences.
+    pub lacking: Vec<String>,
     /// Machines, functions and the like that act as a role.
     pub workloads: Vec<Workload>,
     /// Kinds of which [`Self::workloads`] has all there are; of others it is not known what runs as which role.
@@ -135,6 +140,7 @@ impl Account {
             groups: Vec::new(),
             policies: Vec::new(),
             problems: Vec::new(),
+            lacking: identity.gaps.iter().map(|gap| format!("Account {}: {gap}.", identity.account)).collect(),
             workloads: Vec::new(),
             workloads_known: BTreeSet::new(),
             tagged: Vec::new(),
@@ -196,7 +202,7 @@ impl Account {
                     }
                 }
             }
-            let mut caller = Caller::new(&u.arn);
+            let mut caller = a.caller(&u.arn, &who, &mut unread);
             caller.id.clone_from(&u.user_id);
             if !u.user_id.is_empty() {
                 caller.keys.set("aws:userid", [u.user_id.as_str()]);
@@ -223,18 +229,14 @@ impl Account {
                 unread,
             });
         }
-        let arns = identity.users.iter().map(|u| &u.arn).chain(identity.roles.iter().map(|r| &r.arn));
-        for arn in arns.filter(|arn| !crate::model::arn::is_whole(arn)) {
-            a.problem(arn, "this is no ARN: what speaks of it is not known");
-        }
         for key in &identity.access_keys {
             let at = a.principals.iter().position(|p| p.name == key.user_name);
             a.by_key.extend(at.map(|at| (key.access_key_id.clone(), at)));
         }
         for r in &identity.roles {
             let who = format!("role/{}", r.role_name);
-            let (policies, unread) = a.own(&r.role_policy_list, &r.attached_managed_policies, &who);
-            let mut caller = Caller::new(&r.arn);
+            let (policies, mut unread) = a.own(&r.role_policy_list, &r.attached_managed_policies, &who);
+            let mut caller = a.caller(&r.arn, &who, &mut unread);
             caller.id.clone_from(&r.role_id);
             let boundary = a.boundary(r.permissions_boundary.as_ref(), &who);
             let trust = a.compile(&format!("trust of {who}"), "", &r.assume_role_policy_document);
@@ -510,6 +512,17 @@ impl Account {
                 "Condition":{"Bool":{"the boundary, which was not read":"true"}}}]}"#;
             self.compile(arn.rsplit('/').next().unwrap_or_default(), arn, &Document(text.to_owned()))
         })
+    }
+
+    /// Who asks by an ARN; where a file was changed by hand and that is none, what names it is not known.
+    fn caller(&mut self, arn: &str, who: &str, unread: &mut Vec<String>) -> Caller {
+        if is_whole(arn) {
+            return Caller::new(arn);
+        }
+        let named = if arn.is_empty() { who } else { arn };
+        self.problem(named, "this is no ARN: what speaks of it is not known");
+        unread.push(format!("policies that name {who} by its ARN"));
+        Caller::new(&format!("arn:aws:iam::{}:{who}", self.id))
     }
 
     fn tag(caller: &mut Caller, tags: &Tags) {

@@ -86,6 +86,10 @@ impl Context {
     pub fn valued(&self, beginning: &str) -> impl Iterator<Item = &str> {
         self.keys.iter().filter(|(_, values)| !values.is_empty()).filter_map(move |(key, _)| key.strip_prefix(beginning))
     }
+    /// The keys that are told, in lower case, each with its values.
+    pub fn told(&self) -> impl Iterator<Item = (&str, &[String])> {
+        self.keys.iter().map(|(key, values)| (key.as_str(), values.as_slice()))
+    }
     /// What is known of a key, which is given in lower case.
     pub fn get(&self, key: &str) -> Known<'_> {
         match self.keys.binary_search_by(|(k, _)| k.as_str().cmp(key)) {

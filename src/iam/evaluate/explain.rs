@@ -16,12 +16,55 @@ pub struct Answer {
     pub missing: Vec<Layer>,
     /// What it depends on; empty unless the decision is [`Decision::Depends`].
     pub depends: Vec<Dependence>,
+    /// What decided beside statements, in sentences: that a root user needs none, or that nobody may be stopped.
+    pub why: Vec<String>,
 }
 
 impl Answer {
     /// No, because nothing allows it.
     pub(in crate::iam) const fn refused() -> Self {
-        Self { decision: Decision::Denied { explicit: false }, because: Vec::new(), missing: Vec::new(), depends: Vec::new() }
+        let decision = Decision::Denied { explicit: false };
+        Self { decision, because: Vec::new(), missing: Vec::new(), depends: Vec::new(), why: Vec::new() }
+    }
+
+    /// Its words as they are told: what decided, and of each policy that was not read once that it may.
+    pub fn sentences(&self) -> Vec<String> {
+        let unread = self.because.iter().filter(|b| b.unread).map(|b| {
+            let whose = b.policy_arn.as_str();
+            let name = if whose.is_empty() { b.policy.as_str() } else { whose };
+            let denies = self.because.iter().any(|d| d.unread && d.policy == b.policy && d.effect == Effect::Deny);
+            let does = if denies { "allow or deny it" } else { "allow it or not" };
+            match b.layer {
+                Layer::Boundary => format!("The permissions boundary {name} was not read: it may {does}."),
+                _ if name.starts_with("its own ") || name.starts_with("policies ") => {
+                    format!("{}{} are not known: they may {does}.", name[..1].to_uppercase(), &name[1..])
+                }
+                _ => format!("{name}, a policy that was not read, may {does}."),
+            }
+        });
+        let mut told: Vec<String> = Vec::new();
+        for sentence in self.why.iter().cloned().chain(unread) {
+            if !told.contains(&sentence) {
+                told.push(sentence);
+            }
+        }
+        told
+    }
+
+    /// Whether a dependence is on a policy that was not read, of which [`Self::sentences`] tells.
+    pub fn is_told(&self, dependence: &Dependence) -> bool {
+        is_unread(&dependence.key) && self.because.iter().any(|b| b.unread && b.policy == dependence.policy)
+    }
+
+    /// The statement that grants it, as one line tells it; of a policy that was not read that alone.
+    pub fn granted_by(&self) -> String {
+        // The grant is worth more than the guardrails that let it through.
+        let of = |layer: Layer| self.because.iter().find(|b| b.layer == layer && b.effect == Effect::Allow);
+        match of(Layer::Identity).or_else(|| of(Layer::Resource)).or(self.because.first()) {
+            Some(by) if by.unread => format!("{}, not read", by.policy),
+            Some(by) => format!("{}, {}", by.policy, by.statement),
+            None => self.why.first().cloned().unwrap_or_default(),
+        }
     }
 }
 
@@ -42,6 +85,8 @@ pub struct Deciding {
     pub span: Span,
     /// It holds for certain; else it may.
     pub certain: bool,
+    /// It stands for a policy that was not read.
+    pub unread: bool,
 }
 
 /// Something unknown that the decision depends on.
@@ -67,6 +112,7 @@ struct Notes<'r> {
     request: &'r Request<'r>,
     hits: Vec<Hit>,
     needs: Vec<(Layer, Truth)>,
+    why: Vec<String>,
 }
 
 impl Trace for Notes<'_> {
@@ -84,6 +130,7 @@ impl Trace for Notes<'_> {
             effect: statement.effect,
             span,
             certain: truth == Truth::Yes,
+            unread: statement.conditions.iter().any(|c| is_unread(&c.key.text)),
         };
         let mut open = Vec::new();
         if truth == Truth::Maybe {
@@ -105,8 +152,7 @@ impl Trace for Notes<'_> {
                         compiled.variables().find(unknown).unwrap_or(&written.key.text)
                     };
                     // What was not read stands as a condition that nobody can know.
-                    let unread = key.ends_with("which was not read");
-                    add(key, if unread { format!("{key}, does") } else { written.describe() });
+                    add(key, if is_unread(key) { format!("{key}, does") } else { written.describe() });
                 }
             }
             if policy.statements[index].covers(self.request) == Truth::Maybe {
@@ -130,13 +176,22 @@ impl Trace for Notes<'_> {
     fn needs(&mut self, layer: Layer, allows: Truth) {
         self.needs.push((layer, allows));
     }
+
+    fn says(&mut self, why: &'static str) {
+        self.why.push(why.to_owned());
+    }
+}
+
+/// Whether a condition is no key of AWS's, but says that a policy was not read.
+fn is_unread(key: &str) -> bool {
+    key.ends_with("which was not read")
 }
 
 /// The decision with the statements behind it.
 pub fn explain(request: &Request<'_>, layers: &Layers<'_>) -> Answer {
-    let mut notes = Notes { request, hits: Vec::new(), needs: Vec::new() };
+    let mut notes = Notes { request, hits: Vec::new(), needs: Vec::new(), why: Vec::new() };
     let decision = walk(request, layers, &mut notes);
-    let Notes { hits, needs, .. } = notes;
+    let Notes { hits, needs, why, .. } = notes;
     let missing = |least: Truth| needs.iter().filter(|(_, t)| *t <= least).map(|(l, _)| *l).collect::<Vec<_>>();
     match decision {
         Decision::Denied { explicit: true } => Answer {
@@ -144,9 +199,13 @@ pub fn explain(request: &Request<'_>, layers: &Layers<'_>) -> Answer {
             because: hits.into_iter().map(|h| h.deciding).filter(|d| d.certain && d.effect == Effect::Deny).collect(),
             missing: Vec::new(),
             depends: Vec::new(),
+            why: Vec::new(),
         },
         Decision::Denied { explicit: false } => {
-            Answer { decision, because: Vec::new(), missing: missing(Truth::No), depends: Vec::new() }
+            let missing = missing(Truth::No);
+            // Where a layer does not allow it, that is why.
+            let why = if missing.is_empty() { why } else { Vec::new() };
+            Answer { decision, because: Vec::new(), missing, depends: Vec::new(), why }
         }
         Decision::Allowed => {
             let allows = |d: &Deciding| d.certain && d.effect == Effect::Allow;
@@ -160,7 +219,7 @@ pub fn explain(request: &Request<'_>, layers: &Layers<'_>) -> Answer {
                 _ => own || !h.delegates,
             };
             let because = hits.into_iter().filter(counts).map(|h| h.deciding).filter(allows).collect();
-            Answer { decision, because, missing: Vec::new(), depends: Vec::new() }
+            Answer { decision, because, missing: Vec::new(), depends: Vec::new(), why }
         }
         Decision::Depends => {
             let mut depends: Vec<Dependence> = hits.iter().flat_map(|h| h.open.iter().cloned()).collect();
@@ -178,7 +237,7 @@ pub fn explain(request: &Request<'_>, layers: &Layers<'_>) -> Answer {
             // What it hangs on comes before what holds anyway.
             let mut because: Vec<Deciding> = hits.into_iter().map(|h| h.deciding).collect();
             because.sort_by_key(|d| d.certain);
-            Answer { decision, because, missing: Vec::new(), depends }
+            Answer { decision, because, missing: Vec::new(), depends, why }
         }
     }
 }

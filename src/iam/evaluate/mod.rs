@@ -339,6 +339,8 @@ trait Trace {
     fn hit(&mut self, layer: Layer, policy: &Compiled, statement: usize, truth: Truth, delegates: bool);
     /// A layer that must allow, and whether it does.
     fn needs(&mut self, layer: Layer, allows: Truth);
+    /// What decides where no statement does, as a sentence.
+    fn says(&mut self, why: &'static str);
     /// Whether all must be looked at, even when the outcome is settled.
     const THOROUGH: bool;
 }
@@ -346,6 +348,7 @@ trait Trace {
 impl Trace for () {
     fn hit(&mut self, _: Layer, _: &Compiled, _: usize, _: Truth, _: bool) {}
     fn needs(&mut self, _: Layer, _: Truth) {}
+    fn says(&mut self, _: &'static str) {}
     const THOROUGH: bool = false;
 }
 
@@ -363,25 +366,38 @@ fn walk<T: Trace>(request: &Request<'_>, layers: &Layers<'_>, trace: &mut T) -> 
     let action = request.action;
     // AWS STS, GetCallerIdentity: it needs no permission, and a deny does not stop it. GetSessionToken's page: policies
     // cannot control it for users, and nobody else has the long-term credentials that it is called with.
-    if action.as_str() == "sts:getcalleridentity" {
+    if action.as_str() == "sts:getcalleridentity" && caller.kind != CallerKind::Anonymous {
+        trace.says("Whoever has credentials of AWS may call it: no policy allows or denies it.");
         return Decision::Allowed;
     }
     if action.as_str() == "sts:getsessiontoken" {
         if matches!(caller.kind, CallerKind::User | CallerKind::Root) {
+            trace.says("Every user may call it for itself: no policy allows or denies it.");
             return Decision::Allowed;
         }
-        trace.needs(Layer::Identity, Truth::No);
+        trace.says("It is called with the access keys of a user: nobody else has any.");
         return Decision::Denied { explicit: false };
     }
     // AWS STS, AssumeRole: it is called with credentials; tokens and assertions have calls of their own.
-    if action.as_str() == "sts:assumerole" && matches!(caller.kind, CallerKind::Anonymous | CallerKind::Federated) {
-        trace.needs(Layer::Resource, Truth::No);
+    let unsigned = match action.as_str() {
+        "sts:assumerole" => matches!(caller.kind, CallerKind::Anonymous | CallerKind::Federated),
+        "sts:getcalleridentity" => caller.kind == CallerKind::Anonymous,
+        _ => false,
+    };
+    if unsigned {
+        trace.says(match caller.kind {
+            CallerKind::Anonymous => {
+                "Anonymous callers cannot call STS, whatever a policy allows: a request to it is signed by a user or role."
+            }
+            _ => "Tokens and assertions have calls of their own: sts:AssumeRoleWithWebIdentity and sts:AssumeRoleWithSAML.",
+        });
         return Decision::Denied { explicit: false };
     }
     let trust = action.service() == "sts"
         && (action.name().starts_with("assumerole") || matches!(action.name(), "tagsession" | "setsourceidentity"));
     // AWS STS, AssumeRole: the root user cannot call it.
     if trust && caller.kind == CallerKind::Root {
+        trace.says("The root user of an account cannot assume roles: its users and roles can.");
         return Decision::Denied { explicit: false };
     }
     let must_grant = trust || is_left_to_key(action, request.resource);
@@ -462,6 +478,9 @@ fn walk<T: Trace>(request: &Request<'_>, layers: &Layers<'_>, trace: &mut T) -> 
         if session.is_some() && caller.kind.is_aws() && !(by_grant && direct == grant.direct) {
             trace.needs(Layer::Session, limit_s.allow);
         }
+    }
+    if caller.kind == CallerKind::Root && same_account {
+        trace.says("The root user may do what no service or resource control policy and no policy of the resource denies.");
     }
     match (deny, allowed.and(granted)) {
         (Truth::Yes, _) => Decision::Denied { explicit: true },

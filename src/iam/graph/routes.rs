@@ -292,9 +292,11 @@ impl Joined {
         let crossing = &self.crossings(from.account)[crossing];
         let through = crossing.through.map(|q| principal(self.arn(Node::principal(from.account, q))));
         let first = through.map_or_else(String::new, |q| format!("become {q} and "));
+        let many = self.arn(from).ends_with("all of its users");
+        let is = if many { "are" } else { "is" };
         match crossing.by {
-            Entry::Trust(_) if self.outsider(from).is_some() && to == "it" => "is let in by its trust".to_owned(),
-            Entry::Trust(_) if self.outsider(from).is_some() => format!("is let into {to} by its trust"),
+            Entry::Trust(_) if self.outsider(from).is_some() && to == "it" => format!("{is} let in by its trust"),
+            Entry::Trust(_) if self.outsider(from).is_some() => format!("{is} let into {to} by its trust"),
             Entry::Trust(_) => format!("can {first}assume {to}"),
             Entry::Code(row, _) => {
                 format!("can {first}{} a function that runs as {to}", TAKE_OVERS[usize::from(row)].sentence)

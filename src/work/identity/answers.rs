@@ -4,11 +4,11 @@ use super::tell::{MOST_DRAWN, MOST_LINKS, by_trust, facts, lost, many, push, sec
 use super::ways::{drawn, first_step, label, rests};
 use super::{Around, MOST_CUTS, link, links, word};
 use crate::catalog::detail::{Body, Detail, Link, Section};
+use crate::iam::account::Account;
 use crate::iam::doubts::doubts;
-use crate::iam::evaluate::{Answer, Context, Decision, Layer};
+use crate::iam::evaluate::{Answer, Context, Decision};
 use crate::iam::graph::{Cut, Goal, Held, Node, Power, Route, Target, To};
 use crate::iam::openings::guests as guests_of;
-use crate::iam::policy::Effect;
 use crate::iam::resources::Resources;
 use crate::model::arn::principal as named;
 use crate::model::estate::Estate;
@@ -33,11 +33,9 @@ pub(super) fn who_can(
     let mut sorted: Vec<&(String, Answer)> = rows.iter().collect();
     sorted.sort_by_key(|(_, a)| a.decision == Decision::Depends);
     let line = |(arn, answer): &&(String, Answer)| {
-        // The grant is worth more than the guardrails that let it through.
-        let of = |layer: Layer| answer.because.iter().find(|b| b.layer == layer && b.effect == Effect::Allow);
-        let granted = of(Layer::Identity).or_else(|| of(Layer::Resource)).or(answer.because.first());
-        let by = granted.map_or_else(String::new, |b| format!("{}, {}", b.policy, b.statement));
-        let unless = answer.depends.first().map_or_else(String::new, |d| format!("{} if {}", d.effect, d.condition));
+        let by = answer.granted_by();
+        let open = answer.depends.iter().find(|d| !answer.is_told(d));
+        let unless = open.map_or_else(String::new, |d| format!("{} if {}", d.effect, d.condition));
         let account = arn.split(':').nth(4).unwrap_or_default();
         let account = estate.account_label(account).to_owned();
         vec![named(arn), account, word(answer.decision).to_owned(), if unless.is_empty() { by } else { unless }]
@@ -78,24 +76,28 @@ pub(super) fn guests(resources: &Resources, resource: &str, action: Option<&str>
 
 /// The answer to `can PRINCIPAL ACTION on RESOURCE`.
 /// `known`: the principal was read.
-pub(super) fn can(arn: &str, known: bool, (action, resource): (&str, &str), answer: &Answer, blind: bool) -> Detail {
+pub(super) fn can(arn: &str, known: bool, (action, resource): (&str, &str), answer: &Answer, by: &Account) -> Detail {
     let words = match answer.decision {
         Decision::Allowed => "Yes: allowed.",
         Decision::Denied { explicit: true } => "No: denied by a statement that says so.",
+        Decision::Denied { explicit: false } if !answer.why.is_empty() => "No.",
         Decision::Denied { explicit: false } if answer.because.is_empty() => "No: nothing allows it.",
         Decision::Denied { explicit: false } => "No: not every layer that has to allow it does.",
         Decision::Depends => "That depends on what is not known here.",
     };
-    let unread = if blind { "\nThe resource's own policy was not read: it may allow or deny more." } else { "" };
-    let because = answer.because.iter().map(|b| {
+    let blind = by.is_blind(resource).then(|| "The resource's own policy was not read: it may allow or deny more.".to_owned());
+    let words = std::iter::once(words.to_owned()).chain(answer.sentences()).chain(blind).chain(by.lacking.iter().cloned());
+    let words = words.collect::<Vec<_>>().join("\n");
+    // A policy that was not read is told in a sentence.
+    let because = answer.because.iter().filter(|b| !b.unread).map(|b| {
         let effect = format!("{:?}", b.effect);
         vec![effect, b.layer.word(), b.policy.clone(), b.statement.clone()]
     });
     let missing: Vec<String> = answer.missing.iter().map(|l| format!("Not allowed by {}.", l.word())).collect();
-    let depends =
-        answer.depends.iter().map(|d| vec![d.effect.to_owned(), d.condition.clone(), d.policy.clone(), d.statement.clone()]);
+    let depends = answer.depends.iter().filter(|d| !answer.is_told(d));
+    let depends = depends.map(|d| vec![d.effect.to_owned(), d.condition.clone(), d.policy.clone(), d.statement.clone()]);
     let sections = [
-        section("", Body::Prose(with_doubts(format!("{words}{unread}"), action, resource))),
+        section("", Body::Prose(with_doubts(words, action, resource))),
         section("", facts(vec![("principal", arn.to_owned()), ("resource", resource.to_owned())])),
         section("Because of", table(&["effect", "layer", "policy", "statement"], because.collect())),
         section("Missing", Body::Prose(missing.join("\n"))),

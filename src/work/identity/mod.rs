@@ -10,7 +10,8 @@ use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use crate::catalog::ListingId;
 use crate::catalog::detail::{Detail, Link};
-use crate::iam::account::{Account, outsider};
+use crate::iam::account::{Account, is_claim, outsider};
+use crate::iam::doubts::unfit;
 use crate::iam::evaluate::{Context, Decision};
 use crate::iam::graph::{Accounts, Built, Cut, Goal, Graph, Joined, Node, Power, Prize, To, onward};
 use crate::iam::question::Question;
@@ -283,6 +284,10 @@ impl Engine {
     /// Adds to a principal's detail what the engine knows of it.
     pub fn tell(&self, estate: &Estate, arn: &str, detail: &mut Detail) {
         let Some(id) = account_of(arn).filter(|id| estate.identity(id).is_some()) else { return };
+        if arn.contains(":group/") {
+            let ready = self.account(estate, id);
+            return ready.into_iter().for_each(|ready| tell::group(&ready.account, arn, detail));
+        }
         let around = self.about(estate, id);
         let Some(Ok(at)) = around.ready.first().map(|ready| ready.account.principal(arn)) else { return };
         tell::principal(estate, &around, at, detail);
@@ -304,6 +309,13 @@ impl Engine {
         if estate.identities.is_empty() {
             return Err("No IAM is known yet: press ! for what AWS refused.".into());
         }
+        if let Question::WhoCan { context, .. } | Question::Can { context, .. } = &question
+            && unfit(context, &[]).is_some()
+        {
+            let ready: Vec<Arc<Ready>> = self.accounts(estate).collect();
+            let accounts: Vec<&Account> = ready.iter().map(|r| &r.account).collect();
+            unfit(context, &accounts).map_or(Ok(()), |why| Err(sentence(why)))?;
+        }
         let detail = match &question {
             Question::WhoCan { action, resource, context } => {
                 let named = self.accounts(estate).find_map(|ready| ready.account.named(resource).ok());
@@ -322,7 +334,8 @@ impl Engine {
                     tell::by_trust(&around, around.node(&ready, at)?)
                 });
                 let guests = answers::guests(&self.resources(estate), &named, Some(action), context);
-                let mut gaps: Vec<String> = self.accounts(estate).next().map(|r| r.account.unread(&named)).unwrap_or_default();
+                let mut gaps: Vec<String> = self.accounts(estate).flat_map(|r| r.account.lacking.clone()).collect();
+                gaps.extend(self.accounts(estate).next().map(|r| r.account.unread(&named)).unwrap_or_default());
                 let unread = estate.accounts.iter().filter(|a| estate.identity(&a.id).is_none()).count();
                 gaps.extend(
                     (unread > 0).then(|| format!("The IAM of {unread} of {} accounts was not read.", estate.accounts.len())),
@@ -336,15 +349,18 @@ impl Engine {
                     let ready = owner.or_else(|| self.accounts(estate).next()).ok_or_else(gone)?;
                     let named = self.resource(estate, &ready, resource);
                     let answer = ready.account.can_outsider(&who, action, &named, context).map_err(|e| e.to_string())?;
-                    return opened(text, answers::can(&who, false, (action, &named), &answer, ready.account.is_blind(&named)));
+                    return opened(text, answers::can(&who, false, (action, &named), &answer, &ready.account));
                 }
-                let (ready, at) = self.holder(estate, principal)?;
+                let (ready, at) = self.holder(estate, principal).map_err(|why| match is_claim(principal) {
+                    true => format!("{} Ask \"blast {principal}\" for the roles that it becomes.", sentence(why)),
+                    false => why,
+                })?;
                 let named = self.resource(estate, &ready, resource);
                 let arn = ready.account.principals[at].arn.clone();
                 // Of a session its role is asked: what it was given by whom is not known.
                 let asked = if principal.contains(":assumed-role/") { principal } else { &arn };
                 let answer = ready.account.can(asked, action, &named, context).map_err(|e| e.to_string())?;
-                answers::can(&arn, true, (action, &named), &answer, ready.account.is_blind(&named))
+                answers::can(&arn, true, (action, &named), &answer, &ready.account)
             }
             Question::WhoBecomes { target: Some(principal) } => {
                 // A group is got at by whoever changes it or who is in it.
@@ -535,7 +551,7 @@ impl Engine {
 
 /// A reason as a sentence of its own.
 fn sentence(mut why: String) -> String {
-    if !why.ends_with('.') {
+    if !why.ends_with(['.', '?']) {
         why.push('.');
     }
     why

@@ -1,12 +1,14 @@
 //! A principal in full as a detail: sections, trees, and where they lead. Ways are drawn and told in `ways`, questions are
 //! answered in `answers`.
 
-use std::collections::HashSet;
+use std::collections::{BTreeMap, HashSet};
 
 use super::ways::{drawn, ends, label, rests};
 use super::{Around, Ready, link};
 use crate::catalog::ListingId;
 use crate::catalog::detail::{Body, Detail, Link, Section};
+use crate::iam::account::Account;
+use crate::iam::evaluate::{Context, Decision};
 use crate::iam::facts::Level;
 use crate::iam::grants;
 use crate::iam::graph::{By, Graph, Leg, Node, Power, Things, To, Way, Weakness};
@@ -103,6 +105,41 @@ pub(super) fn principal(estate: &Estate, around: &Around, at: usize, detail: &mu
     }
 }
 
+/// Who may change a group, behind what is read of it: its members, or what it grants them.
+pub(super) fn group(account: &Account, arn: &str, detail: &mut Detail) {
+    let changes = [
+        ("iam:AddUserToGroup", "put users into it"),
+        ("iam:PutGroupPolicy", "write a policy for it"),
+        ("iam:AttachGroupPolicy", "attach a policy to it"),
+    ];
+    let mut found: BTreeMap<usize, (bool, Vec<String>)> = BTreeMap::new();
+    for (action, words) in changes {
+        for (at, answer) in account.who_can(action, arn, &Context::new()).unwrap_or_default() {
+            let (certain, what) = found.entry(at).or_default();
+            let sure = answer.decision == Decision::Allowed;
+            *certain |= sure;
+            what.push(if sure { words.to_owned() } else { format!("{words} under conditions") });
+        }
+    }
+    // Whoever may for certain comes first.
+    let mut rows: Vec<_> = found.into_iter().collect();
+    rows.sort_by_key(|(at, (certain, _))| (!certain, *at));
+    let heading = match rows.len().saturating_sub(MOST_LINES) {
+        0 => "Who can change it".to_owned(),
+        more => format!("Who can change it; {} more", count(more as u64)),
+    };
+    for (at, _) in rows.iter().take(MOST_LINKS) {
+        push(&mut detail.links, link(&account.principals[*at].arn));
+    }
+    let row = |(at, (certain, what)): (usize, (bool, Vec<String>))| {
+        let answer = if certain { "yes" } else { "may" };
+        vec![named(&account.principals[at].arn), answer.to_owned(), what.join(", ")]
+    };
+    let rows = rows.into_iter().take(MOST_LINES).map(row).collect();
+    let place = detail.sections.len().min(2);
+    detail.sections.splice(place..place, section(&heading, table(&["principal", "answer", "what"], rows)));
+}
+
 /// Those from outside whom a role's trust lets in.
 pub(super) fn by_trust(around: &Around, role: Node) -> Option<Section> {
     let rows = around.joined.let_in(role, around).into_iter();
@@ -137,7 +174,8 @@ fn in_effect(ready: &Ready, at: usize, (power, of): (Power, Option<&str>)) -> Bo
         let found = unused(&ready.account, at, &Use::of(accessed), Use::since(accessed, 90), &[]);
         format!("{} % of what it is granted, in 90 days; services: {}", (found.share * 100.0).round(), found.services.join(", "))
     });
-    let problems: Vec<String> = ready.account.problems.iter().take(3).map(|p| format!("{}: {}", p.policy, p.why)).collect();
+    let problems = ready.account.problems.iter().take(3).map(|p| format!("{}: {}", p.policy, p.why));
+    let problems: Vec<String> = ready.identity().gaps.iter().cloned().chain(problems).collect();
     facts(vec![
         ("administrator", power),
         ("acts as", format!("{}: {by}", nature.word())),

@@ -270,7 +270,7 @@ impl Browse {
         } else if canvas.world.progress.is_some() {
             format!("No {} yet: AWS is being asked.", self.listing.many)
         } else {
-            self.listing.empty.to_owned()
+            self.listing.when_empty(&canvas.world.estate)
         };
         let room = usize::from(area.width.saturating_sub(8)).min(76);
         let lines = wrap(&words, room);

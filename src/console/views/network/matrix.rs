@@ -165,8 +165,15 @@ impl MatrixPane {
             None => return words(canvas, "Working out what may flow …", "ui.muted"),
             Some(Err(why)) => return words(canvas, &why.clone(), "ui.error"),
             Some(Ok(matrix)) if matrix.environments.is_empty() => {
-                let none = "Nothing flows between environments, nor to or from the internet, as far as is known. Networks may \
-                            not be readable: press ! for what was refused.";
+                let none = match canvas.world.estate.is_details() {
+                    true => {
+                        "An answer of aws iam get-account-authorization-details says nothing of networks: what flows is not known."
+                    }
+                    false => {
+                        "Nothing flows between environments, nor to or from the internet, as far as is known. Networks may \
+                         not be readable: press ! for what was refused."
+                    }
+                };
                 return words(canvas, none, "ui.muted");
             }
             Some(Ok(_)) => {}
