@@ -8,18 +8,25 @@ use serde::de::{Error as _, MapAccess, SeqAccess, Visitor};
 use serde::{Deserialize, Deserializer};
 use serde_json::Value;
 
+use super::policy::json::{self, Fault, Span, TOO_DEEP};
 use crate::model::principal::{Group, Identity, ManagedPolicy, Role, User};
 use crate::text;
 
 /// Why a file is no account's authorisation details.
 #[derive(Debug, thiserror::Error)]
 pub enum ReadError {
-    #[error("the file is not whole JSON: {0}; write it again with aws iam get-account-authorization-details --output json")]
-    Json(#[source] serde_json::Error),
+    #[error(
+        "the file is not whole JSON: {what} at line {line}, column {column}; write it again with aws iam get-account-authorization-details --output json"
+    )]
+    Json { what: String, line: usize, column: usize },
+    #[error("the file is nested too deeply (at {line}:{column}): no answer of aws iam get-account-authorization-details is")]
+    Deep { line: usize, column: usize },
     #[error("the file is {looks}, not the answer of aws iam get-account-authorization-details; write that with --output json")]
     Other { looks: String },
-    #[error("the file has no one meaning: {0}; write it again with aws iam get-account-authorization-details --output json")]
-    Twice(#[source] serde_json::Error),
+    #[error(
+        "the file has no one meaning: {what} at line {line}, column {column}; write it again with aws iam get-account-authorization-details --output json"
+    )]
+    Twice { what: String, line: usize, column: usize },
     #[error("{part} of the file cannot be read: {source}; was it changed by hand?")]
     Part { part: &'static str, source: serde_json::Error },
 }
@@ -54,6 +61,8 @@ const OTHERS: &[(&str, &str)] = &[
     ("ReportFormat", "the answer of aws iam get-credential-report"),
     ("ServicesLastAccessed", "the answer of aws iam get-service-last-accessed-details"),
     ("EvaluationResults", "the answer of aws iam simulate-principal-policy"),
+    ("SecretString", "the answer of aws secretsmanager get-secret-value"),
+    ("SecretBinary", "the answer of aws secretsmanager get-secret-value"),
     ("OpenIDConnectProviderList", "the answer of aws iam list-open-id-connect-providers"),
     ("SAMLProviderList", "the answer of aws iam list-saml-providers"),
     ("Accounts", "the answer of aws organizations list-accounts"),
@@ -73,7 +82,49 @@ pub fn answer(has: impl Fn(&str) -> bool) -> Option<&'static str> {
     if ITS_OWN.iter().any(|key| has(key)) {
         return Some("the answer of aws iam get-account-authorization-details");
     }
+    if ["UserId", "Account", "Arn"].iter().all(|key| has(key)) {
+        return Some("the answer of aws sts get-caller-identity");
+    }
     OTHERS.iter().find(|(key, _)| has(key)).map(|(_, what)| *what)
+}
+
+/// The text of a file.
+///
+/// # Errors
+/// [`NoText`]
+pub fn text(bytes: Vec<u8>) -> Result<String, NoText> {
+    let marked = bytes.starts_with(&[0xff, 0xfe]) || bytes.starts_with(&[0xfe, 0xff]);
+    // Without a mark of byte order every other byte of what AWS writes is none.
+    let halves = bytes.len() > 3 && bytes.iter().step_by(2).all(|b| *b == 0) != bytes.iter().skip(1).step_by(2).all(|b| *b == 0);
+    if marked || halves {
+        return Err(NoText::Utf16);
+    }
+    String::from_utf8(bytes).map_err(|e| NoText::Binary { at: e.utf8_error().valid_up_to() })
+}
+
+/// Why a file is no text.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum NoText {
+    #[error("it is UTF-16 text, as PowerShell's > writes: save it as UTF-8 (Out-File -Encoding utf8)")]
+    Utf16,
+    #[error("it is no UTF-8 text: byte {at}, from 0, is of no character; is it a binary file?")]
+    Binary { at: usize },
+}
+
+/// What is wrong with a text, as our own reader of JSON tells it, so that all of us name the same place; else as serde does.
+fn fault(text: &str, serde: &serde_json::Error) -> (String, usize, usize) {
+    match json::read(text) {
+        Err(Fault { at, what }) => {
+            let (line, column) = Span::new(at, at).place(text);
+            (what, line, column)
+        }
+        // What it says has its place behind it.
+        Ok(_) => {
+            let what = serde.to_string();
+            let what = what.split(" at line ").next().unwrap_or_default().to_owned();
+            (what, serde.line(), serde.column())
+        }
+    }
 }
 
 /// Reads a whole file, or a list of its pages. The account's id is that of most ARNs in it. Where AWS says that more pages
@@ -83,8 +134,14 @@ pub fn answer(has: impl Fn(&str) -> bool) -> Option<&'static str> {
 /// [`ReadError`]
 pub fn authorization_details(text: &str) -> Result<Identity, ReadError> {
     let text = text.trim_start_matches('\u{feff}');
-    let value: Value = serde_json::from_str(text).map_err(ReadError::Json)?;
-    serde_json::from_str::<Once>(text).map_err(ReadError::Twice)?;
+    let value: Value = serde_json::from_str(text).map_err(|e| match fault(text, &e) {
+        (what, line, column) if what == TOO_DEEP => ReadError::Deep { line, column },
+        (what, line, column) => ReadError::Json { what, line, column },
+    })?;
+    serde_json::from_str::<Once>(text).map_err(|e| {
+        let (what, line, column) = fault(text, &e);
+        ReadError::Twice { what, line, column }
+    })?;
     let pages = match value {
         Value::Array(pages) if !pages.is_empty() => pages,
         other => vec![other],
@@ -239,17 +296,36 @@ mod tests {
             (r#"{"Foo":1}"#, "\"Foo\""),
             ("[]", "list"),
             ("3", "one value"),
-            (r#"{"UserDetailList":[{"UserName""#, "line 1 column 30"),
+            (r#"{"UserDetailList":[{"UserName""#, "found the end of the text at line 1, column 31"),
+            ("", "found the end of the text at line 1, column 1"),
+            ("\u{feff}{\n\"Us", "no closing quote at line 2, column 1"),
+            (
+                r#"{"UserId":"AIDA","Account":"111122223333","Arn":"arn:aws:iam::111122223333:user/jo"}"#,
+                "sts get-caller-identity",
+            ),
+            (r#"{"ARN":"arn","Name":"n","SecretString":"s"}"#, "secretsmanager get-secret-value"),
             (r#"{"RoleDetailList":[{"RoleName":[]}]}"#, "RoleDetailList of the file"),
             (r#"{"UserDetailList":[],"UserDetailList":[]}"#, "\"UserDetailList\" stands twice"),
             (
                 r#"{"UserDetailList":[{"UserPolicyList":[{"PolicyDocument":{"Effect":"Deny","Effect":"Allow"}}]}]}"#,
-                "line 1 column",
+                "stands twice in one object at line 1, column 74",
             ),
         ] {
             let error = authorization_details(text).unwrap_err().to_string();
             assert!(error.contains(says), "{text}: {error}");
         }
+        let deep = authorization_details(&"[".repeat(500)).unwrap_err().to_string();
+        assert!(deep.starts_with("the file is nested too deeply (at 1:66)"), "{deep}");
+    }
+
+    #[test]
+    fn files_that_are_no_text_are_named() {
+        let utf16 = |text: &str| text.encode_utf16().flat_map(u16::to_le_bytes).collect::<Vec<u8>>();
+        assert_eq!(text(utf16("\u{feff}{}")), Err(NoText::Utf16));
+        assert_eq!(text(utf16("{\"Version\":1}")), Err(NoText::Utf16));
+        assert_eq!(text(vec![b'{', 0xff]), Err(NoText::Binary { at: 1 }));
+        assert_eq!(text("{\"ü\":1}".into()), Ok("{\"ü\":1}".to_owned()));
+        assert_eq!(text(Vec::new()), Ok(String::new()));
     }
 
     #[test]

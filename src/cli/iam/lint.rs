@@ -11,6 +11,7 @@ use serde_json::json;
 use crate::cli::Done;
 use crate::cli::list::unless_closed;
 use crate::iam::lint::{Kind, Weight, look_over};
+use crate::iam::read;
 use crate::text;
 
 /// What a document is attached to.
@@ -60,7 +61,7 @@ pub(super) fn run(json: bool, files: &[PathBuf], kind: Option<Attached>) -> Resu
     for file in files {
         let name = file.display();
         let bytes = fs::read(file).wrap_err_with(|| format!("could not read {name}"))?;
-        let document = String::from_utf8(bytes).wrap_err_with(|| format!("{name} is not UTF-8 text"))?;
+        let document = read::text(bytes).wrap_err_with(|| format!("could not read {name}"))?;
         let looked = look_over(&document, kind.map(Attached::kind));
         if let Some(what) = looked.what.as_ref().filter(|_| looked.lints.iter().all(|l| l.id != "no-policy")) {
             let said = format!("{name}: {what}; its document is looked over as {}", Attached::words(looked.kind));

@@ -37,6 +37,7 @@ pub use paths::{Path, Step, Target};
 pub use permit::StatementId;
 pub use reach::{Access, Ask, Held, Holder, Prize, PrizeError};
 pub use routes::{Abroad, Leg, Rest, Route};
+pub(in crate::iam) use trust::weak_by_token;
 pub use trust::{Pipeline, Serves, Source, Trust, Weakness, pipelines};
 pub use ways::{handed_to, takes_role};
 

@@ -12,7 +12,7 @@ use super::issuers::{CHOSEN, COGNITO, Issuer, Open};
 use super::tokens::{self, Tokens};
 use super::{Graph, Power, StatementId};
 use crate::iam::account::Account;
-use crate::iam::evaluate::{ActionName, Caller, Compiled, Context};
+use crate::iam::evaluate::{ActionName, Caller, Compiled, Context, Resource};
 use crate::iam::facts::Level;
 use crate::iam::grants::{self, Actions};
 use crate::iam::policy::{Condition, Effect, PrincipalKind, PrincipalValue};
@@ -301,6 +301,17 @@ fn only(policy: &Compiled, statement: usize) -> Compiled {
     let mut alone = policy.policy.clone();
     alone.statements = all.get(statement).into_iter().chain(denials).cloned().collect();
     Compiled::new(policy.name.clone(), policy.arn.clone(), alone)
+}
+
+/// What weakens a statement of a trust by which holders of a provider's tokens come, as far as the document alone tells; none
+/// where nobody comes by it.
+pub(in crate::iam) fn weak_by_token(policy: &Compiled, statement: usize, provider: &str) -> Option<Vec<Weakness>> {
+    let host = provider.split_once(":oidc-provider/").map_or(provider, |(_, host)| host);
+    let role = format!("arn:aws:iam::{}:role/trusting", account_of(provider).unwrap_or(STRANGER));
+    let only = only(policy, statement);
+    let door = Door::new(Resource::new(&role), &only, &[]);
+    let seen = by_token(&Tokens::new(&door, provider, host), host);
+    seen.admits.then_some(seen.weak)
 }
 
 /// What strangers found of a trust.

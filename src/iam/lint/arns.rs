@@ -75,7 +75,7 @@ pub(in crate::iam) fn odd_part(arn: &str, variables: bool) -> Option<String> {
 }
 
 /// The text with a star for what a variable stands for.
-fn open(text: &str, variables: bool) -> String {
+pub(super) fn open(text: &str, variables: bool) -> String {
     let pieces = Template::read(text, true, variables).pieces;
     pieces
         .iter()

@@ -2,11 +2,13 @@
 
 use std::collections::{HashMap, HashSet};
 
+use super::arns::open;
+use super::trust::is_claim;
 use super::{Kind, Linter, Weight};
 use crate::iam::facts::keys::{is_global, same_key};
 use crate::iam::facts::{Action, Service, facts, held_against};
 use crate::iam::policy::{Compare, Condition, Effect, Element, Piece, Quantifier, Spanned, Statement, Template};
-use crate::iam::sets::glob::{ArnPattern, Glob};
+use crate::iam::sets::glob::{ArnPattern, Glob, split};
 
 /// Keys of tags, which requests carry for some actions only.
 const TAGS: &[&str] = &["aws:RequestTag/*", "aws:ResourceTag/*", "aws:TagKeys"];
@@ -16,6 +18,26 @@ const BY_PATH: &[&str] = &["apigateway"];
 
 /// Services of whose keys the reference does not say which action has them: AWS's own managed policies use them with others.
 const LOOSE: &[&str] = &["a4b", "aws-marketplace", "iottwinmaker", "ssm", "tag"];
+
+/// Services all of whose resources stand in an account. Of others AWS has some of its own in none, though the reference writes
+/// their ARNs with one: documents and parameters of ssm, views of resource-explorer-2.
+const OWNED: &[&str] = &[
+    "dynamodb",
+    "ecr",
+    "ecs",
+    "eks",
+    "elasticfilesystem",
+    "firehose",
+    "iam",
+    "kinesis",
+    "lambda",
+    "logs",
+    "rds",
+    "secretsmanager",
+    "sns",
+    "sqs",
+    "states",
+];
 
 /// Values of one element that are looked up.
 const MOST_EXPANDED: usize = 5_000;
@@ -113,6 +135,11 @@ impl Linter {
                 patterns.clear();
                 break;
             }
+            // Of the API itself (Amazon API Gateway: "Control access to a REST API with resource policies").
+            if let Some(path) = text.strip_prefix("execute-api:/").filter(|_| self.kind == Kind::Resource) {
+                patterns.push((value, ArnPattern::new(&format!("arn:*:execute-api:*:*:*/{path}"))));
+                continue;
+            }
             if !text.starts_with("arn:") && !text.starts_with('*') && !text.starts_with("${") {
                 let message = format!("{text:?} is no ARN: it starts with arn: or is *");
                 self.say("no-arn", Weight::Error, value.span, message);
@@ -140,6 +167,9 @@ impl Linter {
             return;
         }
         let sets = patterns;
+        // What names no account is nothing that stands in one.
+        let nobodys: Vec<bool> =
+            sets.iter().map(|(value, _)| split(&open(&value.text, variables)).is_some_and(|parts| parts[4].is_empty())).collect();
         let mut used = vec![false; sets.len()];
         let mut useless = Vec::new();
         let mut compared: HashMap<(&str, usize), Vec<bool>> = HashMap::new();
@@ -170,8 +200,9 @@ impl Linter {
             for r in action.resources.iter().map(|(r, _)| *r) {
                 // Many actions take the same type; each is compared with each pattern once.
                 let fits = compared.entry((service.prefix, r)).or_insert_with(|| {
-                    let fits = |own: &ArnPattern| service.resources.get(r).is_some_and(|r| r.may_be(own));
-                    sets.iter().map(|(_, own)| fits(own)).collect::<Vec<bool>>()
+                    let Some(of) = service.resources.get(r) else { return vec![false; sets.len()] };
+                    let owned = OWNED.contains(&service.prefix) && split(of.arn).is_some_and(|parts| parts[4] == "${Account}");
+                    sets.iter().zip(&nobodys).map(|((_, own), nobodys)| of.may_be(own) && !(owned && *nobodys)).collect()
                 });
                 for (used, fits) in used.iter_mut().zip(fits.iter()) {
                     *used |= fits;
@@ -219,6 +250,7 @@ impl Linter {
     }
 
     pub(super) fn conditions(&mut self, s: &Statement, actions: &[(&'static Service, &'static Action)], variables: bool) {
+        self.together(s, actions);
         for (i, c) in s.conditions.iter().enumerate() {
             let key = &c.key;
             let mut before = s.conditions[..i].iter().filter(|o| o.operator == c.operator);
@@ -237,7 +269,12 @@ impl Linter {
             let has = |sign: char| c.values.iter().any(|v| v.text.replace("${*}", "").replace("${?}", "").contains(sign));
             let wild = [('*', Weight::Warning), ('?', Weight::Note)].into_iter().find(|(sign, _)| has(*sign));
             if let Some((sign, weight)) = wild.filter(|_| c.operator.compare == Compare::StringEquals) {
-                let message = format!("StringEquals compares {sign} as it is; StringLike has wildcards");
+                let of_token = self.kind == Kind::Trust && sign == '*' && !c.operator.negated && is_claim(&key.text);
+                let message = if of_token {
+                    "a star is a star under StringEquals, and no token says so: StringLike has wildcards".to_owned()
+                } else {
+                    format!("StringEquals compares {sign} as it is; StringLike has wildcards")
+                };
                 self.say("literal-star", weight, key.span, message);
             }
             if c.operator.quantifier == Quantifier::AllValues && s.effect == Effect::Allow {

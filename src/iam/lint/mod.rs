@@ -4,12 +4,14 @@
 
 mod arns;
 mod elements;
+mod together;
 mod trust;
 mod values;
 mod within;
 
 use std::collections::HashSet;
 
+use super::evaluate::Compiled;
 use super::facts::{Action, Level, Service};
 use super::grants::Actions;
 use super::policy::json::MAX_BYTES;
@@ -92,6 +94,73 @@ fn are_all<'s>(mut statements: impl Iterator<Item = &'s Statement>, beginnings: 
     let begins = |text: &str| beginnings.iter().any(|b| text.get(..b.len()).is_some_and(|t| t.eq_ignore_ascii_case(b)));
     statements.all(|s| !s.action.not && s.action.values.iter().all(|v| begins(&v.text)))
 }
+
+/// Actions that hand out what is kept: objects, rows, messages, secrets, images, code. The reference's level of reading says no
+/// more than that nothing is changed.
+const READS: &[&str] = &[
+    "appconfig:GetConfiguration",
+    "appconfig:GetLatestConfiguration",
+    "athena:GetQueryResults",
+    "athena:GetQueryResultsStream",
+    "cassandra:Select",
+    "codeartifact:GetPackageVersionAsset",
+    "codeartifact:ReadFromRepository",
+    "codecommit:GetBlob",
+    "codecommit:GetFile",
+    "codecommit:GitPull",
+    "dax:BatchGetItem",
+    "dax:GetItem",
+    "dax:Query",
+    "dax:Scan",
+    "dynamodb:BatchGetItem",
+    "dynamodb:GetItem",
+    "dynamodb:GetRecords",
+    "dynamodb:PartiQLSelect",
+    "dynamodb:Query",
+    "dynamodb:Scan",
+    "ebs:GetSnapshotBlock",
+    "ec2:GetPasswordData",
+    "ecr:BatchGetImage",
+    "ecr:GetDownloadUrlForLayer",
+    "elasticfilesystem:ClientMount",
+    "es:ESHttpGet",
+    "glacier:GetJobOutput",
+    "healthlake:ReadResource",
+    "kafka-cluster:ReadData",
+    "kinesis:GetRecords",
+    "kinesis:SubscribeToShard",
+    "kinesisvideo:GetClip",
+    "kinesisvideo:GetMedia",
+    "kms:Decrypt",
+    "lambda:GetFunction",
+    "logs:FilterLogEvents",
+    "logs:GetLogEvents",
+    "logs:GetLogRecord",
+    "logs:GetQueryResults",
+    "logs:StartLiveTail",
+    "logs:Unmask",
+    "neptune-db:ReadDataViaQuery",
+    "neptune-graph:ReadDataViaQuery",
+    "qldb:PartiQLSelect",
+    "rds:DownloadCompleteDBLogFile",
+    "rds:DownloadDBLogFilePortion",
+    "s3-object-lambda:GetObject",
+    "s3-outposts:GetObject",
+    "s3:GetObject",
+    "s3:GetObjectVersion",
+    "s3tables:GetTableData",
+    "s3vectors:GetVectors",
+    "s3vectors:QueryVectors",
+    "sdb:GetAttributes",
+    "sdb:Select",
+    "secretsmanager:GetSecretValue",
+    "sqs:ReceiveMessage",
+    "ssm:GetParameter",
+    "ssm:GetParameterHistory",
+    "ssm:GetParameters",
+    "ssm:GetParametersByPath",
+    "timestream:Select",
+];
 
 /// Documents above this are only said to be too large; AWS itself keeps few that are larger.
 const LARGEST: usize = 128 << 10;
@@ -183,8 +252,10 @@ impl Linter {
         if policy.statements.is_empty() {
             self.say("empty", Weight::Error, start, "the policy has no statement");
         }
+        // What AWS takes is tried; the rest would take its time.
+        let trust = (self.kind == Kind::Trust && size <= limit).then(|| Compiled::new("", "", policy.clone()));
         let mut sids = HashSet::new();
-        for s in &policy.statements {
+        for (i, s) in policy.statements.iter().enumerate() {
             if let Some(sid) = s.sid.as_ref().filter(|sid| !sid.text.is_empty()) {
                 if !sids.insert(sid.text.clone()) {
                     self.say("repeated-sid", Weight::Error, sid.span, format!("the Sid {:?} stands twice", sid.text));
@@ -196,6 +267,9 @@ impl Linter {
                 }
             }
             self.statement(s, policy.version == Some(Version::V2012));
+            if let Some(trust) = &trust {
+                self.tokens(trust, i);
+            }
         }
         self.shadowed(policy);
         if !matches!(self.kind, Kind::Trust | Kind::Resource | Kind::Rcp) {
@@ -207,9 +281,21 @@ impl Linter {
         let identity = matches!(self.kind, Kind::Managed | Kind::InlineUser | Kind::InlineGroup | Kind::InlineRole | Kind::Scp);
         match (&s.principal, identity) {
             (Some(p), true) => {
-                self.say("needless-principal", Weight::Error, p.span, "a policy attached to an identity has no Principal");
+                let message = if self.kind == Kind::Scp {
+                    "a service control policy has no Principal: it speaks of everybody in the accounts that it is attached to"
+                } else {
+                    "a policy attached to an identity has no Principal; is it another's? Lint it with --kind trust or --kind resource"
+                };
+                self.say("needless-principal", Weight::Error, p.span, message);
             }
-            (None, false) => self.say("no-principal", Weight::Error, s.span, "the statement needs a Principal"),
+            (None, false) => {
+                let message = match self.kind {
+                    Kind::Rcp => "a statement of a resource control policy needs a Principal, which is \"*\"",
+                    Kind::Trust => "a statement of a role's trust policy needs a Principal",
+                    _ => "a statement of a resource's policy needs a Principal",
+                };
+                self.say("no-principal", Weight::Error, s.span, message);
+            }
             _ => {}
         }
         match (&s.resource, self.kind) {
@@ -309,19 +395,34 @@ impl Linter {
         if s.action.values.iter().any(|v| elements::is_all(&v.text)) && everywhere("") {
             return self.say("grants-everything", Weight::Warning, span, "grants every action on every resource");
         }
-        for (level, word) in [(Level::PermissionsManagement, "permissions management"), (Level::Write, "write")] {
-            let open: Vec<String> = actions
-                .iter()
-                .filter(|(service, a)| a.level == level && !a.resources.is_empty() && everywhere(service.prefix))
-                .map(|(service, a)| format!("{}:{}", service.prefix, a.name))
-                .collect();
-            if !open.is_empty() {
-                let shown = open.iter().take(3).cloned().collect::<Vec<_>>().join(", ");
-                let more = if open.len() > 3 { ", …" } else { "" };
-                let message =
-                    format!("grants {} {word} actions on every resource that could name one: {shown}{more}", open.len());
-                self.say("open-grant", if level == Level::Write { Weight::Note } else { Weight::Warning }, span, message);
-            }
+        let reads = |service: &Service, a: &Action| {
+            matches!(a.level, Level::Read | Level::Write)
+                && READS.binary_search(&format!("{}:{}", service.prefix, a.name).as_str()).is_ok()
+        };
+        let mut open: [Vec<String>; 3] = std::array::from_fn(|_| Vec::new());
+        for (service, a) in actions.iter().filter(|(service, a)| !a.resources.is_empty() && everywhere(service.prefix)) {
+            let of = match a.level {
+                Level::PermissionsManagement => 0,
+                // Decrypting is a way to read, though AWS counts it among the writes.
+                _ if reads(service, a) => 2,
+                Level::Write => 1,
+                _ => continue,
+            };
+            open[of].push(format!("{}:{}", service.prefix, a.name));
+        }
+        let kinds = [
+            ("open-grant", Weight::Warning, "permissions management ", ""),
+            ("open-grant", Weight::Note, "write ", ""),
+            ("open-read", Weight::Note, "", " that read data or secrets"),
+        ];
+        for ((id, weight, before, behind), open) in kinds.into_iter().zip(open).filter(|(_, open)| !open.is_empty()) {
+            let shown = open.iter().take(3).cloned().collect::<Vec<_>>().join(", ");
+            let more = if open.len() > 3 { ", …" } else { "" };
+            let what = match open.len() {
+                1 => format!("1 {before}action{}", behind.replace("read", "reads")),
+                n => format!("{n} {before}actions{behind}"),
+            };
+            self.say(id, weight, span, format!("grants {what} on every resource that could name one: {shown}{more}"));
         }
     }
 
@@ -332,9 +433,10 @@ impl Linter {
             return;
         }
         let named: Vec<Actions> = policy.statements.iter().map(|s| Actions::named(&s.action)).collect();
-        let mut compared = 0;
+        let (mut compared, mut told) = (0, Vec::with_capacity(named.len()));
         for (i, s) in policy.statements.iter().enumerate() {
             if s.principal.is_some() || named[i].is_empty() {
+                told.push(false);
                 continue;
             }
             let wider = policy.statements.iter().enumerate().find(|(j, o)| {
@@ -353,6 +455,7 @@ impl Linter {
                         && *j > i
                         && (o.effect, &o.conditions) == (s.effect, &s.conditions))
             });
+            told.push(wider.is_some());
             if let Some((j, o)) = wider {
                 let label = o.label(j);
                 let message = if o.effect == s.effect {
@@ -363,6 +466,7 @@ impl Linter {
                 self.say("shadowed", Weight::Warning, s.span, message);
             }
         }
+        self.covered_together(policy, &named, told);
     }
 }
 
@@ -588,6 +692,94 @@ mod tests {
             let said = trusted(&format!(r#"{{"Federated":"{federated}"}}"#));
             assert!(!said.contains(&"odd-principal") && said.contains(&"mismatched-action"), "{federated}: {said:?}");
         }
+    }
+
+    #[test]
+    fn reads_of_data_on_everything_are_noted() {
+        assert!(READS.is_sorted());
+        for name in READS {
+            let (_, action) = super::super::facts::facts().action(name).unwrap_or_else(|| panic!("{name}"));
+            assert!(!action.resources.is_empty(), "{name}");
+        }
+        let said = |action: &str, resource: &str| {
+            let statement = format!(r#"{{"Effect":"Allow","Action":{action},"Resource":"{resource}"}}"#);
+            let text = format!(r#"{{"Version":"2012-10-17","Statement":{statement}}}"#);
+            lint(&text, Kind::Managed).into_iter().map(|l| (l.id, l.weight, l.message)).collect::<Vec<_>>()
+        };
+        for (action, resource, message) in [
+            (
+                r#""s3:GetObject""#,
+                "*",
+                "grants 1 action that reads data or secrets on every resource that could name one: s3:GetObject",
+            ),
+            (
+                r#"["kms:Decrypt","secretsmanager:GetSecretValue","ssm:Describe*"]"#,
+                "*",
+                "grants 2 actions that read data or secrets on every resource that could name one: kms:Decrypt, \
+                 secretsmanager:GetSecretValue",
+            ),
+            (
+                r#""s3:GetObject""#,
+                "arn:aws:s3:::*",
+                "grants 1 action that reads data or secrets on every resource that could name one: s3:GetObject",
+            ),
+        ] {
+            assert_eq!(said(action, resource), [("open-read", Weight::Note, message.to_owned())], "{action}");
+        }
+        assert_eq!(said(r#"["s3:GetBucketPolicy","dynamodb:DescribeTable","sqs:GetQueueAttributes"]"#, "*"), []);
+        assert_eq!(said(r#""s3:GetObject""#, "arn:aws:s3:::b/*"), []);
+    }
+
+    #[test]
+    fn arns_that_miss_their_account_name_nothing() {
+        let lambda = |arn: &str| ids(&format!(r#"{{"Effect":"Allow","Action":"lambda:InvokeFunction","Resource":"{arn}"}}"#));
+        assert_eq!(lambda("arn:aws:lambda:eu-west-1::function:f"), ["useless", "resource-mismatch"]);
+        assert_eq!(lambda("arn:aws:lambda:eu-west-1:*:function:f"), [""; 0]);
+        assert_eq!(lambda("arn:aws:lambda:${aws:RequestedRegion}:111122223333:function:f"), [""; 0]);
+        // AWS's own images and documents stand in none.
+        let image = r#"{"Effect":"Allow","Action":"ec2:RunInstances","Resource":"arn:aws:ec2:eu-west-1::image/ami-1"}"#;
+        assert_eq!(ids(image), [""; 0]);
+        let document = image.replace("ec2:RunInstances", "ssm:GetDocument");
+        assert_eq!(ids(&document.replace("ec2:eu-west-1::image/ami-1", "ssm:*::document/AWS-StartSSHSession")), [""; 0]);
+    }
+
+    #[test]
+    fn an_apis_own_policy_may_name_its_paths() {
+        let on = |kind: Kind, resource: &str| -> Vec<&'static str> {
+            let text = format!(
+                r#"{{"Version":"2012-10-17","Statement":{{"Effect":"Allow","Principal":{{"AWS":"111122223333"}},
+                   "Action":"execute-api:Invoke","Resource":"{resource}"}}}}"#
+            );
+            lint(&text, kind).into_iter().map(|l| l.id).collect()
+        };
+        for short in ["execute-api:/*", "execute-api:/prod/GET/pets", "arn:aws:execute-api:eu-west-1:111122223333:a1/*/*/*"] {
+            assert_eq!(on(Kind::Resource, short), [""; 0], "{short}");
+        }
+        assert!(on(Kind::Managed, "execute-api:/*").contains(&"no-arn"));
+        assert_eq!(on(Kind::Resource, "execute-api"), ["no-arn"]);
+    }
+
+    #[test]
+    fn whole_arns_may_be_compared_as_texts() {
+        let on = |condition: &str| {
+            let boundary = r#""Action":"iam:CreateRole","Resource":"arn:aws:iam::111122223333:role/app/*""#;
+            ids(&format!(r#"{{"Effect":"Allow",{boundary},"Condition":{condition}}}"#))
+        };
+        let key = "iam:PermissionsBoundary";
+        assert_eq!(on(&format!(r#"{{"StringEquals":{{"{key}":"arn:aws:iam::111122223333:policy/limit"}}}}"#)), [""; 0]);
+        assert_eq!(on(&format!(r#"{{"StringLike":{{"{key}":"arn:aws:iam::*:policy/limit"}}}}"#)), ["operator-type"]);
+    }
+
+    #[test]
+    fn a_principal_out_of_place_is_told_with_what_it_is_in() {
+        let says = |kind: Kind| {
+            let text = r#"{"Version":"2012-10-17","Statement":{"Effect":"Deny","Principal":"*","Action":"s3:*","Resource":"*"}}"#;
+            let said = lint(text, kind).into_iter().find(|l| l.id == "needless-principal");
+            said.map(|l| l.message).unwrap_or_default()
+        };
+        assert!(says(Kind::Scp).starts_with("a service control policy has no Principal"), "{}", says(Kind::Scp));
+        assert!(says(Kind::InlineRole).contains("--kind trust or --kind resource"), "{}", says(Kind::InlineRole));
+        assert_eq!(says(Kind::Rcp), "");
     }
 
     #[test]

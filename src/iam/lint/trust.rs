@@ -3,8 +3,10 @@
 
 use super::elements::distance;
 use super::{Linter, Weight};
+use crate::iam::evaluate::Compiled;
 use crate::iam::facts::facts;
 use crate::iam::facts::keys::{global_keys, is_global, same_key};
+use crate::iam::graph::{Weakness, weak_by_token};
 use crate::iam::policy::{Effect, PrincipalElement, PrincipalKind, PrincipalValue, Spanned, Statement};
 use crate::iam::sets::glob::Glob;
 
@@ -54,21 +56,8 @@ impl Linter {
                 let message = format!("{text} becomes a role by {way}, which the statement does not allow");
                 self.say("mismatched-action", Weight::Error, p.value.span, message);
             }
-            if let Some(host) = issuer(p) {
-                let about = |key: &str| key.get(..host.len()).is_some_and(|h| h.eq_ignore_ascii_case(host));
-                if !s.conditions.iter().any(|c| about(&c.key.text)) {
-                    let message = format!(
-                        "whoever gets a token of {host} becomes the role: add conditions on {host}:aud and, where others get \
-                         tokens there too, on {host}:sub"
-                    );
-                    self.say("open-federation", Weight::Warning, p.value.span, message);
-                } else if SHARED.contains(&host) && !s.conditions.iter().any(|c| about(&c.key.text) && !is_audience(&c.key.text))
-                {
-                    let message = format!(
-                        "whoever has a project at {host} gets a token for that audience: add a condition on {host}:sub that names yours"
-                    );
-                    self.say("open-federation", Weight::Warning, p.value.span, message);
-                }
+            if let Some((weight, message)) = issuer(p).and_then(|host| unasked(host, s)) {
+                self.say("open-federation", weight, p.value.span, message);
             }
         }
         let comes = |by: &str| principal.principals.iter().any(|p| way(p).is_none_or(|w| w == by));
@@ -83,15 +72,46 @@ impl Linter {
 }
 
 impl Linter {
+    /// Says whose tokens get in by a statement of a trust, beside those it is meant for: they are tried, as at the roles of an
+    /// account.
+    pub(super) fn tokens(&mut self, trust: &Compiled, statement: usize) {
+        let Some(s) = trust.policy.statements.get(statement).filter(|s| s.effect == Effect::Allow) else { return };
+        let principals = s.principal.iter().filter(|p| !p.not).flat_map(|p| &p.principals);
+        for (p, host) in principals.filter_map(|p| Some((p, issuer(p).filter(|host| unasked(host, s).is_none())?))) {
+            let place = |pattern: &str| {
+                let of = s.conditions.iter().filter(|c| is_of(host, &c.key.text)).flat_map(|c| &c.values);
+                of.into_iter().find(|v| v.text == pattern).map_or(p.value.span, |v| v.span)
+            };
+            for weakness in weak_by_token(trust, statement, &p.value.text).into_iter().flatten() {
+                let sentence = weakness.sentence();
+                let (span, message) = match &weakness {
+                    Weakness::NoSubject => {
+                        (p.value.span, format!("whoever gets a token of {host} becomes the role: the conditions keep nobody out"))
+                    }
+                    Weakness::WideSubject { pattern, strangers: true, .. } => {
+                        (place(pattern), format!("{sentence}: tokens that {host} gives to others get in"))
+                    }
+                    Weakness::WideSubject { pattern, leaves_open, .. } => {
+                        (place(pattern), format!("{sentence}: every {leaves_open} that fits gets in"))
+                    }
+                    Weakness::Guests { .. } | Weakness::AnyProject { .. } | Weakness::OnlyAudience => (p.value.span, sentence),
+                    // The provider itself lists the audiences that it takes.
+                    _ => continue,
+                };
+                let open = ("open-federation", Weight::Warning);
+                let (id, weight) = if weakness.is_open() { open } else { ("wide-federation", Weight::Note) };
+                self.say(id, weight, span, message);
+            }
+        }
+    }
+
     /// Whether a request for the role can carry a condition's key: what every request has, what STS knows, and what the
     /// statement's own issuers of tokens tell.
     pub(super) fn told(&mut self, principal: &PrincipalElement, key: &Spanned) {
         let text = key.text.as_str();
         let anybody = principal.not || principal.principals.iter().any(|p| p.value.text == "*");
         let issuers: Vec<&str> = principal.principals.iter().filter_map(issuer).collect();
-        let of = |host: &&str| {
-            text.get(..host.len()).is_some_and(|h| h.eq_ignore_ascii_case(host)) && text[host.len()..].starts_with(':')
-        };
+        let of = |host: &&str| is_of(host, text);
         let known = || facts().service("sts").into_iter().flat_map(|s| s.keys.iter().map(|k| k.name));
         if is_global(text) || issuers.iter().any(of) || known().any(|k| same_key(k, text)) {
             return;
@@ -118,11 +138,62 @@ impl Linter {
     }
 }
 
-/// Who serves everybody's delivery pipelines, and gives each the audience it asks for.
-const SHARED: &[&str] = &["token.actions.githubusercontent.com", "gitlab.com", "app.terraform.io", "agent.buildkite.com"];
+/// Issuers whose tokens are everybody's, and the claim that AWS takes no trust in them without (AWS: "Identity-provider
+/// controls for shared OIDC providers"). IBM Turbonomic is one as well, under hosts that change with its versions.
+const CONTROLS: &[(&str, &str)] = &[
+    ("cognito-identity.amazonaws.com", "aud"),
+    ("agent.buildkite.com", "sub"),
+    ("oidc.codefresh.io", "sub"),
+    ("studio.datachain.ai/api", "sub"),
+    ("token.actions.githubusercontent.com", "sub"),
+    ("oidc-configuration.audit-log.githubusercontent.com", "sub"),
+    ("vstoken.actions.githubusercontent.com", "sub"),
+    ("gitlab.com", "sub"),
+    ("api.pulumi.com/oidc", "aud"),
+    ("sandboxes.cloud", "aud"),
+    ("scalr.io", "sub"),
+    ("tokens.cloud.shisho.dev", "sub"),
+    ("app.terraform.io", "sub"),
+    ("proidc.upbound.io", "sub"),
+    ("oidc.vercel.com", "aud"),
+];
+/// Azure Sentinel, whose customers are told apart by the session's name (there too).
+const SENTINEL: &str = "sts.windows.net/33e01921-4d64-4f8c-a055-5bdaffd5e33d";
 
-fn is_audience(key: &str) -> bool {
-    key.to_ascii_lowercase().ends_with(":aud")
+/// Whether a condition key is of an issuer's tokens.
+fn is_of(host: &str, key: &str) -> bool {
+    key.get(..host.len()).is_some_and(|h| h.eq_ignore_ascii_case(host)) && key[host.len()..].starts_with(':')
+}
+
+/// What is wrong with a statement that asks too little of an issuer's tokens, whatever it is that it asks.
+fn unasked(host: &str, s: &Statement) -> Option<(Weight, String)> {
+    let needed = match CONTROLS.iter().find(|(of, _)| *of == host) {
+        Some((_, claim)) => Some(format!("{host}:{claim}")),
+        None => (host == SENTINEL).then(|| "sts:RoleSessionName".to_owned()),
+    };
+    let mut keys = s.conditions.iter().map(|c| c.key.text.as_str());
+    if let Some(needed) = needed {
+        let message = || {
+            format!(
+                "AWS takes no such trust any more: {host} gives tokens to everybody, and a condition on {needed} has to say whose \
+                 get in"
+            )
+        };
+        return (!keys.any(|k| k.eq_ignore_ascii_case(&needed))).then(|| (Weight::Error, message()));
+    }
+    let message = || {
+        format!(
+            "whoever gets a token of {host} becomes the role: add conditions on {host}:aud and, where others get tokens there too, \
+             on {host}:sub"
+        )
+    };
+    (!keys.any(|k| is_of(host, k))).then(|| (Weight::Warning, message()))
+}
+
+/// Whether a key is a claim of whoever holds a token, rather than its audience.
+pub(super) fn is_claim(key: &str) -> bool {
+    let claim = key.rsplit_once(':').filter(|(host, _)| host.contains('.'));
+    claim.is_some_and(|(_, claim)| !claim.eq_ignore_ascii_case("aud"))
 }
 
 /// The call by which a principal becomes a role; none where that may be any, or is not known.
@@ -178,9 +249,6 @@ mod tests {
             ),
             error("mismatched-action")
         );
-        assert_eq!(trusted(GITHUB, r#""sts:AssumeRoleWithWebIdentity""#, "{}"), [("open-federation", Weight::Warning)]);
-        let audience = r#"{"StringEquals":{"token.actions.githubusercontent.com:aud":"sts.amazonaws.com"}}"#;
-        assert_eq!(trusted(GITHUB, r#""sts:AssumeRoleWithWebIdentity""#, audience), [("open-federation", Weight::Warning)]);
         for everyone in [r#""*""#, r#"{"AWS":"*"}"#] {
             assert_eq!(trusted(everyone, r#""sts:AssumeRole""#, "{}"), [("open-trust", Weight::Warning)]);
         }
@@ -196,6 +264,72 @@ mod tests {
         ] {
             assert_eq!(trusted(principal, action, condition), [], "{principal} {action}");
         }
+    }
+
+    #[test]
+    fn tokens_that_get_in_are_told() {
+        let said = |host: &str, condition: &str| {
+            let principal = if host.contains("amazonaws.com") {
+                format!(r#"{{"Federated":"{host}"}}"#)
+            } else {
+                format!(r#"{{"Federated":"arn:aws:iam::111122223333:oidc-provider/{host}"}}"#)
+            };
+            trusted(&principal, r#""sts:AssumeRoleWithWebIdentity""#, &condition.replace("HOST", host))
+        };
+        let subject = |pattern: &str| {
+            let aud = r#""StringEquals":{"HOST:aud":"sts.amazonaws.com"}"#;
+            format!(r#"{{{aud},"StringLike":{{"HOST:sub":"{pattern}"}}}}"#)
+        };
+        let open = [("open-federation", Weight::Warning)];
+        let wide = [("wide-federation", Weight::Note)];
+        let refused = [("open-federation", Weight::Error)];
+        let github = "token.actions.githubusercontent.com";
+        // What AWS takes no trust without.
+        for (host, condition) in [
+            (github, "{}"),
+            (github, r#"{"StringEquals":{"HOST:aud":"sts.amazonaws.com"}}"#),
+            (github, r#"{"StringEquals":{"HOST:repository_id":"1234"}}"#),
+            ("app.terraform.io", r#"{"StringEquals":{"HOST:aud":"aws.workload.identity"}}"#),
+            ("cognito-identity.amazonaws.com", r#"{"ForAnyValue:StringLike":{"HOST:amr":"authenticated"}}"#),
+            ("oidc.vercel.com", r#"{"StringLike":{"HOST:sub":"owner:acme:*"}}"#),
+        ] {
+            assert_eq!(said(host, condition), refused, "{host} {condition}");
+        }
+        for pattern in ["*", "repo:*", "repo:acme*", "repo:*/*", "*:*", "repo:*:ref:refs/heads/main", "repo:?cme/app:*"] {
+            assert_eq!(said(github, &subject(pattern)), open, "{pattern}");
+        }
+        assert_eq!(said("app.terraform.io", &subject("*")), open);
+        assert_eq!(said("gitlab.com", &subject("project_path:*")), open);
+        assert_eq!(said(github, r#"{"StringLikeIfExists":{"HOST:sub":"*"}}"#), open);
+        assert_eq!(said(github, &subject("repo:acme/*")), wide);
+        let cluster = "oidc.eks.eu-west-1.amazonaws.com/id/0123456789ABCDEF";
+        let at = |pattern: &str| {
+            let principal = format!(r#"{{"Federated":"arn:aws:iam::111122223333:oidc-provider/{cluster}"}}"#);
+            let condition = subject(pattern).replace("HOST", cluster);
+            trusted(&principal, r#""sts:AssumeRoleWithWebIdentity""#, &condition)
+        };
+        assert_eq!(at("system:serviceaccount:*:*"), wide);
+        assert_eq!(at("system:serviceaccount:shop:checkout"), []);
+        for fine in ["repo:acme/app:*", "repo:acme/app:ref:refs/heads/main"] {
+            assert_eq!(said(github, &subject(fine)), [], "{fine}");
+        }
+        // A denial of the same policy counts, and so do the other claims.
+        let owner = r#"{"StringEquals":{"HOST:repository_id":"1234"},"StringLike":{"HOST:sub":"repo:*"}}"#;
+        assert!(said(github, owner).iter().all(|(_, weight)| *weight == Weight::Note), "{:?}", said(github, owner));
+        let denied = r#"{"Version":"2012-10-17","Statement":[
+            {"Effect":"Allow","Principal":{"Federated":"arn:aws:iam::111122223333:oidc-provider/HOST"},
+             "Action":"sts:AssumeRoleWithWebIdentity","Condition":{"StringLike":{"HOST:sub":"repo:*"}}},
+            {"Effect":"Deny","Principal":"*","Action":"sts:AssumeRoleWithWebIdentity",
+             "Condition":{"StringNotLike":{"HOST:sub":"repo:acme/app:*"}}}]}"#;
+        assert_eq!(lint(&denied.replace("HOST", github), Kind::Trust), []);
+        // A star under StringEquals is one that no token has.
+        let starred = format!(
+            r#"{{"Version":"2012-10-17","Statement":{{"Effect":"Allow","Action":"sts:AssumeRoleWithWebIdentity",
+            "Principal":{{"Federated":"arn:aws:iam::111122223333:oidc-provider/{github}"}},
+            "Condition":{{"StringEquals":{{"{github}:sub":"repo:acme/app:*"}}}}}}}}"#
+        );
+        let said = lint(&starred, Kind::Trust);
+        assert!(said.len() == 1 && said[0].id == "literal-star" && said[0].message.contains("no token"), "{said:?}");
     }
 
     #[test]

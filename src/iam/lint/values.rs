@@ -128,7 +128,7 @@ impl Linter {
         if !fits {
             let message = format!("{} is {article} {kind} key, and {} compares another type", c.key.text, c.operator.name());
             self.say("operator-type", Weight::Warning, c.operator_span, message);
-        } else if text && matches!(kind, "ARN" | "Bool") {
+        } else if text && matches!(kind, "ARN" | "Bool") && !(kind == "ARN" && is_whole(c)) {
             let better = if kind == "ARN" { "ArnLike compares part by part" } else { "Bool is its operator" };
             let message = format!("{} is {article} {kind} key: {better}", c.key.text);
             self.say("operator-type", Weight::Note, c.operator_span, message);
@@ -194,6 +194,12 @@ impl Linter {
             }
         }
     }
+}
+
+/// Whether a condition compares whole texts, each as it stands, so that an ARN's parts make no difference.
+fn is_whole(c: &Condition) -> bool {
+    c.operator.compare == Compare::StringEquals
+        && c.values.iter().all(|v| v.text.starts_with("arn:") && !v.text.contains(['*', '?']))
 }
 
 fn named(action: &str) -> Actions {

@@ -242,6 +242,11 @@ mod tests {
     fn what_holds_no_policy_is_named() {
         for (text, says) in [
             (r#"{"Users":[]}"#, "aws iam list-users"),
+            (
+                r#"{"UserId":"AIDA","Account":"111122223333","Arn":"arn:aws:iam::111122223333:user/jo"}"#,
+                "aws sts get-caller-identity,",
+            ),
+            (r#"{"ARN":"arn","Name":"n","SecretString":"s"}"#, "aws secretsmanager get-secret-value,"),
             (r#"{"UserDetailList":[]}"#, "aws iam get-account-authorization-details"),
             (r#"{"Policy":{"Arn":"arn:aws:iam::aws:policy/x"}}"#, "aws iam get-policy,"),
         ] {

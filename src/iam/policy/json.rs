@@ -28,7 +28,8 @@ impl Span {
         while !text.is_char_boundary(end) {
             end -= 1;
         }
-        let before = &text[..end];
+        // A mark of byte order is no character of the document.
+        let before = text[..end].trim_start_matches('\u{feff}');
         let line = before.bytes().filter(|b| *b == b'\n').count() + 1;
         let column = before.rsplit('\n').next().map_or(0, |l| l.chars().count()) + 1;
         (line, column)
@@ -77,6 +78,8 @@ impl Node {
 
 /// Deeper than any policy AWS accepts (a policy's deepest value stands at 5).
 const MAX_DEPTH: usize = 64;
+/// What is said of it.
+pub(crate) const TOO_DEEP: &str = "values are nested too deeply";
 /// Far above AWS's largest policy (20,480 characters), so that what is refused is no policy.
 pub const MAX_BYTES: usize = 64 << 20;
 
@@ -131,7 +134,7 @@ impl Reader<'_> {
 
     fn value(&mut self, depth: usize) -> Result<Node, Fault> {
         if depth > MAX_DEPTH {
-            return self.fail(format!("values are nested more than {MAX_DEPTH} deep"));
+            return self.fail(TOO_DEEP);
         }
         self.space();
         let start = self.at;
