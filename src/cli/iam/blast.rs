@@ -121,6 +121,7 @@ impl<'a> Lost<'a> {
             "principals": self.principals,
             "part": account.part,
             "everything": blast.everything,
+            "everything_certain": blast.certain,
             "becomes": blast.reached.iter().map(|r| json!({
                 "principal": account.principals[r.principal].arn, "steps": r.steps, "certain": r.certain,
             })).collect::<Vec<_>>(),
@@ -151,10 +152,14 @@ impl<'a> Lost<'a> {
         let sure = |certain: bool| if certain { "" } else { ", under conditions" };
         let mut lines: Vec<String> = self.principals.iter().map(|arn| (*arn).to_owned()).collect();
         if blast.everything {
-            lines.push("Everything in the account is lost: it is, or becomes, an administrator.".into());
+            lines.push(match blast.certain {
+                true => "Everything in the account is lost: it is, or becomes, an administrator.".into(),
+                false => "Everything in the account may be lost: it becomes an administrator, under conditions.".into(),
+            });
         }
         let taken = format!("{} action{}", text::count(blast.actions as u64), if blast.actions == 1 { "" } else { "s" });
         lines.push(match blast.reached.len() {
+            0 if blast.everything => format!("As that it may take {taken}."),
             0 => format!("It becomes nobody else, and may take {taken} by its own policies."),
             1 => format!("It becomes 1 other, and both together may take {taken} by their own policies."),
             n => format!("It becomes {n} others, and all of them together may take {taken} by their own policies."),

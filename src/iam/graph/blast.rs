@@ -19,6 +19,8 @@ use crate::iam::policy::{Effect, Element};
 pub struct Blast {
     /// One is, or becomes, an administrator: everything in the account is lost.
     pub everything: bool,
+    /// That rests on nothing that is not known.
+    pub certain: bool,
     /// Others that they can become, nearest first.
     pub reached: Vec<Reached>,
     /// What they can do to themselves that gives them more; that counts in all that follows.
@@ -203,6 +205,7 @@ impl Graph<'_> {
         let mut seen: BTreeMap<usize, (u32, bool)> = from.iter().map(|p| (*p, (0, true))).collect();
         let mut order = Vec::new();
         let mut everything = from.iter().any(|p| self.administrators[*p]);
+        let mut certain = everything;
         // Certain ways first, so that what is certain is said to be.
         for certain_only in [true, false] {
             if !certain_only && !under_conditions {
@@ -214,12 +217,14 @@ impl Graph<'_> {
                 for e in self.edges_from(at).iter().filter(|e| e.certain || !certain_only) {
                     let To::Principal(to) = e.to else {
                         everything = true;
+                        certain |= certain_only;
                         continue;
                     };
                     if slot(e.to, count) < count && !seen.contains_key(&to) {
                         seen.insert(to, (steps + 1, certain_only));
                         order.push(Reached { principal: to, steps: steps + 1, certain: certain_only });
                         everything |= self.administrators[to];
+                        certain |= self.administrators[to] && certain_only;
                         queue.push_back(to);
                     }
                 }
@@ -237,7 +242,7 @@ impl Graph<'_> {
         let data = self.data(&each, &granted, everything);
         let classes = self.classes(&each, everything);
         let (by_service, actions) = (granted.by_service(), granted.count());
-        Blast { everything, reached: order, gains, by_service, actions, data, classes, things }
+        Blast { everything, certain, reached: order, gains, by_service, actions, data, classes, things }
     }
 
     /// What these can make of themselves, and how.

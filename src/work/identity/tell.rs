@@ -434,7 +434,10 @@ pub(super) fn lost(estate: &Estate, around: &Around, from: &[Node]) -> Vec<Secti
     let blast = graph.blast(&places, true);
     let (abroad, back) = around.joined.abroad(from);
     let mut words = vec![if blast.everything {
-        "Everything in the account: it is, or becomes, an administrator.".to_owned()
+        match blast.certain {
+            true => "Everything in the account: it is, or becomes, an administrator.".to_owned(),
+            false => "Everything in the account, under conditions: those under which it becomes an administrator.".to_owned(),
+        }
     } else {
         let taken = many(blast.actions, "action");
         match blast.reached.len() {
