@@ -74,7 +74,7 @@ impl Table {
         let asked: HashSet<String> = conditions.map(|c| c.key.text.to_ascii_lowercase()).collect();
         let columns = actions.into_iter().map(|action| {
             let name = ActionName::new(action);
-            let (mut allow, mut deny) = (Vec::new(), Vec::new());
+            let (mut allow, mut deny): (Vec<Box<[u32]>>, Vec<Box<[u32]>>) = (Vec::new(), Vec::new());
             for policy in &account.policies {
                 let (mut allows, mut denies) = (Vec::new(), Vec::new());
                 for (i, effect) in policy.naming(&name) {
@@ -84,7 +84,7 @@ impl Table {
                 deny.push(denies.into());
             }
             // What nobody may do is not asked for.
-            let named = allow.iter().any(|statements: &Box<[u32]>| !statements.is_empty());
+            let named = allow.iter().any(|statements| !statements.is_empty());
             let takes = if named { takes(account, action, &asked) } else { Vec::new() };
             (action, Column { action, name, takes, tagless: tagless(action), allow, deny })
         });
