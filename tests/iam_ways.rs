@@ -537,7 +537,7 @@ fn what_the_caller_chooses_holds_nobody() {
     };
     let rest = ["image", "network-interface", "security-group", "subnet", "volume"];
     let rest: Vec<Value> = rest.iter().map(|of| allow(&["ec2:RunInstances"], &format!("arn:aws:ec2:*:*:{of}/*"))).collect();
-    let with = |own: &[Value]| of(&[&[pass.clone()], own, &rest].concat());
+    let with = |own: &[Value]| of(&[std::slice::from_ref(&pass), own, &rest].concat());
     let tagged = || run_on("instance", "aws:RequestTag/team", "red");
     let tags = |resource: &str| allow(&["ec2:CreateTags"], resource);
     let when = |action: &str| launch("ec2:CreateTags", "ec2:CreateAction", action);
@@ -565,7 +565,7 @@ fn what_the_caller_chooses_holds_nobody() {
     let only_here = deny("*", json!({"StringNotEquals": {"aws:RequestedRegion": "eu-west-1"}}));
     let functions = |name: &str| allow(&["lambda:CreateFunction", "lambda:InvokeFunction"], &format!("arn:aws:lambda:{name}"));
     let dev = || format!("*:{ID}:function:dev-*");
-    let lambda = |own: &[Value]| of(&[&[pass.clone()], own].concat());
+    let lambda = |own: &[Value]| of(&[std::slice::from_ref(&pass), own].concat());
     assert_eq!(lambda(&[functions(&format!("eu-west-1:{ID}:function:*")), only_here.clone()]), Power::CanBecome);
     assert_eq!(lambda(&[functions(&format!("us-east-1:{ID}:function:*")), only_here]), Power::Ordinary);
     let hands_off = |resource: &str| json!({"Effect": "Deny", "Action": "lambda:*", "Resource": resource});
@@ -633,8 +633,11 @@ fn what_one_gives_itself_reaches_resources() {
     };
     let only = json!({"Effect": "Allow", "Action": "iam:AttachUserPolicy", "Resource": arn("user/eve"),
         "Condition": {"ArnEquals": {"iam:PolicyARN": arn("policy/reading")}}});
-    let attaches =
-        Parts { users: vec![user("eve", &[only])], policies: vec![policy("reading", &[reads.clone()])], ..Parts::default() };
+    let attaches = Parts {
+        users: vec![user("eve", &[only])],
+        policies: vec![policy("reading", std::slice::from_ref(&reads))],
+        ..Parts::default()
+    };
     let mut careful = joins(&reads);
     careful.users[0]["UserPolicyList"][0]["PolicyDocument"]["Statement"][0]["Condition"] =
         json!({"Bool": {"aws:MultiFactorAuthPresent": "true"}});

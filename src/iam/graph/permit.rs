@@ -74,14 +74,14 @@ impl Table {
         let asked: HashSet<String> = conditions.map(|c| c.key.text.to_ascii_lowercase()).collect();
         let columns = actions.into_iter().map(|action| {
             let name = ActionName::new(action);
-            let (mut allow, mut deny): (Vec<Box<[u32]>>, Vec<Box<[u32]>>) = (Vec::new(), Vec::new());
+            let (mut allow, mut deny) = (Vec::<Box<[u32]>>::new(), Vec::<Box<[u32]>>::new());
             for policy in &account.policies {
                 let (mut allows, mut denies) = (Vec::new(), Vec::new());
                 for (i, effect) in policy.naming(&name) {
                     if effect == Effect::Allow { allows.push(i as u32) } else { denies.push(i as u32) }
                 }
-                allow.push(allows.into());
-                deny.push(denies.into());
+                allow.push(Box::from(allows));
+                deny.push(Box::from(denies));
             }
             // What nobody may do is not asked for.
             let named = allow.iter().any(|statements| !statements.is_empty());
