@@ -708,6 +708,176 @@ fn somebody_new_is_made() {
     assert_eq!(of(&[allow(&["iam:*"], "*"), hands_off]), Power::CanBecome, "all but herself");
 }
 
+/// A role that is made and not assumed is handed to a service; where a boundary is asked for, one that leaves everything serves.
+#[test]
+fn what_is_made_is_launched_or_bound_by_what_leaves_everything() {
+    let all = ["iam:CreateRole", "iam:AttachRolePolicy", "iam:PassRole", "lambda:CreateFunction", "lambda:InvokeFunction"];
+    let no_entry = json!({"Effect": "Deny", "Action": "sts:AssumeRole", "Resource": "*"});
+    let of = |actions: &[&str]| {
+        let statements: Vec<Value> = actions.iter().map(|a| allow(&[a], "*")).chain([no_entry.clone()]).collect();
+        Parts { users: vec![user("eve", &statements)], ..Parts::default() }.account()
+    };
+    let told = "user/eve can create a role, give it permissions by iam:AttachRolePolicy and create and invoke a function with it";
+    assert_eq!(sentences(&of(&all), "user/eve"), [told]);
+    assert_eq!(power(&of(&all), "user/eve"), Power::CanBecome);
+    for missing in all {
+        let rest: Vec<&str> = all.into_iter().filter(|a| *a != missing).collect();
+        assert_eq!(power(&of(&rest), "user/eve"), Power::Ordinary, "without {missing}");
+    }
+
+    let guarded = |name: &str| {
+        json!({"Effect": "Allow", "Action": ["iam:CreateRole", "iam:PutRolePolicy"], "Resource": "*",
+            "Condition": {"StringEquals": {"iam:PermissionsBoundary": name}}})
+    };
+    let edged = |statement: Value, edge: &Value| {
+        let policies = vec![policy("edge", std::slice::from_ref(edge))];
+        Parts { users: vec![user("eve", &[statement])], policies, ..Parts::default() }.power("user/eve")
+    };
+    let edge = arn("policy/edge");
+    assert_eq!(edged(guarded(&edge), &everything()), Power::CanBecome);
+    assert_eq!(edged(guarded(&edge), &allow(&["s3:*"], "*")), Power::Ordinary);
+    assert_eq!(edged(guarded("arn:aws:iam::aws:policy/AdministratorAccess"), &everything()), Power::CanBecome);
+    // Another boundary in place of the own, and that one leaves everything.
+    let puts = json!({"Effect": "Allow", "Action": ["iam:PutUserPermissionsBoundary", "s3:*"], "Resource": "*",
+        "Condition": {"StringEquals": {"iam:PermissionsBoundary": arn("policy/wide")}}});
+    for (wide, expected) in [(everything(), Power::CanBecome), (allow(&["s3:*"], "*"), Power::Ordinary)] {
+        let mut parts = bound(&[everything()], &puts);
+        parts.policies.push(policy("wide", &[wide]));
+        assert_eq!(parts.power("user/eve"), expected);
+    }
+}
+
+/// A policy has five versions: one more takes the room of another. What may be attached may be given another version.
+#[test]
+fn versions_are_made_where_there_is_room() {
+    let of = |versions: usize, actions: &[&str]| {
+        let mut parts = setting(actions, "policy");
+        let older = std::iter::repeat_n(allow(&["s3:GetObject"], "*"), versions - 1);
+        let all: Vec<Value> = std::iter::once(allow(actions, "*")).chain(older).collect();
+        parts.policies = vec![policy("p", &all)];
+        parts.power("user/eve")
+    };
+    let makes = "iam:CreatePolicyVersion";
+    assert_eq!(of(4, &[makes]), Power::CanBecome);
+    assert_eq!(of(5, &[makes]), Power::Ordinary);
+    assert_eq!(of(5, &[makes, "iam:DeletePolicyVersion"]), Power::CanBecome);
+
+    let attach = json!({"Effect": "Allow", "Action": "iam:AttachUserPolicy", "Resource": "*",
+        "Condition": {"ArnEquals": {"iam:PolicyARN": arn("policy/reader")}}});
+    let of = |rewrites: &str| {
+        let policies = vec![policy("reader", &[allow(&["s3:Get*"], "*")])];
+        Parts { users: vec![user("eve", &[attach.clone(), allow(&[makes], rewrites)])], policies, ..Parts::default() }
+            .power("user/eve")
+    };
+    assert_eq!(of(&arn("policy/reader")), Power::CanBecome);
+    assert_eq!(of(&arn("policy/other")), Power::Ordinary);
+}
+
+/// A password is set where there is none and changed where there is one; where neither is known both have to be allowed.
+#[test]
+fn passwords_are_set_or_changed_by_what_is_there() {
+    let of = |actions: &[&str], password: Option<bool>| {
+        let parts = setting(actions, "boss");
+        let mut identity = authorization_details(&json!({"UserDetailList": parts.users}).to_string()).unwrap();
+        let row = password.map(|on| json!({"arn": arn("user/boss"), "password_enabled": on.to_string()}));
+        identity.credentials = row.into_iter().map(|row| row.as_object().unwrap().clone()).collect();
+        power(&Account::read(&identity), "user/eve")
+    };
+    let (sets, changes) = ("iam:CreateLoginProfile", "iam:UpdateLoginProfile");
+    for (password, alone) in [
+        (None, [Power::MayBecome, Power::MayBecome]),
+        (Some(true), [Power::Ordinary, Power::CanBecome]),
+        (Some(false), [Power::CanBecome, Power::Ordinary]),
+    ] {
+        assert_eq!([sets, changes].map(|action| of(&[action], password)), alone, "{password:?}");
+        assert_eq!(of(&[sets, changes], password), Power::CanBecome, "{password:?}");
+    }
+}
+
+/// Who may tag a user or role gets at it by the tags that its permissions ask for, also for keys, trusts and policies.
+#[test]
+fn targets_are_tagged_first() {
+    let tagged = |action: &str| {
+        json!({"Effect": "Allow", "Action": action, "Resource": "*",
+            "Condition": {"StringEquals": {"aws:ResourceTag/team": "${aws:PrincipalTag/team}"}}})
+    };
+    for (action, target, tag) in [
+        ("iam:CreateAccessKey", "user/boss", "iam:TagUser"),
+        ("iam:UpdateAssumeRolePolicy", "role/admin", "iam:TagRole"),
+        ("iam:PutUserPolicy", "user/eve", "iam:TagUser"),
+    ] {
+        let of = |own: &str, theirs: &str, on: &str| {
+            let mut eve = user("eve", &[tagged(action), allow(&[tag], on)]);
+            eve["Tags"] = json!([{"Key": "team", "Value": own}]);
+            if target == "user/eve" {
+                eve = user(
+                    "eve",
+                    &[
+                        json!({"Effect": "Allow", "Action": action, "Resource": "*",
+                    "Condition": {"StringEquals": {"aws:ResourceTag/team": "red"}}}),
+                        allow(&[tag], on),
+                    ],
+                );
+            }
+            let tags = json!([{"Key": "team", "Value": theirs}]);
+            let mut boss = user("boss", &[everything()]);
+            let mut admin = role("admin", &json!({"Service": "x.amazonaws.com"}), &[everything()]);
+            boss["Tags"] = tags.clone();
+            admin["Tags"] = tags;
+            Parts { users: vec![eve, boss], roles: vec![admin], ..Parts::default() }.power("user/eve")
+        };
+        assert_eq!(of("red", "blue", &arn(target)), Power::CanBecome, "{action}");
+        assert_eq!(of("red", "blue", &arn("user/other")), Power::Ordinary, "{action}");
+        if target != "user/eve" {
+            assert_eq!(of("red", "red", &arn("user/other")), Power::CanBecome, "{action}");
+        }
+    }
+}
+
+/// A trust that names what the service has to be called for asks for permission to make just that.
+#[test]
+fn trusts_name_what_they_are_served_for() {
+    let of = |service: &str, source: &str, statements: &[Value]| {
+        let mut admin = role("admin", &json!({"Service": service}), &[everything()]);
+        admin["AssumeRolePolicyDocument"]["Statement"][0]["Condition"] = json!({"ArnLike": {"aws:SourceArn": source}});
+        let all: Vec<Value> = [allow(&["iam:PassRole"], "*")].into_iter().chain(statements.iter().cloned()).collect();
+        Parts { users: vec![user("eve", &all)], roles: vec![admin], ..Parts::default() }.power("user/eve")
+    };
+    let machine = |name: &str| format!("arn:aws:states:eu-west-1:{ID}:stateMachine:{name}");
+    let makes = |name: &str| {
+        let starts = format!("arn:aws:states:eu-west-1:{ID}:stateMachine:{name}");
+        [allow(&["states:CreateStateMachine", "states:StartExecution"], &starts)]
+    };
+    let states = "states.amazonaws.com";
+    assert_eq!(of(states, &machine("payments"), &makes("*")), Power::CanBecome);
+    assert_eq!(of(states, &machine("payments"), &makes("payments")), Power::CanBecome);
+    assert_eq!(of(states, &machine("*"), &makes("dev-*")), Power::CanBecome);
+    assert_eq!(of(states, &machine("payments"), &makes("dev-*")), Power::Ordinary);
+    assert_eq!(of(states, &machine("payments").replace(ID, "999988887777"), &makes("*")), Power::Ordinary);
+    // AWS makes up the ids of agents.
+    let agent = |id: &str| format!("arn:aws:bedrock:eu-west-1:{ID}:agent/{id}");
+    let runs = [allow(&["bedrock:CreateAgent", "bedrock:InvokeAgent"], "*")];
+    assert_eq!(of("bedrock.amazonaws.com", &agent("*"), &runs), Power::CanBecome);
+    assert_eq!(of("bedrock.amazonaws.com", &agent("ABCDEF1234"), &runs), Power::MayBecome);
+}
+
+/// A profile is made and filled where both may be done to one.
+#[test]
+fn profiles_are_made_and_filled() {
+    let of = |made: &str, filled: &str| {
+        let mut admin = role("admin", &json!({"Service": "ec2.amazonaws.com"}), &[everything()]);
+        admin["InstanceProfileList"] = json!([]);
+        let statements = [
+            allow(&["iam:PassRole", "ec2:RunInstances"], "*"),
+            allow(&["iam:CreateInstanceProfile"], &arn(made)),
+            allow(&["iam:AddRoleToInstanceProfile"], &arn(filled)),
+        ];
+        Parts { users: vec![user("eve", &statements)], roles: vec![admin], ..Parts::default() }.power("user/eve")
+    };
+    assert_eq!(of("instance-profile/dev-*", "instance-profile/*"), Power::CanBecome);
+    assert_eq!(of("instance-profile/dev-*", "instance-profile/ops-*"), Power::Ordinary);
+}
+
 #[test]
 fn what_denies_is_taken_off() {
     let denies = json!({"Effect": "Deny", "Action": ["iam:Put*", "iam:Attach*", "iam:Create*", "iam:Update*", "iam:Add*",

@@ -11,12 +11,11 @@ use crate::model::standing::Nature;
 /// The nature of a principal and what tells it.
 pub fn nature(identity: &Identity, graph: &Graph<'_>, principal: usize) -> (Nature, String) {
     let p = &graph.account.principals[principal];
-    if p.is_role { of_role(p, graph.trusts_of(principal)) } else { of_user(p, identity) }
+    if p.is_role { of_role(p, graph.trusts_of(principal)) } else { of_user(p, identity, graph.account.has_password(principal)) }
 }
 
-fn of_user(p: &Principal, identity: &Identity) -> (Nature, String) {
+fn of_user(p: &Principal, identity: &Identity, password: Option<bool>) -> (Nature, String) {
     let row = identity.credentials.iter().find(|r| r.get("arn").and_then(Value::as_str) == Some(p.arn.as_str()));
-    let password = row.map(|r| yes(r, "password_enabled"));
     let keys = identity.access_keys.iter().filter(|k| k.user_name == p.name && k.status == "Active").count();
     let keys = keys > 0 || row.is_some_and(|r| yes(r, "access_key_1_active") || yes(r, "access_key_2_active"));
     match (password, keys) {

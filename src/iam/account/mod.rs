@@ -12,6 +12,7 @@ use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 
 use jiff::Timestamp;
+use serde_json::Value;
 
 use super::center::IdentityCenter;
 use super::evaluate::{Caller, Compiled};
@@ -57,6 +58,8 @@ pub struct Account {
     by_arn: HashMap<String, usize>,
     /// Users by the ids of their access keys.
     by_key: HashMap<String, usize>,
+    /// By user: whether it has a console password, where the credential report tells.
+    passwords: HashMap<usize, bool>,
     scps: Vec<Vec<usize>>,
     rcps: Vec<Vec<usize>>,
     /// Who and what stands here is only a part of the account's IAM.
@@ -132,6 +135,11 @@ impl Account {
         self.by_key.values().filter(|at| **at == principal).count()
     }
 
+    /// Whether a user has a console password; none where the credential report does not tell.
+    pub(crate) fn has_password(&self, principal: usize) -> Option<bool> {
+        self.passwords.get(&principal).copied()
+    }
+
     /// Compiles an account's identities.
     pub fn read(identity: &Identity) -> Self {
         let mut a = Self {
@@ -150,6 +158,7 @@ impl Account {
             managed: HashMap::new(),
             by_arn: HashMap::new(),
             by_key: HashMap::new(),
+            passwords: HashMap::new(),
             scps: Vec::new(),
             rcps: Vec::new(),
             part: identity.part,
@@ -232,6 +241,15 @@ impl Account {
         for key in &identity.access_keys {
             let at = a.principals.iter().position(|p| p.name == key.user_name);
             a.by_key.extend(at.map(|at| (key.access_key_id.clone(), at)));
+        }
+        for row in &identity.credentials {
+            let of = row.get("arn").and_then(Value::as_str).and_then(|arn| a.by_arn.get(arn).copied());
+            let on = match row.get("password_enabled") {
+                Some(Value::Bool(on)) => Some(*on),
+                Some(Value::String(text)) => text.to_ascii_lowercase().parse().ok(),
+                _ => None,
+            };
+            a.passwords.extend(of.zip(on));
         }
         for r in &identity.roles {
             let who = format!("role/{}", r.role_name);

@@ -4,7 +4,7 @@ use std::borrow::Cow;
 use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 
-use super::changes::Bound;
+use super::changes::{Bound, Change};
 use super::crossings::{Crossing, crossings};
 use super::permit::{Granted, Permit, StatementId, Table};
 use super::threads::side_by_side;
@@ -15,10 +15,10 @@ use crate::iam::center::{IdentityCenter, is_aws_kept, is_of_a_set};
 use crate::iam::evaluate::{
     ActionName, Caller, Compiled, Context, Decision, Known, Layers, Request, Resource, ResourcePolicy, Truth, decide,
 };
-use crate::iam::facts::facts;
+use crate::iam::facts::{ResourceType, facts};
 use crate::iam::policy::{Effect, PrincipalKind};
 use crate::iam::resources::Held;
-use crate::iam::sets::glob::{ArnPattern, split};
+use crate::iam::sets::glob::{ArnPattern, common, split};
 use crate::iam::strangers::{choices, in_organization};
 use crate::iam::workloads::WorkloadKind;
 use crate::model::account::Tags;
@@ -43,12 +43,32 @@ pub(super) struct Actor<'x> {
 }
 
 /// A role that a service may assume.
-#[derive(Clone, Copy)]
 struct Served<'a> {
     role: usize,
     /// How the role's trust writes the service's name.
     written: &'a str,
     truth: Truth,
+    /// Patterns of the ARNs that it has to be called for; empty where any serves.
+    sources: Vec<String>,
+}
+
+/// A launch by which somebody hands over a role that may be passed.
+pub(super) struct Launchable<'a> {
+    pub(super) row: u8,
+    pass: Arc<Permit<'a>>,
+    truth: Truth,
+    needs: Vec<Need>,
+}
+
+impl Launchable<'_> {
+    /// Handing over a role that is made for it.
+    pub(super) fn of_new(&self, role: &Resource) -> Option<Change> {
+        let passed_to = LAUNCHES[usize::from(self.row)].passed_to;
+        let (truth, by) = self.pass.on(role, &Context::new().with("iam:PassedToService", [passed_to]));
+        let pass = Need { action: "iam:PassRole", by };
+        let truth = truth.and(self.truth);
+        (truth != Truth::No).then(|| Change::launched(truth, self.needs.iter().cloned().chain([pass]).collect()))
+    }
 }
 
 pub(super) struct Ground<'a> {
@@ -73,6 +93,8 @@ pub(super) struct Ground<'a> {
     rcps: Vec<Vec<&'a Compiled>>,
     /// Groups whose own policies make an administrator, by themselves or of who then writes its own.
     pub(super) lifting_groups: Vec<usize>,
+    /// ARNs of policies that, as permissions boundaries, leave everything: AdministratorAccess first.
+    pub(super) wide: Vec<String>,
     /// Attaching what makes an administrator of a user, and of a role: AdministratorAccess first.
     pub(super) attach: [Vec<Context>; 2],
     /// By policy: whether it asks for tags of whoever acts.
@@ -124,6 +146,7 @@ impl<'a> Ground<'a> {
             scps: guards.collect(),
             rcps: account.rcp_levels(),
             lifting_groups: Vec::new(),
+            wide: Vec::new(),
             attach: [Vec::new(), Vec::new()],
             asks_for_tags: account.policies.iter().map(|p| asks_for(p, &["aws:principaltag/"])).collect(),
             asks_for_tags_of_roles: account
@@ -141,11 +164,17 @@ impl<'a> Ground<'a> {
         ground.lifting_groups = (0..account.groups.len()).filter(|g| ground.lifts(&account.groups[*g].policies, false)).collect();
         let partition = ground.partition();
         for (of, is_role) in [(0, false), (1, true)] {
-            let known = ["AdministratorAccess", "IAMFullAccess"].map(|n| format!("arn:{partition}:iam::aws:policy/{n}"));
+            let known = ["AdministratorAccess", "IAMFullAccess", "AdministratorAccess-Amplify"]
+                .map(|n| format!("arn:{partition}:iam::aws:policy/{n}"));
             let own = (0..account.policies.len()).filter(|p| ground.policies[*p].is_some() && ground.lifts(&[*p], is_role));
             let arns = known.into_iter().chain(own.map(|p| account.policies[p].arn.clone()));
             ground.attach[of] = arns.map(|arn| Context::new().with("iam:PolicyARN", [arn])).collect();
         }
+        ground.wide = vec![format!("arn:{partition}:iam::aws:policy/AdministratorAccess")];
+        let wide =
+            (0..account.policies.len()).filter(|p| ground.policies[*p].is_some() && !ground.is_old(*p) && ground.is_wide(*p));
+        let wide: Vec<String> = wide.map(|p| account.policies[p].arn.clone()).collect();
+        ground.wide.extend(wide);
         ground.bounds = account.principals.iter().enumerate().map(|(at, who)| ground.bound(Actor { at, who })).collect();
         ground
     }
@@ -201,9 +230,9 @@ impl<'a> Ground<'a> {
                 self.trusting.entry(name).or_default().push(role);
             }
             for written in services {
-                let truth = self.serves(written, role, &self.account.policies[trust]);
+                let (truth, sources) = self.serves(written, role, &self.account.policies[trust]);
                 if truth != Truth::No {
-                    self.by_service.entry(service_name(written)).or_default().push(Served { role, written, truth });
+                    self.by_service.entry(service_name(written)).or_default().push(Served { role, written, truth, sources });
                 }
             }
             for provider in providers {
@@ -216,8 +245,8 @@ impl<'a> Ground<'a> {
     }
 
     /// Whether a service that a role's trust names may assume it for somebody of the account (AWS: "The confused deputy problem":
-    /// it says for whose account, and for which of its resources, which that chooses).
-    fn serves(&self, service: &str, role: usize, trust: &Compiled) -> Truth {
+    /// it says for whose account, and for which of its resources), and for which resources it has to be, if not for any.
+    fn serves(&self, service: &str, role: usize, trust: &Compiled) -> (Truth, Vec<String>) {
         // Cognito's identity pools come with a token.
         let federated = service_name(service) == "cognito-identity.amazonaws.com";
         let (caller, action) = match federated {
@@ -242,7 +271,7 @@ impl<'a> Ground<'a> {
             }
             _ => text.to_owned(),
         });
-        let named: BTreeSet<String> = named.filter(|arn| own(arn)).map(|arn| arn.replace(['*', '?'], "x")).collect();
+        let named: BTreeSet<String> = named.filter(|arn| own(arn)).collect();
         let layers = Layers { rcps: &self.rcps, resource: ResourcePolicy::Is(trust), ..Layers::default() };
         let resource = &self.principals[role];
         let ask = |context: &Context| match decide(&Request { caller: &caller, action: &action, resource, context }, &layers) {
@@ -251,8 +280,13 @@ impl<'a> Ground<'a> {
             Decision::Denied { .. } => Truth::No,
         };
         let elsewhere = format!("arn:{}:x:x:{}:x", self.partition(), self.account.id);
-        let tried = named.into_iter().chain([elsewhere]).map(|arn| ask(&context.clone().with("aws:SourceArn", [arn])));
-        tried.max().unwrap_or(Truth::No)
+        let from = |arn: &str| ask(&context.clone().with("aws:SourceArn", [arn.replace(['*', '?'], "x")]));
+        let anywhere = from(&elsewhere);
+        let asked: Vec<(Truth, String)> = named.into_iter().map(|arn| (from(&arn), arn)).collect();
+        match asked.iter().map(|(truth, _)| *truth).max() {
+            Some(best) if best > anywhere => (best, asked.into_iter().filter(|(t, _)| *t == best).map(|(_, arn)| arn).collect()),
+            _ => (anywhere, Vec::new()),
+        }
     }
 
     /// Whether any of these policies allows an action everywhere, whatever they deny.
@@ -269,6 +303,18 @@ impl<'a> Ground<'a> {
         let rewrites = if is_role { ways::REWRITES_ROLE } else { ways::REWRITES_USER };
         rewrites.iter().any(|action| self.opens(policies, action))
             || ways::ADMINISTRATOR.iter().all(|action| self.opens(policies, action))
+    }
+
+    /// Whether a policy leaves all of administration to whoever has it as a permissions boundary.
+    fn is_wide(&self, policy: usize) -> bool {
+        let alone = |who: &Principal| Principal { policies: vec![policy], own_policies: 1, boundary: None, ..who.clone() };
+        ways::ADMINISTRATOR.iter().all(|action| self.opens(&[policy], action))
+            && self.account.principals.first().is_some_and(|who| self.is_administrator(&alone(who)))
+    }
+
+    /// A version of a managed policy that is not in force.
+    pub(super) fn is_old(&self, policy: usize) -> bool {
+        self.account.other_versions.values().any(|all| all.contains(&policy))
     }
 
     pub(super) fn permit<'p>(&'p self, who: &'p Principal, action: &'static str) -> Option<Permit<'p>> {
@@ -319,12 +365,8 @@ impl<'a> Ground<'a> {
         // Whoever asks says the external id that it was told, and names the session.
         // A user's tags are known, but for one that has given itself others; so are a role's.
         let tagged = !who.is_role && who.caller.keys.get("aws:principaltag/") == Known::Unknown;
-        let retagged = role.key("aws:resourcetag/") == Known::Unknown;
-        let own = |key: &str| {
-            matches!(key, "sts:externalid" | "sts:rolesessionname")
-                || tagged && key.starts_with("aws:principaltag/")
-                || retagged && ["aws:resourcetag/", "iam:resourcetag/"].iter().any(|tags| key.starts_with(tags))
-        };
+        let own =
+            |key: &str| matches!(key, "sts:externalid" | "sts:rolesessionname") || tagged && key.starts_with("aws:principaltag/");
         let guards = self.scps.iter().chain(&self.rcps).flatten().copied();
         let all = identity.iter().copied().chain(layers.boundary).chain(guards).chain([trust]);
         let said = choices(all.flat_map(|p| &p.policy.statements), &self.plain, &own);
@@ -382,12 +424,14 @@ impl<'a> Ground<'a> {
             let mut needs = Vec::new();
             let mut truth = self.assumed(me, &target, trust);
             if truth != Truth::Yes
-                && let Some((tags, able, need)) = self.retagged(me, &target, trust)
+                && let Some((others, able, need)) = self.retagged(me, role, Some(trust))
             {
-                let then = self.assumed(me, &tags, trust).and(able);
-                if then > truth {
-                    (target, truth) = (Cow::Owned(tags), then);
-                    needs.push(need);
+                for tagged in others {
+                    let then = self.assumed(me, &tagged, trust).and(able);
+                    if then > truth {
+                        (target, truth) = (Cow::Owned(tagged), then);
+                        needs = vec![need.clone()];
+                    }
                 }
             }
             if truth == Truth::No {
@@ -411,16 +455,33 @@ impl<'a> Ground<'a> {
         }
     }
 
-    /// A role with whatever tags somebody gives it who may, where anything asks for its tags.
-    fn retagged(&self, who: &Principal, role: &Resource, trust: usize) -> Option<(Resource, Truth, Need)> {
-        let asks = |p: &usize| self.asks_for_tags_of_roles[*p];
-        if !who.policies.iter().chain(&who.boundary).chain([&trust]).any(asks) {
+    /// A user or role with each of the other tags that somebody gives it who may, where anything asks for its tags; how surely, and
+    /// by what. Tags that are there are changed, not taken off.
+    pub(super) fn retagged(&self, who: &Principal, at: usize, trust: Option<usize>) -> Option<(Vec<Resource>, Truth, Need)> {
+        let of = || who.policies.iter().chain(&who.boundary).copied().chain(trust);
+        if !of().any(|p| self.asks_for_tags_of_roles[p]) {
             return None;
         }
-        let (able, by) = self.permit(who, ways::TAGS_ROLE)?.on_as(role, &self.plain);
-        let mut tagged = role.clone();
-        ["aws:ResourceTag/", "iam:ResourceTag/"].iter().for_each(|tags| tagged.forget_keys(tags));
-        (able != Truth::No).then_some((tagged, able, Need { action: ways::TAGS_ROLE, by }))
+        let action = if self.account.principals[at].is_role { ways::TAGS_ROLE } else { ways::TAGS_USER };
+        let (able, by) = self.permit(who, action)?.on_as(&self.principals[at], &self.plain);
+        if able == Truth::No {
+            return None;
+        }
+        const OWN: [&str; 2] = ["aws:resourcetag/", "iam:resourcetag/"];
+        let guards = self.scps.iter().chain(&self.rcps).flatten().copied();
+        let all = of().map(|p| &self.account.policies[p]).chain(guards);
+        let said =
+            choices(all.flat_map(|p| &p.policy.statements), &self.plain, &|key| OWN.iter().any(|own| key.starts_with(own)));
+        let tagged = said.iter().map(|said| {
+            let mut tagged = self.principals[at].clone();
+            let tag = |key: &str| OWN.iter().find_map(|own| key.strip_prefix(own)).map(str::to_owned);
+            for (key, value) in said.told().filter_map(|(key, values)| Some((tag(key)?, values.first()?))) {
+                let value = filled_in(value, &who.caller);
+                OWN.iter().for_each(|own| tagged.set_key(&format!("{own}{key}"), [value.as_str()]));
+            }
+            tagged
+        });
+        Some((tagged.collect(), able, Need { action, by }))
     }
 
     fn credentials(&self, Actor { at: p, who }: Actor<'_>, edges: &mut Vec<Edge>) {
@@ -432,10 +493,15 @@ impl<'a> Ground<'a> {
                     continue;
                 }
                 let (mut truth, by) = permit.on(&self.principals[target], &self.plain);
-                if truth == Truth::No {
-                    continue;
-                }
-                let mut needs = shared.of(&[], way.action, by);
+                let mut needs = match truth {
+                    Truth::Yes => shared.of(&[], way.action, by),
+                    _ => {
+                        let ask = |resource: &Resource| Change::of(way.action, permit.on(resource, &self.plain));
+                        let Some(change) = self.on_principal(who, target, ask) else { continue };
+                        truth = change.truth;
+                        change.needs.into()
+                    }
+                };
                 if way.action == ways::ENTERS_USER[0] && self.account.access_keys(target) >= ways::MOST_KEYS {
                     let room =
                         self.permit(who, ways::ROOM_FOR_KEY).map(|permit| permit.on(&self.principals[target], &self.plain));
@@ -443,12 +509,34 @@ impl<'a> Ground<'a> {
                     truth = truth.and(able);
                     needs = [Need { action: ways::ROOM_FOR_KEY, by }].into_iter().chain(needs.iter().cloned()).collect();
                 }
+                if let Some((able, need)) = self.password(who, target, way.action) {
+                    truth = truth.and(able);
+                    needs = needs.iter().cloned().chain(need).collect();
+                }
                 if truth != Truth::No {
                     let (way, certain) = (Way::Credential(row as u8), truth == Truth::Yes);
                     edges.push(Edge { from: p, to: To::Principal(target), way, first: None, needs, certain });
                 }
             }
         }
+    }
+
+    /// Whether a user's password is there to be changed, or not there so that a first one can be set; where that is not known, both
+    /// have to be allowed. None for other actions.
+    fn password(&self, who: &Principal, user: usize, action: &str) -> Option<(Truth, Option<Need>)> {
+        let (is_there, other) = match action {
+            ways::SETS_PASSWORD => (false, ways::CHANGES_PASSWORD),
+            ways::CHANGES_PASSWORD => (true, ways::SETS_PASSWORD),
+            _ => return None,
+        };
+        Some(match self.account.has_password(user) {
+            Some(known) if known == is_there => (Truth::Yes, None),
+            Some(_) => (Truth::No, None),
+            None => match self.permit(who, other).map(|permit| permit.on(&self.principals[user], &self.plain)) {
+                Some((Truth::Yes, by)) => (Truth::Yes, Some(Need { action: other, by })),
+                _ => (Truth::Maybe, None),
+            },
+        })
     }
 
     /// Being let in by an identity provider of the account, or by IAM Identity Center where this account keeps it. Who is
@@ -500,41 +588,12 @@ impl<'a> Ground<'a> {
         let into_profile = self.enters_profile(who);
         for (row, launch) in LAUNCHES.iter().enumerate() {
             let Some(roles) = self.by_service.get(launch.service) else { continue };
-            let permits: Option<Vec<_>> = launch.actions.iter().map(|a| Some((*a, self.permit(who, a)?))).collect();
-            let Some(permits) = permits else { continue };
-            // All of them are called in one region, which is chosen.
-            let called = |context: &Context| {
-                let mut truth = Truth::Yes;
-                let mut needs = Vec::new();
-                for (action, permit) in &permits {
-                    let (t, by) = permit.somewhere(context);
-                    truth = truth.and(t);
-                    needs.push(Need { action, by });
-                }
-                (truth, needs)
-            };
-            let (mut truth, mut needs) = called(&self.plain);
-            if truth == Truth::Maybe {
-                let mut best = Truth::No;
-                for region in self.account.regions() {
-                    let (here, by) = called(&Context::new().with("aws:RequestedRegion", [region]));
-                    if here > best {
-                        (best, needs) = (here, by);
-                    }
-                    if best == Truth::Yes {
-                        break;
-                    }
-                }
-                truth = best;
-            }
-            if truth == Truth::No || !self.meet(who, row) {
-                continue;
-            }
-            truth = truth.and(if launch.standing { Truth::Maybe } else { Truth::Yes });
+            let Some((truth, needs)) = self.called(who, row) else { continue };
             let mut shared = Shared::default();
             let passed = |name: &str| Context::new().with("iam:PassedToService", [name]);
             let context = passed(launch.passed_to);
-            for Served { role, written, truth: served } in roles.iter().copied().filter(|served| served.role != p) {
+            for Served { role, written, truth: served, sources } in roles.iter().filter(|served| served.role != p) {
+                let (role, written) = (*role, *written);
                 let bare = launch.profile && self.account.principals[role].instance_profiles.is_empty();
                 if bare && into_profile.is_none() {
                     continue;
@@ -551,27 +610,122 @@ impl<'a> Ground<'a> {
                     t = t.and(*profile);
                     needs = first.iter().chain(needs.iter()).cloned().collect();
                 }
+                let served = if sources.is_empty() { *served } else { served.and(self.is_called_for(who, row, sources)) };
+                if served == Truth::No {
+                    continue;
+                }
                 let certain = truth.and(t).and(served) == Truth::Yes;
                 edges.push(Edge { from: p, to: To::Principal(role), way: Way::Launch(row as u8), first: None, needs, certain });
             }
         }
     }
 
+    /// The launches by which somebody hands a role to a service, whichever role that is.
+    pub(super) fn launchable<'s>(&'s self, who: &'s Principal) -> Vec<Launchable<'s>> {
+        let Some(pass) = self.permit(who, "iam:PassRole").map(Arc::new) else { return Vec::new() };
+        let into_profile = self.enters_profile(who);
+        let rows = LAUNCHES.iter().enumerate().filter_map(|(row, launch)| {
+            let (mut truth, mut needs) = self.called(who, row)?;
+            if launch.profile {
+                let (able, first) = into_profile.as_ref()?;
+                truth = truth.and(*able);
+                needs.extend_from_slice(first);
+            }
+            Some(Launchable { row: row as u8, pass: pass.clone(), truth, needs })
+        });
+        rows.collect()
+    }
+
+    /// What is true of a launch's actions, all of which are called in one region, which is chosen.
+    fn called(&self, who: &Principal, row: usize) -> Option<(Truth, Vec<Need>)> {
+        let launch = &LAUNCHES[row];
+        let permits: Option<Vec<_>> = launch.actions.iter().map(|a| Some((*a, self.permit(who, a)?))).collect();
+        let permits = permits?;
+        let called = |context: &Context| {
+            let mut truth = Truth::Yes;
+            let mut needs = Vec::new();
+            for (action, permit) in &permits {
+                let (t, by) = permit.somewhere(context);
+                truth = truth.and(t);
+                needs.push(Need { action, by });
+            }
+            (truth, needs)
+        };
+        let (mut truth, mut needs) = called(&self.plain);
+        if truth == Truth::Maybe {
+            let mut best = Truth::No;
+            for region in self.account.regions() {
+                let (here, by) = called(&Context::new().with("aws:RequestedRegion", [region]));
+                if here > best {
+                    (best, needs) = (here, by);
+                }
+                if best == Truth::Yes {
+                    break;
+                }
+            }
+            truth = best;
+        }
+        let standing = if launch.standing { Truth::Maybe } else { Truth::Yes };
+        (truth != Truth::No && self.meet(who, row)).then(|| (truth.and(standing), needs))
+    }
+
     /// Whether those of a launch's actions that take the same kind of resource are allowed on one and the same.
     fn meet(&self, who: &Principal, launch: usize) -> bool {
+        !self.alike[launch].iter().any(|(a, b)| self.apart(who, a, b))
+    }
+
+    /// Whether a launch may be of something that has one of these ARNs. What ARN a service tells that is none of the launch's is
+    /// not known; nor is the id that something is given which AWS makes up.
+    fn is_called_for(&self, who: &Principal, launch: usize, sources: &[String]) -> Truth {
+        let of = |source: &String| {
+            let pattern = ArnPattern::new(source);
+            let is_such = |of: &&ResourceType| ArnPattern::new(&self.account.pattern_of(of)).overlaps(&pattern);
+            let is_made_up = |of: &ResourceType| of.arn.ends_with("Id}") && !source.ends_with('*');
+            let mut truth = None;
+            for action in LAUNCHES[launch].actions {
+                let Some((service, listed)) = facts().action(action) else { continue };
+                // What names nothing makes something of its service.
+                let made = if listed.resources.is_empty() { service.resources.iter().find(is_such) } else { None };
+                let mut named = listed.resources.iter().filter_map(|(at, _)| service.resources.get(*at));
+                let (kind, allowed) = match (made, named.find(is_such)) {
+                    (Some(kind), _) => (kind, Truth::Yes),
+                    (None, Some(kind)) => (kind, self.is_allowed_within(who, action, source, &pattern)),
+                    (None, None) => continue,
+                };
+                let known = if is_made_up(kind) { Truth::Maybe } else { Truth::Yes };
+                truth = Some(truth.unwrap_or(Truth::Yes).and(allowed).and(known));
+            }
+            truth.unwrap_or(Truth::Maybe)
+        };
+        sources.iter().map(of).max().unwrap_or(Truth::No)
+    }
+
+    /// Whether an action is allowed on something that a pattern names.
+    fn is_allowed_within(&self, who: &Principal, action: &'static str, source: &str, pattern: &ArnPattern) -> Truth {
+        let Some(permit) = self.permit(who, action) else { return Truth::No };
+        let allowed = self.table.patterns(self.account, who, action).into_iter();
+        let on = allowed.filter(|allowed| allowed.contains("${") || ArnPattern::new(allowed).overlaps(pattern)).map(|allowed| {
+            let both = common(allowed, source);
+            both.map_or(Truth::Maybe, |arn| permit.on(&self.account.resource(&arn), &self.plain).0)
+        });
+        on.max().unwrap_or(Truth::No)
+    }
+
+    /// Whether two actions that take the same kind of resource are allowed on none together.
+    fn apart(&self, who: &Principal, a: &str, b: &str) -> bool {
         let patterns = |action: &str| -> Vec<ArnPattern> {
             self.table.patterns(self.account, who, action).into_iter().map(ArnPattern::new).collect()
         };
-        let apart = |a: &str, b: &str| {
-            let (on, other) = (patterns(a), patterns(b));
-            !on.iter().any(|p| other.iter().any(|q| p.overlaps(q)))
-        };
-        !self.alike[launch].iter().any(|(a, b)| apart(a, b))
+        let (on, other) = (patterns(a), patterns(b));
+        !on.iter().any(|p| other.iter().any(|q| p.overlaps(q)))
     }
 
     /// Putting a role that is in no instance profile into one.
     fn enters_profile(&self, who: &Principal) -> Option<(Truth, Vec<Need>)> {
         let both = |actions: [&'static str; 2]| {
+            if self.apart(who, actions[0], actions[1]) {
+                return None;
+            }
             let mut all = (Truth::Yes, Vec::new());
             for action in actions {
                 let (truth, by) = self.permit(who, action)?.somewhere(&self.plain);
@@ -737,6 +891,17 @@ impl Shared {
         self.by = Some(by);
         self.needs.clone()
     }
+}
+
+/// A value in which what policy variables say of the caller stands in their place, as far as it is known.
+fn filled_in(value: &str, caller: &Caller) -> String {
+    let Some((before, rest)) = value.split_once("${") else { return value.to_owned() };
+    let Some((name, after)) = rest.split_once('}') else { return value.to_owned() };
+    let known = match caller.keys.get(&name.to_ascii_lowercase()) {
+        Known::Values([one]) => one.clone(),
+        _ => format!("${{{name}}}"),
+    };
+    format!("{before}{known}{}", filled_in(after, caller))
 }
 
 /// Says which tags a machine has, in the words of each service that asks for them.

@@ -12,6 +12,7 @@ use crate::iam::account::Principal;
 use crate::iam::center::{IdentityCenter, is_aws_kept, is_of_a_set, set_of};
 use crate::iam::evaluate::{Compiled, Context, Decision, Resource, Truth};
 use crate::iam::policy::{Element, Policy, PrincipalElement, PrincipalKind, PrincipalValue, Spanned, Statement};
+use crate::iam::sets::glob::ArnPattern;
 
 /// Steps that one search over all principals takes, so that a dense graph does not take for ever.
 const MOST_STEPS: usize = 4_000_000;
@@ -25,14 +26,18 @@ pub(super) struct Change {
     /// What takes its boundary off first; empty where that is not needed.
     unbinds: &'static str,
     /// Empty where taking its boundary off is enough.
-    action: &'static str,
-    truth: Truth,
-    needs: Vec<Need>,
+    pub(super) action: &'static str,
+    pub(super) truth: Truth,
+    pub(super) needs: Vec<Need>,
 }
 
 impl Change {
-    fn of(action: &'static str, (truth, by): (Truth, Arc<[StatementId]>)) -> Option<Self> {
+    pub(super) fn of(action: &'static str, (truth, by): (Truth, Arc<[StatementId]>)) -> Option<Self> {
         (truth != Truth::No).then(|| Self { unbinds: "", action, truth, needs: vec![Need { action, by }] })
+    }
+    /// Becoming a role by handing it over.
+    pub(super) fn launched(truth: Truth, needs: Vec<Need>) -> Self {
+        Self { unbinds: "", action: "iam:PassRole", truth, needs }
     }
     /// Both are needed.
     fn and(mut self, other: Self) -> Self {
@@ -67,7 +72,7 @@ pub(super) fn joined<'n>(all: impl Iterator<Item = &'n Need>) -> Arc<[Need]> {
 }
 
 /// The surest, of equals the first.
-fn best(all: impl IntoIterator<Item = Change>) -> Option<Change> {
+pub(super) fn best(all: impl IntoIterator<Item = Change>) -> Option<Change> {
     let mut best: Option<Change> = None;
     for change in all {
         if best.as_ref().is_none_or(|b| change.truth > b.truth) {
@@ -136,26 +141,42 @@ impl Ground<'_> {
         let (makes_role, makes_user) = (self.permit(me.who, ways::MAKES_ROLE), self.permit(me.who, ways::MAKES_USER));
         if let Some(make) = makes_role {
             let trust = self.trust_in(me.who);
-            for arn in self.new_arns(me.who, "role", &[ways::MAKES_ROLE, ways::REWRITES_ROLE[0], ways::REWRITES_ROLE[1]]) {
-                let role = bounded(self.account.resource(&arn), None);
-                let enter = match self.assumes(me.who, &role, &trust) {
+            let launches = self.launchable(me.who);
+            let arns = self.new_arns(me.who, "role", &[ways::MAKES_ROLE, ways::REWRITES_ROLE[0], ways::REWRITES_ROLE[1]]);
+            for role in arns.iter().flat_map(|arn| self.new_ones(arn)) {
+                // It trusts who makes it, or a service that it is passed to.
+                let assumed = match self.assumes(me.who, &role, &trust) {
                     Decision::Allowed => Truth::Yes,
                     Decision::Depends => Truth::Maybe,
-                    Decision::Denied { .. } => continue,
+                    Decision::Denied { .. } => Truth::No,
                 };
+                let launched = || launches.iter().filter_map(|l| Some((Some(l.row), l.of_new(&role)?)));
+                let by_itself = Change { unbinds: "", action: "sts:AssumeRole", truth: assumed, needs: Vec::new() };
+                let mut entered = (None, by_itself);
+                if assumed != Truth::Yes {
+                    for (launch, change) in launched() {
+                        if change.truth > entered.1.truth {
+                            entered = (launch, change);
+                        }
+                    }
+                }
+                let (launch, enter) = entered;
+                if enter.truth == Truth::No {
+                    continue;
+                }
                 let gives = ways::REWRITES_ROLE.iter().filter_map(|a| Some((*a, self.permit(me.who, a)?)));
                 let gives = best(gives.filter_map(|(a, permit)| self.gives(&permit, &role, a, true)));
                 let made = Change::of(ways::MAKES_ROLE, make.on(&role, &self.plain));
                 if let (Some(made), Some(gives)) = (made, gives) {
-                    let (action, truth) = (gives.action, enter.and(made.truth).and(gives.truth));
-                    self.made(me.at, true, action, truth, &made.and(gives).needs, edges);
+                    let way = Way::Make { role: true, action: gives.action, launch };
+                    self.made(me.at, way, &made.and(gives).and(enter), edges);
                 }
             }
         }
         if let Some(make) = makes_user {
             let named = [ways::MAKES_USER, ways::REWRITES_USER[0], ways::REWRITES_USER[1], ways::ENTERS_USER[0]];
-            for arn in self.new_arns(me.who, "user", &named) {
-                let user = bounded(self.account.resource(&arn), None);
+            let arns = self.new_arns(me.who, "user", &named);
+            for user in arns.iter().flat_map(|arn| self.new_ones(arn)) {
                 let with = |actions: &'static [&'static str]| {
                     let permits = actions.iter().filter_map(|a| Some((*a, self.permit(me.who, a)?)));
                     let changes: Vec<Change> = permits.filter_map(|(a, permit)| self.gives(&permit, &user, a, false)).collect();
@@ -168,25 +189,30 @@ impl Ground<'_> {
                 let gives = best([with(ways::REWRITES_USER), joins].into_iter().flatten());
                 let made = Change::of(ways::MAKES_USER, make.on(&user, &self.plain));
                 if let (Some(made), Some(gives), Some(enter)) = (made, gives, with(ways::ENTERS_USER)) {
-                    let action = gives.action;
-                    let all = made.and(gives).and(enter);
-                    self.made(me.at, false, action, all.truth, &all.needs, edges);
+                    let way = Way::Make { role: false, action: gives.action, launch: None };
+                    self.made(me.at, way, &made.and(gives).and(enter), edges);
                 }
             }
         }
     }
 
     /// Adds one that is made: the first that is certain, else one.
-    fn made(&self, from: usize, role: bool, action: &'static str, truth: Truth, needs: &[Need], edges: &mut Vec<Edge>) {
-        let certain = truth == Truth::Yes;
-        let way = Way::Make { role, action };
-        let known = edges.iter().position(|e| matches!(e.way, Way::Make { role: r, .. } if r == role));
-        let edge = Edge { from, to: To::Administrator, way, first: None, needs: joined(needs.iter()), certain };
+    fn made(&self, from: usize, way: Way, change: &Change, edges: &mut Vec<Edge>) {
+        let certain = change.truth == Truth::Yes;
+        let is_role = |way: Way| matches!(way, Way::Make { role: true, .. });
+        let known = edges.iter().position(|e| matches!(e.way, Way::Make { .. }) && is_role(e.way) == is_role(way));
+        let edge = Edge { from, to: To::Administrator, way, first: None, needs: joined(change.needs.iter()), certain };
         match known {
             Some(at) if certain && !edges[at].certain => edges[at] = edge,
             Some(_) => {}
             None => edges.push(edge),
         }
+    }
+
+    /// A user or role that is made, without a permissions boundary, and with each that leaves everything.
+    fn new_ones(&self, arn: &str) -> impl Iterator<Item = Resource> {
+        let boundaries = [None].into_iter().chain(self.wide.iter().map(|arn| Some(arn.as_str())));
+        boundaries.map(move |boundary| bounded(self.account.resource(arn), boundary))
     }
 
     /// ARNs of users or roles that are not there yet, as the patterns of a principal's permissions for these actions go.
@@ -246,17 +272,46 @@ impl Ground<'_> {
         if sure || !permit.of_policy || !action.starts_with("iam:Attach") {
             return known;
         }
-        let Some(make) = self.permit(permit.who, ways::MAKES_POLICY) else { return known };
+        let make = self.permit(permit.who, ways::MAKES_POLICY);
         let own = format!("arn:{}:iam::{}:policy/", self.partition(), self.account.id);
         let patterns = permit.asked("iam:PolicyARN").map(|text| text.replace('*', "new").replace('?', "n"));
         let named = patterns.filter_map(|text| Some(format!("{own}{}", text.split_once(":policy/")?.1)));
         let new = named.chain([format!("{own}bartizan-new")]).filter(|arn| !self.account.policies.iter().any(|p| p.arn == *arn));
         let made = new.take(MOST_MADE).filter_map(|arn| {
             let attach = permit.on(resource, &Context::new().with("iam:PolicyARN", [arn.as_str()]));
-            let make = Change::of(ways::MAKES_POLICY, make.on(&self.account.resource(&arn), &self.plain))?;
+            let make = Change::of(ways::MAKES_POLICY, make.as_ref()?.on(&self.account.resource(&arn), &self.plain))?;
             Some(Change { action, ..make.and(Change::of(action, attach)?) })
         });
-        best(known.into_iter().chain(made))
+        // What may be attached may be harmless until it has another version.
+        let rewrites = ways::REWRITES_POLICY.iter().filter_map(|a| Some((*a, self.permit(permit.who, a)?)));
+        let asked: Vec<ArnPattern> = permit.asked("iam:PolicyARN").map(ArnPattern::new).collect();
+        let is_asked = |p: &usize| {
+            let arn = ArnPattern::new(&self.account.policies[*p].arn);
+            self.policies[*p].is_some() && asked.iter().any(|pattern| pattern.overlaps(&arn)) && !self.is_old(*p)
+        };
+        let rewritten = rewrites.flat_map(|(rewrite, by)| {
+            let own = (0..self.policies.len()).filter(is_asked);
+            let attachable = own.filter_map(move |policy| {
+                let context = Context::new().with("iam:PolicyARN", [self.account.policies[policy].arn.as_str()]);
+                let attach = Change::of(action, permit.on(resource, &context))?;
+                Some(Change { action, ..attach.and(self.new_version(&by, policy, rewrite)?) })
+            });
+            attachable.take(MOST_MADE).collect::<Vec<_>>()
+        });
+        best(known.clone().into_iter().chain(made).chain(rewritten))
+    }
+
+    /// Putting another version of a managed policy of the account in force, for which an old one may have to go.
+    fn new_version(&self, permit: &Permit<'_>, policy: usize, action: &'static str) -> Option<Change> {
+        let resource = self.policies[policy].as_ref()?;
+        let change = Change::of(action, permit.on(resource, &self.plain))?;
+        let versions = 1 + self.account.other_versions.get(&policy).map_or(0, Vec::len);
+        if versions < ways::MOST_VERSIONS {
+            return Some(change);
+        }
+        let room = self.permit(permit.who, ways::ROOM_FOR_VERSION)?;
+        let room = Change::of(ways::ROOM_FOR_VERSION, room.on(resource, &self.plain))?;
+        Some(Change { action, ..room.and(change) })
     }
 
     /// What is left of administration within a principal's permissions boundary.
@@ -270,8 +325,7 @@ impl Ground<'_> {
 
     /// The best of the ways in which somebody gets rid of a principal's permissions boundary.
     fn unbound_by(&self, me: Actor<'_>, target: Actor<'_>) -> Option<Change> {
-        let unbinds = self.unbinds(me, target).into_iter();
-        best(unbinds.map(|(unbinds, truth, needs)| Change { unbinds, action: "", truth, needs }))
+        best(self.unbinds(me, target)).map(|c| Change { unbinds: c.action, action: "", ..c })
     }
 
     /// What a principal does that writes itself all that its boundary leaves it.
@@ -283,32 +337,39 @@ impl Ground<'_> {
     }
 
     /// The ways in which somebody gets rid of a principal's permissions boundary.
-    pub(super) fn unbinds(&self, me: Actor<'_>, target: Actor<'_>) -> Vec<(&'static str, Truth, Vec<Need>)> {
+    pub(super) fn unbinds(&self, me: Actor<'_>, target: Actor<'_>) -> Vec<Change> {
         let Some(boundary) = target.who.boundary else { return Vec::new() };
-        let own = if target.who.is_role { ways::UNBINDS_ROLE } else { ways::UNBINDS_USER };
-        let wide = format!("arn:{}:iam::aws:policy/AdministratorAccess", self.partition());
-        // Deleting it asks for none; putting another asks for that.
-        let contexts = [self.plain.clone(), Context::new().with("iam:PermissionsBoundary", [wide])];
-        let mut found = Vec::new();
-        let mut add = |action: &'static str, permit: Option<Permit<'_>>, resource: &Resource, context: &Context| {
-            let (truth, by) = permit.map_or((Truth::No, [].into()), |permit| permit.on(resource, context));
-            if truth != Truth::No {
-                found.push((action, truth, vec![Need { action, by }]));
-            }
+        let [deletes, puts] = if target.who.is_role { ways::UNBINDS_ROLE } else { ways::UNBINDS_USER };
+        let on = |action: &'static str, context: &Context| {
+            let permit = self.permit(me.who, action)?;
+            self.on_principal(me.who, target.at, |resource| Change::of(action, permit.on(resource, context)))
         };
-        for (action, context) in own.iter().zip(&contexts) {
-            add(action, self.permit(me.who, action), &self.principals[target.at], context);
-        }
+        // Deleting it asks for none; putting another asks for that.
+        let wide = self.wide.iter().map(|arn| Context::new().with("iam:PermissionsBoundary", [arn.as_str()]));
+        let mut found: Vec<Change> = on(deletes, &self.plain).into_iter().collect();
+        found.extend(best(wide.filter_map(|context| on(puts, &context))));
         if let Some(policy) = &self.policies[boundary] {
-            for action in ways::REWRITES_POLICY {
-                add(action, self.permit(me.who, action), policy, &self.plain);
-            }
+            let of = |action: &&'static str| self.new_version(&self.permit(me.who, action)?, boundary, action);
+            found.extend(ways::REWRITES_POLICY.iter().filter_map(of));
             let other = self.account.other_versions.get(&boundary);
             if other.is_some_and(|all| all.iter().any(|v| self.lifts(&[*v], target.who.is_role))) {
-                add(ways::SWITCH, self.permit(me.who, ways::SWITCH), policy, &self.plain);
+                let switch = self.permit(me.who, ways::SWITCH);
+                found.extend(switch.and_then(|switch| Change::of(ways::SWITCH, switch.on(policy, &self.plain))));
             }
         }
         found
+    }
+
+    /// What is done to a user or role, which may be given other tags for it first.
+    pub(super) fn on_principal(&self, who: &Principal, at: usize, ask: impl Fn(&Resource) -> Option<Change>) -> Option<Change> {
+        let plain = ask(&self.principals[at]);
+        if plain.as_ref().is_some_and(|c| c.truth == Truth::Yes) {
+            return plain;
+        }
+        let Some((others, truth, need)) = self.retagged(who, at, None) else { return plain };
+        let tag = Change { unbinds: "", action: need.action, truth, needs: vec![need] };
+        let then = others.iter().filter_map(ask).map(|c| Change { action: c.action, ..tag.clone().and(c) });
+        best(plain.into_iter().chain(then.collect::<Vec<_>>()))
     }
 
     /// Ways in which one that is become changes another that is become, or the very one it is become by: whoever holds both
@@ -512,7 +573,8 @@ impl<'g, 'a> Rewriting<'g, 'a> {
         let g = self.ground;
         let mut found = Vec::new();
         for (action, permit) in if target.is_role { &self.role } else { &self.user } {
-            found.extend(g.gives(permit, &g.principals[at], action, target.is_role));
+            let gives = |resource: &Resource| g.gives(permit, resource, action, target.is_role);
+            found.extend(g.on_principal(permit.who, at, gives));
         }
         let is_in = |group: &usize| target.groups.contains(&g.account.groups[*group].name);
         let groups = || 0..g.account.groups.len();
@@ -547,9 +609,7 @@ impl<'g, 'a> Rewriting<'g, 'a> {
             }
         }
         for (action, permit) in &self.policy {
-            for resource in target.policies.iter().filter_map(|i| g.policies[*i].as_ref()) {
-                found.extend(Change::of(action, permit.on(resource, &g.plain)));
-            }
+            found.extend(target.policies.iter().filter_map(|policy| g.new_version(permit, *policy, action)));
         }
         found
     }

@@ -3,7 +3,7 @@
 //! can do beyond the principal itself becomes its edges.
 
 use super::build::{Actor, Ground};
-use super::changes::{filled, joined, leads_to_administrator};
+use super::changes::{Change, best, filled, joined, leads_to_administrator};
 use super::ways;
 use super::{Edge, Gain, Need, To, Way, slot};
 use crate::iam::account::Principal;
@@ -75,9 +75,7 @@ impl Ground<'_> {
     }
 
     fn unbound(&self, me: Actor<'_>, all: &mut Vec<Likeness>) {
-        let unbinds = self.unbinds(me, me);
-        let best = unbinds.iter().map(|(_, truth, _)| *truth).max();
-        if let Some((action, truth, needs)) = unbinds.into_iter().find(|(_, truth, _)| Some(*truth) == best) {
+        if let Some(Change { action, truth, needs, .. }) = best(self.unbinds(me, me)) {
             let mut who = me.who.clone();
             who.boundary = None;
             all.push(Likeness { gain: Gain::Unbind(action), who, truth, needs });
@@ -89,10 +87,10 @@ impl Ground<'_> {
         let Some(who) = filled(me.who) else { return };
         let Some((action, truth, needs)) = self.fills(me) else { return };
         let full = Actor { at: me.at, who: &who };
-        let freed = self.unbinds(full, full).into_iter().max_by_key(|(_, truth, _)| *truth).map(|(unbinds, able, more)| {
+        let freed = best(self.unbinds(full, full)).map(|c| {
             let bare = Principal { boundary: None, ..who.clone() };
-            let needs = needs.iter().cloned().chain(more).collect();
-            Likeness { gain: Gain::Unbind(unbinds), who: bare, truth: truth.and(able), needs }
+            let needs = needs.iter().cloned().chain(c.needs).collect();
+            Likeness { gain: Gain::Unbind(c.action), who: bare, truth: truth.and(c.truth), needs }
         });
         all.push(Likeness { gain: Gain::Fill(action), who, truth, needs });
         all.extend(freed);
@@ -201,14 +199,13 @@ impl Ground<'_> {
             return;
         }
         let managed = (0..self.policies.len()).filter(|p| !self.account.policies[*p].arn.is_empty());
-        let is_old = |p: &usize| self.account.other_versions.values().any(|all| all.contains(p));
         for policy in managed.filter(|p| counts(*p) && !me.who.policies.contains(p)) {
             if all.len() >= MOST_TRIED {
                 return;
             }
             let arn = self.account.policies[policy].arn.as_str();
             let (truth, by) = permit.on(&self.principals[me.at], &Context::new().with("iam:PolicyARN", [arn]));
-            if truth != Truth::No && !is_old(&policy) {
+            if truth != Truth::No && !self.is_old(policy) {
                 let mut who = me.who.clone();
                 who.policies.insert(who.own_policies, policy);
                 who.own_policies += 1;

@@ -130,6 +130,8 @@ pub enum Way {
     Make {
         role: bool,
         action: &'static str,
+        /// The row by which the role is passed to a service, where it is not assumed.
+        launch: Option<u8>,
     },
     /// What it does to itself makes it an administrator.
     Gain(Gain),
@@ -286,7 +288,11 @@ impl<'a> Graph<'a> {
                     }
                 }
             }
-            Way::Make { role, action } => {
+            Way::Make { action, launch: Some(row), .. } => {
+                let launch = ways::LAUNCHES[usize::from(row)].sentence;
+                format!("create a role, give it permissions by {action} and {launch}")
+            }
+            Way::Make { role, action, launch: None } => {
                 let what = if role { "role that trusts it" } else { "user" };
                 format!("create a {what}, give it permissions by {action} and become it")
             }

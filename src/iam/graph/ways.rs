@@ -414,6 +414,8 @@ pub(super) const TAKE_OVERS: &[TakeOver] = &[
     over(WorkloadKind::LaunchTemplate, &["ec2:CreateLaunchTemplateVersion", "ec2:ModifyLaunchTemplate"], "put user data into"),
     over(WorkloadKind::LambdaFunction, &[CHANGES_CODE[0]], "replace the code of"),
     over(WorkloadKind::LambdaFunction, &[CHANGES_CODE[1]], "put a layer under"),
+    // "Granting Lambda function access to other accounts": whoever says who may replace its code names itself.
+    over(WorkloadKind::LambdaFunction, &["lambda:AddPermission"], "let somebody of its own replace the code of"),
     over(WorkloadKind::EcsTask, &["ecs:ExecuteCommand"], "run a command in"),
     over(WorkloadKind::CodeBuildProject, &["codebuild:StartBuild"], "run its own build steps in"),
     over(WorkloadKind::CodeBuildProject, &["codebuild:StartBuildBatch"], "run its own batch of build steps in"),
@@ -459,10 +461,14 @@ pub(super) struct Takeable {
 
 pub(super) const CREDENTIALS: &[Takeable] = &[
     Takeable { action: "iam:CreateAccessKey", of_role: false, sentence: "create an access key for" },
-    Takeable { action: "iam:CreateLoginProfile", of_role: false, sentence: "set a first console password for" },
-    Takeable { action: "iam:UpdateLoginProfile", of_role: false, sentence: "change the console password of" },
+    Takeable { action: SETS_PASSWORD, of_role: false, sentence: "set a first console password for" },
+    Takeable { action: CHANGES_PASSWORD, of_role: false, sentence: "change the console password of" },
     Takeable { action: "iam:UpdateAssumeRolePolicy", of_role: true, sentence: "rewrite who may become" },
 ];
+
+/// For a user that has no console password, and for one that has.
+pub(super) const SETS_PASSWORD: &str = "iam:CreateLoginProfile";
+pub(super) const CHANGES_PASSWORD: &str = "iam:UpdateLoginProfile";
 
 /// Being let in by what a role's trust leaves it to.
 pub(super) struct Admit {
@@ -545,8 +551,8 @@ pub(super) const REWRITES_SET: &[(&str, &str)] = &[
 pub(super) const PROVISION: &str = "sso:ProvisionPermissionSet";
 
 /// Taking a permissions boundary off, or putting another in its place: on the user or role.
-pub(super) const UNBINDS_USER: &[&str] = &["iam:DeleteUserPermissionsBoundary", "iam:PutUserPermissionsBoundary"];
-pub(super) const UNBINDS_ROLE: &[&str] = &["iam:DeleteRolePermissionsBoundary", "iam:PutRolePermissionsBoundary"];
+pub(super) const UNBINDS_USER: [&str; 2] = ["iam:DeleteUserPermissionsBoundary", "iam:PutUserPermissionsBoundary"];
+pub(super) const UNBINDS_ROLE: [&str; 2] = ["iam:DeleteRolePermissionsBoundary", "iam:PutRolePermissionsBoundary"];
 
 /// Taking policies off that deny: an inline one, a managed one.
 pub(super) const DROPS_USER: (&str, &str) = ("iam:DeleteUserPolicy", "iam:DetachUserPolicy");
@@ -563,13 +569,17 @@ pub(super) const TAGS_MACHINE: &str = "ec2:CreateTags";
 pub(super) const MOST_KEYS: usize = 2;
 pub(super) const ROOM_FOR_KEY: &str = "iam:DeleteAccessKey";
 
+/// A managed policy has five versions at most ("IAM and AWS STS quotas"): one goes before another is made.
+pub(super) const MOST_VERSIONS: usize = 5;
+pub(super) const ROOM_FOR_VERSION: &str = "iam:DeletePolicyVersion";
+
 /// A policy that is made to be attached, where only some may be.
 pub(super) const MAKES_POLICY: &str = "iam:CreatePolicy";
 
 /// Somebody new: made, given permissions, and become.
 pub(super) const MAKES_ROLE: &str = "iam:CreateRole";
 pub(super) const MAKES_USER: &str = "iam:CreateUser";
-pub(super) const ENTERS_USER: &[&str] = &["iam:CreateAccessKey", "iam:CreateLoginProfile"];
+pub(super) const ENTERS_USER: &[&str] = &["iam:CreateAccessKey", SETS_PASSWORD];
 
 /// Who may do all of these on every resource is an administrator: they span identity, data, compute and keys. What it is
 /// denied of the rest, it can give itself by the first four.
@@ -593,9 +603,9 @@ pub(super) const ADMINISTRATOR: &[&str] = &[
 /// Every action the graph asks about.
 pub(super) fn actions() -> impl Iterator<Item = &'static str> {
     let more = [JOIN, LEAVE, SWITCH, PROVISION, TAGS_USER, TAGS_ROLE, MAKES_ROLE, MAKES_USER, MAKES_POLICY];
-    let one = ["sts:AssumeRole", "iam:PassRole", TAGS_MACHINE, ROOM_FOR_KEY].into_iter().chain(more);
+    let one = ["sts:AssumeRole", "iam:PassRole", TAGS_MACHINE, ROOM_FOR_KEY, ROOM_FOR_VERSION].into_iter().chain(more);
     let drops = [DROPS_USER, DROPS_ROLE].into_iter().flat_map(|(inline, managed)| [inline, managed]);
-    let lists = [REWRITES_USER, REWRITES_ROLE, REWRITES_GROUP, REWRITES_POLICY, UNBINDS_USER, UNBINDS_ROLE, ENTERS_USER];
+    let lists = [REWRITES_USER, REWRITES_ROLE, REWRITES_GROUP, REWRITES_POLICY, &UNBINDS_USER, &UNBINDS_ROLE, ENTERS_USER];
     one.chain(drops)
         .chain(LAUNCHES.iter().flat_map(|l| l.actions.iter().copied()))
         .chain(INTO_PROFILE.into_iter().flatten())
