@@ -288,14 +288,12 @@ impl Subject for Pipelines {
         let spec = spec::<PipelineRow<'a>>;
         vec![
             spec("id", "ID", Kind::Text, 30, "Role, issuer and subjects", |r| Value::text(r.pipeline.id())).hidden().mute(),
-            spec("system", "SYSTEM", Kind::Keyword, 15, "The delivery system, else its issuer", |r| {
-                Value::text(&*r.pipeline.system)
-            }),
             spec("role", "ROLE", Kind::Text, 24, "The role it becomes", |r| {
                 Value::text(crate::model::arn::short(&r.pipeline.role))
             })
             .grow(),
             spec("account_name", "ACCOUNT", Kind::Keyword, 15, "The account's name", |r| Value::text(r.account_name)),
+            spec("open", "OPEN", YES_NO, 5, "Whether strangers' pipelines are let in", |r| Value::flag(r.pipeline.open)),
             spec(
                 "administrator",
                 "ADMIN",
@@ -305,11 +303,13 @@ impl Subject for Pipelines {
                 |r| Value::Rank(r.pipeline.power.rank()),
             )
             .alias(&["admin"]),
-            spec("open", "OPEN", YES_NO, 5, "Whether strangers' pipelines are let in", |r| Value::flag(r.pipeline.open)),
             spec("subjects", "SUBJECTS", Kind::Set, 28, "Whose tokens are let in, by their subject or another claim", |r| {
                 if r.pipeline.subjects.is_empty() { Value::set(["everyone's"]) } else { Value::set(&r.pipeline.subjects) }
             })
             .grow(),
+            spec("system", "SYSTEM", Kind::Keyword, 15, "The delivery system, else its issuer", |r| {
+                Value::text(&*r.pipeline.system)
+            }),
             spec("writes", "WRITES", Kind::Number, 6, "Actions it may take that write", |r| Value::number(r.pipeline.writes)),
             spec("manages", "MANAGES", Kind::Number, 7, "Actions it may take that manage permissions", |r| {
                 Value::number(r.pipeline.manages)

@@ -10,7 +10,7 @@ use crate::catalog::ListingId;
 use crate::catalog::detail::{Body, Detail};
 use crate::cli::list::{table_width, unless_closed};
 use crate::cli::{Done, Global, setup};
-use crate::console::widgets::scroller::wrap;
+use crate::console::widgets::scroller::prose_lines;
 use crate::listing::filter;
 use crate::listing::query::{Cancel, Query, run};
 use crate::message::Opened;
@@ -97,7 +97,9 @@ fn print(detail: &Detail, width: usize, ascii: bool, out: &mut impl Write) -> io
                     writeln!(out, "  {}  {}", text::pad(&text::line(label), labels, false), text::line(value))?;
                 }
             }
-            Body::Prose(prose) => wrap(prose, width.saturating_sub(2)).iter().try_for_each(|line| writeln!(out, "  {line}"))?,
+            Body::Prose(prose) => {
+                prose_lines(prose, width.saturating_sub(2)).iter().try_for_each(|line| writeln!(out, "  {line}"))?
+            }
             Body::Code(code) => text::block(code).lines().try_for_each(|line| writeln!(out, "  {line}"))?,
             Body::Graph(drawing) => {
                 for line in drawing.lines(width.saturating_sub(2), ascii) {

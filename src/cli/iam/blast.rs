@@ -1,5 +1,6 @@
 //! What is lost: `iam blast`, and `iam pipelines`.
 
+use std::cmp::Reverse;
 use std::collections::BTreeSet;
 use std::io::{self, Write as _};
 
@@ -11,7 +12,9 @@ use crate::cli::iam::{group, holder, safe};
 use crate::cli::list::unless_closed;
 use crate::iam::account::Account;
 use crate::iam::facts::Level;
-use crate::iam::graph::{Abroad, Blast, Graph, Joined, Node, Source, Things, To, onward, pipelines as trusted_pipelines};
+use crate::iam::graph::{
+    Abroad, Blast, Graph, Joined, Node, Source, Things, To, Weakness, onward, pipelines as trusted_pipelines,
+};
 use crate::model::arn::short;
 use crate::text;
 
@@ -227,10 +230,10 @@ fn things_as_json(things: &[Things]) -> Value {
     things.iter().map(one).collect()
 }
 
-/// Prints the delivery pipelines that can become a role.
 /// Services and resources of a pipeline that a line names; all of them are in the JSON.
 const SHOWN: usize = 8;
 
+/// Prints the delivery pipelines that can become a role: those that let in strangers and those of administrators first.
 pub(super) fn pipelines(json: bool, accounts: &[Account]) -> Result<Done> {
     let mut rows = Vec::new();
     let graphs: Vec<Graph<'_>> = accounts.iter().map(Graph::new).collect();
@@ -240,20 +243,27 @@ pub(super) fn pipelines(json: bool, accounts: &[Account]) -> Result<Done> {
         let account = graph.account;
         for p in trusted_pipelines(graph) {
             let weak: Vec<String> = p.trust.weak.iter().map(|w| w.sentence()).collect();
-            rows.push(json!({
+            let open = p.trust.weak.iter().any(Weakness::is_open);
+            let role = &account.principals[p.trust.role].arn;
+            let place = Reverse((open, powers[p.trust.role]));
+            let row = json!({
                 "role": account.principals[p.trust.role].arn,
                 "system": p.system,
                 "issuer": match &p.trust.source { Source::Oidc { issuer, .. } => issuer.clone(), _ => String::new() },
                 "subjects": p.trust.subjects,
+                "open": open,
                 "weak": weak,
                 "administrator": powers[p.trust.role].word(),
                 "writes": p.writes,
                 "manages_permissions": p.manages,
                 "deploys": p.deploys,
                 "resources": p.on,
-            }));
+            });
+            rows.push((place, role, row));
         }
     }
+    rows.sort_by(|a, b| (&a.0, a.1).cmp(&(&b.0, b.1)));
+    let rows: Vec<Value> = rows.into_iter().map(|(.., row)| row).collect();
     let mut out = io::stdout().lock();
     if json {
         unless_closed(writeln!(out, "{}", serde_json::to_string_pretty(&rows)?))?;
@@ -263,7 +273,8 @@ pub(super) fn pipelines(json: bool, accounts: &[Account]) -> Result<Done> {
     let mut lines = Vec::new();
     for row in &rows {
         lines.push(format!("{}  {}", row["role"].as_str().unwrap_or(""), row["system"].as_str().unwrap_or("")));
-        lines.push(format!("  subjects: {}", words(&row["subjects"])));
+        let subjects = words(&row["subjects"]);
+        lines.push(format!("  subjects: {}", if subjects.is_empty() { "everyone's" } else { subjects.as_str() }));
         if row["weak"].as_array().is_some_and(|w| !w.is_empty()) {
             lines.push(format!("  weak: {}", words(&row["weak"])));
         }

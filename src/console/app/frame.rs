@@ -352,6 +352,9 @@ impl App {
         if overview {
             hints.push(("1-7".into(), "views"));
         }
+        if let (true, Some(keys)) = (scopes.contains(&Scope::Iam), self.keymap.keys_of("ask")) {
+            hints.insert(2.min(hints.len()), (keys.to_owned(), "ask"));
+        }
         if self.read_only && scopes.iter().any(|scope| decides(*scope)) {
             hints.insert(1.min(hints.len()), ("read-only".into(), "nothing is decided"));
         } else if refused.is_some() && scopes.iter().any(|scope| decides(*scope)) {

@@ -8,7 +8,7 @@ use crate::catalog::detail::{Body, Detail, Link, Rung};
 use crate::console::action::Action;
 use crate::console::theme::Theme;
 use crate::console::views::Canvas;
-use crate::console::widgets::scroller::{self, Line, Offset, fold, wrap};
+use crate::console::widgets::scroller::{self, Line, Offset, fold, prose_lines, wrap};
 use crate::console::widgets::{clear, put};
 use crate::message::Opened;
 use crate::text;
@@ -179,13 +179,7 @@ pub fn detail_lines(detail: &Detail, cells: usize, theme: &Theme) -> Vec<Line> {
                     }
                 }
             }
-            Body::Prose(prose) => {
-                let wrapped = prose.split('\n').flat_map(|paragraph| match paragraph.trim_start_matches(['│', ' ']) {
-                    branch if branch.starts_with(['├', '└']) => branch_lines(&text::line(paragraph), cells),
-                    _ => wrap(paragraph, cells),
-                });
-                lines.extend(wrapped.map(|l| vec![(l, plain)]));
-            }
+            Body::Prose(prose) => lines.extend(prose_lines(prose, cells).into_iter().map(|l| vec![(l, plain)])),
             Body::Code(code) => lines.extend(code_lines(code, cells, theme)),
             Body::Bars { parts, rows } => lines.extend(bar_lines(parts, rows, cells, theme)),
             Body::Table { head, rows } => lines.extend(table_lines(head, rows, cells, theme)),
@@ -315,16 +309,6 @@ fn table_lines(head: &[String], rows: &[Vec<String>], cells: usize, theme: &Them
         }
     }
     lines
-}
-
-/// A branch of a tree, its words within the branch however many lines they take.
-fn branch_lines(branch: &str, cells: usize) -> Vec<String> {
-    let Some((before, words)) = branch.split_once("─ ") else { return wrap(branch, cells) };
-    let first = format!("{before}─ ");
-    let below = first.replace('├', "│").replace(['└', '─'], " ");
-    let room = cells.saturating_sub(text::width(&first));
-    let lines = wrap(words, room).into_iter().enumerate();
-    lines.map(|(n, line)| format!("{}{line}", if n == 0 { &first } else { &below })).collect()
 }
 
 /// A table's narrowest column, where it does not fit, and a row's most lines; fewer where there are many rows.

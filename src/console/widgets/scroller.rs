@@ -96,15 +96,38 @@ pub fn wrap(prose: &str, cells: usize) -> Vec<String> {
     lines
 }
 
-/// What stays together on a line: a word with the stop behind it.
+/// Prose as [`wrap`] breaks it; the branches of a tree in it stay within their branch.
+pub fn prose_lines(prose: &str, cells: usize) -> Vec<String> {
+    let paragraphs = prose.split('\n').flat_map(|paragraph| match paragraph.trim_start_matches(['│', ' ']) {
+        branch if branch.starts_with(['├', '└']) => branch_lines(&text::line(paragraph), cells),
+        _ => wrap(paragraph, cells),
+    });
+    paragraphs.collect()
+}
+
+/// A branch of a tree, its words within the branch however many lines they take.
+fn branch_lines(branch: &str, cells: usize) -> Vec<String> {
+    let Some((before, words)) = branch.split_once("─ ") else { return wrap(branch, cells) };
+    let first = format!("{before}─ ");
+    let below = first.replace('├', "│").replace(['└', '─'], " ");
+    let room = cells.saturating_sub(text::width(&first));
+    let lines = wrap(words, room).into_iter().enumerate();
+    lines.map(|(n, line)| format!("{}{line}", if n == 0 { &first } else { &below })).collect()
+}
+
+/// What stays together on a line: a word with what opens before it and the stop behind it.
 fn words(paragraph: &str) -> impl Iterator<Item = &str> {
     let mut bounds = paragraph.split_word_bound_indices().peekable();
+    let is_first = |at: usize| paragraph[..at].chars().next_back().is_none_or(char::is_whitespace);
     std::iter::from_fn(move || {
-        let (from, word) = bounds.next()?;
+        let (from, mut word) = bounds.next()?;
         let mut to = from + word.len();
-        while let Some((at, stop)) =
-            bounds.next_if(|(_, next)| !word.trim().is_empty() && matches!(*next, "," | ";" | "." | ":" | "!" | "?" | ")"))
-        {
+        while word == "(" || matches!(word, "`" | "\"") && is_first(to - word.len()) {
+            let Some((at, next)) = bounds.next() else { break };
+            (word, to) = (next, at + next.len());
+        }
+        let ends = |next: &str| matches!(next, "," | ";" | "." | ":" | "!" | "?" | ")" | "`" | "\"");
+        while let Some((at, stop)) = bounds.next_if(|(_, next)| !word.trim().is_empty() && ends(next)) {
             to = at + stop.len();
         }
         Some(&paragraph[from..to])
@@ -118,6 +141,8 @@ mod tests {
     #[test]
     fn a_stop_stays_with_its_word() {
         assert_eq!(wrap("more under conditions; 61 are", 21), ["more under", "conditions; 61 are"]);
+        assert_eq!(wrap("may be so (where known)", 12), ["may be so", "(where", "known)"]);
+        assert_eq!(wrap("refused; `bartizan permissions` prints", 20), ["refused; `bartizan", "permissions` prints"]);
         assert_eq!(wrap("aa (bb cc) dd", 9), ["aa (bb", "cc) dd"]);
         assert_eq!(wrap(";;;;;;;;;; a", 8), [";;;;;;;;", ";; a"]);
     }

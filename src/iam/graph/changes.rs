@@ -135,63 +135,56 @@ impl Ground<'_> {
 
     /// Making somebody new and becoming that, where no other way leads to administrator for certain.
     pub(super) fn makes(&self, me: Actor<'_>, edges: &mut Vec<Edge>) {
-        if leads_to_administrator(edges) {
-            return;
+        if !leads_to_administrator(edges) {
+            self.makes_role(me, edges);
+            self.makes_user(me, edges);
         }
-        let (makes_role, makes_user) = (self.permit(me.who, ways::MAKES_ROLE), self.permit(me.who, ways::MAKES_USER));
-        if let Some(make) = makes_role {
-            let trust = self.trust_in(me.who);
-            let launches = self.launchable(me.who);
-            let arns = self.new_arns(me.who, "role", &[ways::MAKES_ROLE, ways::REWRITES_ROLE[0], ways::REWRITES_ROLE[1]]);
-            for role in arns.iter().flat_map(|arn| self.new_ones(arn)) {
-                // It trusts who makes it, or a service that it is passed to.
-                let assumed = match self.assumes(me.who, &role, &trust) {
-                    Decision::Allowed => Truth::Yes,
-                    Decision::Depends => Truth::Maybe,
-                    Decision::Denied { .. } => Truth::No,
-                };
-                let launched = || launches.iter().filter_map(|l| Some((Some(l.row), l.of_new(&role)?)));
-                let by_itself = Change { unbinds: "", action: "sts:AssumeRole", truth: assumed, needs: Vec::new() };
-                let mut entered = (None, by_itself);
-                if assumed != Truth::Yes {
-                    for (launch, change) in launched() {
-                        if change.truth > entered.1.truth {
-                            entered = (launch, change);
-                        }
-                    }
-                }
-                let (launch, enter) = entered;
-                if enter.truth == Truth::No {
-                    continue;
-                }
-                let gives = ways::REWRITES_ROLE.iter().filter_map(|a| Some((*a, self.permit(me.who, a)?)));
-                let gives = best(gives.filter_map(|(a, permit)| self.gives(&permit, &role, a, true)));
-                let made = Change::of(ways::MAKES_ROLE, make.on(&role, &self.plain));
-                if let (Some(made), Some(gives)) = (made, gives) {
-                    let way = Way::Make { role: true, action: gives.action, launch };
-                    self.made(me.at, way, &made.and(gives).and(enter), edges);
+    }
+
+    fn makes_role(&self, me: Actor<'_>, edges: &mut Vec<Edge>) {
+        let Some(make) = self.permit(me.who, ways::MAKES_ROLE) else { return };
+        let trust = self.trust_in(me.who);
+        let launches = self.launchable(me.who);
+        let named = [ways::MAKES_ROLE, ways::REWRITES_ROLE[0], ways::REWRITES_ROLE[1], "iam:PassRole"];
+        for role in self.new_arns(me.who, "role", &named).iter().flat_map(|arn| self.new_ones(arn)) {
+            let Some(made) = Change::of(ways::MAKES_ROLE, make.on(&role, &self.plain)) else { continue };
+            // It trusts who makes it, or a service that it is passed to.
+            let assumed = match self.assumes(me.who, &role, &trust) {
+                Decision::Allowed => Truth::Yes,
+                Decision::Depends => Truth::Maybe,
+                Decision::Denied { .. } => Truth::No,
+            };
+            let mut entered = (None, Change { unbinds: "", action: "sts:AssumeRole", truth: assumed, needs: Vec::new() });
+            for launch in launches.iter().take_while(|_| assumed != Truth::Yes) {
+                if let Some(change) = launch.of_new(&role).filter(|c| c.truth > entered.1.truth) {
+                    entered = (Some(launch.row), change);
                 }
             }
+            let (launch, enter) = entered;
+            let gives = ways::REWRITES_ROLE.iter().filter_map(|a| self.gives(&self.permit(me.who, a)?, &role, a, true));
+            if let (Some(gives), true) = (best(gives), enter.truth != Truth::No) {
+                let way = Way::Make { role: true, action: gives.action, launch };
+                self.made(me.at, way, &made.and(gives).and(enter), edges);
+            }
         }
-        if let Some(make) = makes_user {
-            let named = [ways::MAKES_USER, ways::REWRITES_USER[0], ways::REWRITES_USER[1], ways::ENTERS_USER[0]];
-            let arns = self.new_arns(me.who, "user", &named);
-            for user in arns.iter().flat_map(|arn| self.new_ones(arn)) {
-                let with = |actions: &'static [&'static str]| {
-                    let permits = actions.iter().filter_map(|a| Some((*a, self.permit(me.who, a)?)));
-                    let changes: Vec<Change> = permits.filter_map(|(a, permit)| self.gives(&permit, &user, a, false)).collect();
-                    best(changes)
-                };
-                let joins = self.permit(me.who, ways::JOIN).and_then(|permit| {
-                    let on = |g: &usize| Change::of(ways::JOIN, permit.on(&self.groups[*g], &self.plain));
-                    best(self.lifting_groups.iter().filter_map(on))
-                });
-                let gives = best([with(ways::REWRITES_USER), joins].into_iter().flatten());
-                let made = Change::of(ways::MAKES_USER, make.on(&user, &self.plain));
-                if let (Some(made), Some(gives), Some(enter)) = (made, gives, with(ways::ENTERS_USER)) {
-                    let way = Way::Make { role: false, action: gives.action, launch: None };
-                    self.made(me.at, way, &made.and(gives).and(enter), edges);
-                }
+    }
+
+    fn makes_user(&self, me: Actor<'_>, edges: &mut Vec<Edge>) {
+        let Some(make) = self.permit(me.who, ways::MAKES_USER) else { return };
+        let joins = self.permit(me.who, ways::JOIN).and_then(|permit| {
+            let on = |g: &usize| Change::of(ways::JOIN, permit.on(&self.groups[*g], &self.plain));
+            best(self.lifting_groups.iter().filter_map(on))
+        });
+        let named = [ways::MAKES_USER, ways::REWRITES_USER[0], ways::REWRITES_USER[1], ways::ENTERS_USER[0]];
+        for user in self.new_arns(me.who, "user", &named).iter().flat_map(|arn| self.new_ones(arn)) {
+            let with = |actions: &[&'static str]| {
+                best(actions.iter().filter_map(|a| self.gives(&self.permit(me.who, a)?, &user, a, false)))
+            };
+            let gives = best(with(ways::REWRITES_USER).into_iter().chain(joins.clone()));
+            let made = Change::of(ways::MAKES_USER, make.on(&user, &self.plain));
+            if let (Some(made), Some(gives), Some(enter)) = (made, gives, with(ways::ENTERS_USER)) {
+                let way = Way::Make { role: false, action: gives.action, launch: None };
+                self.made(me.at, way, &made.and(gives).and(enter), edges);
             }
         }
     }
@@ -199,8 +192,8 @@ impl Ground<'_> {
     /// Adds one that is made: the first that is certain, else one.
     fn made(&self, from: usize, way: Way, change: &Change, edges: &mut Vec<Edge>) {
         let certain = change.truth == Truth::Yes;
-        let is_role = |way: Way| matches!(way, Way::Make { role: true, .. });
-        let known = edges.iter().position(|e| matches!(e.way, Way::Make { .. }) && is_role(e.way) == is_role(way));
+        let is_alike = |e: &Edge| matches!((e.way, way), (Way::Make { role: a, .. }, Way::Make { role: b, .. }) if a == b);
+        let known = edges.iter().position(is_alike);
         let edge = Edge { from, to: To::Administrator, way, first: None, needs: joined(change.needs.iter()), certain };
         match known {
             Some(at) if certain && !edges[at].certain => edges[at] = edge,

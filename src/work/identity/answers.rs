@@ -135,7 +135,7 @@ pub(super) fn who_becomes(estate: &Estate, around: &Around, account: usize, at: 
         (true, None) => "Nobody but administrators, as far as was read.",
         (true, Some(_)) => "Nobody but administrators, of those whose policies were read; others by its trust.",
     };
-    let mut sections = vec![section("", Body::Prose(words.to_owned())), trust, section("Who", Body::Code(tree.lines))];
+    let mut sections = vec![section("", Body::Prose(words.to_owned())), trust, section("Who", Body::Prose(tree.lines))];
     if let Some(first) = abroad.first() {
         sections
             .push(section("By way of another account", drawn(estate, around, &goal, &abroad[..abroad.len().min(MOST_DRAWN)])));
@@ -353,7 +353,7 @@ pub(super) fn blast(estate: &Estate, around: &Around, at: usize) -> Detail {
     let node = Node::principal(0, at);
     let mut sections = lost(estate, around, &[node]);
     let tree = tree(estate, around, node, false);
-    sections.extend(section("What it becomes", Body::Code(tree.lines)));
+    sections.extend(section("What it becomes", Body::Prose(tree.lines)));
     let links = std::iter::once(node).chain(tree.reached.into_iter().take(MOST_LINKS * 2));
     let links = self::links(estate, links.map(|n| around.joined.arn(n)));
     Detail { title: String::new(), sections, links }

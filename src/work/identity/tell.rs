@@ -87,9 +87,9 @@ pub(super) fn principal(estate: &Estate, around: &Around, at: usize, detail: &mu
         }
     }
     let (into, from) = (tree(estate, around, node, true), tree(estate, around, node, false));
-    sections.push(section("Who can become it", Body::Code(into.lines)));
+    sections.push(section("Who can become it", Body::Prose(into.lines)));
     sections.push(by_trust(around, node));
-    sections.push(section("What it can become", Body::Code(from.lines)));
+    sections.push(section("What it can become", Body::Prose(from.lines)));
     sections.extend(lost(estate, around, &[node]).into_iter().map(Some));
     let place = detail.sections.len().min(1);
     detail.sections.splice(place..place, sections.into_iter().flatten());
