@@ -574,17 +574,17 @@ fn blast_radius() {
     let account = chain();
     let graph = Graph::new(&account);
     let at = |name: &str| account.principal(name).unwrap();
-    let blast = graph.blast(&[at("user/start")], false);
+    let blast = graph.blast(&[(at("user/start"), true)], false);
     assert!(blast.everything);
     let reached: Vec<&str> = blast.reached.iter().map(|r| account.principals[r.principal].name.as_str()).collect();
     assert_eq!(reached, ["first", "middle", "admin"]);
-    let idle = graph.blast(&[at("user/idle")], true);
+    let idle = graph.blast(&[(at("user/idle"), true)], true);
     assert_eq!((idle.everything, idle.reached.len(), idle.actions), (false, 0, 0));
 
     let reader = allow(&["s3:GetObject", "s3:DeleteObject"], "arn:aws:s3:::data/*");
     let a = self::account(vec![user("reader", &[reader])], vec![]);
     let graph = Graph::new(&a);
-    let blast = graph.blast(&[0], true);
+    let blast = graph.blast(&[(0, true)], true);
     assert_eq!((blast.actions, blast.by_service["s3"].iter().sum::<u32>()), (2, 2));
     let data = &blast.data[0];
     assert_eq!((data.service, data.read, data.destroy), ("s3", 1, 1));

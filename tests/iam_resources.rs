@@ -309,7 +309,7 @@ fn a_role_is_become_from_another_account_directly_and_by_a_chain() {
     let own = Account::of_estate(&estate, OWN).unwrap();
     let joined = Joined::new([graph.built(), Graph::new(&own).built()]);
     let abroad = |who: &str| -> Vec<(String, bool)> {
-        let (all, back) = joined.abroad(&[Node::principal(0, sister.principal(who).unwrap())]);
+        let (all, back) = joined.abroad(&[(Node::principal(0, sister.principal(who).unwrap()), true)]);
         assert!(!back, "nobody is an administrator");
         all.iter().map(|a| (joined.arn(a.node).to_owned(), a.certain)).collect()
     };
@@ -323,7 +323,7 @@ fn a_role_is_become_from_another_account_directly_and_by_a_chain() {
     };
     assert_eq!((steps("user/jo"), steps("role/app"), steps("role/poor")), (Some((1, true)), Some((1, true)), None));
     // The account's own do not become it: its trust names the other one alone.
-    assert_eq!(joined.abroad(&[Node::principal(1, own.principal("user/jo").unwrap())]), (Vec::new(), false));
+    assert_eq!(joined.abroad(&[(Node::principal(1, own.principal("user/jo").unwrap()), true)]), (Vec::new(), false));
     assert!(
         own.resources().trusts(&role, SISTER) && !own.resources().trusts(&role, OWN) && !own.resources().trusts(&role, FOREIGN)
     );
@@ -365,7 +365,7 @@ fn what_is_lost_counts_the_resources_that_are_known() {
     );
     let of = |account: &str, who: &str| -> Vec<(&'static str, usize, [usize; 3], usize)> {
         let account = Account::of_estate(&estate, account).unwrap();
-        let blast = Graph::new(&account).blast(&[account.principal(who).unwrap()], false);
+        let blast = Graph::new(&account).blast(&[(account.principal(who).unwrap(), true)], false);
         blast.things.iter().map(|t| (t.what, t.known, [t.read, t.write, t.destroy], t.resources.len())).collect()
     };
     // The key names poor alone, whom jo becomes; jo's own policies give it the bucket and the queue.
@@ -632,7 +632,7 @@ fn what_is_lost_is_told_by_the_class_of_its_data() {
     let account = Account::of_estate(&estate, OWN).unwrap();
     let graph = Graph::new(&account);
     let of = |who: &str| -> Vec<(String, usize, usize, Vec<String>)> {
-        let blast = graph.blast(&[account.principal(who).unwrap()], false);
+        let blast = graph.blast(&[(account.principal(who).unwrap(), true)], false);
         blast.classes.into_iter().map(|c| (c.class, c.read, c.destroy, c.resources)).collect()
     };
     // Jo may do everything with buckets, and nothing with secrets.
@@ -645,7 +645,7 @@ fn what_is_lost_is_told_by_the_class_of_its_data() {
     let mut estate = estate;
     estate.put_identity(rewriting);
     let account = Account::of_estate(&estate, OWN).unwrap();
-    let blast = Graph::new(&account).blast(&[account.principal("user/jo").unwrap()], false);
+    let blast = Graph::new(&account).blast(&[(account.principal("user/jo").unwrap(), true)], false);
     assert_eq!(blast.things.iter().map(|t| (t.read, t.write, t.destroy)).collect::<Vec<_>>(), [(1, 1, 1)]);
     assert_eq!(blast.classes.iter().map(|c| (c.read, c.destroy)).collect::<Vec<_>>(), [(1, 1)]);
     // A session on an instance gets at it.

@@ -664,7 +664,7 @@ fn what_one_gives_itself_reaches_resources() {
         let joined = Joined::alone(&graph);
         let goal = joined.resource([(0, *held)]);
         let route = joined.shortest(Node::principal(0, eve), &goal);
-        let blast = graph.blast(&[eve], true);
+        let blast = graph.blast(&[(eve, true)], true);
         let in_reach = blast.by_service.get("s3").map_or(0, |levels| levels.iter().sum::<u32>());
         if told.is_empty() {
             assert_eq!(route, None);
@@ -682,7 +682,7 @@ fn what_one_gives_itself_reaches_resources() {
         assert!(in_reach > 0 && !blast.everything, "{told}");
         assert_eq!((blast.gains.len(), blast.gains[0].principal, blast.gains[0].certain), (1, eve, certain), "{told}");
         assert!(told.contains(&blast.gains[0].how), "{:?}", blast.gains);
-        assert_eq!(graph.blast(&[eve], false).by_service.contains_key("s3"), certain);
+        assert_eq!(graph.blast(&[(eve, true)], false).by_service.contains_key("s3"), certain);
     }
 }
 
@@ -744,6 +744,71 @@ fn what_is_made_is_launched_or_bound_by_what_leaves_everything() {
         let mut parts = bound(&[everything()], &puts);
         parts.policies.push(policy("wide", &[wide]));
         assert_eq!(parts.power("user/eve"), expected);
+    }
+}
+
+/// Who lifts the boundary of another that it becomes has what that was kept from; a new one that has to be bound is unbound.
+#[test]
+fn boundaries_of_others_are_taken_off() {
+    let full = |statements: &[Value]| {
+        let mut role = role("full", &json!({"AWS": ID}), statements);
+        role["PermissionsBoundary"] = json!({"PermissionsBoundaryType": "Policy", "PermissionsBoundaryArn": arn("policy/edge")});
+        role
+    };
+    let of = |statements: &[Value], lifts: &[&str]| {
+        let eve = user("eve", &[allow(&["sts:AssumeRole"], "*"), allow(lifts, "*")]);
+        let policies = vec![policy("edge", &[allow(&["s3:*"], "*")])];
+        Parts { users: vec![eve], roles: vec![full(statements)], policies, ..Parts::default() }.account()
+    };
+    let lift = "iam:DeleteRolePermissionsBoundary";
+    let account = of(&[everything()], &[lift]);
+    assert_eq!(power(&account, "user/eve"), Power::CanBecome);
+    let told = "user/eve can change the permissions of role/full by iam:DeleteRolePermissionsBoundary and become it";
+    assert!(sentences(&account, "user/eve").iter().any(|s| s == told), "{:?}", sentences(&account, "user/eve"));
+    assert_eq!(power(&of(&[allow(&["iam:*"], "*")], &[lift]), "user/eve"), Power::CanBecome, "it then writes its own");
+    assert_eq!(power(&of(&[allow(&["s3:*"], "*")], &[lift]), "user/eve"), Power::Ordinary);
+    assert_eq!(power(&of(&[everything()], &["iam:DeleteUserPermissionsBoundary"]), "user/eve"), Power::Ordinary);
+
+    let guarded = json!({"Effect": "Allow", "Action": ["iam:CreateRole", "iam:PutRolePolicy"], "Resource": "*",
+        "Condition": {"StringEquals": {"iam:PermissionsBoundary": arn("policy/edge")}}});
+    let of = |more: &[&str]| {
+        let policies = vec![policy("edge", &[allow(&["s3:*"], "*")])];
+        Parts { users: vec![user("eve", &[guarded.clone(), allow(more, "*")])], policies, ..Parts::default() }.account()
+    };
+    let account = of(&[lift]);
+    let told = "user/eve can create a role that trusts it, give it permissions by iam:PutRolePolicy, lift its permissions boundary by iam:DeleteRolePermissionsBoundary and become it";
+    assert_eq!((power(&account, "user/eve"), sentences(&account, "user/eve")), (Power::CanBecome, vec![told.to_owned()]));
+    assert_eq!(power(&of(&["iam:CreatePolicyVersion"]), "user/eve"), Power::CanBecome);
+    assert_eq!(power(&of(&["s3:*"]), "user/eve"), Power::Ordinary);
+}
+
+/// AWS does not tell a role's tags where it is passed ("Granting a user permissions to pass a role").
+#[test]
+fn passing_a_role_does_not_rest_on_its_tags() {
+    let mut admin = role("admin", &json!({"Service": "lambda.amazonaws.com"}), &[everything()]);
+    admin["Tags"] = json!([{"Key": "tier", "Value": "admin"}]);
+    let of = |effect: &str, value: &str| {
+        let mut statements = vec![allow(&["lambda:CreateFunction", "lambda:InvokeFunction"], "*")];
+        statements.push(json!({"Effect": effect, "Action": "iam:PassRole", "Resource": "*",
+            "Condition": {"StringEquals": {"iam:ResourceTag/tier": value}}}));
+        statements.extend((effect == "Deny").then(|| allow(&["iam:PassRole"], "*")));
+        Parts { users: vec![user("eve", &statements)], roles: vec![admin.clone()], ..Parts::default() }.power("user/eve")
+    };
+    for (effect, value) in [("Allow", "admin"), ("Allow", "other"), ("Deny", "admin"), ("Deny", "other")] {
+        assert_eq!(of(effect, value), Power::MayBecome, "{effect} {value}");
+    }
+}
+
+/// A trust that asks for the user's own name as the session's is met by that user.
+#[test]
+fn sessions_are_named_as_trusts_ask() {
+    let mut admin = role("admin", &json!({"AWS": ID}), &[everything()]);
+    let named = |value: &str| json!({"StringEquals": {"sts:RoleSessionName": value}});
+    for value in ["${aws:username}", "eve"] {
+        admin["AssumeRolePolicyDocument"]["Statement"][0]["Condition"] = named(value);
+        let users = vec![user("eve", &[allow(&["sts:AssumeRole"], "*")])];
+        let power = Parts { users, roles: vec![admin.clone()], ..Parts::default() }.power("user/eve");
+        assert_eq!(power, Power::CanBecome, "{value}");
     }
 }
 
@@ -856,7 +921,7 @@ fn trusts_name_what_they_are_served_for() {
     assert_eq!(of(states, &machine("payments").replace(ID, "999988887777"), &makes("*")), Power::Ordinary);
     // AWS makes up the ids of agents.
     let agent = |id: &str| format!("arn:aws:bedrock:eu-west-1:{ID}:agent/{id}");
-    let runs = [allow(&["bedrock:CreateAgent", "bedrock:InvokeAgent"], "*")];
+    let runs = [allow(&["bedrock:CreateAgent", "bedrock:PrepareAgent", "bedrock:InvokeAgent"], "*")];
     assert_eq!(of("bedrock.amazonaws.com", &agent("*"), &runs), Power::CanBecome);
     assert_eq!(of("bedrock.amazonaws.com", &agent("ABCDEF1234"), &runs), Power::MayBecome);
 }

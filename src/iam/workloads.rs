@@ -36,6 +36,14 @@ pub enum WorkloadKind {
     CodeInterpreter,
     /// What machines that are started later run first.
     LaunchTemplate,
+    BatchJob,
+    /// Of Bedrock AgentCore.
+    AgentRuntime,
+    /// A user's of SageMaker Studio.
+    StudioProfile,
+    FlinkApplication,
+    /// Of IAM Roles Anywhere.
+    CertificateProfile,
 }
 
 impl WorkloadKind {
@@ -44,14 +52,16 @@ impl WorkloadKind {
         match self {
             Self::Ec2Instance | Self::LaunchTemplate => "ec2.amazonaws.com",
             Self::LambdaFunction => "lambda.amazonaws.com",
-            Self::EcsTask | Self::ClosedEcsTask => "ecs-tasks.amazonaws.com",
+            Self::EcsTask | Self::ClosedEcsTask | Self::BatchJob => "ecs-tasks.amazonaws.com",
             Self::CodeBuildProject => "codebuild.amazonaws.com",
             Self::CloudFormationStack => "cloudformation.amazonaws.com",
             Self::GlueJob | Self::GlueDevEndpoint => "glue.amazonaws.com",
-            Self::SageMakerNotebook => "sagemaker.amazonaws.com",
+            Self::SageMakerNotebook | Self::StudioProfile => "sagemaker.amazonaws.com",
             Self::AppRunnerService => "tasks.apprunner.amazonaws.com",
             Self::StateMachine => "states.amazonaws.com",
-            Self::CodeInterpreter => "bedrock-agentcore.amazonaws.com",
+            Self::FlinkApplication => "kinesisanalytics.amazonaws.com",
+            Self::CertificateProfile => "rolesanywhere.amazonaws.com",
+            Self::CodeInterpreter | Self::AgentRuntime => "bedrock-agentcore.amazonaws.com",
         }
     }
     pub const fn word(self) -> &'static str {
@@ -68,6 +78,11 @@ impl WorkloadKind {
             Self::StateMachine => "a state machine",
             Self::CodeInterpreter => "a code interpreter",
             Self::LaunchTemplate => "a launch template",
+            Self::BatchJob => "a batch job",
+            Self::AgentRuntime => "an agent",
+            Self::StudioProfile => "a studio",
+            Self::FlinkApplication => "a Flink application",
+            Self::CertificateProfile => "a Roles Anywhere profile",
         }
     }
 }

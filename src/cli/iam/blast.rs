@@ -49,7 +49,6 @@ pub(super) fn blast(json: bool, accounts: &[Account], name: &str) -> Result<Done
         lines.extend(who.iter().map(|who| (*who).to_owned()));
         let mut each = Vec::new();
         for (account, roles) in joined.entered_by(&from) {
-            let roles: Vec<Node> = roles.into_iter().collect();
             let lost = Lost::new(&graphs[account], &joined, &roles);
             each.push(lost.as_json());
             lines.push(String::new());
@@ -63,7 +62,7 @@ pub(super) fn blast(json: bool, accounts: &[Account], name: &str) -> Result<Done
         json!({ "outsiders": who, "accounts": each, "resources": things_as_json(&open) })
     } else {
         let from = own.map(|(_, all)| all).unwrap_or_default();
-        let from: Vec<Node> = from.into_iter().map(|at| Node::principal(0, at)).collect();
+        let from: Vec<(Node, bool)> = from.into_iter().map(|at| (Node::principal(0, at), true)).collect();
         let lost = Lost::new(&graphs[0], &joined, &from);
         lines.extend(lost.lines());
         let mut value = lost.as_json();
@@ -81,7 +80,8 @@ pub(super) fn blast(json: bool, accounts: &[Account], name: &str) -> Result<Done
 struct Lost<'a> {
     account: &'a Account,
     joined: &'a Joined,
-    principals: Vec<&'a str>,
+    /// Each with whether it is lost for certain.
+    principals: Vec<(&'a str, bool)>,
     blast: Blast,
     abroad: Vec<Abroad>,
     /// Its own account is, by way of another.
@@ -91,8 +91,9 @@ struct Lost<'a> {
 }
 
 impl<'a> Lost<'a> {
-    fn new(graph: &Graph<'a>, joined: &'a Joined, from: &[Node]) -> Self {
-        let places: Vec<usize> = from.iter().filter_map(|n| if let To::Principal(at) = n.at { Some(at) } else { None }).collect();
+    fn new(graph: &Graph<'a>, joined: &'a Joined, from: &[(Node, bool)]) -> Self {
+        let place = |(n, sure): &(Node, bool)| if let To::Principal(at) = n.at { Some((at, *sure)) } else { None };
+        let places: Vec<(usize, bool)> = from.iter().filter_map(place).collect();
         let (abroad, back) = joined.abroad(from);
         let rules = |n: Node| match n.at {
             To::Principal(at) => joined.built(n.account).administrators[at],
@@ -102,7 +103,7 @@ impl<'a> Lost<'a> {
         Self {
             account: graph.account,
             joined,
-            principals: from.iter().map(|node| joined.arn(*node)).collect(),
+            principals: from.iter().map(|(node, certain)| (joined.arn(*node), *certain)).collect(),
             blast: graph.blast(&places, true),
             ruled: ruled.collect(),
             abroad,
@@ -121,7 +122,8 @@ impl<'a> Lost<'a> {
             each.collect::<serde_json::Map<_, _>>().into()
         };
         json!({
-            "principals": self.principals,
+            "principals": self.principals.iter().map(|(arn, _)| arn).collect::<Vec<_>>(),
+            "under_conditions": self.principals.iter().filter(|(_, certain)| !certain).map(|(arn, _)| arn).collect::<Vec<_>>(),
             "part": account.part,
             "everything": blast.everything,
             "everything_certain": blast.certain,
@@ -153,7 +155,7 @@ impl<'a> Lost<'a> {
         let Self { account, joined, blast, .. } = self;
         let steps = |n: u32| format!("{n} step{}", if n == 1 { "" } else { "s" });
         let sure = |certain: bool| if certain { "" } else { ", under conditions" };
-        let mut lines: Vec<String> = self.principals.iter().map(|arn| (*arn).to_owned()).collect();
+        let mut lines: Vec<String> = self.principals.iter().map(|(arn, certain)| format!("{arn}{}", sure(*certain))).collect();
         if blast.everything {
             lines.push(match blast.certain {
                 true => "Everything in the account is lost: it is, or becomes, an administrator.".into(),

@@ -242,7 +242,10 @@ impl Keys for Request<'_> {
         let mut known = self.caller.keys.get(key);
         // STS answers in every region: which one is asked is the caller's choice, wherever the role stands.
         let elsewhere = self.action.service() == "sts" && key == "aws:requestedregion";
-        let of_resource = (!elsewhere).then_some(&self.resource.keys);
+        // "Granting a user permissions to pass a role": what its tags say is not relied on.
+        let tags = || ["aws:resourcetag/", "iam:resourcetag/"].iter().any(|tags| key.starts_with(tags));
+        let is_open = elsewhere || self.action.as_str() == "iam:passrole" && tags();
+        let of_resource = (!is_open).then_some(&self.resource.keys);
         for more in of_resource.into_iter().chain([self.context]) {
             match more.get(key) {
                 Known::Unknown => {}

@@ -199,17 +199,21 @@ impl Things {
 }
 
 impl Graph<'_> {
-    /// What is lost with principals. `under_conditions`: whether ways whose conditions are not known count.
-    pub fn blast(&self, from: &[usize], under_conditions: bool) -> Blast {
+    /// What is lost with principals, each with whether it is itself for certain. `under_conditions`: whether ways whose conditions
+    /// are not known count.
+    pub fn blast(&self, from: &[(usize, bool)], under_conditions: bool) -> Blast {
         let count = self.administrators.len();
-        let mut seen: BTreeMap<usize, (u32, bool)> = from.iter().map(|p| (*p, (0, true))).collect();
+        let mut seen: BTreeMap<usize, (u32, bool)> = BTreeMap::new();
         let mut order = Vec::new();
-        let mut everything = from.iter().any(|p| self.administrators[*p]);
-        let mut certain = everything;
+        let rules = |sure: bool| from.iter().any(|(p, certain)| *certain >= sure && self.administrators[*p]);
+        let (mut everything, mut certain) = (rules(false), rules(true));
         // Certain ways first, so that what is certain is said to be.
         for certain_only in [true, false] {
             if !certain_only && !under_conditions {
                 break;
+            }
+            for (p, _) in from.iter().filter(|(_, sure)| *sure >= certain_only) {
+                seen.entry(*p).or_insert((0, certain_only));
             }
             let mut queue: VecDeque<usize> = seen.keys().copied().collect();
             while let Some(at) = queue.pop_front() {

@@ -106,6 +106,8 @@ pub(super) struct Ground<'a> {
     star: Resource,
     /// By principal: what is left of administration within its permissions boundary.
     pub(super) bounds: Vec<Bound>,
+    /// Somebody has a permissions boundary.
+    pub(super) is_bound_any: bool,
     /// By launch: pairs of its actions that take the same kind of resource.
     alike: Vec<Vec<(&'static str, &'static str)>>,
 }
@@ -158,6 +160,7 @@ impl<'a> Ground<'a> {
             plain: Context::new(),
             star: Resource::new("*").in_account(&account.id),
             bounds: Vec::new(),
+            is_bound_any: account.principals.iter().any(|p| p.boundary.is_some()),
             alike: LAUNCHES.iter().map(|launch| alike(launch.actions)).collect(),
         };
         ground.read_trust();
@@ -369,7 +372,13 @@ impl<'a> Ground<'a> {
             |key: &str| matches!(key, "sts:externalid" | "sts:rolesessionname") || tagged && key.starts_with("aws:principaltag/");
         let guards = self.scps.iter().chain(&self.rcps).flatten().copied();
         let all = identity.iter().copied().chain(layers.boundary).chain(guards).chain([trust]);
-        let said = choices(all.flat_map(|p| &p.policy.statements), &self.plain, &own);
+        let mut said = choices(all.flat_map(|p| &p.policy.statements), &self.plain, &own);
+        for said in &mut said {
+            if let Known::Values([name]) = said.get("sts:rolesessionname") {
+                let name = filled_in(name, &who.caller);
+                said.set("sts:RoleSessionName", [name]);
+            }
+        }
         let fares = |said: &Context| self.account.in_best_region(|context| ask(&said.clone().and(context)));
         let mut tried = said.iter().skip_while(|_| said.len() < 2);
         if tried.any(|said| fares(said) == Decision::Allowed) { Decision::Allowed } else { plain }

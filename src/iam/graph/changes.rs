@@ -146,7 +146,7 @@ impl Ground<'_> {
         let trust = self.trust_in(me.who);
         let launches = self.launchable(me.who);
         let named = [ways::MAKES_ROLE, ways::REWRITES_ROLE[0], ways::REWRITES_ROLE[1], "iam:PassRole"];
-        for role in self.new_arns(me.who, "role", &named).iter().flat_map(|arn| self.new_ones(arn)) {
+        for (role, boundary) in self.new_arns(me.who, "role", &named).iter().flat_map(|arn| self.new_ones(arn, &make)) {
             let Some(made) = Change::of(ways::MAKES_ROLE, make.on(&role, &self.plain)) else { continue };
             // It trusts who makes it, or a service that it is passed to.
             let assumed = match self.assumes(me.who, &role, &trust) {
@@ -162,9 +162,10 @@ impl Ground<'_> {
             }
             let (launch, enter) = entered;
             let gives = ways::REWRITES_ROLE.iter().filter_map(|a| self.gives(&self.permit(me.who, a)?, &role, a, true));
+            let Some((unbinds, freed)) = self.freed(me.who, made, &role, boundary, true) else { continue };
             if let (Some(gives), true) = (best(gives), enter.truth != Truth::No) {
-                let way = Way::Make { role: true, action: gives.action, launch };
-                self.made(me.at, way, &made.and(gives).and(enter), edges);
+                let way = Way::Make { role: true, action: gives.action, launch, unbinds };
+                self.made(me.at, way, &freed.and(gives).and(enter), edges);
             }
         }
     }
@@ -176,15 +177,17 @@ impl Ground<'_> {
             best(self.lifting_groups.iter().filter_map(on))
         });
         let named = [ways::MAKES_USER, ways::REWRITES_USER[0], ways::REWRITES_USER[1], ways::ENTERS_USER[0]];
-        for user in self.new_arns(me.who, "user", &named).iter().flat_map(|arn| self.new_ones(arn)) {
+        for (user, boundary) in self.new_arns(me.who, "user", &named).iter().flat_map(|arn| self.new_ones(arn, &make)) {
             let with = |actions: &[&'static str]| {
                 best(actions.iter().filter_map(|a| self.gives(&self.permit(me.who, a)?, &user, a, false)))
             };
             let gives = best(with(ways::REWRITES_USER).into_iter().chain(joins.clone()));
             let made = Change::of(ways::MAKES_USER, make.on(&user, &self.plain));
-            if let (Some(made), Some(gives), Some(enter)) = (made, gives, with(ways::ENTERS_USER)) {
-                let way = Way::Make { role: false, action: gives.action, launch: None };
-                self.made(me.at, way, &made.and(gives).and(enter), edges);
+            if let (Some(made), Some(gives), Some(enter)) = (made, gives, with(ways::ENTERS_USER))
+                && let Some((unbinds, freed)) = self.freed(me.who, made, &user, boundary, false)
+            {
+                let way = Way::Make { role: false, action: gives.action, launch: None, unbinds };
+                self.made(me.at, way, &freed.and(gives).and(enter), edges);
             }
         }
     }
@@ -202,10 +205,34 @@ impl Ground<'_> {
         }
     }
 
-    /// A user or role that is made, without a permissions boundary, and with each that leaves everything.
-    fn new_ones(&self, arn: &str) -> impl Iterator<Item = Resource> {
-        let boundaries = [None].into_iter().chain(self.wide.iter().map(|arn| Some(arn.as_str())));
-        boundaries.map(move |boundary| bounded(self.account.resource(arn), boundary))
+    /// A user or role that is made: without a permissions boundary, with each that leaves everything, and with those that making it
+    /// asks for, which then have to be lifted.
+    fn new_ones(&self, arn: &str, make: &Permit<'_>) -> Vec<(Resource, Option<usize>)> {
+        let made = |boundary: Option<&str>| bounded(self.account.resource(arn), boundary);
+        let free = [None].into_iter().chain(self.wide.iter().map(|arn| Some(arn.as_str())));
+        let asked: Vec<ArnPattern> = make.asked("iam:PermissionsBoundary").map(ArnPattern::new).collect();
+        let own = (0..self.policies.len()).filter(|p| self.policies[*p].is_some() && !self.is_old(*p));
+        let bound = own.filter_map(|p| {
+            let arn = &self.account.policies[p].arn;
+            let is_asked = asked.iter().any(|pattern| pattern.matches(arn)) && !self.wide.contains(arn);
+            is_asked.then(|| (made(Some(arn)), Some(p)))
+        });
+        free.map(|boundary| (made(boundary), None)).chain(bound.take(MOST_MADE)).collect()
+    }
+
+    /// Making somebody with a boundary that is lifted, and by what; none where it is not.
+    fn freed(
+        &self,
+        who: &Principal,
+        made: Change,
+        new: &Resource,
+        boundary: Option<usize>,
+        is_role: bool,
+    ) -> Option<(&'static str, Change)> {
+        let Some(boundary) = boundary else { return Some(("", made)) };
+        let on = |action, context: &Context| Change::of(action, self.permit(who, action)?.on(new, context));
+        let frees = best(self.unbinds_by(who, boundary, is_role, on))?;
+        Some((frees.action, made.and(frees)))
     }
 
     /// ARNs of users or roles that are not there yet, as the patterns of a principal's permissions for these actions go.
@@ -332,21 +359,31 @@ impl Ground<'_> {
     /// The ways in which somebody gets rid of a principal's permissions boundary.
     pub(super) fn unbinds(&self, me: Actor<'_>, target: Actor<'_>) -> Vec<Change> {
         let Some(boundary) = target.who.boundary else { return Vec::new() };
-        let [deletes, puts] = if target.who.is_role { ways::UNBINDS_ROLE } else { ways::UNBINDS_USER };
-        let on = |action: &'static str, context: &Context| {
+        self.unbinds_by(me.who, boundary, target.who.is_role, |action, context| {
             let permit = self.permit(me.who, action)?;
             self.on_principal(me.who, target.at, |resource| Change::of(action, permit.on(resource, context)))
-        };
+        })
+    }
+
+    /// As [`Self::unbinds`], by what is done to whoever has the boundary.
+    fn unbinds_by(
+        &self,
+        who: &Principal,
+        boundary: usize,
+        is_role: bool,
+        on: impl Fn(&'static str, &Context) -> Option<Change>,
+    ) -> Vec<Change> {
+        let [deletes, puts] = if is_role { ways::UNBINDS_ROLE } else { ways::UNBINDS_USER };
         // Deleting it asks for none; putting another asks for that.
         let wide = self.wide.iter().map(|arn| Context::new().with("iam:PermissionsBoundary", [arn.as_str()]));
         let mut found: Vec<Change> = on(deletes, &self.plain).into_iter().collect();
         found.extend(best(wide.filter_map(|context| on(puts, &context))));
         if let Some(policy) = &self.policies[boundary] {
-            let of = |action: &&'static str| self.new_version(&self.permit(me.who, action)?, boundary, action);
+            let of = |action: &&'static str| self.new_version(&self.permit(who, action)?, boundary, action);
             found.extend(ways::REWRITES_POLICY.iter().filter_map(of));
             let other = self.account.other_versions.get(&boundary);
-            if other.is_some_and(|all| all.iter().any(|v| self.lifts(&[*v], target.who.is_role))) {
-                let switch = self.permit(me.who, ways::SWITCH);
+            if other.is_some_and(|all| all.iter().any(|v| self.lifts(&[*v], is_role))) {
+                let switch = self.permit(who, ways::SWITCH);
                 found.extend(switch.and_then(|switch| Change::of(ways::SWITCH, switch.on(policy, &self.plain))));
             }
         }
@@ -496,6 +533,8 @@ struct Rewriting<'g, 'a> {
     provision: Option<Permit<'g>>,
     switch: Option<Permit<'g>>,
     join: Option<Permit<'g>>,
+    /// It may lift boundaries, and somebody has one.
+    unbinds: bool,
 }
 
 impl<'g, 'a> Rewriting<'g, 'a> {
@@ -516,12 +555,14 @@ impl<'g, 'a> Rewriting<'g, 'a> {
             provision,
             switch: ground.permit(me.who, ways::SWITCH),
             join: ground.permit(me.who, ways::JOIN),
+            unbinds: ground.is_bound_any
+                && [ways::UNBINDS_USER, ways::UNBINDS_ROLE].iter().flatten().any(|a| ground.permit(me.who, a).is_some()),
         }
     }
 
     fn is_empty(&self) -> bool {
         let lists = [&self.user, &self.role, &self.group, &self.policy];
-        lists.iter().all(|l| l.is_empty()) && self.set.is_empty() && self.switch.is_none() && self.join.is_none()
+        lists.iter().all(|l| l.is_empty()) && self.set.is_empty() && self.switch.is_none() && self.join.is_none() && !self.unbinds
     }
 
     /// The ways to make an administrator of one principal.
@@ -543,6 +584,9 @@ impl<'g, 'a> Rewriting<'g, 'a> {
                 changes.push(first);
                 return changes;
             }
+            // What it then does itself.
+            let own = Rewriting::new(g, Actor { at, who: &bare }).within(at, &bare);
+            changes.extend(own.iter().map(|c| after(&first, c)));
             changes.extend(plain.iter().map(|c| after(&first, c)));
         }
         if let Some(frees) = &g.bounds[at].frees {

@@ -374,16 +374,15 @@ impl Joined {
         accounts.with(0, |graph| open_to(graph.account, &all, by_name)).unwrap_or_default()
     }
 
-    /// The roles that any of these from outside is let into, by account.
-    pub fn entered_by(&self, outsiders: &[Node]) -> BTreeMap<usize, BTreeSet<Node>> {
-        let mut roles: BTreeMap<usize, BTreeSet<Node>> = BTreeMap::new();
+    /// The roles that any of these from outside is let into, by account, each with whether for certain.
+    pub fn entered_by(&self, outsiders: &[Node]) -> BTreeMap<usize, Vec<(Node, bool)>> {
+        let mut roles: BTreeMap<Node, bool> = BTreeMap::new();
         for node in outsiders {
-            self.each_out(self.index(*node), &[], |leap| {
-                let role = self.node(leap.to);
-                roles.entry(role.account).or_default().insert(role);
-            });
+            self.each_out(self.index(*node), &[], |leap| *roles.entry(self.node(leap.to)).or_default() |= self.is_certain(&leap));
         }
-        roles
+        let mut by_account: BTreeMap<usize, Vec<(Node, bool)>> = BTreeMap::new();
+        roles.into_iter().for_each(|(role, certain)| by_account.entry(role.account).or_default().push((role, certain)));
+        by_account
     }
 
     /// Those from outside whose ways to a goal are worth telling. Whoever is let in as a matter of course is one of them where

@@ -132,6 +132,8 @@ pub enum Way {
         action: &'static str,
         /// The row by which the role is passed to a service, where it is not assumed.
         launch: Option<u8>,
+        /// What takes off the permissions boundary that it has to be made with; empty where it has none.
+        unbinds: &'static str,
     },
     /// What it does to itself makes it an administrator.
     Gain(Gain),
@@ -288,13 +290,16 @@ impl<'a> Graph<'a> {
                     }
                 }
             }
-            Way::Make { action, launch: Some(row), .. } => {
-                let launch = ways::LAUNCHES[usize::from(row)].sentence;
-                format!("create a role, give it permissions by {action} and {launch}")
-            }
-            Way::Make { role, action, launch: None } => {
-                let what = if role { "role that trusts it" } else { "user" };
-                format!("create a {what}, give it permissions by {action} and become it")
+            Way::Make { role, action, launch, unbinds } => {
+                let what = match (role, launch) {
+                    (true, None) => "role that trusts it",
+                    (true, Some(_)) => "role",
+                    (false, _) => "user",
+                };
+                let lift =
+                    if unbinds.is_empty() { String::new() } else { format!(", lift its permissions boundary by {unbinds}") };
+                let then = launch.map_or("become it", |row| ways::LAUNCHES[usize::from(row)].sentence);
+                format!("create a {what}, give it permissions by {action}{lift} and {then}")
             }
             Way::Gain(Gain::Join(at)) => {
                 let group = self.account.groups.get(at as usize).map_or("", |g| g.name.as_str());

@@ -135,11 +135,14 @@ impl Joined {
 
     /// Whoever is lost with some of one account beyond that, administrators as such among them, nearest first: who is become,
     /// and not who else an administrator could become. And whether their own account is, by a way that comes back.
-    pub fn abroad(&self, from: &[Node]) -> (Vec<Abroad>, bool) {
-        let starts: BTreeSet<usize> = from.iter().map(|node| self.index(*node)).collect();
-        let own = |node: Node| from.iter().any(|start| start.account == node.account);
-        let mut seen: BTreeMap<usize, (u32, bool, usize)> = starts.iter().map(|at| (*at, (0, true, *at))).collect();
+    pub fn abroad(&self, from: &[(Node, bool)]) -> (Vec<Abroad>, bool) {
+        let starts: BTreeMap<usize, bool> = from.iter().map(|(node, certain)| (self.index(*node), *certain)).collect();
+        let own = |node: Node| from.iter().any(|(start, _)| start.account == node.account);
+        let mut seen: BTreeMap<usize, (u32, bool, usize)> = BTreeMap::new();
         for certain_only in [true, false] {
+            for (at, _) in starts.iter().filter(|(_, sure)| **sure >= certain_only) {
+                seen.entry(*at).or_insert((0, certain_only, *at));
+            }
             let mut queue: VecDeque<usize> = seen.keys().copied().collect();
             while let Some(at) = queue.pop_front() {
                 let steps = seen.get(&at).map_or(0, |s| s.0) + 1;
@@ -155,7 +158,7 @@ impl Joined {
             To::Principal(at) => self.built(node.account).administrators[at],
             To::Administrator => true,
         };
-        let back = seen.keys().any(|at| !starts.contains(at) && own(self.node(*at)) && is_lost(self.node(*at)));
+        let back = seen.keys().any(|at| !starts.contains_key(at) && own(self.node(*at)) && is_lost(self.node(*at)));
         let each = seen.into_iter().map(|(at, (steps, certain, by))| {
             let (node, by) = (self.node(at), self.node(by));
             Abroad { node, by, steps, certain }

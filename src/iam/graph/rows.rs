@@ -14,7 +14,7 @@ use crate::iam::read::authorization_details;
 use crate::iam::workloads::{Workload, WorkloadKind};
 
 const ID: &str = "111122223333";
-const KINDS: [WorkloadKind; 13] = [
+const KINDS: [WorkloadKind; 18] = [
     WorkloadKind::Ec2Instance,
     WorkloadKind::LambdaFunction,
     WorkloadKind::EcsTask,
@@ -28,6 +28,11 @@ const KINDS: [WorkloadKind; 13] = [
     WorkloadKind::StateMachine,
     WorkloadKind::CodeInterpreter,
     WorkloadKind::LaunchTemplate,
+    WorkloadKind::BatchJob,
+    WorkloadKind::AgentRuntime,
+    WorkloadKind::StudioProfile,
+    WorkloadKind::FlinkApplication,
+    WorkloadKind::CertificateProfile,
 ];
 
 fn arn(name: &str) -> String {

@@ -163,7 +163,7 @@ impl Trust {
         let more = match &self.source {
             Source::Everyone if self.weak.contains(&Weakness::PublicBySecret) => " who knows the external id".to_owned(),
             Source::Account { known: false, .. } | Source::Principal { known: false, .. }
-                if !self.weak.contains(&Weakness::NoExternalId) =>
+                if self.conditions.iter().any(|c| c.to_ascii_lowercase().contains("sts:externalid")) =>
             {
                 " with the external id".to_owned()
             }

@@ -41,7 +41,8 @@ const fn standing(way: Launch) -> Launch {
 pub(super) const LAUNCHES: &[Launch] = &[
     machine(&["ec2:RunInstances"], "start an instance with it"),
     machine(&["ec2:RequestSpotInstances"], "request a spot instance with it"),
-    machine(&["ec2:RequestSpotFleet"], "request a spot fleet with it"),
+    // The fleet's own role is passed as well.
+    standing(machine(&["ec2:RequestSpotFleet"], "request a spot fleet with it")),
     standing(machine(&["ec2:AssociateIamInstanceProfile"], "put it on a running instance")),
     standing(machine(&["ec2:ReplaceIamInstanceProfileAssociation"], "put it on a running instance in place of another")),
     // With a launch template, EC2 Auto Scaling asks for ec2:RunInstances ("Launch template support"), which is told above.
@@ -50,7 +51,17 @@ pub(super) const LAUNCHES: &[Launch] = &[
         &["autoscaling:CreateLaunchConfiguration", "autoscaling:UpdateAutoScalingGroup"],
         "have a scaling group start instances with it",
     )),
-    machine(&["elasticmapreduce:RunJobFlow"], "start a cluster with it"),
+    // The service's own role is passed as well.
+    standing(machine(&["elasticmapreduce:RunJobFlow"], "start a cluster with it")),
+    machine(
+        &[
+            "imagebuilder:CreateComponent",
+            "imagebuilder:CreateImageRecipe",
+            "imagebuilder:CreateInfrastructureConfiguration",
+            "imagebuilder:CreateImage",
+        ],
+        "build an image on a machine with it",
+    ),
     launch("lambda.amazonaws.com", &["lambda:CreateFunction", "lambda:InvokeFunction"], "create and invoke a function with it"),
     launch(
         "lambda.amazonaws.com",
@@ -61,11 +72,6 @@ pub(super) const LAUNCHES: &[Launch] = &[
         "lambda.amazonaws.com",
         &["lambda:CreateFunction", "lambda:CreateEventSourceMapping"],
         "create a function with it and trigger it by an event",
-    ),
-    launch(
-        "lambda.amazonaws.com",
-        &["lambda:CreateFunction", "lambda:CreateFunctionUrlConfig", "lambda:InvokeFunctionUrl"],
-        "create a function with it and call its URL",
     ),
     standing(launch(
         "lambda.amazonaws.com",
@@ -79,15 +85,34 @@ pub(super) const LAUNCHES: &[Launch] = &[
         &["cloudformation:CreateChangeSet", "cloudformation:ExecuteChangeSet"],
         "run a change set with it",
     ),
-    launch(
+    // It only assumes a role of each account that it deploys to.
+    standing(launch(
         "cloudformation.amazonaws.com",
         &["cloudformation:CreateStackSet", "cloudformation:CreateStackInstances"],
         "create a stack set with it",
-    ),
+    )),
     standing(launch("cloudformation.amazonaws.com", &["cloudformation:UpdateStackSet"], "update a stack set with it")),
-    launch("ecs-tasks.amazonaws.com", &["ecs:RegisterTaskDefinition", "ecs:RunTask"], "run a container task with it"),
-    launch("ecs-tasks.amazonaws.com", &["ecs:RegisterTaskDefinition", "ecs:StartTask"], "start a container task with it"),
-    launch("ecs-tasks.amazonaws.com", &["ecs:RegisterTaskDefinition", "ecs:CreateService"], "run a container service with it"),
+    launch(
+        "ecs-tasks.amazonaws.com",
+        &["ecs:CreateCluster", "ecs:RegisterTaskDefinition", "ecs:RunTask"],
+        "run a container task with it in a cluster of its own",
+    ),
+    launch(
+        "ecs-tasks.amazonaws.com",
+        &["ecs:CreateCluster", "ecs:RegisterTaskDefinition", "ecs:CreateService"],
+        "run a container service with it in a cluster of its own",
+    ),
+    standing(launch("ecs-tasks.amazonaws.com", &["ecs:RegisterTaskDefinition", "ecs:RunTask"], "run a container task with it")),
+    standing(launch(
+        "ecs-tasks.amazonaws.com",
+        &["ecs:RegisterTaskDefinition", "ecs:StartTask"],
+        "start a container task with it",
+    )),
+    standing(launch(
+        "ecs-tasks.amazonaws.com",
+        &["ecs:RegisterTaskDefinition", "ecs:CreateService"],
+        "run a container service with it",
+    )),
     standing(launch(
         "ecs-tasks.amazonaws.com",
         &["ecs:RegisterTaskDefinition", "ecs:UpdateService"],
@@ -186,13 +211,23 @@ pub(super) const LAUNCHES: &[Launch] = &[
         &["datapipeline:CreatePipeline", "datapipeline:PutPipelineDefinition", "datapipeline:ActivatePipeline"],
         "run a data pipeline with it",
     ),
-    launch("batch.amazonaws.com", &["batch:CreateComputeEnvironment"], "create a compute environment with it"),
-    launch("ecs-tasks.amazonaws.com", &["batch:RegisterJobDefinition", "batch:SubmitJob"], "run a batch job with it"),
+    // Which runs the machines, and no code of whoever makes it.
+    standing(launch("batch.amazonaws.com", &["batch:CreateComputeEnvironment"], "create a compute environment with it")),
+    launch(
+        "ecs-tasks.amazonaws.com",
+        &["batch:CreateComputeEnvironment", "batch:CreateJobQueue", "batch:RegisterJobDefinition", "batch:SubmitJob"],
+        "run a batch job with it in a queue of its own",
+    ),
+    standing(launch("ecs-tasks.amazonaws.com", &["batch:RegisterJobDefinition", "batch:SubmitJob"], "run a batch job with it")),
     launch("scheduler.amazonaws.com", &["scheduler:CreateSchedule"], "schedule calls with it"),
     launch("events.amazonaws.com", &["events:PutRule", "events:PutTargets"], "have a rule call its targets with it"),
     launch("pipes.amazonaws.com", &["pipes:CreatePipe"], "run a pipe with it"),
     launch("imagebuilder.amazonaws.com", &["imagebuilder:CreateImagePipeline"], "build images with it"),
-    launch("bedrock.amazonaws.com", &["bedrock:CreateAgent", "bedrock:InvokeAgent"], "run an agent with it"),
+    launch(
+        "bedrock.amazonaws.com",
+        &["bedrock:CreateAgent", "bedrock:PrepareAgent", "bedrock:InvokeAgent"],
+        "run an agent with it",
+    ),
     launch(
         "bedrock-agentcore.amazonaws.com",
         &[
@@ -206,6 +241,11 @@ pub(super) const LAUNCHES: &[Launch] = &[
         "bedrock-agentcore.amazonaws.com",
         &["bedrock-agentcore:CreateAgentRuntime", "bedrock-agentcore:InvokeAgentRuntime"],
         "run an agent with it",
+    ),
+    launch(
+        "bedrock-agentcore.amazonaws.com",
+        &["bedrock-agentcore:CreateAgentRuntime", "bedrock-agentcore:InvokeAgentRuntimeCommand"],
+        "run commands in a runtime with it",
     ),
     launch("braket.amazonaws.com", &["braket:CreateJob"], "run a Braket job with it"),
     launch(
@@ -266,8 +306,14 @@ pub(super) const LAUNCHES: &[Launch] = &[
         "launch a product of its own with it",
     ),
     launch("amplify.amazonaws.com", &["amplify:CreateApp"], "build an app with it"),
-    launch("emr-serverless.amazonaws.com", &["emr-serverless:StartJobRun"], "run a serverless job with it"),
-    launch("gamelift.amazonaws.com", &["gamelift:CreateFleet"], "run a fleet with it"),
+    launch(
+        "emr-serverless.amazonaws.com",
+        &["emr-serverless:CreateApplication", "emr-serverless:StartJobRun"],
+        "run a serverless job with it in an application of its own",
+    ),
+    standing(launch("emr-serverless.amazonaws.com", &["emr-serverless:StartJobRun"], "run a serverless job with it")),
+    launch("gamelift.amazonaws.com", &["gamelift:CreateBuild", "gamelift:CreateFleet"], "run a fleet of its own build with it"),
+    standing(launch("gamelift.amazonaws.com", &["gamelift:CreateFleet"], "run a fleet with it")),
 ];
 
 /// The services that these actions hand a role to, where it is known of them.
@@ -417,6 +463,8 @@ pub(super) const TAKE_OVERS: &[TakeOver] = &[
     // "Granting Lambda function access to other accounts": whoever says who may replace its code names itself.
     over(WorkloadKind::LambdaFunction, &["lambda:AddPermission"], "let somebody of its own replace the code of"),
     over(WorkloadKind::EcsTask, &["ecs:ExecuteCommand"], "run a command in"),
+    // Its command may be another than its definition's.
+    over(WorkloadKind::BatchJob, &["batch:SubmitJob"], "run its own command in"),
     over(WorkloadKind::CodeBuildProject, &["codebuild:StartBuild"], "run its own build steps in"),
     over(WorkloadKind::CodeBuildProject, &["codebuild:StartBuildBatch"], "run its own batch of build steps in"),
     over(WorkloadKind::CloudFormationStack, &["cloudformation:UpdateStack"], "change"),
@@ -443,6 +491,11 @@ pub(super) const TAKE_OVERS: &[TakeOver] = &[
         &["bedrock-agentcore:StartCodeInterpreterSession", "bedrock-agentcore:InvokeCodeInterpreter"],
         "run code in",
     ),
+    over(WorkloadKind::AgentRuntime, &["bedrock-agentcore:InvokeAgentRuntimeCommand"], "run commands in"),
+    over(WorkloadKind::StudioProfile, &["sagemaker:CreatePresignedDomainUrl"], "open"),
+    over(WorkloadKind::FlinkApplication, &["kinesisanalytics:UpdateApplication"], "replace the code of"),
+    over(WorkloadKind::CertificateProfile, &["rolesanywhere:CreateTrustAnchor"], "sign in by a certificate of its own through"),
+    over(WorkloadKind::CertificateProfile, &["rolesanywhere:UpdateTrustAnchor"], "put its own authority behind the trust of"),
 ];
 
 /// The rows by which a function's own policy may let somebody of another account take it over, each with its one action (AWS

@@ -351,7 +351,7 @@ pub(super) fn becomes(estate: &Estate, around: &Around, from: &[Node], goal: &Go
 /// The answer to `blast PRINCIPAL`, of the first of these accounts.
 pub(super) fn blast(estate: &Estate, around: &Around, at: usize) -> Detail {
     let node = Node::principal(0, at);
-    let mut sections = lost(estate, around, &[node]);
+    let mut sections = lost(estate, around, &[(node, true)]);
     let tree = tree(estate, around, node, false);
     sections.extend(section("What it becomes", Body::Prose(tree.lines)));
     let links = std::iter::once(node).chain(tree.reached.into_iter().take(MOST_LINKS * 2));
@@ -366,27 +366,30 @@ pub(super) fn several_blast(estate: &Estate, around: &Around, from: &[Node]) -> 
     let entered = if outside {
         around.joined.entered_by(from)
     } else {
-        from.first().map(|node| (node.account, from.iter().copied().collect())).into_iter().collect()
+        from.first().map(|node| (node.account, from.iter().map(|node| (*node, true)).collect())).into_iter().collect()
     };
     let who: Vec<&str> = from.iter().map(|node| around.joined.arn(*node)).collect();
-    let row = |node: &Node| vec![named(around.joined.arn(*node)), label(estate, around, node.account).to_owned()];
+    let row = |(node, certain): &(Node, bool)| {
+        let answer = if *certain { "yes" } else { "may" };
+        let answer = outside.then(|| answer.to_owned());
+        [named(around.joined.arn(*node)), label(estate, around, node.account).to_owned()].into_iter().chain(answer).collect()
+    };
     let rows = entered.values().flatten().map(row).collect();
     let mut sections = vec![
         section("", Body::Prose(if outside { who.join("\n") } else { String::new() })),
         section(
             if outside { "Roles that let it in" } else { "Who is in it" },
-            table(&[if outside { "role" } else { "user" }, "account"], rows),
+            table(if outside { &["role", "account", "answer"] } else { &["user", "account"] }, rows),
         ),
     ];
     for (account, roles) in &entered {
-        let roles: Vec<Node> = roles.iter().copied().collect();
-        sections.extend(lost(estate, around, &roles).into_iter().map(|part| {
+        sections.extend(lost(estate, around, roles).into_iter().map(|part| {
             let place = if entered.len() > 1 { format!(", in {}", label(estate, around, *account)) } else { String::new() };
             Some(Section { heading: format!("{}{place}", part.heading), ..part })
         }));
     }
     let open = if outside { around.joined.open_to(from, around) } else { Vec::new() };
     sections.push(section("Let in by the policies of resources", things_table(&open)));
-    let links = links(estate, entered.values().flatten().take(MOST_LINKS * 2).map(|n| around.joined.arn(*n)));
+    let links = links(estate, entered.values().flatten().take(MOST_LINKS * 2).map(|(n, _)| around.joined.arn(*n)));
     Detail { title: String::new(), sections: sections.into_iter().flatten().collect(), links }
 }

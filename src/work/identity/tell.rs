@@ -90,7 +90,7 @@ pub(super) fn principal(estate: &Estate, around: &Around, at: usize, detail: &mu
     sections.push(section("Who can become it", Body::Prose(into.lines)));
     sections.push(by_trust(around, node));
     sections.push(section("What it can become", Body::Prose(from.lines)));
-    sections.extend(lost(estate, around, &[node]).into_iter().map(Some));
+    sections.extend(lost(estate, around, &[(node, true)]).into_iter().map(Some));
     let place = detail.sections.len().min(1);
     detail.sections.splice(place..place, sections.into_iter().flatten());
     for other in into.reached.iter().chain(&from.reached).filter(|n| n.account == 0).take(MOST_LINKS) {
@@ -426,11 +426,12 @@ pub(super) fn things_table(things: &[Things]) -> Body {
     table(&["of", "read", "written", "destroyed", "which"], things.iter().map(row).collect())
 }
 
-/// What is lost with principals of one account.
-pub(super) fn lost(estate: &Estate, around: &Around, from: &[Node]) -> Vec<Section> {
-    let Some(node) = from.first().copied() else { return Vec::new() };
+/// What is lost with principals of one account, each with whether it is lost itself for certain.
+pub(super) fn lost(estate: &Estate, around: &Around, from: &[(Node, bool)]) -> Vec<Section> {
+    let Some((node, _)) = from.first().copied() else { return Vec::new() };
     let graph = around.ready[node.account].graph();
-    let places: Vec<usize> = from.iter().filter_map(|n| if let To::Principal(at) = n.at { Some(at) } else { None }).collect();
+    let place = |(n, sure): &(Node, bool)| if let To::Principal(at) = n.at { Some((at, *sure)) } else { None };
+    let places: Vec<(usize, bool)> = from.iter().filter_map(place).collect();
     let blast = graph.blast(&places, true);
     let (abroad, back) = around.joined.abroad(from);
     let mut words = vec![if blast.everything {
