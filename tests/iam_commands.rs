@@ -589,3 +589,82 @@ fn accounts_tokens_and_slips_are_answered_in_words() {
         assert!(group.out.contains(told), "{told}: {}", group.out);
     }
 }
+
+/// What was not read of somebody makes nothing of it certain, and is told where that one is asked about.
+#[test]
+fn what_was_not_read_of_somebody_is_its_own_affair() {
+    let home = tempfile::tempdir().unwrap();
+    let mut text = details();
+    let ghost = json!({"UserName": "ghost", "Path": "/", "Arn": format!("arn:aws:iam::{ID}:user/ghost"), "UserPolicyList": [],
+        "AttachedManagedPolicies": [{"PolicyName": "gone", "PolicyArn": format!("arn:aws:iam::{ID}:policy/gone")}]});
+    text["UserDetailList"].as_array_mut().unwrap().push(ghost);
+    let path = file(home.path(), "details.json", &text);
+    let can = |who: &str| run(&["--from", path.to_str().unwrap(), "iam", "can", who, "s3:GetObject", "arn:aws:s3:::b/k"]);
+    assert!(can("user/ghost").err.contains("policy/gone") && can("user/ghost").out.starts_with("depends"));
+    assert!(!can("user/idle").err.contains("policy/gone"), "{}", can("user/idle").err);
+    // How much of it is unused nobody knows, nor whose report this is not.
+    let report = |entity: &str| {
+        let service = json!({"ServiceName": "Amazon S3", "ServiceNamespace": "s3", "LastAuthenticated": "2026-11-20T00:00:00Z",
+            "LastAuthenticatedEntity": format!("arn:aws:iam::{ID}:{entity}")});
+        file(
+            home.path(),
+            "used.json",
+            &json!({"JobStatus": "COMPLETED", "JobCompletionDate": "2026-11-20T00:00:01Z",
+            "IsTruncated": false, "ServicesLastAccessed": [service]}),
+        )
+    };
+    let unused = |entity: &str| {
+        let used = report(entity);
+        run(&["--from", path.to_str().unwrap(), "iam", "unused", "user/ghost", "--used", used.to_str().unwrap()])
+    };
+    let own = unused("user/ghost");
+    assert!(own.out.contains("an unknown part of what it is granted") && own.out.contains("policy/gone"), "{}", own.out);
+    let other = unused("user/idle");
+    assert!(
+        other.code == 2 && other.err.contains("the report of arn:aws:iam::") && other.err.contains("user/idle"),
+        "{}",
+        other.err
+    );
+}
+
+/// What allows a request and what does not are both told.
+#[test]
+fn a_boundary_that_does_not_allow_is_named() {
+    let home = tempfile::tempdir().unwrap();
+    let document =
+        |action: &str| json!({"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Action": action, "Resource": "*"}]});
+    let edge = format!("arn:aws:iam::{ID}:policy/edge");
+    let text = json!({
+        "UserDetailList": [{"UserName": "jo", "Path": "/", "Arn": format!("arn:aws:iam::{ID}:user/jo"),
+            "UserPolicyList": [{"PolicyName": "own", "PolicyDocument": document("sqs:*")}],
+            "PermissionsBoundary": {"PermissionsBoundaryType": "Policy", "PermissionsBoundaryArn": edge}}],
+        "GroupDetailList": [], "RoleDetailList": [],
+        "Policies": [{"PolicyName": "edge", "Arn": edge, "PolicyVersionList": [
+            {"VersionId": "v1", "IsDefaultVersion": true, "Document": document("s3:*")}]}]});
+    let path = file(home.path(), "details.json", &text);
+    let ran = run(&["--from", path.to_str().unwrap(), "iam", "can", "user/jo", "sqs:SendMessage"]);
+    assert!(ran.code == 1 && !ran.out.contains("nothing allows it"), "{}", ran.out);
+    assert!(ran.out.contains("Allow by inline own of user/jo, statement 1"), "{}", ran.out);
+    assert!(ran.out.contains("not allowed by the permissions boundary edge"), "{}", ran.out);
+}
+
+/// What somebody from outside gets into under conditions is lost under conditions.
+#[test]
+fn what_an_outsider_is_let_into_under_conditions_may_be_lost() {
+    let home = tempfile::tempdir().unwrap();
+    let of = |condition: &Value| {
+        let mut text = details();
+        text["RoleDetailList"][1]["AssumeRolePolicyDocument"]["Statement"] = json!([{"Effect": "Allow", "Action": "sts:AssumeRole",
+            "Principal": {"AWS": "arn:aws:iam::999988887777:root"}, "Condition": condition}]);
+        let path = file(home.path(), "details.json", &text);
+        let from = ["--from", path.to_str().unwrap(), "iam"];
+        let who = run(&[&from[..], &["who-can", "sts:AssumeRole", "role/operator"]].concat()).out;
+        (run(&[&from[..], &["blast", "999988887777"]].concat()).out, who)
+    };
+    let (sure, _) = of(&json!({}));
+    assert!(sure.contains("Everything in the account is lost"), "{sure}");
+    let (may, who) = of(&json!({"IpAddress": {"aws:SourceIp": "192.0.2.0/24"}}));
+    assert!(may.contains("Everything in the account may be lost") && may.contains("role/operator, under conditions"), "{may}");
+    assert!(who.contains("999988887777") && !who.contains("external id"), "{who}");
+    assert!(of(&json!({"StringEquals": {"sts:ExternalId": "x"}})).1.contains("with the external id"));
+}

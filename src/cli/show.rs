@@ -98,7 +98,7 @@ fn print(detail: &Detail, width: usize, ascii: bool, out: &mut impl Write) -> io
                 }
             }
             Body::Prose(prose) => {
-                prose_lines(prose, width.saturating_sub(2)).iter().try_for_each(|line| writeln!(out, "  {line}"))?
+                prose_lines(prose, width.saturating_sub(2)).iter().try_for_each(|line| writeln!(out, "  {line}"))?;
             }
             Body::Code(code) => text::block(code).lines().try_for_each(|line| writeln!(out, "  {line}"))?,
             Body::Graph(drawing) => {

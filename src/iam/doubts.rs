@@ -77,6 +77,10 @@ pub fn unfit(context: &Context, accounts: &[&Account]) -> Option<String> {
             return Some(format!("{key:?} is no condition key that is known{near}"));
         };
         let kind = kind_of(key, &[]).or(kind)?;
+        // What a token says may be several things.
+        if values.len() > 1 && !kind.starts_with("ArrayOf") && !key.contains('.') {
+            return Some(format!("a request has one {name}, and {} are told: ask once for each", values.len()));
+        }
         let (compare, takes) = match kind.strip_prefix("ArrayOf").unwrap_or(kind) {
             "Bool" => (Compare::Bool, "true or false"),
             "Numeric" => (Compare::NumericEquals, "a number"),
@@ -109,6 +113,8 @@ mod tests {
             ("aws:MultiFactorAuthPresent=yes", "\"yes\" is no value of aws:MultiFactorAuthPresent, which takes true or false"),
             ("aws:SourceIp=nonsense", "which takes an address"),
             ("aws:SourceIp=", "which takes an address"),
+            ("aws:SourceIp=10.0.0.1,2001:db8::1", "a request has one aws:SourceIp, and 2 are told"),
+            ("aws:MultiFactorAuthPresent=true,false", "a request has one aws:MultiFactorAuthPresent"),
             ("aws:MultiFactorAuthAge=old", "a number"),
             ("aws:CurrentTime=today", "a time"),
             ("aws:PrincipalArn=role/x", "an ARN"),
@@ -123,7 +129,7 @@ mod tests {
             "S3:Prefix=",
             "s3:ExistingObjectTag/class=public",
             "kms:EncryptionContext:app=x",
-            "aws:SourceIp=10.0.0.0/8,2001:db8::1",
+            "aws:SourceIp=2001:db8::1",
             "aws:EpochTime=1700000000",
             "token.actions.githubusercontent.com:sub=repo:acme/app:ref:refs/heads/main",
             "saml:aud=https://signin.aws.amazon.com/saml",

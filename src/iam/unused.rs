@@ -202,6 +202,16 @@ fn action_of(source: &str, name: &str) -> Option<(&'static Service, &'static Act
     [alias, plain].into_iter().find_map(|name| service.action(name).filter(|(_, a)| a.name == name)).map(|(_, a)| (service, a))
 }
 
+/// How much is unused, in words: `12 %`, where something is not known `at least 12 %`. `unread`: policies that were not read.
+pub fn share(found: &Unused, unread: &[String]) -> String {
+    let least = if found.unknown.is_empty() { "" } else { "at least " };
+    match (unread, found.stays.granted.count()) {
+        ([], _) => format!("{least}{:.0} %", found.share * 100.0),
+        (_, 0) => "an unknown part".to_owned(),
+        _ => format!("{least}{:.0} %, as far as its policies were read,", found.share * 100.0),
+    }
+}
+
 /// What is granted and not used.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Unused {

@@ -10,7 +10,7 @@ use crate::cli::iam::{inward, safe};
 use crate::cli::list::unless_closed;
 use crate::iam::account::Account;
 use crate::iam::doubts::{doubts, unfit};
-use crate::iam::evaluate::{Answer, Context, Decision};
+use crate::iam::evaluate::{Answer, Context, Decision, Missing};
 use crate::iam::graph::{Graph, Joined};
 use crate::iam::openings::{Guest, guests};
 use crate::text;
@@ -32,8 +32,14 @@ pub(super) fn can(json: bool, question: &str, answer: &Answer, notes: &[String])
 }
 
 /// What speaks against a question, and what its answer does without.
-pub(super) fn notes<'a>(accounts: impl IntoIterator<Item = &'a Account>, action: &str, resource: &str) -> Vec<String> {
-    let gaps = accounts.into_iter().flat_map(|account| account.gaps(resource));
+pub(super) fn notes<'a>(
+    accounts: impl IntoIterator<Item = &'a Account>,
+    who: Option<&str>,
+    action: &str,
+    resource: &str,
+) -> Vec<String> {
+    let of = |account: &'a Account| who.and_then(|who| Some(&account.principals[account.principal(who).ok()?]));
+    let gaps = accounts.into_iter().flat_map(|account| account.gaps(of(account), resource));
     let mut notes: Vec<String> = Vec::new();
     for note in gaps.chain(doubts(action, resource)) {
         if !notes.contains(&note) {
@@ -63,7 +69,7 @@ pub(super) fn who_can(json: bool, accounts: &[Account], (action, resource): (&st
             rows.push((account.principals[at].arn.clone(), answer));
         }
     }
-    let notes = notes(accounts, action, resource);
+    let notes = notes(accounts, None, action, resource);
     tell(&notes);
     let owner = accounts.first().and_then(|a| a.owner(resource));
     if resource.starts_with("arn:") && owner.is_none() && accounts.len() > 1 {
@@ -94,7 +100,9 @@ pub(super) fn who_can(json: bool, accounts: &[Account], (action, resource): (&st
     } else {
         let width = rows.iter().map(|(arn, _)| text::width(arn)).max().unwrap_or(0);
         let line = |(arn, answer): &(String, Answer)| {
-            format!("{}  {:<8}  {}", text::pad(arn, width, false), word(answer.decision), answer.granted_by())
+            let conditions: Vec<String> = answer.depends.iter().map(|d| format!("{} if {}", d.effect, d.condition)).collect();
+            let only = if conditions.is_empty() { String::new() } else { format!("; {}", conditions.join("; ")) };
+            format!("{}  {:<8}  {}{only}", text::pad(arn, width, false), word(answer.decision), answer.granted_by())
         };
         let mut lines: Vec<String> = rows.iter().map(line).collect();
         if !guests.is_empty() {
@@ -140,7 +148,7 @@ fn word(decision: Decision) -> &'static str {
 fn reasons(answer: &Answer) -> Vec<String> {
     let mut lines = Vec::new();
     let sentences = answer.sentences();
-    if answer.decision == (Decision::Denied { explicit: false }) && answer.because.is_empty() && sentences.is_empty() {
+    if answer.decision == (Decision::Denied { explicit: false }) && answer.missing.is_empty() && sentences.is_empty() {
         lines.push("  nothing allows it".to_owned());
     }
     lines.extend(sentences.iter().map(|sentence| format!("  {sentence}")));
@@ -148,9 +156,7 @@ fn reasons(answer: &Answer) -> Vec<String> {
     for b in answer.because.iter().filter(|b| !b.unread) {
         lines.push(format!("  {:?} by {}, {} ({})", b.effect, b.policy, b.statement, b.layer.word()));
     }
-    for layer in &answer.missing {
-        lines.push(format!("  not allowed by {}", layer.word()));
-    }
+    lines.extend(answer.missing.iter().map(|missing| format!("  not allowed by {}", missing.words())));
     for d in answer.depends.iter().filter(|d| !answer.is_told(d)) {
         let by = if d.policy.is_empty() { String::new() } else { format!(" ({}, {})", d.policy, d.statement) };
         lines.push(format!("  {} if {}{by}", d.effect, d.condition));
@@ -166,7 +172,7 @@ fn as_json(answer: &Answer) -> Value {
             "layer": b.layer.word(), "policy": b.policy, "policy_arn": b.policy_arn, "statement": b.statement,
             "effect": format!("{:?}", b.effect), "certain": b.certain,
         })).collect::<Vec<_>>(),
-        "missing": answer.missing.iter().map(|l| l.word()).collect::<Vec<_>>(),
+        "missing": answer.missing.iter().map(Missing::words).collect::<Vec<_>>(),
         "depends": answer.depends.iter().map(|d| json!({
             "key": d.key, "condition": d.condition, "effect": d.effect, "policy": d.policy, "statement": d.statement,
         })).collect::<Vec<_>>(),

@@ -12,11 +12,11 @@ use serde_json::{Value, json};
 use crate::cli::Done;
 use crate::cli::iam::{holder, safe};
 use crate::cli::list::unless_closed;
-use crate::iam::account::Account;
+use crate::iam::account::{Account, Principal};
 use crate::iam::facts::Level;
 use crate::iam::lint::Kind;
 use crate::iam::trim::{TooLong, Trimmed};
-use crate::iam::unused::{Unused, Use, unused};
+use crate::iam::unused::{Unused, Use, share, unused};
 use crate::iam::write::{Intent, write_policy};
 use crate::model::principal::{Identity, LastAccessed, Trail};
 use crate::text;
@@ -84,11 +84,14 @@ impl Leftover {
         let groups = found.by_groups(account, at);
         if json {
             let mut value = as_json(arn, account.part, self.days, accessed.trail.as_ref(), &found, &trimmed);
+            let unread = &account.principals[at].unread;
+            value["unread"] = json!(unread);
+            value["share"] = if unread.is_empty() { json!(found.share) } else { Value::Null };
             value["groups"] = groups.iter().map(|(group, actions)| json!({"group": group, "actions": actions})).collect();
             unless_closed(writeln!(io::stdout().lock(), "{}", serde_json::to_string_pretty(&value)?))?;
             return Ok(Done::Whole);
         }
-        print(arn, self.days, accessed.trail.as_ref(), &found, &trimmed, &groups)
+        print(&account.principals[at], self.days, accessed.trail.as_ref(), &found, &trimmed, &groups)
     }
 }
 
@@ -124,7 +127,7 @@ fn as_json(arn: &str, part: bool, days: i64, trail: Option<&Trail>, found: &Unus
 const SHOWN: usize = 24;
 
 fn print(
-    arn: &str,
+    of: &Principal,
     days: i64,
     trail: Option<&Trail>,
     found: &Unused,
@@ -132,7 +135,10 @@ fn print(
     groups: &[(String, Vec<String>)],
 ) -> Result<Done> {
     let mut out = io::stdout().lock();
-    let mut lines = vec![format!("{arn}: {:.0} % of what it is granted was not used in {days} days.", found.share * 100.0)];
+    let mut lines = vec![format!("{}: {} of what it is granted was not used in {days} days.", of.arn, share(found, &of.unread))];
+    if !of.unread.is_empty() {
+        lines.push(format!("Not read, so that what they grant is not counted: {}", of.unread.join(", ")));
+    }
     lines.extend(trail.map(|t| trail_words(t, found)));
     let mut list = |label: &str, names: &[String]| {
         if !names.is_empty() {
@@ -343,6 +349,14 @@ fn last_accessed(text: &str, arn: &str) -> Result<LastAccessed> {
         bail!("it is one page of the report, and services of the pages behind would count as unknown: ask for all with {again}");
     }
     let made = value["JobCompletionDate"].as_str().and_then(|t| t.parse().ok());
+    // Who used a service stands beside it: the report of somebody else would tell wrongly what is left over.
+    let entities = services.as_array().into_iter().flatten().flat_map(|service| {
+        let actions = service["TrackedActionsLastAccessed"].as_array().into_iter().flatten();
+        actions.map(|action| &action["LastAccessedEntity"]).chain([&service["LastAuthenticatedEntity"]]).filter_map(Value::as_str)
+    });
+    if let Some(other) = entities.into_iter().find(|entity| *entity != arn) {
+        bail!("it is the report of {other}: have one made of {arn}");
+    }
     let services = serde_json::from_value(services).wrap_err("its list ServicesLastAccessed cannot be read")?;
     Ok(LastAccessed { arn: arn.to_owned(), made, services, trail: None })
 }

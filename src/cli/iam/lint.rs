@@ -64,7 +64,11 @@ pub(super) fn run(json: bool, files: &[PathBuf], kind: Option<Attached>) -> Resu
         let document = read::text(bytes).wrap_err_with(|| format!("could not read {name}"))?;
         let looked = look_over(&document, kind.map(Attached::kind));
         if let Some(what) = looked.what.as_ref().filter(|_| looked.lints.iter().all(|l| l.id != "no-policy")) {
-            let said = format!("{name}: {what}; its document is looked over as {}", Attached::words(looked.kind));
+            let each = looked.kind.map_or_else(
+                || "each is looked over as what it is attached to".to_owned(),
+                |kind| format!("its document is looked over as {}", Attached::words(kind)),
+            );
+            let said = format!("{name}: {what}; {each}");
             eprintln!("{}", text::line(&said));
         }
         for l in looked.lints {

@@ -141,7 +141,7 @@ impl Iam {
                     Some(who) => account.can_outsider(who, action, &resource, &context),
                     None => account.can(principal, action, &resource, &context),
                 }?;
-                let notes = ask::notes([account], action, &resource);
+                let notes = ask::notes([account], Some(principal), action, &resource);
                 ask::can(self.json, &format!("{principal} {action} on {resource}"), &answer, &notes)
             }
             Command::WhoCan { action, resource, context } => {

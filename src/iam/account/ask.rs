@@ -3,7 +3,7 @@
 
 use std::collections::BTreeSet;
 
-use super::{Account, AskError, Principal};
+use super::{Account, AskError, Principal, Problem};
 use crate::iam::evaluate::{
     ActionName, Answer, Caller, CallerKind, Compiled, Context, Decision, Dependence, Layer, Layers, Request, Resource,
     ResourcePolicy, decide, explain,
@@ -12,7 +12,7 @@ use crate::iam::facts::{ResourceType, facts, held_against, only_region};
 use crate::iam::policy::{Effect, Element, Policy, PrincipalKind, Statement};
 use crate::iam::resources::Held;
 use crate::iam::strangers::{account_of, in_organization};
-use crate::model::arn::is_whole;
+use crate::model::arn::{is_whole, short};
 
 /// Services whose resources carry policies (AWS: "AWS services that work with IAM", resource-based policies), of those
 /// that people ask about most.
@@ -70,8 +70,21 @@ impl Account {
     }
 
     /// What answers do without, in sentences; empty where everything is known.
-    pub fn gaps(&self, resource: &str) -> Vec<String> {
-        let problems = self.problems.iter().map(|p| format!("{}: {}.", p.policy, p.why));
+    ///
+    /// Where one is asked about, what is somebody else's and could not be read does not count.
+    pub fn gaps(&self, who: Option<&Principal>, resource: &str) -> Vec<String> {
+        let own = who.map(|who| {
+            let groups = who.groups.iter().map(|g| format!("group/{g}"));
+            let kind = if who.is_role { "role" } else { "user" };
+            groups.chain([format!("{kind}/{}", who.name), short(resource).to_owned()]).collect::<Vec<_>>()
+        });
+        // What names nobody, such as a control that was not read, is everybody's.
+        let is_somebody = |word: &&str| ["user/", "role/", "group/"].iter().any(|kind| word.starts_with(kind));
+        let counts = |p: &&Problem| {
+            let words = || p.policy.split(' ').chain(p.why.split([' ', ',', ':'])).filter(is_somebody);
+            own.as_ref().is_none_or(|own| words().next().is_none() || words().any(|word| own.iter().any(|o| o == word)))
+        };
+        let problems = self.problems.iter().filter(counts).map(|p| format!("{}: {}.", p.policy, p.why));
         let mut gaps: Vec<String> = self.lacking.iter().cloned().chain(problems).collect();
         if self.organization().is_none() {
             gaps.push(

@@ -10,10 +10,11 @@ use crate::iam::policy::{Effect, Span};
 pub struct Answer {
     pub decision: Decision,
     /// The statements that decided: for a denial the Deny statements, for an allowed request one or more Allow statements
-    /// of each layer that had to allow, for one that depends those that may or may not hold.
+    /// of each layer that had to allow, for one that depends those that may or may not hold; where a layer does not allow it, the
+    /// Allow statements of those that do.
     pub because: Vec<Deciding>,
     /// Layers that had to allow and do not.
-    pub missing: Vec<Layer>,
+    pub missing: Vec<Missing>,
     /// What it depends on; empty unless the decision is [`Decision::Depends`].
     pub depends: Vec<Dependence>,
     /// What decided beside statements, in sentences: that a root user needs none, or that nobody may be stopped.
@@ -65,6 +66,22 @@ impl Answer {
             Some(by) => format!("{}, {}", by.policy, by.statement),
             None => self.why.first().cloned().unwrap_or_default(),
         }
+    }
+}
+
+/// A layer that does not allow what it has to allow.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Missing {
+    pub layer: Layer,
+    /// Of a permissions boundary; else empty.
+    pub policy: String,
+}
+
+impl Missing {
+    /// `the permissions boundary developers`
+    pub fn words(&self) -> String {
+        let Self { layer, policy } = self;
+        if policy.is_empty() { layer.word() } else { format!("{} {policy}", layer.word()) }
     }
 }
 
@@ -158,7 +175,14 @@ impl Trace for Notes<'_> {
             if policy.statements[index].covers(self.request) == Truth::Maybe {
                 let named: Vec<&str> = statement.resource.iter().flat_map(|r| &r.values).map(|v| v.text.as_str()).collect();
                 let shown = named.iter().take(4).copied().collect::<Vec<_>>().join(", ");
-                add("the resource", format!("which resource: {shown}{}", if named.len() > 4 { ", …" } else { "" }));
+                let (not, one) = (statement.resource.as_ref().is_some_and(|r| r.not), named.len() == 1);
+                let is = match (not, one) {
+                    (false, true) => "is",
+                    (false, false) => "is one of",
+                    (true, true) => "is not",
+                    (true, false) => "is none of",
+                };
+                add("the resource", format!("the resource {is} {shown}{}", if named.len() > 4 { ", …" } else { "" }));
             }
             if open.is_empty() {
                 open.push(Dependence {
@@ -205,7 +229,16 @@ pub fn explain(request: &Request<'_>, layers: &Layers<'_>) -> Answer {
             let missing = missing(Truth::No);
             // Where a layer does not allow it, that is why.
             let why = if missing.is_empty() { why } else { Vec::new() };
-            Answer { decision, because: Vec::new(), missing, depends: Vec::new(), why }
+            // What allows it all the same.
+            let allows = |d: &Deciding| d.certain && d.effect == Effect::Allow && !matches!(d.layer, Layer::Rcp(_));
+            let because =
+                if missing.is_empty() { Vec::new() } else { hits.into_iter().map(|h| h.deciding).filter(allows).collect() };
+            let name = |layer: &Layer| match layer {
+                Layer::Boundary => layers.boundary.map(|p| p.name.clone()).unwrap_or_default(),
+                _ => String::new(),
+            };
+            let missing = missing.into_iter().map(|layer| Missing { policy: name(&layer), layer }).collect();
+            Answer { decision, because, missing, depends: Vec::new(), why }
         }
         Decision::Allowed => {
             let allows = |d: &Deciding| d.certain && d.effect == Effect::Allow;

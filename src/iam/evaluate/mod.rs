@@ -13,7 +13,7 @@ mod truth;
 pub use compiled::{ActionName, Compiled};
 pub use condition::fits_operator;
 pub use context::{Context, Known};
-pub use explain::{Answer, Deciding, Dependence, explain};
+pub use explain::{Answer, Deciding, Dependence, Missing, explain};
 pub use truth::Truth;
 
 use compiled::{CompiledStatement, IdentityLayer, Reach};

@@ -318,7 +318,7 @@ impl Ground<'_> {
             });
             attachable.take(MOST_MADE).collect::<Vec<_>>()
         });
-        best(known.clone().into_iter().chain(made).chain(rewritten))
+        best(known.into_iter().chain(made).chain(rewritten))
     }
 
     /// Putting another version of a managed policy of the account in force, for which an old one may have to go.

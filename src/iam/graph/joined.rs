@@ -479,6 +479,7 @@ impl Joined {
                     (true, ..) => Power::Administrator,
                     (_, Some(_), _) => Power::CanBecome,
                     (_, _, Some(_)) => Power::MayBecome,
+                    _ if part.built.people[at].unread => Power::MayBecome,
                     _ => Power::Ordinary,
                 }
             };

@@ -80,6 +80,8 @@ struct Person {
     trust: Option<u32>,
     /// AWS keeps it: nobody in the account changes it.
     kept: bool,
+    /// Not all of its policies were read: what it can become is not all known.
+    unread: bool,
 }
 
 /// Where an edge leads.
@@ -196,6 +198,7 @@ impl<'a> Graph<'a> {
             arn: p.arn.as_str().into(),
             trust: p.trust.map(|t| t as u32),
             kept: is_aws_kept(&p.path),
+            unread: !p.unread.is_empty(),
         });
         let (id, people, crossings) = (account.id.clone(), people.collect(), crossings.into());
         let (trusts, coders) = (trusts.into_iter().flatten().collect(), functions::coders(account).into());

@@ -223,7 +223,7 @@ fn people(all: &[Outsider], crossings: Arc<[Crossing]>) -> Built {
         starts: vec![0; all.len() + 1],
         incoming: vec![Vec::new(); all.len() + 1],
         id: String::new(),
-        people: all.iter().map(|o| Person { arn: o.who.as_str().into(), trust: None, kept: true }).collect(),
+        people: all.iter().map(|o| Person { arn: o.who.as_str().into(), trust: None, kept: true, unread: false }).collect(),
         crossings,
         trusts: [].into(),
         coders: [].into(),

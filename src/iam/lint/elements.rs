@@ -5,7 +5,7 @@ use std::collections::{HashMap, HashSet};
 use super::arns::open;
 use super::trust::is_claim;
 use super::{Kind, Linter, Weight};
-use crate::iam::facts::keys::{is_global, same_key};
+use crate::iam::facts::keys::{global_keys, is_global, same_key};
 use crate::iam::facts::{Action, Service, facts, held_against};
 use crate::iam::policy::{Compare, Condition, Effect, Element, Piece, Quantifier, Spanned, Statement, Template};
 use crate::iam::sets::glob::{ArnPattern, Glob, split};
@@ -300,6 +300,28 @@ impl Linter {
         }
     }
 
+    /// Says what a key that no request for the statement's actions carries does. AWS's own keys are all known; a service may have
+    /// one that is newer than the facts.
+    fn unknown_key(&mut self, c: &Condition, actions: &[(&'static Service, &'static Action)]) {
+        let key = c.key.text.as_str();
+        let lower = key.to_ascii_lowercase();
+        let prefix = lower.split(':').next().unwrap_or_default();
+        let own = actions.iter().flat_map(|(service, _)| &service.keys).map(|k| k.name);
+        let far = |known: &&str| distance(&known.to_ascii_lowercase(), &lower);
+        let near = global_keys().chain(own).min_by_key(far).filter(|known| far(known) <= 3);
+        let near = near.map(|known| format!("; did you mean {known}?")).unwrap_or_default();
+        let (what, weight) = match prefix {
+            "aws" => (format!("{key} is no condition key of AWS's"), Weight::Error),
+            _ => (format!("none of the statement's actions knows the condition key {key}"), Weight::Warning),
+        };
+        let does = match holds_without(c) {
+            Some(true) => ", and without it the condition always holds",
+            Some(false) => ", and without it the condition never holds",
+            None => "",
+        };
+        self.say("unknown-key", weight, c.key.span, format!("{what}{does}{near}"));
+    }
+
     /// Whether requests for the statement's actions can carry a condition's key.
     fn key(&mut self, c: &Condition, actions: &[(&'static Service, &'static Action)]) {
         let key = &c.key;
@@ -324,17 +346,20 @@ impl Linter {
                 && service.keys.iter().any(|k| same_key(k.name, &key.text))
         };
         if !global && !actions.iter().any(of_service) {
-            let message = format!("none of the statement's actions knows the condition key {}", key.text);
-            return self.say("unknown-key", Weight::Warning, key.span, message);
+            return self.unknown_key(c, actions);
         }
         let loose = actions.iter().any(|(service, _)| LOOSE.contains(&service.prefix));
-        let op = c.operator;
-        let absent = op.if_exists || op.negated || op.quantifier == Quantifier::AllValues || op.compare == Compare::Null;
-        if !loose && !absent {
+        if !loose && holds_without(c) == Some(false) {
             let message = format!("no request for the statement's actions carries {}: the condition never holds", key.text);
             self.say("idle-key", Weight::Warning, key.span, message);
         }
     }
+}
+
+/// Whether a condition holds where its key is absent; none where it asks just that.
+fn holds_without(c: &Condition) -> Option<bool> {
+    let op = c.operator;
+    (op.compare != Compare::Null).then_some(op.if_exists || op.negated || op.quantifier == Quantifier::AllValues)
 }
 
 /// Whether a value of an action element is every action of every service.

@@ -205,6 +205,9 @@ struct Linter {
     lints: Vec<Lint>,
 }
 
+/// Messages on what a statement grants.
+const GRANTS: [&str; 3] = ["grants-everything", "open-grant", "open-read"];
+
 /// Pairs of statements whose resources are compared: what AWS takes has fewer.
 const MOST_COMPARED: usize = 400;
 
@@ -461,6 +464,9 @@ impl Linter {
                 let message = if o.effect == s.effect {
                     format!("{label} covers this statement")
                 } else {
+                    // It grants nothing after all.
+                    let inside = |span: Span| s.span.start <= span.start && span.end <= s.span.end;
+                    self.lints.retain(|l| !(GRANTS.contains(&l.id) && inside(l.span)));
                     format!("{label} denies all of it")
                 };
                 self.say("shadowed", Weight::Warning, s.span, message);

@@ -3,7 +3,7 @@
 
 use super::{Kind, Lint, Weight, lint, place};
 use crate::iam::policy::Span;
-use crate::iam::policy::json::{self, Node, Value};
+use crate::iam::policy::json::{self, Member, Node, Value};
 use crate::iam::read;
 
 /// What there is to say about a file.
@@ -11,8 +11,8 @@ use crate::iam::read;
 pub struct Looked {
     /// What the file is, where it is no policy document itself.
     pub what: Option<String>,
-    /// As what the document was looked over.
-    pub kind: Kind,
+    /// As what the document was looked over; none where there are several, each looked over as what it is.
+    pub kind: Option<Kind>,
     pub lints: Vec<Lint>,
 }
 
@@ -44,7 +44,7 @@ const ANSWERS: &[Answer] = &[
 /// Looks over a policy document, or the one within an answer of AWS. `kind` is what it is attached to, where that is
 /// said; else the answer tells, and without one it is a managed policy.
 pub fn look_over(text: &str, kind: Option<Kind>) -> Looked {
-    let plain = |lints| Looked { what: None, kind: kind.unwrap_or(Kind::Managed), lints };
+    let plain = |lints| Looked { what: None, kind: Some(kind.unwrap_or(Kind::Managed)), lints };
     let top = match json::read(text) {
         Ok(Node { value: Value::Object(top), .. }) if top.iter().all(|m| m.key != "Statement") => top,
         // What is no JSON at all, the document's reader says best.
@@ -60,12 +60,21 @@ pub fn look_over(text: &str, kind: Option<Kind>) -> Looked {
             _ => None,
         });
         let kind = kind.or(*told).or(control).unwrap_or(Kind::Managed);
-        let Some((document, places)) = document(text, node) else { continue };
-        let at = |at: u32| places.at(at as usize);
-        let moved = |l: Lint| Lint { span: Span::new(at(l.span.start), at(l.span.end)), ..l };
-        let mut lints: Vec<Lint> = lint(&document, kind).into_iter().map(moved).collect();
+        let Some(mut lints) = looked_over(text, node, kind) else { continue };
         place(text, &mut lints);
-        return Looked { what: Some((*what).to_owned()), kind, lints };
+        return Looked { what: Some((*what).to_owned()), kind: Some(kind), lints };
+    }
+    let details = details(&top);
+    if !details.is_empty() {
+        let mut lints = Vec::new();
+        for (name, kind, node) in &details {
+            let own = looked_over(text, node, *kind).into_iter().flatten();
+            lints.extend(own.map(|l| Lint { message: format!("{name}: {}", l.message), ..l }));
+        }
+        place(text, &mut lints);
+        let what =
+            format!("the answer of aws iam get-account-authorization-details, with documents of its own: {}", details.len());
+        return Looked { what: Some(what), kind: None, lints };
     }
     let Some(what) = read::answer(|key| member(key).is_some()) else {
         return plain(lint(text, kind.unwrap_or(Kind::Managed)));
@@ -76,6 +85,53 @@ pub fn look_over(text: &str, kind: Option<Kind>) -> Looked {
     );
     let lint = Lint { id: "no-policy", weight: Weight::Error, span: Span::default(), line: 1, column: 1, message };
     Looked { what: Some(what.to_owned()), ..plain(vec![lint]) }
+}
+
+/// What there is to say about the document at a place of a file; none where it is none.
+fn looked_over(text: &str, node: &Node, kind: Kind) -> Option<Vec<Lint>> {
+    let (document, places) = document(text, node)?;
+    let at = |at: u32| places.at(at as usize);
+    let moved = |l: Lint| Lint { span: Span::new(at(l.span.start), at(l.span.end)), ..l };
+    Some(lint(&document, kind).into_iter().map(moved).collect())
+}
+
+/// The documents of an account's own policies in what `get-account-authorization-details` answers, each with whose it is: those
+/// in force, without AWS's own.
+fn details(top: &[Member]) -> Vec<(String, Kind, &Node)> {
+    let list = |key: &str| top.iter().find(|m| m.key == key).map_or(&[][..], |m| items(&m.node));
+    let mut all = Vec::new();
+    for (key, own, kind, of) in [
+        ("UserDetailList", "UserPolicyList", Kind::InlineUser, "user"),
+        ("GroupDetailList", "GroupPolicyList", Kind::InlineGroup, "group"),
+        ("RoleDetailList", "RolePolicyList", Kind::InlineRole, "role"),
+    ] {
+        for holder in list(key) {
+            let name = said(holder, &["UserName", "GroupName", "RoleName"]);
+            let trust = inner(holder, &["AssumeRolePolicyDocument"]);
+            all.extend(trust.map(|document| (format!("trust of role/{name}"), Kind::Trust, document)));
+            for policy in inner(holder, &[own]).map_or(&[][..], items) {
+                let inline = format!("inline {} of {of}/{name}", said(policy, &["PolicyName"]));
+                all.extend(inner(policy, &["PolicyDocument"]).map(|document| (inline, kind, document)));
+            }
+        }
+    }
+    for policy in list("Policies").iter().filter(|p| !said(p, &["Arn"]).contains(":iam::aws:")) {
+        let versions = inner(policy, &["PolicyVersionList"]).map_or(&[][..], items).iter();
+        let is_default = |v: &&Node| inner(v, &["IsDefaultVersion"]).is_some_and(|d| matches!(d.value, Value::Bool(true)));
+        let document = versions.filter(is_default).find_map(|v| inner(v, &["Document"]));
+        all.extend(document.map(|document| (said(policy, &["PolicyName"]).to_owned(), Kind::Managed, document)));
+    }
+    all
+}
+
+fn items(node: &Node) -> &[Node] {
+    if let Value::List(items) = &node.value { items } else { &[] }
+}
+
+/// What the first of these keys that is there says.
+fn said<'a>(node: &'a Node, keys: &[&str]) -> &'a str {
+    let found = keys.iter().find_map(|key| inner(node, &[key]));
+    if let Some(Value::Text(text)) = found.map(|n| &n.value) { text } else { "" }
 }
 
 fn inner<'a>(node: &'a Node, way: &[&str]) -> Option<&'a Node> {
@@ -223,7 +279,7 @@ mod tests {
             ),
         ] {
             let (looked, texts) = said(&text);
-            assert_eq!((looked.kind, texts.as_slice()), (kind, &[shown][..]), "{text}: {looked:?}");
+            assert_eq!((looked.kind, texts.as_slice()), (Some(kind), &[shown][..]), "{text}: {looked:?}");
             assert!(looked.what.as_ref().is_some_and(|w| w.contains(what)), "{looked:?}");
             let slip = looked.lints.iter().find(|l| l.id == "unknown-action").unwrap();
             let before = &text[..slip.span.start as usize];
@@ -232,10 +288,36 @@ mod tests {
         }
         // What is said of the kind counts.
         let asked = look_over(&format!("{{\"Policy\": {quoted}}}"), Some(Kind::InlineUser));
-        assert!(asked.kind == Kind::InlineUser && asked.lints.iter().any(|l| l.id == "needless-principal"));
+        assert!(asked.kind == Some(Kind::InlineUser) && asked.lints.iter().any(|l| l.id == "needless-principal"));
         let trust = r#"{"Role":{"RoleName":"r","AssumeRolePolicyDocument":{"Version":"2012-10-17","Statement":[
             {"Effect":"Allow","Principal":{"AWS":"111122223333"},"Action":"s3:GetObject"}]}}}"#;
         assert!(look_over(trust, None).lints.iter().any(|l| l.id == "trust-action"));
+    }
+
+    #[test]
+    fn an_account_is_looked_over_policy_by_policy() {
+        let slip = |action: &str| {
+            format!(
+                r#"{{"Version":"2012-10-17","Statement":[{{"Effect":"Allow","Action":"{action}","Resource":"arn:aws:s3:::b/x"}}]}}"#
+            )
+        };
+        let trust = r#"{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Principal":{"Service":"lambda.amazonaws.com"},"Action":"s3:GetObject"}]}"#;
+        let text = format!(
+            r#"{{"UserDetailList":[{{"UserName":"jo","UserPolicyList":[{{"PolicyName":"p","PolicyDocument":{}}}]}}],
+"RoleDetailList":[{{"RoleName":"r","AssumeRolePolicyDocument":{trust},"RolePolicyList":[]}}],
+"Policies":[{{"PolicyName":"own","Arn":"arn:aws:iam::111122223333:policy/own","PolicyVersionList":[
+{{"Document":{},"IsDefaultVersion":false}},{{"Document":{},"IsDefaultVersion":true}}]}},
+{{"PolicyName":"aws","Arn":"arn:aws:iam::aws:policy/aws","PolicyVersionList":[{{"Document":{},"IsDefaultVersion":true}}]}}]}}"#,
+            slip("s3:GetObjekt"),
+            slip("s3:Olde"),
+            slip("s3:PutObjekt"),
+            slip("s3:Theirs")
+        );
+        let (looked, texts) = said(&text);
+        assert_eq!((looked.kind, texts.as_slice()), (None, &["\"s3:GetObjekt\"", "\"s3:PutObjekt\""][..]), "{looked:?}");
+        assert!(looked.lints.iter().any(|l| l.id == "trust-action" && l.message.starts_with("trust of role/r: ") && l.line == 2));
+        let of = |start: &str| looked.lints.iter().any(|l| l.id == "unknown-action" && l.message.starts_with(start));
+        assert!(of("inline p of user/jo: ") && of("own: "), "{looked:?}");
     }
 
     #[test]

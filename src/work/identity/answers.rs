@@ -82,7 +82,7 @@ pub(super) fn can(arn: &str, known: bool, (action, resource): (&str, &str), answ
         Decision::Denied { explicit: true } => "No: denied by a statement that says so.",
         Decision::Denied { explicit: false } if !answer.why.is_empty() => "No.",
         Decision::Denied { explicit: false } if answer.because.is_empty() => "No: nothing allows it.",
-        Decision::Denied { explicit: false } => "No: not every layer that has to allow it does.",
+        Decision::Denied { explicit: false } => "No: something allows it, but not all that has to.",
         Decision::Depends => "That depends on what is not known here.",
     };
     let blind = by.is_blind(resource).then(|| "The resource's own policy was not read: it may allow or deny more.".to_owned());
@@ -93,7 +93,7 @@ pub(super) fn can(arn: &str, known: bool, (action, resource): (&str, &str), answ
         let effect = format!("{:?}", b.effect);
         vec![effect, b.layer.word(), b.policy.clone(), b.statement.clone()]
     });
-    let missing: Vec<String> = answer.missing.iter().map(|l| format!("Not allowed by {}.", l.word())).collect();
+    let missing: Vec<String> = answer.missing.iter().map(|l| format!("Not allowed by {}.", l.words())).collect();
     let depends = answer.depends.iter().filter(|d| !answer.is_told(d));
     let depends = depends.map(|d| vec![d.effect.to_owned(), d.condition.clone(), d.policy.clone(), d.statement.clone()]);
     let sections = [
@@ -204,6 +204,13 @@ pub(super) fn who_rules(estate: &Estate, around: &Around, powers: &[Vec<Power>],
             n => format!("{} are", count(n as u64)),
         }
     );
+    let told = of(Power::MayBecome);
+    let unread = powers.iter().flatten().filter(|p| **p == Power::MayBecome).count().saturating_sub(told);
+    let unread = match unread {
+        0 => String::new(),
+        n => format!("\nOf {} not all policies were read: they may be more than is told.", many(n, "more principal")),
+    };
+    let words = words + &unread;
     let links = links(estate, rows.iter().take(MOST_LINKS * 2).map(|r| r.1.as_str()));
     // Whoever a trust lets in from outside is what the role is.
     let mut doors = Vec::new();

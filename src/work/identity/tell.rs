@@ -13,7 +13,7 @@ use crate::iam::facts::Level;
 use crate::iam::grants;
 use crate::iam::graph::{By, Graph, Leg, Node, Power, Things, To, Way, Weakness};
 use crate::iam::nature::nature;
-use crate::iam::unused::{Use, unused};
+use crate::iam::unused::{Use, share, unused};
 use crate::iam::workloads::{Workload, WorkloadKind};
 use crate::listing::filter::quote;
 use crate::model::arn::{principal as named, short};
@@ -164,6 +164,7 @@ fn in_effect(ready: &Ready, at: usize, (power, of): (Power, Option<&str>)) -> Bo
         Power::Administrator => "yes, by its own policies".to_owned(),
         Power::CanBecome => format!("can become one{of}"),
         Power::MayBecome => format!("may become one{of}, under conditions that are not known"),
+        Power::Ordinary if !p.unread.is_empty() => format!("may be one: not read, {}", p.unread.join(", ")),
         Power::Ordinary => "no".to_owned(),
     };
     let graph = ready.graph();
@@ -172,7 +173,8 @@ fn in_effect(ready: &Ready, at: usize, (power, of): (Power, Option<&str>)) -> Bo
     let accessed = ready.identity().last_accessed.iter().find(|l| l.arn == p.arn);
     let idle = accessed.map_or_else(String::new, |accessed| {
         let found = unused(&ready.account, at, &Use::of(accessed), Use::since(accessed, 90), &[]);
-        format!("{} % of what it is granted, in 90 days; services: {}", (found.share * 100.0).round(), found.services.join(", "))
+        let share = share(&found, &p.unread);
+        format!("{share} of what it is granted, in 90 days; services: {}", found.services.join(", "))
     });
     let problems = ready.account.problems.iter().take(3).map(|p| format!("{}: {}", p.policy, p.why));
     let problems: Vec<String> = ready.identity().gaps.iter().cloned().chain(problems).collect();

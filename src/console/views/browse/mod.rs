@@ -57,6 +57,8 @@ pub struct Browse {
     stand_on: Option<u64>,
     /// Whether the next answer leaves the cursor on its row.
     stay: bool,
+    /// Whether the cursor was moved or something opened: else the list stays at its top, whatever comes there.
+    moved: bool,
     open: Option<(Open, Option<Ticket>)>,
     /// The row after the open one, by key, read while the open one is.
     ahead: Option<(u64, Ticket, Option<Opened>)>,
@@ -98,6 +100,7 @@ impl Browse {
             marks: Marks::default(),
             stand_on: None,
             stay: true,
+            moved: false,
             open: None,
             ahead: None,
             prompt: None,
@@ -234,7 +237,7 @@ impl Browse {
 
     /// Asks for other rows: the cursor begins at the top.
     fn ask(&mut self, cx: &mut Context<'_>) -> Vec<Request> {
-        self.stay = false;
+        (self.stay, self.moved) = (false, false);
         self.ask_for_rows(cx)
     }
 
@@ -261,8 +264,9 @@ impl Browse {
     pub fn answer(&mut self, ticket: Ticket, answer: Answer) {
         match answer {
             Answer::Rows { index, rows } if self.asked == Some(ticket) => {
-                let stand_on = self.stand_on.take().or_else(|| if self.stay { self.key_here() } else { None });
-                if !self.stay {
+                let stays = self.stay && (self.moved || self.open.is_some());
+                let stand_on = self.stand_on.take().or_else(|| if stays { self.key_here() } else { None });
+                if !stays {
                     self.place = Place::default();
                 }
                 self.stay = true;
@@ -450,6 +454,7 @@ impl Browse {
         let Some(answered) = &self.answered else { return };
         let lines = answered.line_count();
         let Some(by) = action.lines(self.drawn.height) else { return };
+        self.moved = true;
         self.place.cursor = self.place.cursor.saturating_add_signed(by).min(lines.saturating_sub(1));
         // At an end there is no further heading to skip in the direction that led there.
         let down = if matches!(action, Action::Top | Action::Bottom) { by < 0 } else { by > 0 };
@@ -634,7 +639,7 @@ impl Browse {
             return self.enter(cx);
         }
         if let Some(answered) = self.answered.as_ref().filter(|a| line < a.line_count()) {
-            self.place.cursor = line;
+            (self.place.cursor, self.moved) = (line, true);
             answered.skip_headings(&mut self.place, true);
         }
         Vec::new()
