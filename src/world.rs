@@ -59,6 +59,8 @@ pub struct World {
     pub progress: Option<Progress>,
     /// When the data shown is from; none before the first answer.
     pub data_of: Option<Timestamp>,
+    /// What is known of IAM was judged: until then nobody's power is known, nor any pipeline.
+    pub judged: bool,
     /// What went wrong outside any single question to AWS: no credentials, a full disk.
     pub problems: Vec<String>,
     /// Counts up with every change, so that views know to ask again.
@@ -89,6 +91,7 @@ impl World {
             loading: Loading::Partial,
             progress: None,
             data_of: None,
+            judged: false,
             problems: Vec::new(),
             version: 1,
         }
@@ -103,6 +106,7 @@ impl World {
             self.indexes[id as usize] = index;
         }
         self.estate = Arc::clone(&facts.estate);
+        self.judged = !facts.standings.principals.is_empty() || facts.estate.identities.is_empty();
         self.network.clone_from(&facts.network);
         self.history = Arc::clone(&facts.history);
         self.data_of = facts.estate.collected;

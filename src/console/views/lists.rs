@@ -50,7 +50,11 @@ impl Lists {
     pub fn label(&self, n: usize, world: &World) -> String {
         let Some(list) = self.lists.get(n) else { return String::new() };
         let rows = world.index(list.listing()).rows();
-        format!("{} {}", list.listing().get().title, text::count(rows as u64))
+        let count = match list.listing() {
+            ListingId::Pipelines if !world.judged => "…".to_owned(),
+            _ => text::count(rows as u64),
+        };
+        format!("{} {count}", list.listing().get().title)
     }
 
     /// Draws the list on screen alone.

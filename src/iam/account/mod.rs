@@ -410,7 +410,8 @@ impl Account {
             }
             _ => {
                 let lower = name.to_ascii_lowercase();
-                let near = self.principals.iter().find(|p| p.name.to_ascii_lowercase().contains(&lower) && !lower.is_empty());
+                let near = self.principals.iter().filter(|p| p.name.to_ascii_lowercase().contains(&lower) && !lower.is_empty());
+                let near = near.min_by_key(|p| p.name.len());
                 Err(AskError::NoPrincipal {
                     asked: asked.chars().take(200).collect(),
                     account: self.id.clone(),
