@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 
 use bartizan::catalog::decided::Changed;
 use bartizan::catalog::findings::{Builder, Row};
-use bartizan::catalog::{ListingId, parse_sort};
+use bartizan::catalog::{Facts, ListingId, parse_sort};
 use bartizan::console::action::{ACTIONS, Scope};
 use bartizan::console::theme::BUILT_IN;
 use bartizan::console::views::VIEWS;
@@ -25,6 +25,7 @@ use bartizan::model::finding::{Finding, FindingKey, Severity};
 use bartizan::terminal::Steer;
 use bartizan::text;
 use bartizan::work::perform::perform;
+use bartizan::work::source;
 use bartizan::work::store::Origin;
 use bartizan::world::World;
 use crossterm::event::{Event, MouseEventKind};
@@ -1030,5 +1031,27 @@ proptest! {
     fn no_sequence_of_keys_breaks_anything(keys in prop::collection::vec(0..MONKEY.len(), 60)) {
         static SMALL: std::sync::OnceLock<Scene> = std::sync::OnceLock::new();
         monkey(SMALL.get_or_init(|| Scene::changeable(80)), &keys);
+    }
+}
+
+/// What is known later and put first is seen by whoever has not moved; a row that somebody stands on is stood on.
+#[test]
+fn a_list_that_nobody_touched_stays_at_its_top() {
+    for moved in [false, true] {
+        let mut driver = Driver::demo();
+        let estate = Arc::clone(&driver.scene.world.estate);
+        let whole = source::facts(&driver.scene.library, estate, &Changed::Everything, now());
+        let bare = Facts { standings: Arc::default(), ..whole.clone() };
+        driver.world(|world| world.rebuild(&bare));
+        driver.keys(&["5"]);
+        assert!(driver.shows("Pipelines …") && !driver.shows("can become"), "{}", driver.screen());
+        if moved {
+            driver.keys(&["j"]);
+        }
+        driver.world(|world| world.rebuild(&whole));
+        let screen = driver.screen();
+        let cursor = screen.lines().find(|line| line.starts_with('▌')).unwrap();
+        assert_eq!(cursor.contains("yes  "), !moved, "{screen}");
+        assert!(driver.shows("Pipelines 14"), "{screen}");
     }
 }

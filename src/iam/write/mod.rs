@@ -127,9 +127,20 @@ pub fn write_policy(intent: &Intent, limit: usize) -> Result<Written, WriteError
     Ok(Written { policies, also_needed: meant.also.into_iter().collect(), left_out, not_meant: not_meant(intent) })
 }
 
-/// `bucket*` stands for buckets here, though AWS lets it name their objects as well.
+/// `bucket*` stands for buckets here, though AWS lets it name their objects as well; a log group's ARN alone is not what most
+/// requests carry (Amazon CloudWatch Logs: "CloudWatch Logs resources and operations").
 fn not_meant(intent: &Intent) -> Vec<String> {
     let mut told = Vec::new();
+    for (level, arn) in &intent.on {
+        let named = glob::split(arn).and_then(|parts| parts[5].strip_prefix("log-group:").filter(|_| parts[2] == "logs"));
+        let whole = format!("{arn}:*");
+        if named.is_some_and(|name| !name.contains([':', '*'])) && !intent.on.contains(&(*level, whole.clone())) {
+            let line = format!("most requests for {arn} are compared with :* behind it; ask for {whole} as well.");
+            if !told.contains(&line) {
+                told.push(line);
+            }
+        }
+    }
     for (level, arn) in &intent.on {
         for (of, other, suffix) in below(arn, *level) {
             let whole = format!("{arn}{suffix}");
@@ -545,6 +556,10 @@ mod tests {
         {
             assert_eq!(read(whole).not_meant, [""; 0], "{whole:?}");
         }
+        let group = "arn:aws:logs:eu-west-1:111122223333:log-group:/aws/x";
+        let told = read(&[group]).not_meant;
+        assert!(told.len() == 1 && told[0].contains(&format!("ask for {group}:* as well")), "{told:?}");
+        assert_eq!(read(&[group, &format!("{group}:*")]).not_meant, [""; 0]);
     }
 
     #[test]

@@ -269,6 +269,7 @@ impl Browse {
                 if !stays {
                     self.place = Place::default();
                 }
+                self.moved |= stand_on.is_some();
                 self.stay = true;
                 let outline = self.outline.filter(|f| self.group.is_none() && self.sort.first().is_some_and(|s| s.field == *f));
                 let answered = Answered::new(index, rows, outline);
@@ -559,7 +560,7 @@ impl Browse {
             self.filter = filter;
             self.group = Some(field);
             self.answered = None;
-            self.place = place;
+            (self.place, self.moved) = (place, true);
             return Some(self.refresh(cx));
         }
         if self.group.take().is_some() {
