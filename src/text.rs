@@ -55,6 +55,19 @@ pub fn block(text: &str) -> Cow<'_, str> {
     Cow::Owned(out)
 }
 
+/// A text with something else for each `${name}` in it; one that does not end stands as it is.
+pub fn fill<'t>(text: &'t str, mut with: impl FnMut(&'t str) -> Cow<'t, str>) -> String {
+    let mut out = String::with_capacity(text.len());
+    let mut rest = text;
+    while let Some((before, (name, behind))) = rest.split_once("${").and_then(|(b, r)| Some((b, r.split_once('}')?))) {
+        out.push_str(before);
+        out.push_str(&with(name));
+        rest = behind;
+    }
+    out.push_str(rest);
+    out
+}
+
 /// Width in terminal cells.
 pub fn width(text: &str) -> usize {
     if text.is_ascii() { text.len() } else { text.width() }

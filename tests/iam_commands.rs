@@ -668,3 +668,75 @@ fn what_an_outsider_is_let_into_under_conditions_may_be_lost() {
     assert!(who.contains("999988887777") && !who.contains("external id"), "{who}");
     assert!(of(&json!({"StringEquals": {"sts:ExternalId": "x"}})).1.contains("with the external id"));
 }
+
+/// What is known of those who act and is nobody's to say of one request: the time, for ways; boundaries of those who are changed;
+/// tags and source identities that a role's trust lets no session bring; session policies.
+#[test]
+fn what_is_known_of_who_acts_is_used_where_it_is_nobodys_guess() {
+    let policy = |statements: Value| json!({"Version": "2012-10-17", "Statement": statements});
+    let trust = policy(json!([{"Effect": "Allow", "Principal": {"Service": "ec2.amazonaws.com"}, "Action": "sts:AssumeRole"}]));
+    let inline = |statements: Value| json!([{"PolicyName": "p", "PolicyDocument": policy(statements)}]);
+    let admin = json!({"Effect": "Allow", "Action": "*", "Resource": "*"});
+    let denied = |condition: Value| json!({"Effect": "Deny", "Action": "*", "Resource": "*", "Condition": condition});
+    let role = |name: &str, statements: Value| {
+        json!({"RoleName": name, "RoleId": format!("AROA{}", name.to_uppercase()), "Arn": format!("arn:aws:iam::111122223333:role/{name}"),
+            "Path": "/", "AssumeRolePolicyDocument": trust, "RolePolicyList": inline(statements), "AttachedManagedPolicies": [],
+            "Tags": []})
+    };
+    let mut bound = role("bound", json!([]));
+    bound["PermissionsBoundary"] = json!({"PermissionsBoundaryType": "Policy",
+        "PermissionsBoundaryArn": "arn:aws:iam::111122223333:policy/line"});
+    let hands = json!({"Effect": "Allow", "Action": "iam:PutRolePolicy", "Resource": "*",
+        "Condition": {"StringEquals": {"iam:PermissionsBoundary": "arn:aws:iam::111122223333:policy/line"}}});
+    let details = json!({
+        "UserDetailList": [], "GroupDetailList": [],
+        "Policies": [{"PolicyName": "line", "Arn": "arn:aws:iam::111122223333:policy/line", "DefaultVersionId": "v1",
+            "PolicyVersionList": [{"VersionId": "v1", "IsDefaultVersion": true,
+                "Document": policy(json!([{"Effect": "Allow", "Action": "s3:*", "Resource": "*"}]))}]}],
+        "RoleDetailList": [
+            role("revoked", json!([admin, denied(json!({"DateLessThan": {"aws:TokenIssueTime": "2024-05-01T00:00:00Z"}}))])),
+            role("over", json!([{"Effect": "Allow", "Action": "*", "Resource": "*",
+                "Condition": {"DateLessThan": {"aws:CurrentTime": "2024-05-01T00:00:00Z"}}}])),
+            role("secure", json!([admin, denied(json!({"Bool": {"aws:SecureTransport": "false"}}))])),
+            role("team", json!([{"Effect": "Allow", "Action": "sqs:SendMessage", "Resource": "*",
+                "Condition": {"StringEquals": {"aws:PrincipalTag/team": "a"}}}])),
+            role("delegate", json!([hands])),
+            role("open", json!([])),
+            bound,
+        ],
+    });
+    let place = tempfile::tempdir().unwrap();
+    let file = place.path().join("details.json");
+    fs::write(&file, details.to_string()).unwrap();
+    let file = file.to_str().unwrap();
+    let lost = |who: &str| run(&["iam", "blast", who, "--from", file]).out;
+    assert!(lost("role/revoked").contains("Everything in the account is lost"), "{}", lost("role/revoked"));
+    assert!(lost("role/secure").contains("Everything in the account is lost"), "{}", lost("role/secure"));
+    assert!(lost("role/over").contains("It becomes nobody else"), "{}", lost("role/over"));
+    let can = |who: &str, action: &str, on: &str, more: &[&str]| {
+        let asked = [&["iam", "can", who, action, on, "--json", "--from", file][..], more].concat();
+        let said = run(&asked);
+        let answer: Value = serde_json::from_str(&said.out).unwrap_or_else(|_| panic!("{} {}", said.out, said.err));
+        answer["decision"].as_str().unwrap().to_owned()
+    };
+    // Of one request neither is known unless it is told.
+    assert_eq!(can("role/revoked", "s3:GetObject", "arn:aws:s3:::b/k", &[]), "depends");
+    assert_eq!(can("role/over", "s3:GetObject", "arn:aws:s3:::b/k", &[]), "depends");
+    let told = ["--context", "aws:CurrentTime=2024-04-01T00:00:00Z"];
+    assert_eq!(can("role/over", "s3:GetObject", "arn:aws:s3:::b/k", &told), "allowed");
+    let queue = "arn:aws:sqs:eu-west-1:111122223333:q";
+    assert_eq!(can("role/team", "sqs:SendMessage", queue, &[]), "denied");
+    assert_eq!(can("role/delegate", "iam:PutRolePolicy", "role/bound", &[]), "allowed");
+    assert_eq!(can("role/delegate", "iam:PutRolePolicy", "role/open", &[]), "denied");
+    // A session policy takes away, and gives nothing.
+    let session = place.path().join("session.json");
+    fs::write(&session, policy(json!([{"Effect": "Allow", "Action": "s3:GetObject", "Resource": "*"}])).to_string()).unwrap();
+    let within = ["--session-policy", session.to_str().unwrap(), "--context", "aws:SecureTransport=true"];
+    assert_eq!(can("role/secure", "s3:GetObject", "arn:aws:s3:::b/k", &within), "allowed");
+    assert_eq!(can("role/secure", "s3:PutObject", "arn:aws:s3:::b/k", &within), "denied");
+    assert_eq!(can("role/open", "s3:GetObject", "arn:aws:s3:::b/k", &within), "denied");
+    fs::write(&session, "{").unwrap();
+    let asked = ["iam", "can", "role/secure", "s3:GetObject", "*", "--from", file, "--session-policy", session.to_str().unwrap()];
+    let wrong = run(&asked);
+    assert!(wrong.code == 2 && wrong.err.contains("session.json"), "{} {}", wrong.code, wrong.err);
+}

@@ -469,7 +469,9 @@ fn an_account_answers_with_everything_that_applies() {
     let tagged = policy(
         r#"{"Effect":"Allow","Action":"sqs:*","Resource":"*","Condition":{"StringEquals":{"aws:PrincipalTag/team":"red"}}}"#,
     );
-    let trust = policy(r#"{"Effect":"Allow","Principal":{"AWS":"arn:aws:iam::111122223333:root"},"Action":"sts:AssumeRole"}"#);
+    let trust = policy(
+        r#"{"Effect":"Allow","Principal":{"AWS":"arn:aws:iam::111122223333:root"},"Action":["sts:AssumeRole","sts:TagSession"]}"#,
+    );
     let text = format!(
         r#"{{"UserDetailList":[
             {{"UserName":"ada","Arn":"arn:aws:iam::111122223333:user/ada","GroupList":["readers"],"Tags":[{{"Key":"team","Value":"red"}}],
@@ -496,10 +498,12 @@ fn an_account_answers_with_everything_that_applies() {
     let can = |who: &str, action: &str, on: &str| account.can(who, action, on, &none).unwrap().decision;
     let no = Decision::Denied { explicit: false };
     assert_eq!(can("user/bob", "s3:GetObject", object), no);
-    // A user has the tags it has; what tags a role's session brings is not known.
+    // A user has the tags it has, and so has a role whose trust lets its sessions bring none; else it is not known which.
     assert_eq!(can("user/ada", "sqs:SendMessage", star), Decision::Allowed);
     assert_eq!(can("user/bob", "sqs:SendMessage", star), no);
     assert_eq!(can("role/app", "sqs:SendMessage", star), Decision::Depends);
+    let bare = Account::read(&authorization_details(&text.replace(r#","sts:TagSession"]"#, "]")).unwrap());
+    assert_eq!(bare.can("role/app", "sqs:SendMessage", star, &none).unwrap().decision, no);
     assert_eq!(can("arn:aws:sts::111122223333:assumed-role/app/s", "s3:GetObject", object), no);
     // An unread boundary may allow or not; it is listed as a problem.
     assert_eq!(can("user/cy", "s3:GetObject", object), Decision::Depends);

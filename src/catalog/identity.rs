@@ -8,7 +8,7 @@ use crate::listing::schema::Kind;
 use crate::model::account::Tags;
 use crate::model::principal::{
     AccessKey, AttachedPolicy, Boundary, CredentialRow, Document, Group, Identity, InlinePolicy, ManagedPolicy, OidcProvider,
-    Role, SamlProvider, User,
+    Role, SamlProvider, User, is_on,
 };
 use crate::model::standing::{Nature, Pipeline, Power, Standing};
 
@@ -125,11 +125,7 @@ impl PrincipalRow<'_> {
         self.keys.iter().filter(|k| k.status == "Active").filter_map(|k| k.create_date).min()
     }
     fn report_flag(&self, column: &str) -> Value<'_> {
-        match self.credentials.and_then(|c| c.get(column)).and_then(Json::as_str) {
-            Some("true") => Value::flag(true),
-            Some("false") => Value::flag(false),
-            _ => Value::None,
-        }
+        self.credentials.and_then(|c| is_on(c, column)).map_or(Value::None, Value::flag)
     }
 }
 

@@ -238,7 +238,7 @@ fn estate_around(identity: Identity, made: Option<Timestamp>) -> estate::Estate 
 }
 
 /// When a file was written.
-fn modified(path: &Path) -> Option<Timestamp> {
+pub(super) fn modified(path: &Path) -> Option<Timestamp> {
     fs::metadata(path).and_then(|m| m.modified()).ok().and_then(|time| Timestamp::try_from(time).ok())
 }
 

@@ -8,6 +8,7 @@ use super::account::Account;
 use super::evaluate::{Context, fits_operator};
 use super::facts::keys::{global_keys, kind_of, same_key};
 use super::facts::{facts, held_against};
+use super::fit::whole_secret;
 use super::lint::{Kind, lint};
 use super::policy::Compare;
 use super::sets::glob::ArnPattern;
@@ -34,6 +35,9 @@ pub fn doubts(action: &str, resource: &str) -> Vec<String> {
     if !resource.starts_with("arn:") {
         return Vec::new();
     }
+    if let Some(whole) = whole_secret(resource) {
+        return vec![format!("AWS puts six characters behind a secret's name: its ARN is like {whole}.")];
+    }
     let asked = ArnPattern::new(resource);
     if held_against(&name).is_some_and(|arn| asked.matches(arn)) {
         return Vec::new();
@@ -50,8 +54,8 @@ pub fn doubts(action: &str, resource: &str) -> Vec<String> {
     vec![format!("{name} takes no such resource, but {}.", shapes.join(" or "))]
 }
 
-/// Why what is told of a request can only be a slip: no such condition key, or a value that it never has. A key that a policy
-/// of the accounts speaks of is one, and so is any of a token's claims, which begin with its issuer's host.
+/// Why what is told of a request can only be a slip: no such condition key, or a value that it never has. A service's key that
+/// a policy of the accounts speaks of is one, and so is any of a token's claims, which begin with its issuer's host.
 pub fn unfit(context: &Context, accounts: &[&Account]) -> Option<String> {
     context.told().find_map(|(key, values)| {
         let (prefix, _) = key.split_once(':')?;
@@ -63,7 +67,8 @@ pub fn unfit(context: &Context, accounts: &[&Account]) -> Option<String> {
         let global = || global_keys().map(|k| (k, None));
         let known = global().chain(own()).chain(all()).find(|(known, _)| same_key(known, key));
         let Some((name, kind)) = known else {
-            let spoken = accounts.iter().flat_map(|a| &a.policies).flat_map(|p| &p.policy.statements);
+            let is_aws = prefix == "aws";
+            let spoken = accounts.iter().filter(|_| !is_aws).flat_map(|a| &a.policies).flat_map(|p| &p.policy.statements);
             if spoken.flat_map(|s| &s.conditions).any(|c| c.key.text.eq_ignore_ascii_case(key)) {
                 return None;
             }

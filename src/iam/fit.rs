@@ -3,6 +3,8 @@
 
 use super::facts::{Action, Level, Service, facts};
 use super::sets::Set;
+use super::sets::glob::split;
+use crate::text;
 
 /// Actions of an access level that take a resource with this ARN, in the facts' order. Types are compared exactly: a pattern fits a type
 /// where the type's ARNs cover it; where none does, those it overlaps.
@@ -27,7 +29,7 @@ pub fn below(arn: &str, level: Level) -> Vec<(&'static str, &'static str, String
         for (i, other) in service.resources.iter().enumerate().filter(|(i, _)| !fits.contains(i)) {
             let goes_on = fits.iter().map(|f| &service.resources[*f]).find_map(|f| {
                 let rest = other.arn.strip_prefix(f.arn).filter(|rest| rest.starts_with('/'))?;
-                Some((f.name, any_of(rest)))
+                Some((f.name, text::fill(rest, |_| "*".into())))
             });
             let Some((of, suffix)) = goes_on else { continue };
             if Set::arns(other.pattern()).overlaps(&asked).unwrap_or(false) && used(i) {
@@ -38,15 +40,17 @@ pub fn below(arn: &str, level: Level) -> Vec<(&'static str, &'static str, String
     found
 }
 
-fn takes(action: &Action, types: &[usize]) -> bool {
-    action.resources.iter().any(|(r, _)| types.contains(r))
+/// A secret's ARN that lacks the dash and the six characters that AWS puts behind its name (AWS Secrets Manager: "Actions,
+/// resources, and condition keys"), with them as a pattern.
+pub fn whole_secret(arn: &str) -> Option<String> {
+    let named = split(arn).filter(|parts| parts[2] == "secretsmanager")?[5].strip_prefix("secret:")?;
+    let end = named.rsplit('-').next().filter(|end| end.len() < named.len());
+    let whole = end.is_some_and(|end| end.len() == 6 && end.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'?'));
+    (!whole && !named.ends_with(['*', '}'])).then(|| format!("{arn}-??????"))
 }
 
-/// A template with `*` in each blank.
-fn any_of(template: &str) -> String {
-    let mut parts = template.split("${");
-    let first = parts.next().unwrap_or_default().to_owned();
-    parts.fold(first, |all, part| format!("{all}*{}", part.split_once('}').map_or("", |(_, behind)| behind)))
+fn takes(action: &Action, types: &[usize]) -> bool {
+    action.resources.iter().any(|(r, _)| types.contains(r))
 }
 
 /// The ARN's service is most often the action's; where it is not (`elasticloadbalancing`, `execute-api`) all are tried.

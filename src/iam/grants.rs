@@ -7,6 +7,7 @@ use super::account::{Account, Principal};
 use super::evaluate::Compiled;
 use super::facts::{Action, Level, Service, facts};
 use super::policy::{Effect, Element, Statement};
+use super::sets::glob::is_every_action;
 
 /// A set of actions out of the facts.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -31,8 +32,7 @@ impl Actions {
         let mut named = Self::none();
         let mut seen = HashSet::new();
         for value in element.values.iter().filter(|value| seen.insert(value.text.as_str())) {
-            let all = value.text.contains('*') && value.text.bytes().all(|b| b == b'*' || b == b':');
-            if all || value.text.contains('*') && named == Self::all() {
+            if is_every_action(&value.text) || value.text.contains('*') && named == Self::all() {
                 named = Self::all();
                 break;
             }

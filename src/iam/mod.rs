@@ -4,7 +4,7 @@
 //! From the bottom: [`policy`] reads and prints documents with positions; [`sets`] compares patterns exactly; [`facts`] is
 //! what AWS's services have and [`fit`] what takes which resource; [`evaluate`] answers one request; [`resources`] are what
 //! carries a policy of its own ([`public`] is what S3 takes for public), [`workloads`] what runs as a role; [`strangers`] try whom a policy
-//! lets in from outside, [`openings`] tells it of resources; [`account`] puts an account's layers around a
+//! lets in from outside, [`openings`] tells it of resources; [`center`] is an account's say over IAM Identity Center; [`account`] puts an account's layers around a
 //! request, read by [`read`] from a file or taken from an estate; [`grants`] is what policies grant as a set of actions;
 //! [`graph`] is who can become whom; on these stand [`question`] and
 //! [`doubts`] about one, [`lint`], [`write`], [`unused`] with [`trim`], [`nature`] and [`judge`].

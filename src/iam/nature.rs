@@ -5,7 +5,7 @@ use serde_json::Value;
 
 use super::account::Principal;
 use super::graph::{Graph, Serves, Source, Trust};
-use crate::model::principal::{CredentialRow, Identity};
+use crate::model::principal::{Identity, is_on};
 use crate::model::standing::Nature;
 
 /// The nature of a principal and what tells it.
@@ -17,7 +17,8 @@ pub fn nature(identity: &Identity, graph: &Graph<'_>, principal: usize) -> (Natu
 fn of_user(p: &Principal, identity: &Identity, password: Option<bool>) -> (Nature, String) {
     let row = identity.credentials.iter().find(|r| r.get("arn").and_then(Value::as_str) == Some(p.arn.as_str()));
     let keys = identity.access_keys.iter().filter(|k| k.user_name == p.name && k.status == "Active").count();
-    let keys = keys > 0 || row.is_some_and(|r| yes(r, "access_key_1_active") || yes(r, "access_key_2_active"));
+    let keys = keys > 0
+        || row.is_some_and(|r| is_on(r, "access_key_1_active") == Some(true) || is_on(r, "access_key_2_active") == Some(true));
     match (password, keys) {
         (Some(true), true) => (Nature::Both, "it has a console password and an active access key".into()),
         (Some(true), false) => (Nature::Human, "it has a console password".into()),
@@ -25,14 +26,6 @@ fn of_user(p: &Principal, identity: &Identity, password: Option<bool>) -> (Natur
         (None, true) => (Nature::Unknown, "it has access keys; whether it has a password was not read".into()),
         (Some(false), false) => (Nature::Unknown, "it has neither a password nor an active access key".into()),
         (None, false) => (Nature::Unknown, "how it signs in was not read".into()),
-    }
-}
-
-fn yes(row: &CredentialRow, column: &str) -> bool {
-    match row.get(column) {
-        Some(Value::Bool(on)) => *on,
-        Some(Value::String(text)) => text.eq_ignore_ascii_case("true"),
-        _ => false,
     }
 }
 

@@ -9,7 +9,7 @@ use std::sync::{Arc, OnceLock};
 use jiff::Timestamp;
 
 use super::center::{IdentityCenter, is_of_a_set, set_of};
-use super::evaluate::{self, ActionName, Caller, CallerKind, Compiled, ResourcePolicy};
+use super::evaluate::{self, ActionName, Caller, CallerKind, Compiled, ResourcePolicy, moment};
 use super::policy::Policy;
 use super::public::is_public;
 use crate::model::account::ControlKind;
@@ -271,11 +271,13 @@ impl Resources {
 
     /// A resource as it stands open to strangers when it was read: what let in until an earlier day does no more.
     pub(crate) fn as_read(&self, mut resource: evaluate::Resource) -> evaluate::Resource {
-        if let Some(time) = self.collected {
-            resource.set_key("aws:CurrentTime", [time.to_string().as_str()]);
-            resource.set_key("aws:EpochTime", [time.as_second().to_string().as_str()]);
-        }
+        self.collected.iter().flat_map(|time| moment(*time)).for_each(|(key, time)| resource.set_key(key, [time]));
         resource
+    }
+
+    /// When the estate was read.
+    pub fn collected(&self) -> Option<Timestamp> {
+        self.collected
     }
 
     /// The organisation's id, where that is known.
@@ -302,10 +304,6 @@ impl Resources {
         let mut all: Vec<&Held> = self.held.iter().map(|held| &**held).filter(|held| of(held)).collect();
         all.sort_by(|a, b| a.resource.arn.cmp(&b.resource.arn));
         all
-    }
-
-    pub fn is_empty(&self) -> bool {
-        self.held.is_empty()
     }
 
     /// Whether an account is one of those that the organisation lists.
@@ -425,8 +423,7 @@ impl Resources {
                     if is_of_a_set(&role.path) {
                         abroad.of_sets.entry(own.clone()).or_default().push(role.arn.clone());
                     }
-                    let text = role.assume_role_policy_document.0.as_str();
-                    let (named, open) = abroad.note(own, text);
+                    let (named, open) = abroad.note(own, &role.assume_role_policy_document);
                     if !open && named.is_empty() {
                         continue;
                     }
@@ -443,7 +440,7 @@ impl Resources {
                 let Some(place) = self.by_arn.get(&f.function_arn).copied() else { continue };
                 let held = &self.held[place];
                 if let Some(document) = held.resource.policy.as_ref().filter(|_| held.policy().is_some_and(speaks)) {
-                    abroad.note(&held.account, &document.0);
+                    abroad.note(&held.account, document);
                     abroad.functions.push((place, f.role.clone()));
                 }
             }
@@ -467,9 +464,10 @@ impl Resources {
 
 impl Abroad {
     /// Notes whom a document of an account names: other accounts, and whether everyone.
-    fn note(&mut self, own: &str, text: &str) -> (BTreeSet<String>, bool) {
+    fn note(&mut self, own: &str, document: &Document) -> (BTreeSet<String>, bool) {
+        let text = document.unescaped();
         let open = text.contains("\"*\"") || text.contains("NotPrincipal");
-        let named: BTreeSet<String> = accounts_in(text).filter(|id| *id != own).map(str::to_owned).collect();
+        let named: BTreeSet<String> = accounts_in(&text).filter(|id| *id != own).map(str::to_owned).collect();
         if open || !named.is_empty() {
             let noted = self.named.entry(own.to_owned()).or_default();
             noted.0.extend(named.iter().cloned());

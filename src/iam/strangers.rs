@@ -6,6 +6,7 @@
 //! What it asks for, and what that means, is `openings`' work for resources and `graph`'s for roles.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::LazyLock;
 
 use super::evaluate::{
     ActionName, Answer, Caller, CallerKind, Compiled, Context, Decision, Known, Layer, Layers, Request, Resource, ResourcePolicy,
@@ -111,9 +112,12 @@ pub(crate) fn choices<'s>(
 }
 
 /// What whoever brings its own policies is allowed by them.
-fn everything() -> Compiled {
-    let all = || Element::of(["*".to_owned()]);
-    Compiled::new("", "", Policy::of(vec![Statement::of(None, Effect::Allow, all(), all(), Vec::new())]))
+pub(crate) fn everything() -> &'static Compiled {
+    static EVERYTHING: LazyLock<Compiled> = LazyLock::new(|| {
+        let all = || Element::of(["*".to_owned()]);
+        Compiled::new("", "", Policy::of(vec![Statement::of(None, Effect::Allow, all(), all(), Vec::new())]))
+    });
+    &EVERYTHING
 }
 
 /// What a stranger stands before: a resource, its policy, and the resource control policies above it, by level.
@@ -121,13 +125,12 @@ pub struct Door<'a> {
     resource: Resource,
     policy: &'a Compiled,
     rcps: &'a [Vec<&'a Compiled>],
-    own: Compiled,
 }
 
 impl<'a> Door<'a> {
     /// Before a resource or a role: `rcps` are those over its account.
     pub fn new(resource: Resource, policy: &'a Compiled, rcps: &'a [Vec<&'a Compiled>]) -> Self {
-        Self { resource, policy, rcps, own: everything() }
+        Self { resource, policy, rcps }
     }
 
     /// The policy's statements, and those above it.
@@ -197,7 +200,7 @@ impl<'a> Door<'a> {
     }
 
     fn answer(&self, caller: &Caller, action: &ActionName, context: &Context) -> Answer {
-        let identity = [&self.own];
+        let identity = [everything()];
         explain(&Request { caller, action, resource: &self.resource, context }, &self.layers(&identity))
     }
 
@@ -230,7 +233,7 @@ pub struct Met {
 }
 
 fn decide_at(door: &Door<'_>, caller: &Caller, action: &ActionName, context: &Context) -> Decision {
-    let identity = [&door.own];
+    let identity = [everything()];
     decide(&Request { caller, action, resource: &door.resource, context }, &door.layers(&identity))
 }
 

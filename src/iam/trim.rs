@@ -11,6 +11,7 @@ use super::grants::{self, Actions};
 use super::lint::Kind;
 use super::policy::{Effect, Element, Policy, Statement};
 use super::sets::Set;
+use super::sets::glob::is_every_action;
 
 /// What a principal is granted, and the places among all actions of what stays of it.
 #[derive(Debug, Clone, PartialEq)]
@@ -170,7 +171,7 @@ fn narrowed(s: &Statement, named: &Actions, stays: &Stays) -> Option<Statement> 
     if stay.is_empty() {
         return None;
     }
-    let all = s.action.values.iter().any(|v| !v.text.is_empty() && v.text.bytes().all(|b| b == b'*'));
+    let all = s.action.values.iter().any(|v| is_every_action(&v.text));
     let long = |names: &[String]| names.iter().map(|n| n.len() + 3).sum::<usize>();
     let mut narrow = s.clone();
     if (s.action.not || all) && long(&go) < long(&stay) {

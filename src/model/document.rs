@@ -1,5 +1,7 @@
 //! A policy document as AWS holds it: text whose positions stay meaningful. What it means is judged elsewhere.
 
+use std::borrow::Cow;
+
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use serde_json::Value;
 
@@ -12,6 +14,11 @@ impl Document {
     /// The document as JSON; none where it is not JSON.
     pub fn value(&self) -> Option<Value> {
         serde_json::from_str(&self.0).ok()
+    }
+    /// As it stands, but for characters that were written by their code; those of a JSON document that need none.
+    pub fn unescaped(&self) -> Cow<'_, str> {
+        let rewritten = self.0.contains('\\').then(|| self.value().map(|v| v.to_string())).flatten();
+        rewritten.map_or(Cow::Borrowed(&self.0), Cow::Owned)
     }
     /// Indented for reading; as it stands where it is not JSON.
     pub fn pretty(&self) -> String {

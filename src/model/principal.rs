@@ -298,6 +298,15 @@ pub struct OidcProvider {
 /// A row of the credential report; columns as AWS names them, in the report's order.
 pub type CredentialRow = serde_json::Map<String, Value>;
 
+/// Whether something is on by a row of the report; none where it does not tell.
+pub fn is_on(row: &CredentialRow, column: &str) -> Option<bool> {
+    match row.get(column)? {
+        Value::Bool(on) => Some(*on),
+        Value::String(text) => text.to_ascii_lowercase().parse().ok(),
+        _ => None,
+    }
+}
+
 /// A long-lived access key and its last use.
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "PascalCase", default)]

@@ -195,7 +195,7 @@ pub(super) fn provider(identity: &Identity, o: Provider<'_>, estate: &Estate, no
         ),
     }
     // Conditions stand in the trust of the roles that name the provider.
-    let trusting = identity.roles.iter().filter(|r| r.assume_role_policy_document.0.contains(o.arn()));
+    let trusting = identity.roles.iter().filter(|r| r.assume_role_policy_document.unescaped().contains(o.arn()));
     for role in trusting {
         w.section(&format!("Trusted by role {}", role.role_name), Body::Code(role.assume_role_policy_document.pretty()));
         w.link(format!("role {}", role.role_name), ListingId::Principals, exactly("id", &role.arn));

@@ -1,8 +1,10 @@
 //! Who may do what: `iam can` and `iam who-can`.
 
+use std::fs;
 use std::io::{self, Write as _};
+use std::path::PathBuf;
 
-use color_eyre::eyre::{Result, eyre};
+use color_eyre::eyre::{Result, WrapErr as _, eyre};
 use serde_json::{Value, json};
 
 use crate::cli::Done;
@@ -10,9 +12,10 @@ use crate::cli::iam::{inward, safe};
 use crate::cli::list::unless_closed;
 use crate::iam::account::Account;
 use crate::iam::doubts::{doubts, unfit};
-use crate::iam::evaluate::{Answer, Context, Decision, Missing};
+use crate::iam::evaluate::{Answer, Compiled, Context, Decision, Missing};
 use crate::iam::graph::{Graph, Joined};
 use crate::iam::openings::{Guest, guests};
+use crate::iam::policy::Policy;
 use crate::text;
 
 /// Prints an answer; the end of the program says no where it is no.
@@ -29,6 +32,18 @@ pub(super) fn can(json: bool, question: &str, answer: &Answer, notes: &[String])
         unless_closed(writeln!(out, "{}", safe(&lines)))?;
     }
     Ok(if answer.decision == Decision::Allowed { Done::Whole } else { Done::No })
+}
+
+/// The policies that a session was made with; none where none are named.
+pub(super) fn session_policies(files: &[PathBuf]) -> Result<Option<Vec<Compiled>>> {
+    let read = |path: &PathBuf| {
+        let name = path.display().to_string();
+        let text = fs::read_to_string(path).wrap_err_with(|| format!("could not read {name}"))?;
+        let policy = Policy::read(&text).map_err(|why| eyre!("{name}: {why}; a session policy is a policy document"))?;
+        Ok(Compiled::new(&name, "", policy))
+    };
+    let all = files.iter().map(read).collect::<Result<Vec<_>>>()?;
+    Ok((!all.is_empty()).then_some(all))
 }
 
 /// What speaks against a question, and what its answer does without.

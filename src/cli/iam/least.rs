@@ -312,7 +312,7 @@ pub(super) fn policy(json: bool, intent: &Intent) -> Result<Done> {
         let left_out = written.left_out.iter().map(|(why, actions)| json!({"why": why, "actions": actions}));
         let value = json!({
             "policies": documents, "left_out": left_out.collect::<Vec<_>>(), "needed": written.also_needed,
-            "notes": written.not_meant,
+            "notes": written.notes,
         });
         unless_closed(writeln!(out, "{}", serde_json::to_string_pretty(&value)?))?;
         return Ok(Done::Whole);

@@ -10,7 +10,7 @@ mod paths;
 pub(super) use paths::begun;
 
 use std::fs;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use clap::{Args, Subcommand};
@@ -55,6 +55,9 @@ enum Command {
         /// What is known of the request: aws:SourceIp=10.0.0.1; several values with commas between, !KEY for a key that is absent
         #[arg(long, value_name = "KEY=VALUE")]
         context: Vec<String>,
+        /// A policy that its session was made with (`aws sts assume-role --policy`), which limits it further; may be repeated
+        #[arg(long, value_name = "FILE")]
+        session_policy: Vec<PathBuf>,
     },
     /// Who may do something, for certain or under conditions
     WhoCan {
@@ -119,7 +122,7 @@ impl Iam {
             }
         }
         match &self.command {
-            Command::Can { principal, action, resource, context } => {
+            Command::Can { principal, action, resource, context, session_policy } => {
                 let outsider = outsider(principal, |id| accounts.iter().any(|a| a.id == id));
                 // Somebody from outside is answered by the account that the resource stands in.
                 let owner = || accounts.iter().find(|a| a.owner(resource) == Some(a.id.as_str())).or(accounts.first());
@@ -137,9 +140,13 @@ impl Iam {
                 let others = || accounts.iter().find_map(|a| a.named(resource).ok());
                 let resource = account.named(resource).or_else(|unknown| others().ok_or(unknown))?;
                 let context = ask::read_context(context, &accounts)?;
+                let session = ask::session_policies(session_policy)?;
                 let answer = match &outsider {
+                    Some(who) if session.is_some() => {
+                        bail!("session policies are of users and roles that are known here, not of {who}")
+                    }
                     Some(who) => account.can_outsider(who, action, &resource, &context),
-                    None => account.can(principal, action, &resource, &context),
+                    None => account.can_within(session.as_deref(), principal, action, &resource, &context),
                 }?;
                 let notes = ask::notes([account], Some(principal), action, &resource);
                 ask::can(self.json, &format!("{principal} {action} on {resource}"), &answer, &notes)
@@ -167,7 +174,9 @@ impl Iam {
                         if let Some(asked) = self.account.as_ref().filter(|asked| **asked != identity.account) {
                             bail!("no IAM of account {asked:?} is known: {from} is that of account {}", identity.account);
                         }
-                        return Ok((vec![Account::read(&identity)], vec![Arc::new(identity)]));
+                        let mut account = Account::read(&identity);
+                        account.ask_at(setup::modified(Path::new(from)));
+                        return Ok((vec![account], vec![Arc::new(identity)]));
                     }
                     // It may be an estate or a file of findings.
                     Err(error) if setup::from(global).is_err() => return Err(error).wrap_err_with(|| from.to_owned()),

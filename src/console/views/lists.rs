@@ -141,7 +141,7 @@ impl View for Lists {
     fn account(&self) -> Option<String> {
         self.lists[self.current].account()
     }
-    fn target(&self, world: &World) -> Option<Target> {
+    fn target(&mut self, world: &World) -> Option<Target> {
         self.lists[self.current].target(world)
     }
 

@@ -151,7 +151,7 @@ pub trait View {
     /// Whether esc has a layer to go back from.
     fn is_deep(&self) -> bool;
     /// What would be decided on here; none where there is nothing.
-    fn target(&self, _world: &World) -> Option<Target> {
+    fn target(&mut self, _world: &World) -> Option<Target> {
         None
     }
     /// The machine behind what is under the cursor.

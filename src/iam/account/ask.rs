@@ -8,11 +8,12 @@ use crate::iam::evaluate::{
     ActionName, Answer, Caller, CallerKind, Compiled, Context, Decision, Dependence, Layer, Layers, Request, Resource,
     ResourcePolicy, decide, explain,
 };
-use crate::iam::facts::{ResourceType, facts, held_against, only_region};
-use crate::iam::policy::{Effect, Element, Policy, PrincipalKind, Statement};
+use crate::iam::facts::{ResourceType, facts, held_against, is_service, only_region};
+use crate::iam::policy::{Effect, PrincipalKind};
 use crate::iam::resources::Held;
-use crate::iam::strangers::{account_of, in_organization};
+use crate::iam::strangers::{account_of, everything, in_organization};
 use crate::model::arn::{is_whole, short};
+use crate::text;
 
 /// Services whose resources carry policies (AWS: "AWS services that work with IAM", resource-based policies), of those
 /// that people ask about most.
@@ -43,13 +44,12 @@ const CARRY_POLICIES: &[&str] = &[
 /// digits of an account mean whoever is of it; of one that was read, whose users and roles can be asked about, its root user.
 pub fn outsider(name: &str, read: impl Fn(&str) -> bool) -> Option<String> {
     let of_other = || name.split(':').nth(4).is_some_and(|id| !read(id));
-    let service = || !name.starts_with("arn:") && SERVICES.iter().any(|end| name.ends_with(end));
     match account_of(name) {
         Some(id) if id == name && read(id) => Some(format!("arn:aws:iam::{id}:root")),
         Some(id) if id == name => Some(id.to_owned()),
         _ if name.contains(":oidc-provider/") || name.contains(":saml-provider/") => Some(name.to_owned()),
         _ if name == "everyone" => Some("*".to_owned()),
-        _ if name == "root" || name.ends_with(":root") || name == "*" || service() || of_other() => Some(name.to_owned()),
+        _ if name == "root" || name.ends_with(":root") || name == "*" || is_service(name) || of_other() => Some(name.to_owned()),
         _ => None,
     }
 }
@@ -59,8 +59,11 @@ pub fn is_claim(name: &str) -> bool {
     !name.starts_with("arn:") && name.contains([':', ' '])
 }
 
-/// How services' names end.
-const SERVICES: [&str; 2] = [".amazonaws.com", ".amazonaws.com.cn"];
+/// Tells when a session began.
+pub(super) const ISSUED: &str = "aws:TokenIssueTime";
+pub(super) const TLS: &str = "aws:SecureTransport";
+/// What is known of those who act ([`Account::ask_at`]), and left open of one request.
+const LEFT_OPEN: [&str; 4] = ["aws:CurrentTime", "aws:EpochTime", ISSUED, TLS];
 
 impl Account {
     /// Whether a resource may have a policy of its own that was not read.
@@ -119,6 +122,22 @@ impl Account {
     /// # Errors
     /// [`AskError`]
     pub fn can(&self, principal: &str, action: &str, resource: &str, context: &Context) -> Result<Answer, AskError> {
+        self.can_within(None, principal, action, resource, context)
+    }
+
+    /// As [`Self::can`], in a session that was made with session policies.
+    ///
+    /// # Errors
+    /// [`AskError`]
+    pub fn can_within(
+        &self,
+        session_policies: Option<&[Compiled]>,
+        principal: &str,
+        action: &str,
+        resource: &str,
+        context: &Context,
+    ) -> Result<Answer, AskError> {
+        let made_with: Option<Vec<&Compiled>> = session_policies.map(|all| all.iter().collect());
         let at = self.principal(principal)?;
         let action = ask_action(action)?;
         let session = principal.contains(":assumed-role/").then(|| {
@@ -130,11 +149,14 @@ impl Account {
             }
             caller
         });
-        let caller = session.as_ref().unwrap_or(&self.principals[at].caller);
-        let asked = self.named(resource)?;
-        Ok(on_each(&self.asked(&action, &asked), |resource| {
+        let mut caller = session.unwrap_or_else(|| self.principals[at].caller.clone());
+        leave_open(&mut caller);
+        let caller = &caller;
+        let asked = self.asked(&action, &self.named(resource)?);
+        Ok(on_each(&asked, |resource| {
             self.with_layers(&self.principals[at], &action, resource, None, |layers, resource| {
-                explain(&Request { caller, action: &action, resource, context }, layers)
+                let layers = Layers { session: made_with.as_deref(), ..*layers };
+                explain(&Request { caller, action: &action, resource, context }, &layers)
             })
         }))
     }
@@ -150,7 +172,7 @@ impl Account {
             id if account_of(id) == Some(id) => return self.can_some_of(id, action, resource, context),
             "root" => Caller::new(&format!("arn:{}:iam::{}:root", self.partition(), self.id)),
             arn if arn.starts_with("arn:") => Caller::new(arn),
-            name if name == "*" || SERVICES.iter().any(|end| name.ends_with(end)) => Caller::new(name),
+            name if name == "*" || is_service(name) => Caller::new(name),
             // Whoever is neither is told what there is.
             name => return self.principal(name).and_then(|_| self.can(name, action, resource, context)),
         };
@@ -215,7 +237,7 @@ impl Account {
         let other = caller.account != self.id;
         let context = &if other { in_organization(&self.resources, caller).and(context) } else { context.clone() };
         let own: Vec<Compiled> = match caller.kind {
-            CallerKind::User | CallerKind::Role | CallerKind::FederatedUser => unread("its own policies").into_iter().collect(),
+            CallerKind::User | CallerKind::Role | CallerKind::FederatedUser => vec![unread("its own policies")],
             _ => Vec::new(),
         };
         let own: Vec<&Compiled> = own.iter().collect();
@@ -236,9 +258,11 @@ impl Account {
         let taken = self.asked(&action, &asked);
         let mut all = Vec::new();
         for (at, p) in self.principals.iter().enumerate() {
+            let mut caller = p.caller.clone();
+            leave_open(&mut caller);
             let ask = |resource: &Resource, why: bool| {
                 self.with_layers(p, &action, resource, None, |layers, resource| {
-                    let request = Request { caller: &p.caller, action: &action, resource, context };
+                    let request = Request { caller: &caller, action: &action, resource, context };
                     let allowed = !matches!(decide(&request, layers), Decision::Denied { .. });
                     (allowed || why).then(|| explain(&request, layers))
                 })
@@ -279,14 +303,12 @@ impl Account {
         (action, resource, context): (&ActionName, &Resource, &Context),
         trust: Option<&Compiled>,
     ) -> Decision {
-        let all = || Element::of(["*".to_owned()]);
-        let everything = Compiled::new("", "", Policy::of(vec![Statement::of(None, Effect::Allow, all(), all(), Vec::new())]));
         let mut made = Caller::new(&self.somebody());
         if let Some(id) = self.organization() {
             made.keys.set("aws:PrincipalOrgID", [id]);
         }
         let caller = at.map_or(&made, |at| &self.principals[at].caller);
-        self.around(caller, (&[&everything], None), action, resource, trust, |layers, resource| {
+        self.around(caller, (&[everything()], None), action, resource, trust, |layers, resource| {
             decide(&Request { caller, action, resource, context }, layers)
         })
     }
@@ -369,7 +391,13 @@ impl Account {
     fn asked(&self, action: &ActionName, resource: &str) -> Vec<Taken> {
         let alone = |resource: Resource| vec![Taken { resource, required: true }];
         if resource != "*" {
-            return alone(self.resource(resource));
+            let mut named = self.resource(resource);
+            // Whose permissions are changed has a boundary, or none; of whom is made or bound, the request says which.
+            let at = self.place(resource).filter(|_| action.service() == "iam" && !SAY_BOUNDARY.contains(&action.name()));
+            if let Some(at) = at {
+                named.set_key("iam:PermissionsBoundary", self.principals[at].boundary.map(|b| self.policies[b].arn.as_str()));
+            }
+            return alone(named);
         }
         if let Some(arn) = held_against(action.as_str()) {
             let arn = arn.replacen(":aws:", &format!(":{}:", self.partition()), 1);
@@ -391,11 +419,11 @@ impl Account {
 
     /// All resources of a type in this account.
     pub(crate) fn pattern_of(&self, of: &ResourceType) -> String {
-        let mut arn = of.arn.replace("${Partition}", self.partition()).replace("${Account}", &self.id);
-        while let (Some(from), Some(to)) = (arn.find("${"), arn.find('}')) {
-            arn.replace_range(from..=to, "*");
-        }
-        arn
+        text::fill(of.arn, |blank| match blank {
+            "Partition" => self.partition().to_owned().into(),
+            "Account" => self.id.clone().into(),
+            _ => "*".into(),
+        })
     }
 
     /// A resource of this account, unless its ARN says otherwise.
@@ -443,7 +471,7 @@ impl Account {
     ) -> T {
         let get = |i: &usize| &self.policies[*i];
         let mut identity: Vec<&Compiled> = p.policies.iter().map(get).collect();
-        let unread: Vec<Compiled> = p.unread.iter().filter_map(|name| unread(name)).collect();
+        let unread: Vec<Compiled> = p.unread.iter().map(|name| unread(name)).collect();
         identity.extend(&unread);
         self.around(&p.caller, (&identity, p.boundary.as_ref().map(get)), action, resource, trust, ask)
     }
@@ -556,14 +584,17 @@ const ROOT_IS_ACCOUNT: &str = "A root user cannot assume roles: the users and ro
 const ACCOUNT_GIVES: &str =
     "The account itself is let in: which of its users and roles may do it, its own policies say, which were not read.";
 
+/// Of requests for these of IAM's actions `iam:PermissionsBoundary` is what they say, not what is there.
+const SAY_BOUNDARY: [&str; 4] = ["createuser", "createrole", "putuserpermissionsboundary", "putrolepermissionsboundary"];
+
+/// What a question is for whoever asks it to say is not known of the one who is asked about.
+fn leave_open(caller: &mut Caller) {
+    LEFT_OPEN.iter().for_each(|key| caller.keys.forget(key));
+}
+
 /// What a policy that was not read does: perhaps everything, perhaps nothing.
-fn unread(name: &str) -> Option<Compiled> {
-    let statement = |effect: &str| {
-        let condition = serde_json::json!({"Bool": {"the policy, which was not read": "true"}});
-        serde_json::json!({"Sid": "NotRead", "Effect": effect, "Action": "*", "Resource": "*", "Condition": condition})
-    };
-    let document = serde_json::json!({"Version": "2012-10-17", "Statement": [statement("Allow"), statement("Deny")]});
-    Some(Compiled::new(name, "", Policy::read(&document.to_string()).ok()?))
+fn unread(name: &str) -> Compiled {
+    Compiled::unread("the policy", name, "", &[Effect::Allow, Effect::Deny])
 }
 
 fn ask_action(action: &str) -> Result<ActionName, AskError> {

@@ -6,6 +6,7 @@ mod ask;
 #[cfg(test)]
 mod tests;
 
+use ask::{ISSUED, TLS};
 pub use ask::{is_claim, outsider};
 
 use std::collections::{BTreeSet, HashMap};
@@ -15,14 +16,14 @@ use jiff::Timestamp;
 use serde_json::Value;
 
 use super::center::IdentityCenter;
-use super::evaluate::{Caller, Compiled};
-use super::policy::{Policy, PolicyError};
+use super::evaluate::{ActionName, Caller, Compiled, moment};
+use super::policy::{Effect, Policy, PolicyError};
 use super::resources::Resources;
 use super::workloads::{Tagged, Workload, WorkloadKind, known_workloads, running, tagged};
 use crate::model::account::{ControlKind, Tags, class_of};
 use crate::model::arn::is_whole;
 use crate::model::estate::Estate;
-use crate::model::principal::{AttachedPolicy, Boundary, Document, Identity, InlinePolicy};
+use crate::model::principal::{AttachedPolicy, Boundary, Document, Identity, InlinePolicy, is_on};
 use crate::model::resource;
 
 /// Regions that are tried where the caller chooses one.
@@ -58,6 +59,8 @@ pub struct Account {
     by_arn: HashMap<String, usize>,
     /// Users by the ids of their access keys.
     by_key: HashMap<String, usize>,
+    /// By user: how many keys it has.
+    keys: HashMap<usize, usize>,
     /// By user: whether it has a console password, where the credential report tells.
     passwords: HashMap<usize, bool>,
     scps: Vec<Vec<usize>>,
@@ -132,7 +135,7 @@ const ADMINISTRATOR: &str = "arn:aws:iam::aws:policy/AdministratorAccess";
 impl Account {
     /// How many access keys a principal has, of those that were read.
     pub(crate) fn access_keys(&self, principal: usize) -> usize {
-        self.by_key.values().filter(|at| **at == principal).count()
+        self.keys.get(&principal).copied().unwrap_or_default()
     }
 
     /// Whether a user has a console password; none where the credential report does not tell.
@@ -158,6 +161,7 @@ impl Account {
             managed: HashMap::new(),
             by_arn: HashMap::new(),
             by_key: HashMap::new(),
+            keys: HashMap::new(),
             passwords: HashMap::new(),
             scps: Vec::new(),
             rcps: Vec::new(),
@@ -219,6 +223,8 @@ impl Account {
             Self::tag(&mut caller, &u.tags);
             // A role's session may bring more tags; a user has those it has.
             caller.keys.close("aws:PrincipalTag/");
+            // Only a session says by whom it was begun, and only a machine's how it got its credentials.
+            ["aws:SourceIdentity", "ec2:RoleDelivery"].iter().for_each(|key| caller.keys.set(key, [""; 0]));
             let boundary = a.boundary(u.permissions_boundary.as_ref(), &who);
             a.push(Principal {
                 arn: u.arn.clone(),
@@ -238,18 +244,15 @@ impl Account {
                 unread,
             });
         }
+        let users: HashMap<&str, usize> = a.principals.iter().enumerate().rev().map(|(at, p)| (p.name.as_str(), at)).collect();
         for key in &identity.access_keys {
-            let at = a.principals.iter().position(|p| p.name == key.user_name);
-            a.by_key.extend(at.map(|at| (key.access_key_id.clone(), at)));
+            let Some(at) = users.get(key.user_name.as_str()) else { continue };
+            a.by_key.insert(key.access_key_id.clone(), *at);
+            *a.keys.entry(*at).or_default() += 1;
         }
         for row in &identity.credentials {
             let of = row.get("arn").and_then(Value::as_str).and_then(|arn| a.by_arn.get(arn).copied());
-            let on = match row.get("password_enabled") {
-                Some(Value::Bool(on)) => Some(*on),
-                Some(Value::String(text)) => text.to_ascii_lowercase().parse().ok(),
-                _ => None,
-            };
-            a.passwords.extend(of.zip(on));
+            a.passwords.extend(of.zip(is_on(row, "password_enabled")));
         }
         for r in &identity.roles {
             let who = format!("role/{}", r.role_name);
@@ -259,9 +262,15 @@ impl Account {
             let boundary = a.boundary(r.permissions_boundary.as_ref(), &who);
             let trust = a.compile(&format!("trust of {who}"), "", &r.assume_role_policy_document);
             // A session's tags take the place of the role's, where its trust lets it bring any.
-            let tagging = super::evaluate::ActionName::new("sts:TagSession");
-            if !trust.is_some_and(|trust| a.policies[trust].allows_somebody(&tagging)) {
+            let lets = |action: &str| trust.map(|trust| a.policies[trust].allows_somebody(&ActionName::new(action)));
+            if lets("sts:TagSession") != Some(true) {
                 Self::tag(&mut caller, &r.tags);
+            }
+            if lets("sts:TagSession") == Some(false) {
+                caller.keys.close("aws:PrincipalTag/");
+            }
+            if lets("sts:SetSourceIdentity") == Some(false) {
+                caller.keys.set("aws:SourceIdentity", [""; 0]);
             }
             let own_policies = policies.len();
             a.push(Principal {
@@ -307,6 +316,7 @@ impl Account {
                 }
             }
         }
+        account.ask_at(resources.collected());
         let (workloads, seen) = running(estate, identity);
         account.workloads = workloads;
         account.workloads_known.extend(seen.then_some(WorkloadKind::Ec2Instance));
@@ -331,6 +341,25 @@ impl Account {
     /// Sets the resource control policies over the account's resources, as [`Self::set_scps`].
     pub fn set_rcps(&mut self, levels: &[Vec<(String, Document)>]) {
         self.rcps = self.levels(levels);
+    }
+
+    /// The place of a user or role by its ARN.
+    pub(crate) fn place(&self, arn: &str) -> Option<usize> {
+        self.by_arn.get(arn).copied()
+    }
+
+    /// Tells when those who act are taken to act, where that is known: windows of time are over or not, and a session of a role
+    /// begins. They do so over TLS. Who is asked about by a question says both itself.
+    pub fn ask_at(&mut self, time: Option<Timestamp>) {
+        for p in &mut self.principals {
+            let keys = &mut p.caller.keys;
+            for (key, time) in time.iter().flat_map(|time| moment(*time)) {
+                keys.set(key, [time]);
+            }
+            let begun = time.filter(|_| p.is_role).map(|time| time.to_string());
+            begun.into_iter().for_each(|time| keys.set(ISSUED, [time]));
+            keys.set(TLS, ["true"]);
+        }
     }
 
     /// Tells the organisation's id, for `aws:PrincipalOrgID`.
@@ -527,9 +556,9 @@ impl Account {
         let arn = &boundary.permissions_boundary_arn;
         self.attached(arn, &format!("{who} as its boundary")).or_else(|| {
             // What an unread boundary allows is not known: the answer depends on it.
-            let text = r#"{"Version":"2012-10-17","Statement":[{"Sid":"NotRead","Effect":"Allow","Action":"*","Resource":"*",
-                "Condition":{"Bool":{"the boundary, which was not read":"true"}}}]}"#;
-            self.compile(arn.rsplit('/').next().unwrap_or_default(), arn, &Document(text.to_owned()))
+            let name = arn.rsplit('/').next().unwrap_or_default();
+            self.policies.push(Compiled::unread("the boundary", name, arn, &[Effect::Allow]));
+            Some(self.policies.len() - 1)
         })
     }
 

@@ -3,8 +3,10 @@
 use super::condition::{self, Keys};
 use super::truth::Truth;
 use super::{Caller, CallerKind, Request};
-use crate::iam::policy::{Effect, Policy, PrincipalElement, PrincipalKind, Span, Statement, Template, Version};
-use crate::iam::sets::glob::{ArnPattern, Glob};
+use crate::iam::policy::{
+    Condition, Effect, Element, Operator, Policy, PrincipalElement, PrincipalKind, Span, Statement, Template, Version,
+};
+use crate::iam::sets::glob::{ArnPattern, Glob, is_every_action};
 
 /// A policy ready to evaluate.
 #[derive(Debug, Clone)]
@@ -14,6 +16,8 @@ pub struct Compiled {
     /// Empty for an inline policy.
     pub arn: String,
     pub policy: Policy,
+    /// It was not read: nobody knows what it does.
+    pub(super) unread: bool,
     pub(super) statements: Vec<CompiledStatement>,
 }
 
@@ -105,7 +109,14 @@ impl Compiled {
     pub fn new(name: impl Into<String>, arn: impl Into<String>, policy: Policy) -> Self {
         let variables = policy.version == Some(Version::V2012);
         let statements = policy.statements.iter().map(|s| CompiledStatement::new(s, variables)).collect();
-        Self { name: name.into(), arn: arn.into(), policy, statements }
+        Self { name: name.into(), arn: arn.into(), policy, unread: false, statements }
+    }
+    /// What was not read, `the policy`, `the boundary`: it has each of these effects on everything, or has not.
+    pub fn unread(what: &str, name: &str, arn: &str, effects: &[Effect]) -> Self {
+        let all = || Element::of(["*".to_owned()]);
+        let nobody_knows = || vec![Condition::of(Operator::BOOL, format!("{what}, which was not read"), vec!["true".to_owned()])];
+        let statement = |effect: &Effect| Statement::of(Some("NotRead".to_owned()), *effect, all(), all(), nobody_knows());
+        Self { unread: true, ..Self::new(name, arn, Policy::of(effects.iter().map(statement).collect())) }
     }
     /// What people call a statement of it, and where it stands.
     pub fn label(&self, statement: usize) -> (String, Span) {
@@ -314,7 +325,7 @@ fn role_parts(arn: &str) -> (&str, &str) {
 }
 
 fn action(text: &str) -> Option<ActionPattern> {
-    if !text.is_empty() && text.bytes().all(|b| b == b'*') {
+    if is_every_action(text) {
         return Some(ActionPattern::All);
     }
     let text = text.to_ascii_lowercase();

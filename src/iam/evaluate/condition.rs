@@ -134,6 +134,18 @@ pub fn fits_operator(compare: Compare, text: &str) -> bool {
     text.contains("${") || !matches!(value(compare, text, true), Value::Unfit)
 }
 
+/// A number or a time of a policy as requests carry it, and the ones next to it; nothing where the operator compares neither.
+pub fn around(compare: Compare, text: &str) -> Vec<String> {
+    match value(compare, text, true) {
+        Value::Number(n) => [n.next_down(), n, n.next_up()].map(|n| n.to_string()).into(),
+        Value::Time(t) => {
+            let moment = jiff::SignedDuration::from_nanos(1);
+            [t.checked_sub(moment).ok(), Some(t), t.checked_add(moment).ok()].iter().flatten().map(Timestamp::to_string).collect()
+        }
+        _ => Vec::new(),
+    }
+}
+
 fn finished(compare: Compare, pieces: &[Piece]) -> Value {
     let text = || pieces.iter().filter_map(|p| if let Piece::Text(t) = p { Some(t.as_str()) } else { None }).collect();
     match compare {

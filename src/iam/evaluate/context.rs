@@ -1,5 +1,7 @@
 //! The request context: the condition keys of a request whose values are known, known to be absent, or not known.
 
+use jiff::Timestamp;
+
 /// Condition keys of a request. A key that is not in it is *not known*, unless the context is complete.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Context {
@@ -17,6 +19,11 @@ pub enum Known<'a> {
     Values(&'a [String]),
     Absent,
     Unknown,
+}
+
+/// What a request at this time says of it, with its keys.
+pub(crate) fn moment(time: Timestamp) -> [(&'static str, String); 2] {
+    [("aws:CurrentTime", time.to_string()), ("aws:EpochTime", time.as_second().to_string())]
 }
 
 impl Context {
@@ -98,9 +105,6 @@ impl Context {
             Err(_) if self.complete || self.closed.iter().any(|c| key.starts_with(c)) => Known::Absent,
             Err(_) => Known::Unknown,
         }
-    }
-    pub fn is_empty(&self) -> bool {
-        self.keys.is_empty()
     }
 }
 

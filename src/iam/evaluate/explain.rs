@@ -54,7 +54,7 @@ impl Answer {
 
     /// Whether a dependence is on a policy that was not read, of which [`Self::sentences`] tells.
     pub fn is_told(&self, dependence: &Dependence) -> bool {
-        is_unread(&dependence.key) && self.because.iter().any(|b| b.unread && b.policy == dependence.policy)
+        self.because.iter().any(|b| b.unread && b.policy == dependence.policy)
     }
 
     /// The statement that grants it, as one line tells it; of a policy that was not read that alone.
@@ -147,7 +147,7 @@ impl Trace for Notes<'_> {
             effect: statement.effect,
             span,
             certain: truth == Truth::Yes,
-            unread: statement.conditions.iter().any(|c| is_unread(&c.key.text)),
+            unread: policy.unread,
         };
         let mut open = Vec::new();
         if truth == Truth::Maybe {
@@ -169,7 +169,7 @@ impl Trace for Notes<'_> {
                         compiled.variables().find(unknown).unwrap_or(&written.key.text)
                     };
                     // What was not read stands as a condition that nobody can know.
-                    add(key, if is_unread(key) { format!("{key}, does") } else { written.describe() });
+                    add(key, if policy.unread { format!("{key}, does") } else { written.describe() });
                 }
             }
             if policy.statements[index].covers(self.request) == Truth::Maybe {
@@ -204,11 +204,6 @@ impl Trace for Notes<'_> {
     fn says(&mut self, why: &'static str) {
         self.why.push(why.to_owned());
     }
-}
-
-/// Whether a condition is no key of AWS's, but says that a policy was not read.
-fn is_unread(key: &str) -> bool {
-    key.ends_with("which was not read")
 }
 
 /// The decision with the statements behind it.

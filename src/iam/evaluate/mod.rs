@@ -11,7 +11,8 @@ mod explain;
 mod truth;
 
 pub use compiled::{ActionName, Compiled};
-pub use condition::fits_operator;
+pub use condition::{around, fits_operator};
+pub(crate) use context::moment;
 pub use context::{Context, Known};
 pub use explain::{Answer, Deciding, Dependence, Missing, explain};
 pub use truth::Truth;
@@ -214,10 +215,6 @@ impl Resource {
     /// Says that all of its keys that begin so are known, `aws:ResourceTag/`.
     pub fn close_keys(&mut self, beginning: &str) {
         self.keys.close(beginning);
-    }
-    /// Leaves it open what its keys are that begin so.
-    pub fn forget_keys(&mut self, beginning: &str) {
-        self.keys.forget(beginning);
     }
     /// What is known of a key of its own, which is given in lower case.
     pub fn key(&self, key: &str) -> Known<'_> {

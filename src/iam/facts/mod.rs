@@ -12,7 +12,8 @@ use std::collections::BTreeMap;
 use std::ops::Range;
 use std::sync::OnceLock;
 
-use super::sets::glob::{ArnPattern, Glob};
+use super::sets::glob::{ArnPattern, Glob, is_every_action};
+use crate::text;
 
 static PACKED: &[u8] = include_bytes!("aws.txt.zst");
 const MOST: usize = 16 << 20;
@@ -97,6 +98,25 @@ pub struct Action {
     pub keys: Vec<&'static str>,
     /// Actions it needs as well, `iam:PassRole`.
     pub dependent: Vec<&'static str>,
+}
+
+/// What services' names as principals end with, by partition; Alexa's skills are told apart by names of their own.
+const SERVICES: &[&str] = &[
+    ".amazonaws.com",
+    ".amazonaws.com.cn",
+    ".amazonaws.eu",
+    ".aws.internal",
+    ".c2s.ic.gov",
+    ".sc2s.sgov.gov",
+    ".cloud.adc-e.uk",
+    ".csp.hci.ic.gov",
+];
+const SKILLS: &[&str] = &["alexa-appkit.amazon.com", "alexa-connectedhome.amazon.com"];
+
+/// Whether a text is a service's name as a principal, `lambda.amazonaws.com`.
+pub fn is_service(name: &str) -> bool {
+    let plain = name.bytes().all(|b| b.is_ascii_alphanumeric() || b"-.".contains(&b));
+    plain && (SERVICES.iter().any(|end| name.len() > end.len() && name.ends_with(end)) || SKILLS.contains(&name))
 }
 
 /// Actions that take no resource by the reference, and which AWS holds against an ARN all the same (Amazon S3: "Controlling
@@ -202,23 +222,20 @@ impl Facts {
             (0..service.actions.len()).filter(|i| names.matches(&service.actions[*i].lower)).collect()
         };
         match pattern.split_once(':') {
+            // Without a service it names nothing, unless it is everything.
+            None if !is_every_action(&pattern) => {}
             Some((prefix, names)) if !prefix.contains(['*', '?']) => {
                 if let Some(service) = self.service(prefix) {
                     let places = of(service, &Glob::new(names));
                     found.extend(places.into_iter().map(|i| (service.first + i, service, &service.actions[i])));
                 }
             }
-            _ => {
-                let whole = Glob::new(&pattern);
-                let mut full = String::new();
-                for service in self.services() {
-                    for (i, action) in service.actions.iter().enumerate() {
-                        full.clear();
-                        [service.prefix, ":", &action.lower].into_iter().for_each(|part| full.push_str(part));
-                        if whole.is_all() || whole.matches(&full) {
-                            found.push((service.first + i, service, action));
-                        }
-                    }
+            either => {
+                let (services, names) = either.unwrap_or(("*", "*"));
+                let (services, names) = (Glob::new(services), Glob::new(names));
+                for service in self.services().filter(|service| services.matches(service.prefix)) {
+                    let places = of(service, &names);
+                    found.extend(places.into_iter().map(|i| (service.first + i, service, &service.actions[i])));
                 }
             }
         }
@@ -262,15 +279,7 @@ impl Service {
 
 /// The ARN template as a pattern: each `${…}` stands for any text.
 fn arn_pattern(arn: &str) -> ArnPattern {
-    let mut pattern = String::new();
-    let mut rest = arn;
-    while let Some((before, behind)) = rest.split_once("${") {
-        pattern.push_str(before);
-        pattern.push('*');
-        rest = behind.split_once('}').map_or("", |(_, r)| r);
-    }
-    pattern.push_str(rest);
-    ArnPattern::new(&pattern)
+    ArnPattern::new(&text::fill(arn, |_| "*".into()))
 }
 
 /// Services whose reference lists what stands below a type under that type: upload jobs under their domain.

@@ -1,13 +1,14 @@
 //! Blast radius: what is lost of an account with a key, a role, an instance or a pipeline. What is lost of others is
 //! [`super::Joined::abroad`].
 
+use std::collections::btree_map::Entry as MapEntry;
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use super::build::{Actor, Ground};
 use super::outside::Outsider;
 use super::permit::Table;
 use super::reach::{ENTERS, Prize, chosen, visited};
-use super::{Graph, To, slot, ways};
+use super::{Graph, To, ways};
 use crate::iam::account::{Account, Principal};
 use crate::iam::evaluate::{ActionName, Context, Decision, Resource, Truth};
 use crate::iam::facts::Level;
@@ -202,7 +203,6 @@ impl Graph<'_> {
     /// What is lost with principals, each with whether it is itself for certain. `under_conditions`: whether ways whose conditions
     /// are not known count.
     pub fn blast(&self, from: &[(usize, bool)], under_conditions: bool) -> Blast {
-        let count = self.administrators.len();
         let mut seen: BTreeMap<usize, (u32, bool)> = BTreeMap::new();
         let mut order = Vec::new();
         let rules = |sure: bool| from.iter().any(|(p, certain)| *certain >= sure && self.administrators[*p]);
@@ -224,8 +224,8 @@ impl Graph<'_> {
                         certain |= certain_only;
                         continue;
                     };
-                    if slot(e.to, count) < count && !seen.contains_key(&to) {
-                        seen.insert(to, (steps + 1, certain_only));
+                    if let MapEntry::Vacant(new) = seen.entry(to) {
+                        new.insert((steps + 1, certain_only));
                         order.push(Reached { principal: to, steps: steps + 1, certain: certain_only });
                         everything |= self.administrators[to];
                         certain |= self.administrators[to] && certain_only;

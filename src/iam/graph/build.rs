@@ -22,6 +22,7 @@ use crate::iam::sets::glob::{ArnPattern, common, split};
 use crate::iam::strangers::{choices, in_organization};
 use crate::iam::workloads::WorkloadKind;
 use crate::model::account::Tags;
+use crate::text;
 
 /// Who is an administrator, all edges by `from`, and the ways into other accounts.
 pub(super) fn build(account: &Account) -> (Vec<bool>, Vec<Edge>, Vec<Crossing>) {
@@ -136,7 +137,7 @@ impl<'a> Ground<'a> {
                 .map(|w| {
                     let mut resource = account.resource(&w.arn);
                     w.tags.iter().for_each(|tags| wear(&mut resource, tags));
-                    (resource, account.principals.iter().position(|p| p.arn == w.role_arn))
+                    (resource, account.place(&w.role_arn))
                 })
                 .collect(),
             spoken_of: spoken_of(account),
@@ -366,7 +367,7 @@ impl<'a> Ground<'a> {
             return plain;
         }
         // Whoever asks says the external id that it was told, and names the session.
-        // A user's tags are known, but for one that has given itself others; so are a role's.
+        // Its tags are known, but for a user that has given itself others.
         let tagged = !who.is_role && who.caller.keys.get("aws:principaltag/") == Known::Unknown;
         let own =
             |key: &str| matches!(key, "sts:externalid" | "sts:rolesessionname") || tagged && key.starts_with("aws:principaltag/");
@@ -903,14 +904,11 @@ impl Shared {
 }
 
 /// A value in which what policy variables say of the caller stands in their place, as far as it is known.
-fn filled_in(value: &str, caller: &Caller) -> String {
-    let Some((before, rest)) = value.split_once("${") else { return value.to_owned() };
-    let Some((name, after)) = rest.split_once('}') else { return value.to_owned() };
-    let known = match caller.keys.get(&name.to_ascii_lowercase()) {
-        Known::Values([one]) => one.clone(),
-        _ => format!("${{{name}}}"),
-    };
-    format!("{before}{known}{}", filled_in(after, caller))
+pub(super) fn filled_in(value: &str, caller: &Caller) -> String {
+    text::fill(value, |name| match caller.keys.get(&name.to_ascii_lowercase()) {
+        Known::Values([one]) => one.clone().into(),
+        _ => format!("${{{name}}}").into(),
+    })
 }
 
 /// Says which tags a machine has, in the words of each service that asks for them.

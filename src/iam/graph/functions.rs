@@ -37,7 +37,7 @@ pub(super) fn coded(account: &Account, who: &Outsider) -> Vec<(usize, Entered)> 
 /// Functions of the account whose policies let somebody change their code: their places, and those of their roles.
 fn functions(account: &Account) -> impl Iterator<Item = (usize, usize)> {
     let own = account.resources().open_functions().filter(|(owner, ..)| *owner == account.id);
-    own.filter_map(|(_, place, role)| Some((place, account.principals.iter().position(|p| p.arn == role)?)))
+    own.filter_map(|(_, place, role)| Some((place, account.place(role)?)))
 }
 
 fn coding(account: &Account, place: usize, who: &Outsider, asked: bool) -> Vec<Entered> {

@@ -2,6 +2,8 @@
 //! a policy it may attach, getting rid of a boundary or of what denies it. Each is tried on a likeness of it, and what that
 //! can do beyond the principal itself becomes its edges.
 
+use std::collections::BTreeSet;
+
 use super::build::{Actor, Ground};
 use super::changes::{Change, best, filled, joined, leads_to_administrator};
 use super::ways;
@@ -101,8 +103,8 @@ impl Ground<'_> {
         let who = me.who;
         let denies = |p: &usize| self.account.policies[*p].policy.statements.iter().any(|s| s.effect == Effect::Deny);
         let (inline, managed) = if who.is_role { ways::DROPS_ROLE } else { ways::DROPS_USER };
-        let first = all.len();
-        let mut gone: Vec<usize> = Vec::new();
+        let (mut gone, mut left) = (BTreeSet::new(), BTreeSet::new());
+        let mut whole: Vec<(Truth, Need)> = Vec::new();
         for (n, policy) in who.policies.iter().enumerate().take(who.own_policies).filter(|(_, p)| denies(p)) {
             let arn = self.account.policies[*policy].arn.as_str();
             let (action, context) = match arn {
@@ -112,9 +114,13 @@ impl Ground<'_> {
             let Some(permit) = self.permit(who, action) else { continue };
             let (truth, by) = permit.on(&self.principals[me.at], &context);
             if truth != Truth::No {
-                gone.push(n);
-                let who = self.without(who, &[n]);
-                all.push(Likeness { gain: Gain::Drop(*policy as u32), who, truth, needs: vec![Need { action, by }] });
+                let need = Need { action, by };
+                gone.insert(n);
+                whole.push((truth, need.clone()));
+                if all.len() < MOST_TRIED {
+                    let who = without(who, &[n].into());
+                    all.push(Likeness { gain: Gain::Drop(*policy as u32), who, truth, needs: vec![need] });
+                }
             }
         }
         let mut after = who.own_policies;
@@ -122,56 +128,49 @@ impl Ground<'_> {
         for name in &who.groups {
             let Some(at) = self.account.groups.iter().position(|g| g.name == *name) else { continue };
             let group = &self.account.groups[at];
-            let places: Vec<usize> = (after..after + group.policies.len()).collect();
+            let places: BTreeSet<usize> = (after..after + group.policies.len()).collect();
             after += group.policies.len();
             let Some(permit) = leave.as_ref().filter(|_| group.policies.iter().any(denies)) else { continue };
             let (truth, by) = permit.on(&self.groups[at], &self.plain);
             if truth != Truth::No {
-                let mut left = self.without(who, &places);
-                left.groups.retain(|g| g != name);
+                let need = Need { action: ways::LEAVE, by };
+                whole.push((truth, need.clone()));
+                if all.len() < MOST_TRIED {
+                    let mut outside = without(who, &places);
+                    outside.groups.retain(|g| g != name);
+                    all.push(Likeness { gain: Gain::Leave(at as u32), who: outside, truth, needs: vec![need] });
+                }
                 gone.extend(places);
-                let needs = vec![Need { action: ways::LEAVE, by }];
-                all.push(Likeness { gain: Gain::Leave(at as u32), who: left, truth, needs });
+                left.insert(name);
             }
         }
-        if all.len() > first + 1 {
-            let truth = all[first..].iter().map(|l| l.truth).min().unwrap_or(Truth::No);
-            let needs = all[first..].iter().flat_map(|l| l.needs.clone()).collect();
-            let mut bare = self.without(who, &gone);
-            let left = |name: &str| {
-                all[first..].iter().any(|l| matches!(l.gain, Gain::Leave(g) if self.account.groups[g as usize].name == name))
-            };
-            bare.groups.retain(|name| !left(name));
-            let gain = all[first].gain;
-            all.push(Likeness { gain, who: bare, truth, needs });
+        if whole.len() > 1 && all.len() < MOST_TRIED {
+            let mut bare = without(who, &gone);
+            bare.groups.retain(|name| !left.contains(name));
+            let truth = whole.iter().map(|(truth, _)| *truth).min().unwrap_or(Truth::No);
+            let needs = whole.into_iter().map(|(_, need)| need).collect();
+            all.push(Likeness { gain: Gain::Free, who: bare, truth, needs });
         }
-    }
-
-    /// A principal without some of its policies, by their places among them.
-    fn without(&self, who: &Principal, gone: &[usize]) -> Principal {
-        let mut left = who.clone();
-        left.policies = who.policies.iter().enumerate().filter(|(n, _)| !gone.contains(n)).map(|(_, p)| *p).collect();
-        left.own_policies -= gone.iter().filter(|n| **n < who.own_policies).count();
-        left
     }
 
     fn in_groups(&self, me: Actor<'_>, counts: &impl Fn(usize) -> bool, all: &mut Vec<Likeness>) {
         let Some(permit) = self.permit(me.who, ways::JOIN).filter(|_| !me.who.is_role) else { return };
         let others = self.account.groups.iter().enumerate().filter(|(_, g)| !me.who.groups.contains(&g.name));
-        let mut found = Vec::new();
-        for (at, group) in others.filter(|(_, g)| g.policies.iter().any(|p| counts(*p))) {
+        let mut others: Vec<_> = others.filter(|(_, g)| g.policies.iter().any(|p| counts(*p))).collect();
+        // What makes an administrator comes first.
+        others.sort_by_key(|(at, _)| !self.lifting_groups.contains(at));
+        for (at, group) in others {
+            if all.len() >= MOST_TRIED {
+                return;
+            }
             let (truth, by) = permit.on(&self.groups[at], &self.plain);
             if truth != Truth::No {
                 let mut who = me.who.clone();
                 who.groups.push(group.name.clone());
                 who.policies.extend(&group.policies);
-                found.push(Likeness { gain: Gain::Join(at as u32), who, truth, needs: vec![Need { action: ways::JOIN, by }] });
+                all.push(Likeness { gain: Gain::Join(at as u32), who, truth, needs: vec![Need { action: ways::JOIN, by }] });
             }
         }
-        // What makes an administrator comes first.
-        let lifts = |l: &Likeness| matches!(l.gain, Gain::Join(at) if self.lifting_groups.contains(&(at as usize)));
-        found.sort_by_key(|l| !lifts(l));
-        all.extend(found);
     }
 
     fn switched(&self, me: Actor<'_>, all: &mut Vec<Likeness>) {
@@ -182,6 +181,9 @@ impl Ground<'_> {
             };
             let (truth, by) = permit.on(resource, &self.plain);
             for version in versions.iter().filter(|_| truth != Truth::No) {
+                if all.len() >= MOST_TRIED {
+                    return;
+                }
                 let mut who = me.who.clone();
                 who.policies[n] = *version;
                 let needs = vec![Need { action: ways::SWITCH, by: by.clone() }];
@@ -232,4 +234,12 @@ impl Ground<'_> {
             all.push(Likeness { gain: Gain::Tag(action), who, truth, needs: vec![Need { action, by }] });
         }
     }
+}
+
+/// A principal without some of its policies, by their places among them.
+fn without(who: &Principal, gone: &BTreeSet<usize>) -> Principal {
+    let mut left = who.clone();
+    left.policies = who.policies.iter().enumerate().filter(|(n, _)| !gone.contains(n)).map(|(_, p)| *p).collect();
+    left.own_policies -= gone.range(..who.own_policies).count();
+    left
 }

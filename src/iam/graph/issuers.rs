@@ -87,6 +87,8 @@ pub(super) struct Issuer {
     pub(super) any: &'static str,
     forms: &'static [Form],
     claims: &'static [(&'static str, Says)],
+    /// AWS reads no other claims of its tokens, beside their subject and audience.
+    claims_whole: bool,
     /// The audience is chosen by whoever asks for a token, and keeps nobody out.
     free_audience: bool,
     pub(super) subject: &'static str,
@@ -107,6 +109,7 @@ const PLAIN: Issuer = Issuer {
     any: "project of the organisation",
     forms: &[],
     claims: &[],
+    claims_whole: false,
     free_audience: true,
     subject: "sub",
     audience: "aud",
@@ -139,6 +142,7 @@ const GITHUB: Issuer = Issuer {
         ("ref", Says::Nothing),
         ("workflow", Says::Nothing),
     ],
+    claims_whole: true,
     ..PLAIN
 };
 
@@ -284,6 +288,13 @@ const ISSUERS: &[Issuer] = &[
 /// Systems that run on a server of one's own too, by how their subjects begin.
 const SERVERS: &[(&str, &Issuer)] =
     &[("project_path:", &Issuer { own: true, any: "project of the server", ..GITLAB }), ("system:serviceaccount:", &KUBERNETES)];
+
+/// Whether AWS may know a claim of an issuer's tokens; of most it is not said which it reads.
+pub(crate) fn may_be_read(host: &str, claim: &str) -> bool {
+    let issuer = Issuer::of(host, []);
+    let mut known = issuer.claims.iter().map(|(name, _)| *name).chain([issuer.subject, issuer.audience]);
+    !issuer.claims_whole || known.any(|name| name.eq_ignore_ascii_case(claim))
+}
 
 impl Issuer {
     /// Who issues tokens under this host; a server of one's own is known by the subjects that a trust asks it for.

@@ -31,6 +31,7 @@ use std::sync::Arc;
 pub use blast::{Blast, Class, Data, Gained, Reached, Things};
 pub use crossings::{Crossing, Entry};
 pub use cuts::Cut;
+pub(crate) use issuers::may_be_read;
 pub use joined::{Accounts, By, Goal, Joined, Nobody, Node, onward};
 pub use outside::Outsider;
 pub use paths::{Path, Step, Target};
@@ -154,6 +155,8 @@ pub enum Gain {
     Switch(u32),
     /// Taking off a policy that denies, by its place.
     Drop(u32),
+    /// Taking off every such policy, and leaving every such group.
+    Free,
     /// Writing itself, by this action, all that its permissions boundary leaves it.
     Fill(&'static str),
     /// Getting rid of its permissions boundary, by this action.
@@ -322,6 +325,7 @@ impl<'a> Graph<'a> {
             Gain::Attach(at) => format!("attach {} to itself", policy(at)),
             Gain::Switch(at) => format!("put {} in force", policy(at)),
             Gain::Drop(at) => format!("take off {}", policy(at)),
+            Gain::Free => "take off all policies that deny, and leave such groups".to_owned(),
             Gain::Fill(action) => format!("give itself by {action} all that its permissions boundary leaves"),
             Gain::Unbind(action) => format!("lift its permissions boundary by {action}"),
             Gain::Tag(action) => format!("tag itself by {action}"),

@@ -8,6 +8,7 @@ use std::sync::Arc;
 use super::crossings::{Crossing, Entry};
 use super::trust::{Serves, Source, Trust};
 use super::{Built, Person, To};
+use crate::iam::facts::is_service;
 use crate::iam::openings;
 use crate::iam::sets::glob::Glob;
 use crate::iam::strangers::account_of;
@@ -30,7 +31,7 @@ impl Outsider {
             return Self::guest(&openings::Outsider::Everyone, |_| false);
         }
         let source = match account_of(name) {
-            None if name.ends_with(".amazonaws.com") => Source::Service { name: name.to_owned() },
+            None if is_service(name) => Source::Service { name: name.to_owned() },
             Some(id) if name == id || name.ends_with(":root") => Source::Account { id: id.to_owned(), known: false },
             Some(_) => Source::Principal { arn: name.to_owned(), known: false },
             None => Source::Oidc { arn: String::new(), issuer: String::new(), pipeline: None, serves: Serves::Unknown },

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use super::build::{Actor, Ground};
+use super::build::{Actor, Ground, filled_in};
 use super::gains::Likeness;
 use super::outside::Outsider;
 use super::permit::{StatementId, Table};
@@ -264,17 +264,21 @@ struct Asked {
     /// All of it first. Where that is a bucket's objects and depends on which of them, one that no policy names and those that
     /// some do, with what they are told as: getting at one of them gets at the bucket.
     on: Vec<(Arc<str>, Resource)>,
+    /// Parts that have a policy variable in their name, as everyone's own folder has.
+    own: Vec<String>,
 }
 
 impl Asked {
     fn of(account: &Account, ask: &Ask, parts: &[String]) -> Self {
         let one = |told: &str, arn: &str| (Arc::from(told), account.resource(arn));
-        let mut on = vec![one(&ask.arn, &ask.arn)];
+        let (mut on, mut own) = (vec![one(&ask.arn, &ask.arn)], Vec::new());
         if let Some(bucket) = ask.arn.strip_suffix("/*").filter(|arn| arn.split(':').nth(2) == Some("s3")) {
             on.push(one(&ask.arn, &format!("{bucket}/{UNNAMED}")));
-            on.extend(parts.iter().map(|part| one(part, part)));
+            let (filled, plain): (Vec<&String>, Vec<&String>) = parts.iter().partition(|part| part.contains("${"));
+            on.extend(plain.into_iter().map(|part| one(part, part)));
+            own.extend(filled.into_iter().cloned());
         }
-        Self { action: ActionName::new(&ask.action), on }
+        Self { action: ActionName::new(&ask.action), on, own }
     }
 }
 
@@ -289,7 +293,7 @@ fn parts<'p>(policies: impl Iterator<Item = &'p Compiled>, bucket: &str) -> Vec<
     let named = statements.filter(|s| s.effect == Effect::Allow).filter_map(|s| s.resource.as_ref().filter(|r| !r.not));
     let inside = |text: &&str| {
         let key = text.strip_prefix(bucket).and_then(|rest| rest.strip_prefix('/'));
-        key.is_some_and(|key| !key.is_empty() && key != "*" && !key.contains("${"))
+        key.is_some_and(|key| !key.is_empty() && key != "*")
     };
     let all: BTreeSet<&str> = named.flat_map(|r| &r.values).map(|v| v.text.as_str()).filter(inside).collect();
     all.into_iter().take(MOST_PARTS).map(str::to_owned).collect()
@@ -315,7 +319,7 @@ fn accesses(account: &Account, who: &Principal, asked: &[Asked]) -> (Vec<Access>
     let contexts = [chosen(), chosen().with("aws:SourceIp", [ANYWHERE])];
     let caller = &who.caller;
     let (mut sure, mut open) = (Vec::new(), Vec::new());
-    for (ask, Asked { action, on }) in asked.iter().enumerate() {
+    for (ask, Asked { action, on, own }) in asked.iter().enumerate() {
         let using = |(told, resource): &(Arc<str>, Resource), context: &Context, least: Truth| {
             let request = Request { caller, action, resource, context };
             Access { ask, on: Arc::clone(told), needs: needs(account, who, &request, least) }
@@ -325,7 +329,11 @@ fn accesses(account: &Account, who: &Principal, asked: &[Asked]) -> (Vec<Access>
             Decision::Allowed => sure.push(using(all, &contexts[0], Truth::Yes)),
             Decision::Denied { .. } => {}
             Decision::Depends => {
-                let mut tried = contexts.iter().flat_map(|context| on.iter().map(move |part| (part, context)));
+                let own: Vec<String> =
+                    own.iter().map(|part| filled_in(part, caller)).filter(|part| !part.contains("${")).collect();
+                let own: Vec<_> = own.iter().map(|part| (Arc::from(part.as_str()), account.resource(part))).collect();
+                let on = || on.iter().chain(&own);
+                let mut tried = contexts.iter().flat_map(|context| on().map(move |part| (part, context)));
                 let allowed =
                     |t: &(&(Arc<str>, Resource), &Context)| account.decision(who, action, &t.0.1, t.1) == Decision::Allowed;
                 match tried.find(allowed) {
@@ -392,7 +400,7 @@ fn prize_met(account: &Account, prize: &Prize, who: &openings::Outsider, asked: 
     let parts = parts(std::iter::once(policy), &prize.resource);
     let met = |(at, ask): (usize, &Ask)| {
         let spoken_of = policy.allows_somebody(&ActionName::new(&ask.action));
-        let Asked { action, on } = spoken_of.then(|| Asked::of(account, ask, &parts))?;
+        let Asked { action, on, .. } = spoken_of.then(|| Asked::of(account, ask, &parts))?;
         let mut met =
             on.into_iter().map(|(told, on)| (at, told, Door::new(resources.as_read(on), policy, &rcps).meets(&callers, &action)));
         let (_, told, all) = met.next()?;

@@ -14,6 +14,8 @@ use crate::iam::strangers::{Door, is_callers, strange};
 
 /// Tokens that are tried for one subject at most: a few claims of a few values each.
 const MOST_TRIES: usize = 512;
+/// Claims that are told apart; of more it stays unknown what they are.
+const MOST_CLAIMS: usize = 24;
 /// Values of one condition that are tried: no trust that AWS takes has room for more.
 const MOST_VALUES: usize = 400;
 
@@ -83,10 +85,9 @@ impl<'a> Tokens<'a> {
                         Effect::Allow => !c.operator.negated && !needless,
                         Effect::Deny => c.operator.negated,
                     };
-                // A star that is a star is in no subject of a pipeline's: neither names nor git's refs have any.
-                let issued = |text: &str| {
-                    wild || issuer.serves != Serves::Pipelines || claim != issuer.subject || !text.contains(['*', '?'])
-                };
+                // A star that is a star is in no subject of a pipeline's or a cluster's: neither names nor git's refs have any.
+                let of_names = matches!(issuer.serves, Serves::Pipelines | Serves::Cluster);
+                let issued = |text: &str| wild || !of_names || claim != issuer.subject || !text.contains(['*', '?']);
                 all.extend(c.values.iter().filter(|v| issued(&v.text)).take(MOST_VALUES).map(|v| {
                     let text = chosen(&v.text, wild, variables);
                     let leaves = issuer.leaves(claim, &text);
@@ -109,7 +110,8 @@ impl<'a> Tokens<'a> {
         for (_, _, claim) in &of {
             let says = issuer.says(claim);
             let known = tokens.claims.iter().any(|c| c.name.eq_ignore_ascii_case(claim));
-            if !known && says != Says::Nothing && !claim.eq_ignore_ascii_case(issuer.subject) {
+            let counts = says != Says::Nothing && tokens.claims.len() < MOST_CLAIMS;
+            if !known && counts && !claim.eq_ignore_ascii_case(issuer.subject) {
                 let values = values(claim, CHOSEN.to_string());
                 tokens.claims.push(Claim { name: (*claim).to_owned(), says, values });
             }

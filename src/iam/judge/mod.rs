@@ -11,7 +11,7 @@ use super::graph::{Graph, Power, Source};
 use super::openings::Opening;
 use crate::model::arn::ResourceRef;
 use crate::model::finding::{Compliance, Finding, FindingKey, RecordState, Severity, SourceRef, Status};
-use crate::model::principal::{AccessKey, CredentialRow, Identity};
+use crate::model::principal::{AccessKey, CredentialRow, Identity, is_on};
 
 /// A rule: what is judged and where it belongs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -256,11 +256,7 @@ fn field<'a>(row: &'a CredentialRow, key: &str) -> &'a str {
 }
 
 fn yes(row: &CredentialRow, key: &str) -> bool {
-    match row.get(key) {
-        Some(Value::Bool(b)) => *b,
-        Some(Value::String(s)) => s.eq_ignore_ascii_case("true"),
-        _ => false,
-    }
+    is_on(row, key) == Some(true)
 }
 
 impl Judge<'_> {
@@ -289,7 +285,7 @@ impl Judge<'_> {
                     self.add(ROOT_KEY, arn, "", "The credential report shows an active access key of the root user.".into());
                 }
                 // Where central root access took its credentials away nobody signs in.
-                let signs_in = !row.get("password_enabled").is_some_and(|p| p == "false") || key_active(1) || key_active(2);
+                let signs_in = is_on(row, "password_enabled") != Some(false) || key_active(1) || key_active(2);
                 if signs_in && !yes(row, "mfa_active") {
                     self.add(ROOT_MFA, arn, "", "The credential report shows no MFA device of the root user.".into());
                 }

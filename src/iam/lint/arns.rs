@@ -1,8 +1,9 @@
 //! ARNs part by part, and policy variables: partitions, regions and accounts that cannot be, variables that nothing fills.
 
 use super::elements::distance;
-use super::{Linter, Weight};
+use super::{Kind, Linter, Weight};
 use crate::iam::facts::keys::{global_keys, is_global};
+use crate::iam::fit::whole_secret;
 use crate::iam::policy::{Piece, Spanned, Template};
 use crate::iam::sets::glob::{Glob, split};
 
@@ -18,6 +19,10 @@ impl Linter {
     pub(super) fn arn(&mut self, value: &Spanned, variables: bool) {
         if let Some(why) = odd_part(&value.text, variables) {
             self.say("odd-arn", Weight::Error, value.span, format!("{} names nothing: {why}", value.text));
+        }
+        if let Some(whole) = whole_secret(&value.text) {
+            let message = format!("{} names no secret: AWS puts six characters behind its name, as in {whole}", value.text);
+            self.say("odd-arn", Weight::Warning, value.span, message);
         }
     }
 
@@ -48,6 +53,12 @@ impl Linter {
     fn variable(&mut self, value: &Spanned, key: &str) {
         // Services have variables of their own that no reference lists: iot:Connection.Thing.ThingName, transfer:UserName.
         let global = key.get(..4).is_some_and(|p| p.eq_ignore_ascii_case("aws:"));
+        // IAM: "Policy variables", where the variables' values come from: only users have a name of their own.
+        if key.eq_ignore_ascii_case("aws:username") && self.kind == Kind::InlineRole {
+            let message =
+                "a role's requests carry no aws:username, so that it never matches; aws:userid ends with the session's name";
+            return self.say("unknown-variable", Weight::Warning, value.span, message);
+        }
         if matches!(key, "*" | "?" | "$") || is_global(key) || key.contains(':') && !global {
             return;
         }

@@ -8,7 +8,7 @@ use super::{Kind, Linter, Weight};
 use crate::iam::facts::keys::{global_keys, is_global, same_key};
 use crate::iam::facts::{Action, Service, facts, held_against};
 use crate::iam::policy::{Compare, Condition, Effect, Element, Piece, Quantifier, Spanned, Statement, Template};
-use crate::iam::sets::glob::{ArnPattern, Glob, split};
+use crate::iam::sets::glob::{ArnPattern, Glob, is_every_action, split};
 
 /// Keys of tags, which requests carry for some actions only.
 const TAGS: &[&str] = &["aws:RequestTag/*", "aws:ResourceTag/*", "aws:TagKeys"];
@@ -42,6 +42,9 @@ const OWNED: &[&str] = &[
 /// Values of one element that are looked up.
 const MOST_EXPANDED: usize = 5_000;
 
+/// Conditions of one statement that are looked over: what AWS takes has no room for more.
+const MOST_CONDITIONS: usize = 500;
+
 /// Sorts actions by their places, each once.
 fn once(named: &mut Vec<(usize, &Service, &Action)>) {
     named.sort_unstable_by_key(|(i, ..)| *i);
@@ -59,7 +62,7 @@ impl Linter {
         let wildcards: Vec<usize> = (0..lower.len()).filter(|i| lower[*i].1.is_some()).collect();
         let mut seen: HashSet<&str> = HashSet::new();
         let mut named = Vec::new();
-        let all = |value: &Spanned| is_all(&value.text);
+        let all = |value: &Spanned| is_every_action(&value.text);
         // Each is expanded once, and no more than any policy has that AWS takes.
         let mut expanded: HashMap<&str, bool> = HashMap::new();
         for (value, (text, _)) in element.values.iter().zip(&lower).filter(|(v, _)| !all(v)) {
@@ -251,7 +254,7 @@ impl Linter {
 
     pub(super) fn conditions(&mut self, s: &Statement, actions: &[(&'static Service, &'static Action)], variables: bool) {
         self.together(s, actions);
-        for (i, c) in s.conditions.iter().enumerate() {
+        for (i, c) in s.conditions.iter().enumerate().take(MOST_CONDITIONS) {
             let key = &c.key;
             let mut before = s.conditions[..i].iter().filter(|o| o.operator == c.operator);
             if before.any(|o| o.key.text != key.text && o.key.text.eq_ignore_ascii_case(&key.text)) {
@@ -293,8 +296,14 @@ impl Linter {
                 }
             }
             match &s.principal {
-                Some(p) if self.kind == Kind::Trust => self.told(p, &c.key),
-                _ if actions.is_empty() => {}
+                Some(p) if self.kind == Kind::Trust => self.told(p, c),
+                _ if actions.is_empty() => {
+                    let text = &c.key.text;
+                    let global = text.get(..4).is_some_and(|p| p.eq_ignore_ascii_case("aws:"));
+                    if global && !is_global(text) && !TAGS.iter().any(|tags| same_key(tags, text)) {
+                        self.unknown_key(c, actions);
+                    }
+                }
                 _ => self.key(c, actions),
             }
         }
@@ -306,7 +315,9 @@ impl Linter {
         let key = c.key.text.as_str();
         let lower = key.to_ascii_lowercase();
         let prefix = lower.split(':').next().unwrap_or_default();
-        let own = actions.iter().flat_map(|(service, _)| &service.keys).map(|k| k.name);
+        let mut services: Vec<&Service> = actions.iter().map(|(service, _)| *service).collect();
+        services.dedup_by_key(|service| service.prefix);
+        let own = services.into_iter().flat_map(|service| &service.keys).map(|k| k.name);
         let far = |known: &&str| distance(&known.to_ascii_lowercase(), &lower);
         let near = global_keys().chain(own).min_by_key(far).filter(|known| far(known) <= 3);
         let near = near.map(|known| format!("; did you mean {known}?")).unwrap_or_default();
@@ -314,12 +325,7 @@ impl Linter {
             "aws" => (format!("{key} is no condition key of AWS's"), Weight::Error),
             _ => (format!("none of the statement's actions knows the condition key {key}"), Weight::Warning),
         };
-        let does = match holds_without(c) {
-            Some(true) => ", and without it the condition always holds",
-            Some(false) => ", and without it the condition never holds",
-            None => "",
-        };
-        self.say("unknown-key", weight, c.key.span, format!("{what}{does}{near}"));
+        self.say("unknown-key", weight, c.key.span, format!("{what}{}{near}", said_without(c)));
     }
 
     /// Whether requests for the statement's actions can carry a condition's key.
@@ -356,29 +362,23 @@ impl Linter {
     }
 }
 
+/// What a condition does whose key is never there.
+pub(super) fn said_without(c: &Condition) -> &'static str {
+    match holds_without(c) {
+        Some(true) => ", and without it the condition always holds",
+        Some(false) => ", and without it the condition never holds",
+        None => "",
+    }
+}
+
 /// Whether a condition holds where its key is absent; none where it asks just that.
 fn holds_without(c: &Condition) -> Option<bool> {
     let op = c.operator;
     (op.compare != Compare::Null).then_some(op.if_exists || op.negated || op.quantifier == Quantifier::AllValues)
 }
 
-/// Whether a value of an action element is every action of every service.
-pub(super) fn is_all(text: &str) -> bool {
-    text.contains('*') && text.bytes().all(|b| b == b'*' || b == b':') && text.bytes().filter(|b| *b == b':').count() < 2
-}
-
-/// How many letters differ (Levenshtein).
+/// How many letters differ, of the first eighty.
 pub(super) fn distance(a: &str, b: &str) -> usize {
-    let b: Vec<char> = b.chars().take(80).collect();
-    let mut row: Vec<usize> = (0..=b.len()).collect();
-    for (i, ca) in a.chars().take(80).enumerate() {
-        let mut before = row[0];
-        row[0] = i + 1;
-        for (j, cb) in b.iter().enumerate() {
-            let next = (before + usize::from(ca != *cb)).min(row[j] + 1).min(row[j + 1] + 1);
-            before = row[j + 1];
-            row[j + 1] = next;
-        }
-    }
-    row[b.len()]
+    let head = |text: &str| text.chars().take(80).collect::<String>();
+    strsim::levenshtein(&head(a), &head(b))
 }

@@ -17,7 +17,7 @@ use super::grants::Actions;
 use super::policy::json::MAX_BYTES;
 use super::policy::{Effect, Element, Policy, PrincipalElement, Span, Statement, Version};
 use super::sets::Set;
-use super::sets::glob::{self, Glob};
+use super::sets::glob::{self, Glob, is_every_action};
 pub(in crate::iam) use arns::odd_part;
 pub use within::{Looked, look_over};
 
@@ -395,7 +395,7 @@ impl Linter {
             return;
         }
         let span = s.action.values.first().map_or(s.span, |v| v.span);
-        if s.action.values.iter().any(|v| elements::is_all(&v.text)) && everywhere("") {
+        if s.action.values.iter().any(|v| is_every_action(&v.text)) && everywhere("") {
             return self.say("grants-everything", Weight::Warning, span, "grants every action on every resource");
         }
         let reads = |service: &Service, a: &Action| {
@@ -692,6 +692,76 @@ mod tests {
             r#"{"Service":["ec2.amazonaws.com","edgelambda.amazonaws.com","ec2.amazonaws.com.cn"]}"#,
         ] {
             assert_eq!(trusted(somebody), [""; 0], "{somebody}");
+        }
+        for service in ["lamda", "ecs-task", "codebiuld.eu-west-1", "cloudformations", "dynamod"] {
+            assert_eq!(trusted(&format!(r#"{{"Service":"{service}.amazonaws.com"}}"#)), ["odd-principal"], "{service}");
+        }
+        // Services that have no actions of their name, or are called differently there.
+        for service in [
+            "airflow-env",
+            "batchoperations.s3",
+            "billingconsole",
+            "build.apprunner",
+            "channels.lex",
+            "cloudtrail",
+            "config-multiaccountsetup",
+            "config-conforms",
+            "custom-resource.cloudformation",
+            "delivery.logs",
+            "diode",
+            "ec2.application-autoscaling",
+            "ec2scheduled",
+            "ecs.application-autoscaling",
+            "eks-connector",
+            "eks-fargate",
+            "email.cognito-idp",
+            "events",
+            "hooks.cloudformation",
+            "inspector2",
+            "iotthingsgraph",
+            "lex.channels",
+            "lexv2",
+            "loadbalancing",
+            "logs.eu-west-1",
+            "macie",
+            "malware-protection-plan.guardduty",
+            "management.chatbot",
+            "member.org.stacksets.cloudformation",
+            "monitoring.rds",
+            "networkflowmonitor",
+            "ops.apigateway",
+            "ops.emr-serverless",
+            "opsworks-cm",
+            "osis-pipelines",
+            "pods.eks",
+            "private-networks",
+            "purchaseorders",
+            "rds-application",
+            "reachabilityanalyzer.networkinsights",
+            "replicator.lambda",
+            "replication.dynamodb",
+            "resources.cloudformation",
+            "robomaker",
+            "s3-object-lambda",
+            "serverlessrepo",
+            "ssm-incidents",
+            "ssm-quicksetup",
+            "stacksets.cloudformation",
+            "states.eu-west-1",
+            "storage-lens.s3",
+            "streams.metrics.cloudwatch",
+            "streaming.personalize",
+            "tasks.apprunner",
+            "tagpolicies.tag",
+            "topic.sns",
+            "trainingjob.personalize",
+            "transitgateway",
+            "vpc-lattice",
+            "worklink",
+            "worker.nimble",
+            "maintenance.elasticache",
+        ] {
+            assert_eq!(trusted(&format!(r#"{{"Service":"{service}.amazonaws.com"}}"#)), [""; 0], "{service}");
         }
         assert_eq!(trusted(r#"{"AWS":["111122223333","AROAEXAMPLEEXAMPLE"]}"#), ["deleted-principal"]);
         for federated in ["cognito-identity.amazonaws.com", "arn:aws:iam::111122223333:saml-provider/corp"] {

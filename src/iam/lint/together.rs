@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 
 use super::{Linter, Weight, covers};
-use crate::iam::evaluate::{ActionName, Caller, Compiled, Context, Request, Resource, Truth};
+use crate::iam::evaluate::{ActionName, Caller, Compiled, Context, Request, Resource, Truth, around};
 use crate::iam::facts::keys::kind_of;
 use crate::iam::facts::{Action, Service};
 use crate::iam::grants::Actions;
@@ -17,6 +17,8 @@ const KEY: &str = "tried:Key";
 const MOST_STATEMENTS: usize = 16;
 const MOST_VALUES: usize = 30;
 const MOST_UNIONS: usize = 20;
+/// Values of conditions on one key that are tried.
+const MOST_TRIED: usize = 500;
 
 impl Linter {
     /// Conditions on one key of which no request meets all: the statement does nothing.
@@ -26,6 +28,9 @@ impl Linter {
             by_key.entry(c.key.text.to_ascii_lowercase()).or_default().push(c);
         }
         for all in by_key.into_values().filter(|all| all.len() > 1) {
+            if all.iter().map(|c| c.values.len()).sum::<usize>() > MOST_TRIED {
+                continue;
+            }
             let Some(values) = all.iter().find_map(|c| possible(c, &all, actions)) else { continue };
             if let Some(last) = all.last().filter(|_| never(&all, &values)) {
                 let message = format!("no request meets all conditions on {}: the statement does nothing", last.key.text);
@@ -98,17 +103,16 @@ fn fewest(mut all: Vec<usize>, mut suffice: impl FnMut(&[usize]) -> bool) -> Opt
     (all.len() > 1).then_some(all)
 }
 
-/// The only values that a condition leaves a key, of which none is that the key is absent; none where they cannot be listed.
-fn possible<'c>(
-    c: &'c Condition,
-    all: &[&Condition],
-    actions: &[(&'static Service, &'static Action)],
-) -> Option<Vec<Option<&'c str>>> {
+/// The only values that a condition leaves a key, of which none is that the key is absent; none where they cannot be listed. Of
+/// numbers and times those next to one that is named stand for all between two.
+fn possible(c: &Condition, all: &[&Condition], actions: &[(&'static Service, &'static Action)]) -> Option<Vec<Option<String>>> {
     let says = |word: &str| !c.values.is_empty() && c.values.iter().all(|v| v.text.eq_ignore_ascii_case(word));
     if c.operator.compare == Compare::Null {
         return says("true").then(|| vec![None]);
     }
     let listed = matches!(c.operator.compare, Compare::StringEquals | Compare::Bool);
+    let ordered = || all.iter().flat_map(|c| c.values.iter().flat_map(|v| around(c.operator.compare, &v.text)));
+    let is_ordered = c.values.first().is_some_and(|v| !around(c.operator.compare, &v.text).is_empty());
     let key = &c.key.text;
     // A key that holds several values meets one condition by one of them and the next by another; what a token says may.
     let single = match kind_of(key, actions) {
@@ -118,12 +122,13 @@ fn possible<'c>(
     let plain = |c: &&Condition| {
         c.operator.quantifier == Quantifier::Single && !c.values.is_empty() && c.values.iter().all(|v| !v.text.contains("${"))
     };
-    let all_plain = listed && single && !c.operator.negated && !c.operator.if_exists && all.iter().all(plain);
-    all_plain.then(|| c.values.iter().map(|v| Some(v.text.as_str())).collect())
+    let all_plain = (listed || is_ordered) && single && !c.operator.negated && !c.operator.if_exists && all.iter().all(plain);
+    all_plain
+        .then(|| if is_ordered { ordered().map(Some).collect() } else { c.values.iter().map(|v| Some(v.text.clone())).collect() })
 }
 
 /// Whether no value meets all conditions, by our own evaluator.
-fn never(all: &[&Condition], values: &[Option<&str>]) -> bool {
+fn never(all: &[&Condition], values: &[Option<String>]) -> bool {
     let renamed = |c: &&Condition| {
         let mut c = (*c).clone();
         KEY.clone_into(&mut c.key.text);
@@ -134,8 +139,8 @@ fn never(all: &[&Condition], values: &[Option<&str>]) -> bool {
     let compiled = Compiled::new("", "", Policy::of(vec![asking]));
     let (caller, action) = (Caller::new("arn:aws:iam::000000000000:user/x"), ActionName::new("sts:GetCallerIdentity"));
     let resource = Resource::new("*");
-    let holds = |value: &Option<&str>| {
-        let context = Context::new().with(KEY, *value);
+    let holds = |value: &Option<String>| {
+        let context = Context::new().with(KEY, value.clone());
         let request = Request { caller: &caller, action: &action, resource: &resource, context: &context };
         compiled.conditions_hold(0, &request) != Truth::No
     };
@@ -166,6 +171,10 @@ mod tests {
             r#"{"StringEquals":{"aws:username":["jo","ada"]},"StringLike":{"aws:username":"b*"}}"#,
             r#"{"StringEquals":{"aws:username":"jo"},"StringEqualsIfExists":{"aws:username":"ada"}}"#,
             r#"{"Bool":{"aws:SecureTransport":"true"},"BoolIfExists":{"aws:SecureTransport":"false"}}"#,
+            r#"{"DateGreaterThan":{"aws:CurrentTime":"2026-01-01T00:00:00Z"},"DateLessThan":{"aws:CurrentTime":"2025-12-01"}}"#,
+            r#"{"DateGreaterThan":{"aws:CurrentTime":"2026-01-01T00:00:00Z"},"DateLessThanEquals":{"aws:CurrentTime":"2026-01-01"}}"#,
+            r#"{"NumericGreaterThan":{"s3:max-keys":"10"},"NumericLessThan":{"s3:max-keys":["10","5"]}}"#,
+            r#"{"NumericEquals":{"s3:max-keys":"10"},"NumericNotEquals":{"s3:max-keys":"10"}}"#,
         ] {
             assert!(never(condition), "{condition}");
         }
@@ -176,6 +185,10 @@ mod tests {
             r#"{"Null":{"aws:username":"false"},"StringEquals":{"aws:username":"x"}}"#,
             r#"{"StringEquals":{"aws:username":"${aws:PrincipalTag/user}"},"StringLike":{"aws:username":"b*"}}"#,
             r#"{"StringEquals":{"aws:username":"JO"},"StringEqualsIgnoreCase":{"aws:username":"jo"}}"#,
+            r#"{"DateGreaterThan":{"aws:CurrentTime":"2026-01-01T00:00:00Z"},"DateLessThan":{"aws:CurrentTime":"2026-01-02"}}"#,
+            r#"{"DateGreaterThanEquals":{"aws:CurrentTime":"2026-01-01"},"DateLessThanEquals":{"aws:CurrentTime":"2026-01-01"}}"#,
+            r#"{"NumericGreaterThan":{"s3:max-keys":"10"},"NumericLessThan":{"s3:max-keys":["5","20"]}}"#,
+            r#"{"NumericGreaterThan":{"s3:max-keys":"10"},"NumericLessThanIfExists":{"s3:max-keys":"11"}}"#,
             // One of several values meets each.
             r#"{"ForAnyValue:StringEquals":{"aws:TagKeys":"a"},"ForAnyValue:StringLike":{"aws:TagKeys":"b*"}}"#,
             r#"{"StringEquals":{"aws:PrincipalOrgPaths":"a"},"StringLike":{"aws:PrincipalOrgPaths":"b*"}}"#,

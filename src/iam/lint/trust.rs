@@ -1,13 +1,13 @@
 //! What a role's trust policy allows: the actions by which somebody becomes a role, and by which of them each kind of
 //! principal comes.
 
-use super::elements::distance;
+use super::elements::{distance, said_without};
 use super::{Linter, Weight};
 use crate::iam::evaluate::Compiled;
 use crate::iam::facts::facts;
 use crate::iam::facts::keys::{global_keys, is_global, same_key};
-use crate::iam::graph::{Weakness, weak_by_token};
-use crate::iam::policy::{Effect, PrincipalElement, PrincipalKind, PrincipalValue, Spanned, Statement};
+use crate::iam::graph::{Weakness, may_be_read, weak_by_token};
+use crate::iam::policy::{Condition, Effect, PrincipalElement, PrincipalKind, PrincipalValue, Statement};
 use crate::iam::sets::glob::Glob;
 
 /// Who gives out web identities without a provider in the account (AWS: "AWS JSON policy elements: Principal").
@@ -107,12 +107,17 @@ impl Linter {
 
     /// Whether a request for the role can carry a condition's key: what every request has, what STS knows, and what the
     /// statement's own issuers of tokens tell.
-    pub(super) fn told(&mut self, principal: &PrincipalElement, key: &Spanned) {
+    pub(super) fn told(&mut self, principal: &PrincipalElement, c: &Condition) {
+        let key = &c.key;
         let text = key.text.as_str();
         let anybody = principal.not || principal.principals.iter().any(|p| p.value.text == "*");
         let issuers: Vec<&str> = principal.principals.iter().filter_map(issuer).collect();
         let of = |host: &&str| is_of(host, text);
         let known = || facts().service("sts").into_iter().flat_map(|s| s.keys.iter().map(|k| k.name));
+        if issuers.iter().any(|host| of(host) && !may_be_read(host, &text[host.len() + 1..])) {
+            let message = format!("AWS does not read {text} from tokens{}", said_without(c));
+            return self.say("unknown-key", Weight::Warning, key.span, message);
+        }
         if is_global(text) || issuers.iter().any(of) || known().any(|k| same_key(k, text)) {
             return;
         }

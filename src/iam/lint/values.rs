@@ -4,26 +4,14 @@
 use std::net::IpAddr;
 
 use super::arns::is_partition;
+use super::elements::distance;
 use super::trust::WEB_IDENTITIES;
 use super::{Linter, Weight};
 use crate::iam::evaluate::fits_operator;
 use crate::iam::facts::keys::kind_of;
-use crate::iam::facts::{Action, Service};
+use crate::iam::facts::{Action, Service, facts, is_service};
 use crate::iam::grants::Actions;
 use crate::iam::policy::{Compare, Condition, Effect, Policy, PrincipalKind, Quantifier, Statement};
-
-/// What services' names end with, by partition; Alexa's skills are told apart by names of their own.
-const SERVICES: &[&str] = &[
-    ".amazonaws.com",
-    ".amazonaws.com.cn",
-    ".amazonaws.eu",
-    ".aws.internal",
-    ".c2s.ic.gov",
-    ".sc2s.sgov.gov",
-    ".cloud.adc-e.uk",
-    ".csp.hci.ic.gov",
-];
-const SKILLS: &[&str] = &["alexa-appkit.amazon.com", "alexa-connectedhome.amazon.com"];
 
 impl Linter {
     /// Whether a condition compares what can be compared.
@@ -50,6 +38,7 @@ impl Linter {
             self.arn(value, variables);
         }
         self.private(c);
+        self.services(c);
         for value in c.values.iter().filter(|v| !fits_operator(c.operator.compare, &v.text)) {
             let wanted = match c.operator.compare {
                 Compare::Null | Compare::Bool => "true or false",
@@ -98,6 +87,28 @@ impl Linter {
         }
     }
 
+    /// Values of keys that hold a service's name, which no service has.
+    fn services(&mut self, c: &Condition) {
+        let of = |keys: &[&str]| keys.iter().any(|key| c.key.text.eq_ignore_ascii_case(key));
+        let via = of(&["kms:ViaService"]);
+        if c.operator.compare != Compare::StringEquals || !via && !of(&["iam:PassedToService", "iam:AWSServiceName"]) {
+            return;
+        }
+        for value in c.values.iter().filter(|v| !v.text.contains("${")) {
+            let text = value.text.as_str();
+            let message = match nearly(text) {
+                _ if !is_service(text) => format!("{text:?} is no service: one is named like lambda.amazonaws.com"),
+                Some(near) => format!("no service is known as {text}; did you mean {near}?"),
+                // AWS KMS: "kms:ViaService", its values.
+                None if via && text.split('.').count() < 4 => {
+                    format!("{text} lacks the region, as in s3.eu-west-1.amazonaws.com")
+                }
+                None => continue,
+            };
+            self.say("unfit-value", Weight::Warning, value.span, message);
+        }
+    }
+
     /// Whether the operator is one for keys of this type.
     fn kinds(&mut self, c: &Condition, kind: &str) {
         let (many, kind) = kind.strip_prefix("ArrayOf").map_or((false, kind), |one| (true, one));
@@ -142,10 +153,9 @@ impl Linter {
             let wrong = match p.kind {
                 PrincipalKind::Everyone => None,
                 PrincipalKind::Aws => aws_principal(text),
-                PrincipalKind::Service => {
-                    let plain = text.bytes().all(|b| b.is_ascii_alphanumeric() || b"-.".contains(&b));
-                    let known = SERVICES.iter().any(|end| text.ends_with(end)) || SKILLS.contains(&text);
-                    (!plain || !known).then_some("a service is named like lambda.amazonaws.com")
+                PrincipalKind::Service => (!is_service(text)).then_some("a service is named like lambda.amazonaws.com"),
+                PrincipalKind::Federated if text.contains(":oidc-provider/http") => {
+                    Some("a provider's ARN goes without https://")
                 }
                 PrincipalKind::Federated => {
                     let provider =
@@ -165,6 +175,10 @@ impl Linter {
             }
             if let Some(why) = wrong {
                 self.say("odd-principal", Weight::Error, p.value.span, format!("{text:?} is nobody: {why}"));
+            } else if let Some(near) = (p.kind == PrincipalKind::Service).then(|| nearly(text)).flatten() {
+                let message =
+                    format!("no service is known as {text}; did you mean {near}? AWS takes no policy that names another");
+                self.say("odd-principal", Weight::Warning, p.value.span, message);
             }
         }
     }
@@ -194,6 +208,55 @@ impl Linter {
             }
         }
     }
+}
+
+/// How some services are called as principals, beside those that have the names of their actions.
+const CALLED: &[&str] = &[
+    "ecs-tasks",
+    "edgelambda",
+    "eks-fargate-pods",
+    "eks-nodegroup",
+    "lakeformation",
+    "signin",
+    "spot",
+    "spotfleet",
+    "vmie",
+    "vpc-flow-logs",
+];
+
+/// What people call some services, whose principals have another name.
+const MISCALLED: &[(&str, &str)] = &[
+    ("apigw", "apigateway"),
+    ("cloudwatch-events", "events"),
+    ("cloudwatchevents", "events"),
+    ("cloudwatchlogs", "logs"),
+    ("cloudwatch-logs", "logs"),
+    ("emr", "elasticmapreduce"),
+    ("eventbridge", "events"),
+    ("kinesisfirehose", "firehose"),
+    ("stepfunctions", "states"),
+    ("step-functions", "states"),
+    ("systems-manager", "ssm"),
+    ("systemsmanager", "ssm"),
+];
+
+/// A service whose name is nearly this one, where none has it; short names are all near each other.
+fn nearly(name: &str) -> Option<String> {
+    let (first, rest) = name.split_once('.')?;
+    if let Some((_, called)) = MISCALLED.iter().find(|(slip, _)| slip.eq_ignore_ascii_case(first)) {
+        return Some(format!("{called}.{rest}"));
+    }
+    let known = || facts().services().map(|s| s.prefix).chain(CALLED.iter().copied());
+    // Written in another way, or a later one of it: application-insights, securityhubv2.
+    let plain = |name: &str| {
+        let lower = name.to_ascii_lowercase().replace('-', "");
+        lower.trim_end_matches(|c: char| c.is_ascii_digit() || c == 'v').to_owned()
+    };
+    if first.len() < 4 || known().any(|k| k.eq_ignore_ascii_case(first) || plain(k) == plain(first)) {
+        return None;
+    }
+    let (far, near) = known().filter(|k| k.len() >= 4).map(|k| (distance(k, &first.to_ascii_lowercase()), k)).min()?;
+    (far <= first.len() / 8 + 1).then(|| format!("{near}.{rest}"))
 }
 
 /// Whether a condition compares whole texts, each as it stands, so that an ARN's parts make no difference.

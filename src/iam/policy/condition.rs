@@ -76,6 +76,10 @@ const NAMES: &[(&str, Compare, bool)] = &[
 ];
 
 impl Operator {
+    /// `Bool`
+    pub const BOOL: Self =
+        Self { compare: Compare::Bool, negated: false, if_exists: false, quantifier: Quantifier::Single, equals_spelling: false };
+
     /// Reads `ForAnyValue:StringLikeIfExists` and the like; case does not matter. None where there is no such operator.
     pub fn read(name: &str) -> Option<Self> {
         let (quantifier, rest) = match name.split_once(':') {

@@ -326,6 +326,12 @@ pub fn split(arn: &str) -> Option<[&str; 6]> {
     Some(all)
 }
 
+/// Whether a value of an action element is every action of every service: `*`, `*:*`.
+pub fn is_every_action(text: &str) -> bool {
+    let stars = |part: &str| !part.is_empty() && part.bytes().all(|b| b == b'*');
+    text.split_once(':').map_or_else(|| stars(text), |(service, names)| stars(service) && stars(names))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -7,12 +7,12 @@ mod prove;
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::facts::{Action, Level, Service, facts};
-use super::fit::{actions_on, below};
+use super::fit::{actions_on, below, whole_secret};
 use super::graph::takes_role;
 use super::lint::odd_part;
 use super::policy::{Effect, Element, Policy, Statement};
 use super::sets::Set;
-use super::sets::glob;
+use super::sets::glob::{self, ArnPattern};
 use needed::{Needs, Only};
 pub use prove::{Compared, compare};
 
@@ -87,8 +87,8 @@ pub struct Written {
     pub also_needed: Vec<&'static str>,
     /// Actions that were asked for and are not granted, by the reason.
     pub left_out: Vec<(String, Vec<String>)>,
-    /// What an ARN that was asked for was not taken to name, in sentences.
-    pub not_meant: Vec<String>,
+    /// What else its requests name, and what an ARN that was asked for was not taken to name, in sentences.
+    pub notes: Vec<String>,
 }
 
 impl Written {
@@ -107,7 +107,7 @@ impl Written {
             names.sort_by_key(|name| name != "iam:PassRole");
             told.push(format!("Not granted, but needed by some: {}.", some(&names)));
         }
-        told.extend(self.not_meant.iter().cloned());
+        told.extend(self.notes.iter().cloned());
         told
     }
 }
@@ -124,7 +124,34 @@ pub fn write_policy(intent: &Intent, limit: usize) -> Result<Written, WriteError
     let policies = split(&groups(&meant.grants), limit)?;
     prove::prove(&policies, &meant.grants)?;
     let left_out = meant.left_out.into_iter().map(|(why, actions)| (why, actions.into_iter().collect())).collect();
-    Ok(Written { policies, also_needed: meant.also.into_iter().collect(), left_out, not_meant: not_meant(intent) })
+    let notes = also_named(&meant.grants).into_iter().chain(not_meant(intent)).collect();
+    Ok(Written { policies, also_needed: meant.also.into_iter().collect(), left_out, notes })
+}
+
+/// Every request for some actions names resources of several types, each of which has to be allowed (Service Authorization
+/// Reference, required resource types).
+fn also_named(grants: &Grants) -> Option<String> {
+    let mut lacking: BTreeMap<&str, Vec<&str>> = BTreeMap::new();
+    for (name, on) in grants {
+        let Some((service, action)) = facts().action(name) else { continue };
+        let granted: Vec<ArnPattern> = on.keys().map(|arn| ArnPattern::new(arn)).collect();
+        let required = action.resources.iter().filter(|(_, required)| *required).filter_map(|(at, _)| service.resources.get(*at));
+        for of in required.filter(|of| !granted.iter().any(|arn| of.may_be(arn))) {
+            lacking.entry(of.name).or_default().push(name);
+        }
+    }
+    let mut lacking: Vec<(&str, Vec<&str>)> = lacking.into_iter().collect();
+    lacking.sort_by_key(|(_, by)| std::cmp::Reverse(by.len()));
+    let told = lacking.iter().take(MOST_NAMED).map(|(of, by)| match by.as_slice() {
+        [one] => format!("{of} ({one})"),
+        [one, more @ ..] => format!("{of} ({one} and {} more)", more.len()),
+        [] => (*of).to_owned(),
+    });
+    let more = lacking.len().checked_sub(MOST_NAMED + 1).map(|more| format!(" and {} more", more + 1)).unwrap_or_default();
+    let told = told.collect::<Vec<_>>().join(", ");
+    (!lacking.is_empty()).then(|| {
+        format!("Some requests name other resources as well, and are denied until those are asked for too: {told}{more}.")
+    })
 }
 
 /// `bucket*` stands for buckets here, though AWS lets it name their objects as well; a log group's ARN alone is not what most
@@ -136,6 +163,12 @@ fn not_meant(intent: &Intent) -> Vec<String> {
         let whole = format!("{arn}:*");
         if named.is_some_and(|name| !name.contains([':', '*'])) && !intent.on.contains(&(*level, whole.clone())) {
             let line = format!("most requests for {arn} are compared with :* behind it; ask for {whole} as well.");
+            if !told.contains(&line) {
+                told.push(line);
+            }
+        }
+        if let Some(whole) = whole_secret(arn) {
+            let line = format!("AWS puts six characters behind a secret's name, so that {arn} names none; ask for {whole}.");
             if !told.contains(&line) {
                 told.push(line);
             }
@@ -194,7 +227,8 @@ fn meant(intent: &Intent) -> Result<Meant, WriteError> {
                 if !wider {
                     on.insert(arn.clone(), conditions);
                 }
-                meant.also.extend(action.dependent.iter().copied().chain(takes_role(name).then_some("iam:PassRole")));
+                let with = action.dependent.iter().chain(needed::go_with(name)).copied();
+                meant.also.extend(with.chain(takes_role(name).then_some("iam:PassRole")));
             }
             Err(why) => _ = meant.left_out.entry(why).or_default().insert(name.clone()),
         }
@@ -554,12 +588,26 @@ mod tests {
         assert!(told.iter().any(|t| t == expected), "{told:?}");
         for whole in [&["arn:aws:s3:::payroll*", "arn:aws:s3:::payroll*/*"][..], &["arn:aws:s3:::payroll"], &["arn:aws:s3:::p/*"]]
         {
-            assert_eq!(read(whole).not_meant, [""; 0], "{whole:?}");
+            assert_eq!(read(whole).notes, [""; 0], "{whole:?}");
         }
         let group = "arn:aws:logs:eu-west-1:111122223333:log-group:/aws/x";
-        let told = read(&[group]).not_meant;
+        let told = read(&[group]).notes;
         assert!(told.len() == 1 && told[0].contains(&format!("ask for {group}:* as well")), "{told:?}");
-        assert_eq!(read(&[group, &format!("{group}:*")]).not_meant, [""; 0]);
+        assert_eq!(read(&[group, &format!("{group}:*")]).notes, [""; 0]);
+        let table = "arn:aws:glue:eu-west-1:111122223333:table/db/t";
+        let told = read(&[table]).notes;
+        assert!(told.len() == 1 && told[0].contains("asked for too: ") && told[0].contains("database (glue:"), "{told:?}");
+        let above = ["arn:aws:glue:eu-west-1:111122223333:catalog", "arn:aws:glue:eu-west-1:111122223333:database/db"];
+        let told = read(&[table, above[0], above[1]]).notes.join(" ");
+        assert!(!told.contains("database") && !told.contains(" table"), "{told}");
+        let push = read(&["arn:aws:ecr:eu-west-1:111122223333:repository/app"]);
+        assert!(push.also_needed.contains(&"ecr:GetAuthorizationToken"), "{:?}", push.also_needed);
+        let secret = "arn:aws:secretsmanager:eu-west-1:111122223333:secret:prod/db";
+        let told = read(&[secret]).notes;
+        assert!(told.len() == 1 && told[0].contains(&format!("ask for {secret}-??????.")), "{told:?}");
+        for whole in ["-??????", "-AbC1d9", "*", "-*"] {
+            assert_eq!(read(&[&format!("{secret}{whole}")]).notes, [""; 0], "{whole}");
+        }
     }
 
     #[test]

@@ -6,7 +6,7 @@ use std::collections::BTreeSet;
 use super::{Intent, WriteError, full, overlap, short};
 use crate::iam::evaluate::fits_operator;
 use crate::iam::facts::keys::{is_global, kind_of, same_key};
-use crate::iam::facts::{Action, Level, Service, facts, only_region};
+use crate::iam::facts::{Action, Level, Service, facts, is_service, only_region};
 use crate::iam::graph::handed_to;
 use crate::iam::policy::{Compare, Condition, Operator};
 use crate::iam::sets::Set;
@@ -236,9 +236,19 @@ pub(super) fn linked_role(service: &str, partition: &str) -> Result<String, Writ
 
 /// `lambda.amazonaws.com`
 fn host(service: &str) -> Result<String, WriteError> {
-    let plain = service.bytes().all(|b| b.is_ascii_alphanumeric() || b"-.".contains(&b));
-    let known = [".amazonaws.com", ".amazonaws.com.cn"].iter().any(|end| service.len() > end.len() && service.ends_with(end));
-    if plain && known { Ok(service.to_owned()) } else { Err(WriteError::NotAService(short(service))) }
+    if is_service(service) { Ok(service.to_owned()) } else { Err(WriteError::NotAService(short(service))) }
+}
+
+/// Calls that go with others, of which the reference does not say so (Amazon ECR: "IAM permissions for pushing an image to an
+/// Amazon ECR private repository", and for pulling).
+const GO_WITH: &[(&str, &[&str])] = &[
+    ("ecr:PutImage", &["ecr:BatchCheckLayerAvailability", "ecr:BatchGetImage", "ecr:GetAuthorizationToken"]),
+    ("ecr:BatchGetImage", &["ecr:GetAuthorizationToken"]),
+];
+
+/// What goes with an action, beside what the reference says that it depends on.
+pub(super) fn go_with(action: &str) -> &'static [&'static str] {
+    GO_WITH.iter().find(|(of, _)| *of == action).map_or(&[], |(_, with)| with)
 }
 
 /// What using a key takes for the services asked for: action, and the condition that it is used through them alone.

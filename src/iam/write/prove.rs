@@ -10,6 +10,7 @@ use crate::iam::facts::facts;
 use crate::iam::grants::Actions;
 use crate::iam::policy::{Effect, Piece, Policy, Template};
 use crate::iam::sets::Set;
+use crate::text;
 
 const ACCOUNT: &str = "111122223333";
 
@@ -73,15 +74,7 @@ const NAME: &str = "name";
 
 /// The resource that an ARN means for the one who asks.
 fn resource(arn: &str) -> Resource {
-    let mut named = String::new();
-    let mut rest = arn;
-    while let Some((before, behind)) = rest.split_once("${") {
-        named.push_str(before);
-        named.push_str(NAME);
-        rest = behind.split_once('}').map_or("", |(_, behind)| behind);
-    }
-    named.push_str(rest);
-    Resource::new(&named).in_account(ACCOUNT)
+    Resource::new(&text::fill(arn, |_| NAME.into())).in_account(ACCOUNT)
 }
 
 /// Everything meant is allowed where its conditions hold and only there, and no other action is allowed on any of these

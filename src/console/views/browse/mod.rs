@@ -57,7 +57,7 @@ pub struct Browse {
     stand_on: Option<u64>,
     /// Whether the next answer leaves the cursor on its row.
     stay: bool,
-    /// Whether the cursor was moved or something opened: else the list stays at its top, whatever comes there.
+    /// Whether the cursor was moved, or something was done with the row under it: else the list stays at its top, whatever comes there.
     moved: bool,
     open: Option<(Open, Option<Ticket>)>,
     /// The row after the open one, by key, read while the open one is.
@@ -161,8 +161,9 @@ impl Browse {
         }
     }
 
-    /// The marked rows, or the one under the cursor, as something to decide on.
-    pub fn target(&self, world: &World) -> Option<Target> {
+    /// The marked rows, or the one under the cursor, as something to decide on: who does is on that row and stays there.
+    pub fn target(&mut self, world: &World) -> Option<Target> {
+        self.moved = true;
         let answered = self.answered.as_ref()?;
         let (index, row) = self.row_here()?;
         let id = self.text_of(index, row, "id");
@@ -415,7 +416,10 @@ impl Browse {
                 self.choose_group();
                 nothing
             }
-            Action::Copy => Some(self.copy()),
+            Action::Copy => {
+                self.moved = true;
+                Some(self.copy())
+            }
             Action::Export => {
                 let name = format!("{}-{}.csv", self.listing.name, cx.now.strftime("%Y%m%d-%H%M"));
                 self.prompt = Some(Prompt::Export { input: Input::new(name) });

@@ -360,7 +360,7 @@ impl View for Iam {
         self.editing || self.asking.is_some() || self.lists.is_deep()
     }
 
-    fn target(&self, world: &World) -> Option<Target> {
+    fn target(&mut self, world: &World) -> Option<Target> {
         if self.editing || self.asking.is_some() { None } else { self.lists.target(world) }
     }
 

@@ -287,7 +287,7 @@ impl View for NetworkView {
         if self.pane.is_some() { Err("There is no row here to open a session on.".into()) } else { self.lists.machine(world) }
     }
 
-    fn target(&self, world: &World) -> Option<Target> {
+    fn target(&mut self, world: &World) -> Option<Target> {
         if self.pane.is_some() { None } else { self.lists.target(world) }
     }
 }

@@ -474,7 +474,7 @@ impl View for Sessions {
         self.tab != OPEN && self.replay.is_none() && self.lists.is_deep()
     }
 
-    fn target(&self, world: &World) -> Option<Target> {
+    fn target(&mut self, world: &World) -> Option<Target> {
         if self.tab == OPEN || self.replay.is_some() { None } else { self.lists.target(world) }
     }
 
