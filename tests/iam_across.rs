@@ -10,7 +10,7 @@ use std::process::Command;
 
 use bartizan::catalog::detail::Detail;
 use bartizan::iam::account::Account;
-use bartizan::iam::graph::{Graph, Joined, Node, Power, Prize, Rest, Target, To};
+use bartizan::iam::graph::{Graph, Joined, Node, Power, Prize, Rest, To};
 use bartizan::iam::read::authorization_details;
 use bartizan::listing::query::Cancel;
 use bartizan::model::account::{ControlKind, ControlPolicy, Controls, Organization, Unit};
@@ -660,10 +660,7 @@ fn random_resources_agree_with_a_search_by_brute_force() {
         let prize = Prize::new(BUCKET, &["s3:GetObject".to_owned()]).unwrap();
         let joined = Joined::new(graphs.iter().map(Graph::built));
         let (joined, _, held) = joined.visiting(None, &prize, graphs.as_slice()).unwrap();
-        let reached = graphs.iter().enumerate().map(|(at, g)| match g.reach(&prize) {
-            Target::Resource(held) => (at, *held),
-            other => panic!("{other:?}"),
-        });
+        let reached = graphs.iter().enumerate().map(|(at, g)| (at, g.reach(&prize)));
         let goal = joined.resource(reached.chain([(joined.len(), held)]));
         let place = |node: &Node| (0..world.people.len()).find(|p| world.arn(*p) == joined.arn(*node)).unwrap();
         // Everyone, account or not, is told of where the bucket alone says so.

@@ -371,8 +371,8 @@ fn resources_are_reached_by_their_users_and_by_whoever_becomes_one() {
     );
     let graph = Graph::new(&a);
     let at = |name: &str| a.principal(name).unwrap();
-    let target = graph.reach(&Prize::new(bucket, &[]).unwrap());
-    let Target::Resource(held) = &target else { panic!("a resource") };
+    let held = graph.reach(&Prize::new(bucket, &[]).unwrap());
+    let target = Target::Resource(Box::new(held.clone()));
     let holders: Vec<(&str, bool)> = held.holders.iter().map(|h| (a.principals[h.principal].name.as_str(), h.certain)).collect();
     assert_eq!(holders, [("direct", true), ("careful", false), ("reader", true), ("admin", true)]);
     assert_eq!(held.administrator, Some(true));
@@ -384,7 +384,7 @@ fn resources_are_reached_by_their_users_and_by_whoever_becomes_one() {
     assert_eq!(told("user/editor"), Some((1, true)), "it makes itself an administrator first");
     assert_eq!((told("user/lister"), told("user/idle")), (None, None), "seeing that it is there reaches nothing of it");
     let joined = Joined::alone(&graph);
-    let goal = joined.resource([(0, (**held).clone())]);
+    let goal = joined.resource([(0, held)]);
     let reader = Node::principal(0, at("role/reader"));
     let (sentence, needs) = joined.use_of(&goal, reader, std::slice::from_ref(&graph)).unwrap();
     assert!(
@@ -400,14 +400,14 @@ fn resources_are_reached_by_their_users_and_by_whoever_becomes_one() {
     // One action alone, on the object it takes.
     let named = Prize::new(bucket, &["s3:PutObject".to_owned()]).unwrap();
     assert_eq!(named.asks()[0].arn, "arn:aws:s3:::payroll/*");
-    let Target::Resource(held) = graph.reach(&named) else { panic!("a resource") };
+    let held = graph.reach(&named);
     assert_eq!(held.holders.iter().map(|h| a.principals[h.principal].name.as_str()).collect::<Vec<_>>(), ["admin"]);
     // A guardrail keeps a made administrator away, too.
     let mut guarded = a.clone();
     let scp = r#"{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Action":"*","Resource":"*"},
         {"Effect":"Deny","Action":"s3:*","Resource":"arn:aws:s3:::payroll*"}]}"#;
     guarded.set_scps(&[vec![("guard".to_owned(), Document(scp.to_owned()))]]);
-    let Target::Resource(held) = Graph::new(&guarded).reach(&Prize::new(bucket, &[]).unwrap()) else { panic!("a resource") };
+    let held = Graph::new(&guarded).reach(&Prize::new(bucket, &[]).unwrap());
     assert_eq!((held.holders.len(), held.administrator), (0, None));
     for (text, actions, says) in [
         ("payroll", vec![], "neither a user or role nor the ARN"),

@@ -659,10 +659,10 @@ fn what_one_gives_itself_reaches_resources() {
         let account = parts.account();
         let graph = Graph::new(&account);
         let eve = account.principal("user/eve").unwrap();
-        let target = graph.reach(&Prize::new(BUCKET, &[]).unwrap());
-        let Target::Resource(held) = target.clone() else { panic!("a resource") };
+        let held = graph.reach(&Prize::new(BUCKET, &[]).unwrap());
+        let target = Target::Resource(Box::new(held.clone()));
         let joined = Joined::alone(&graph);
-        let goal = joined.resource([(0, *held)]);
+        let goal = joined.resource([(0, held)]);
         let route = joined.shortest(Node::principal(0, eve), &goal);
         let blast = graph.blast(&[(eve, true)], true);
         let in_reach = blast.by_service.get("s3").map_or(0, |levels| levels.iter().sum::<u32>());

@@ -6,7 +6,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use clap::Args;
-use color_eyre::eyre::{Result, bail};
+use color_eyre::eyre::{Report, Result, bail};
 use serde_json::{Value, json};
 
 use crate::cli::Done;
@@ -14,7 +14,7 @@ use crate::cli::iam::{group, holder, inward, safe};
 use crate::cli::list::unless_closed;
 use crate::iam::account::Account;
 use crate::iam::doubts::doubts;
-use crate::iam::graph::{Built, Cut, Goal, Graph, Joined, Leg, Nobody, Node, Prize, Route, Target, To, onward};
+use crate::iam::graph::{self, Built, Cut, Goal, Graph, Joined, Leg, Nobody, Node, Prize, Route, To, onward};
 use crate::iam::resources::Held;
 use crate::iam::strangers::account_of;
 use crate::text;
@@ -76,6 +76,35 @@ fn begins(value: &str) -> bool {
 
 impl Paths {
     pub(super) fn run(&self, json: bool, accounts: &[Account]) -> Result<Done> {
+        let ends = self.ends(accounts)?;
+        ends.say_doubts(accounts, self.action.is_empty());
+        let graphs = match &ends.nobody {
+            // Somebody from outside is looked for everywhere.
+            Some(_) => accounts.iter().map(Graph::new).collect(),
+            None => self.around(accounts, ends.whose.map(|(a, _)| a), ends.target.map(|(a, _)| a), &ends.asked),
+        };
+        let Some(Start { joined, from, outside }) = self.start(accounts, &ends, &graphs)? else { return print(json, &[]) };
+        let goal = ends.goal(&joined, &graphs, outside);
+        if self.cuts {
+            let cut_of = |from: &Node| joined.cut_of(*from, &goal, graphs.as_slice());
+            let cuts = match from.as_slice() {
+                [] => joined.cuts(&goal, MOST_CUTS, graphs.as_slice()),
+                from => from.iter().filter_map(cut_of).collect(),
+            };
+            let cuts: Vec<Value> = cuts.iter().map(|cut| cut_as_json(&graphs, &joined, cut)).collect();
+            return print_cuts(json, &cuts);
+        }
+        let paths = self.paths(&joined, &from, &goal, ends.prize.is_some());
+        let all: Vec<Value> = paths.iter().map(|path| told(&graphs, &joined, &goal, path)).collect();
+        let rules = |from: &Node| joined.shortest(*from, &goal).is_some_and(|p| p.legs.is_empty());
+        if all.is_empty() && self.to.is_none() && from.iter().any(rules) {
+            eprintln!("It is an administrator already.");
+        }
+        print(json, &all)
+    }
+
+    /// Whose ways are asked for and where they lead, as far as the accounts know them.
+    fn ends<'a>(&self, accounts: &'a [Account]) -> Result<Ends<'a>> {
         // What is neither a user nor a role is a resource; a group is got at by whoever changes it or who is in it.
         let to_group = self.to.as_deref().map(|to| group(accounts, to)).transpose()?.flatten().map(|(_, arn, _)| arn);
         let to = to_group.as_deref().or(self.to.as_deref());
@@ -89,7 +118,7 @@ impl Paths {
             bail!("--action says what is done with a resource, and {:?} is none", self.to.as_deref().unwrap_or_default());
         }
         let found = self.who.as_deref().map(|who| holder(accounts, who).and_then(|a| Ok((a, a.principal(who)?))));
-        let (whose, unknown) =
+        let (whose, nobody) =
             found.map_or((None, None), |found| found.map_or_else(|why| (None, Some(why)), |own| (Some(own), None)));
         let target = match to.filter(|_| prize.is_none()) {
             // A name of the account that is looked at means that one.
@@ -99,14 +128,8 @@ impl Paths {
             },
             None => None,
         };
-        if let (Some(prize), Some(account)) = (&prize, accounts.first()) {
-            let unread = account.unread(&prize.resource);
-            let odd = prize.asks().iter().filter(|_| !self.action.is_empty()).flat_map(|ask| doubts(&ask.action, &ask.arn));
-            unread.into_iter().chain(odd).for_each(|note| eprintln!("{}", text::line(&note)));
-        }
-        let owner = prize.as_ref().and_then(|p| accounts.first().and_then(|a| a.owner(&p.resource)));
         // Whom a resource lets in from other accounts is known where its policy is; else it is reached from within its own.
-        let asked: Vec<&str> = prize.as_ref().map_or_else(Vec::new, |prize| {
+        let asked = prize.as_ref().map_or_else(Vec::new, |prize| {
             let known = accounts.first().and_then(|a| a.resources().find(&prize.resource)).is_some_and(Held::is_known);
             let id = prize.resource.split(':').nth(4).unwrap_or_default();
             match accounts.iter().find(|a| a.id == id && !known) {
@@ -114,106 +137,68 @@ impl Paths {
                 None => accounts.iter().map(|a| a.id.as_str()).collect(),
             }
         });
-        if prize.is_some() && owner.is_none() && (asked.len() > 1 && whose.is_none()) {
-            eprintln!("The ARN names no account that is known: each account answers as if the resource stood in it.");
-        }
-        let graphs = match &unknown {
-            // Somebody from outside is looked for everywhere.
-            Some(_) => accounts.iter().map(Graph::new).collect(),
-            None => self.around(accounts, whose.map(|(a, _)| a), target.map(|(a, _)| a), &asked),
-        };
+        Ok(Ends { prize, whose, nobody, target, asked })
+    }
+
+    /// The accounts joined, with whoever is asked about from outside; none where nothing lets that one in anywhere.
+    fn start(&self, accounts: &[Account], ends: &Ends<'_>, graphs: &[Graph<'_>]) -> Result<Option<Start>> {
         let joined = Joined::new(graphs.iter().map(Graph::built));
-        let node = |(account, at): (&Account, usize)| Some(Node::principal(joined.account(&account.id)?, at));
-        // Somebody from outside, whom roles let in or the resource itself.
-        let outsider = self.who.as_deref().filter(|_| unknown.is_some());
         let in_group = self.who.as_deref().map(|who| group(accounts, who)).transpose()?.flatten();
-        let mut from: Vec<Node> = whose.and_then(node).into_iter().collect();
-        let mut outside = None;
-        let called = outsider.filter(|_| in_group.is_none());
-        let met = match (&prize, called) {
-            (Some(prize), called) => joined.visiting(called, prize, graphs.as_slice()).map(|(joined, from, held)| {
-                outside = Some(held);
-                (joined, from)
-            }),
-            (None, Some(who)) => joined.calling(who, graphs.as_slice()),
-            (None, None) => Ok((joined, Vec::new())),
-        };
-        let joined = match met {
-            Ok((joined, outsiders)) => {
-                from.extend(outsiders);
-                joined
+        let called = self.who.as_deref().filter(|_| ends.nobody.is_some() && in_group.is_none());
+        let met = match (&ends.prize, called) {
+            (Some(prize), called) => {
+                joined.visiting(called, prize, graphs).map(|(joined, from, held)| (joined, from, Some(held)))
             }
-            Err(nobody) => {
+            (None, Some(who)) => joined.calling(who, graphs).map(|(joined, from)| (joined, from, None)),
+            (None, None) => Ok((joined, Vec::new(), None)),
+        };
+        let (joined, outsiders, outside) = match (met, &ends.nobody) {
+            (Ok(met), _) => met,
+            (Err(nobody), why) => {
                 let foreign = matches!(nobody, Nobody::LetIn(_)) && called.and_then(account_of).is_some();
-                match unknown {
-                    Some(why) if !(prize.is_some() && foreign) => bail!("{why}; and {nobody}"),
-                    _ => return print(json, &[]),
+                match why {
+                    Some(why) if !(ends.prize.is_some() && foreign) => bail!("{why}; and {nobody}"),
+                    _ => return Ok(None),
                 }
             }
         };
-        let node = |(account, at): (&Account, usize)| Some(Node::principal(joined.account(&account.id)?, at));
+        let mut from: Vec<Node> = ends.whose.and_then(|own| node(&joined, own)).into_iter().chain(outsiders).collect();
         if let Some((account, _, members)) = in_group {
             if members.is_empty() {
                 bail!("nobody is in {}", self.who.as_deref().unwrap_or_default());
             }
-            from = members.into_iter().filter_map(|at| node((account, at))).collect();
+            from = members.into_iter().filter_map(|at| node(&joined, (account, at))).collect();
         }
-        let goal = match (&prize, target.and_then(node)) {
-            (Some(prize), _) => {
-                // Whoever is asked about is asked by its own policies as well, wherever the resource stands.
-                let own = whose.map(|(account, _)| account.id.as_str());
-                let reached = graphs
-                    .iter()
-                    .enumerate()
-                    .filter(|(_, g)| asked.contains(&g.account.id.as_str()) || own == Some(g.account.id.as_str()));
-                let inside = reached.filter_map(|(at, g)| match g.reach(prize) {
-                    Target::Resource(held) => Some((at, *held)),
-                    _ => None,
-                });
-                joined.resource(inside.chain(outside.map(|held| (joined.len(), held))))
-            }
-            (None, Some(to)) => joined.principals(&[to]),
-            (None, None) => joined.administrator(),
-        };
-        if self.cuts {
-            let cut_of = |from: &Node| joined.cut_of(*from, &goal, graphs.as_slice());
-            let cuts = match from.as_slice() {
-                [] => joined.cuts(&goal, MOST_CUTS, graphs.as_slice()),
-                from => from.iter().filter_map(cut_of).collect(),
-            };
-            let cuts: Vec<Value> = cuts.iter().map(|cut| cut_as_json(&graphs, &joined, cut)).collect();
-            return print_cuts(json, &cuts);
-        }
+        Ok(Some(Start { joined, from, outside }))
+    }
+
+    /// The ways that are asked for, those of nobody in particular where `from` is empty.
+    fn paths(&self, joined: &Joined, from: &[Node], goal: &Goal, to_resource: bool) -> Vec<Route> {
         let most = if from.is_empty() { MOST_OF_ALL } else { MOST_PATHS };
         let every = |from: &[Node]| {
-            let (paths, more) = joined.paths(from, &goal, most);
+            let (paths, more) = joined.paths(from, goal, most);
             if more {
                 eprintln!("there are, or may be, more paths than the {} shown: those are the shortest", paths.len());
             }
             paths
         };
-        let outside = joined.outside_of(&goal);
-        let mut paths = match from.as_slice() {
+        let outside = joined.outside_of(goal);
+        let mut paths = match from {
             [] if self.all => every(&[joined.principals_of_all(), outside].concat()),
-            [] => [joined.routes(&goal), joined.routes_of(outside, &goal)].concat(),
+            [] => [joined.routes(goal), joined.routes_of(outside, goal)].concat(),
             from => every(from),
         };
         // Whoever is there already has no step to take; for a resource that is worth telling.
-        paths.retain(|p| prize.is_some() || !p.legs.is_empty());
+        paths.retain(|p| to_resource || !p.legs.is_empty());
         if self.all || !from.is_empty() {
-            let starts = if from.is_empty() { joined.principals_of_all() } else { from.clone() };
-            let there = joined.already(&starts, &goal).into_iter().filter(|_| prize.is_some());
+            let starts = if from.is_empty() { joined.principals_of_all() } else { from.to_vec() };
+            let there = joined.already(&starts, goal).into_iter().filter(|_| to_resource);
             paths.splice(0..0, there);
         }
         if from.is_empty() && self.to.is_some() {
             paths.sort_by_key(|p| (!p.certain, p.legs.len(), p.from));
         }
-        let all: Vec<Value> = paths.iter().map(|path| told(&graphs, &joined, &goal, path)).collect();
-        let rules = |from: &Node| joined.shortest(*from, &goal).is_some_and(|p| p.legs.is_empty());
-        if all.is_empty() && self.to.is_none() && from.iter().any(rules) {
-            eprintln!("It is an administrator already.");
-        }
-        print(json, &all)
+        paths
     }
 
     /// The graphs of the accounts that ways may lead through: on from whoever is asked about, or back from the target.
@@ -238,6 +223,59 @@ impl Paths {
             (None, None) => accounts.iter().map(Graph::new).collect(),
         }
     }
+}
+
+/// Whose ways are asked for and where they lead.
+struct Ends<'a> {
+    /// A resource that somebody gets at.
+    prize: Option<Prize>,
+    whose: Option<(&'a Account, usize)>,
+    /// Why whoever is asked about is no user or role: it may be somebody from outside.
+    nobody: Option<Report>,
+    target: Option<(&'a Account, usize)>,
+    /// Accounts that the resource is asked for in.
+    asked: Vec<&'a str>,
+}
+
+/// Where ways begin.
+struct Start {
+    joined: Joined,
+    /// Empty for everyone.
+    from: Vec<Node>,
+    /// Who gets at the resource from outside.
+    outside: Option<graph::Held>,
+}
+
+impl Ends<'_> {
+    /// Says what the answer does without.
+    fn say_doubts(&self, accounts: &[Account], any_action: bool) {
+        let (Some(prize), Some(account)) = (&self.prize, accounts.first()) else { return };
+        let unread = account.unread(&prize.resource);
+        let odd = prize.asks().iter().filter(|_| !any_action).flat_map(|ask| doubts(&ask.action, &ask.arn));
+        unread.into_iter().chain(odd).for_each(|note| eprintln!("{}", text::line(&note)));
+        if account.owner(&prize.resource).is_none() && self.asked.len() > 1 && self.whose.is_none() {
+            eprintln!("The ARN names no account that is known: each account answers as if the resource stood in it.");
+        }
+    }
+
+    fn goal(&self, joined: &Joined, graphs: &[Graph<'_>], outside: Option<graph::Held>) -> Goal {
+        match (&self.prize, self.target.and_then(|target| node(joined, target))) {
+            (Some(prize), _) => {
+                // Whoever is asked about is asked by its own policies as well, wherever the resource stands.
+                let own = self.whose.map(|(account, _)| account.id.as_str());
+                let is_asked = |id: &str| self.asked.contains(&id) || own == Some(id);
+                let reached = graphs.iter().enumerate().filter(|(_, g)| is_asked(&g.account.id));
+                let inside = reached.map(|(at, g)| (at, g.reach(prize)));
+                joined.resource(inside.chain(outside.map(|held| (joined.len(), held))))
+            }
+            (None, Some(to)) => joined.principals(&[to]),
+            (None, None) => joined.administrator(),
+        }
+    }
+}
+
+fn node(joined: &Joined, (account, at): (&Account, usize)) -> Option<Node> {
+    Some(Node::principal(joined.account(&account.id)?, at))
 }
 
 fn print(json: bool, paths: &[Value]) -> Result<Done> {

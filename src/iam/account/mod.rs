@@ -23,7 +23,7 @@ use super::workloads::{Tagged, Workload, WorkloadKind, known_workloads, running,
 use crate::model::account::{ControlKind, Tags, class_of};
 use crate::model::arn::is_whole;
 use crate::model::estate::Estate;
-use crate::model::principal::{AttachedPolicy, Boundary, Document, Identity, InlinePolicy, is_on};
+use crate::model::principal::{AttachedPolicy, Boundary, Document, Identity, InlinePolicy, ManagedPolicy, Role, User, is_on};
 use crate::model::resource;
 
 /// Regions that are tried where the caller chooses one.
@@ -176,122 +176,134 @@ impl Account {
                  again without --max-items and --no-paginate",
             );
         }
-        for p in &identity.policies {
-            let name = if p.policy_name.is_empty() { p.arn.rsplit('/').next().unwrap_or_default() } else { &p.policy_name };
-            match p.default_document() {
-                Some(document) => {
-                    if let Some(at) = a.compile(name, &p.arn, document) {
-                        a.managed.insert(p.arn.clone(), at);
-                        // AWS's own cannot be switched, so their old versions do not matter.
-                        let own = !p.arn.contains(":iam::aws:");
-                        for v in p.policy_version_list.iter().filter(|v| own && !v.is_default_version) {
-                            let other = a.compile(&format!("{name} {}", v.version_id), &p.arn, &v.document);
-                            a.other_versions.entry(at).or_default().extend(other);
-                        }
-                    }
-                }
-                None => a.problem(name, "its default version is not in what was read"),
-            }
-        }
+        identity.policies.iter().for_each(|p| a.read_managed(p));
         for g in &identity.groups {
             let (policies, unread) =
                 a.own(&g.group_policy_list, &g.attached_managed_policies, &format!("group/{}", g.group_name));
             a.groups.push(Group { arn: g.arn.clone(), name: g.group_name.clone(), policies, unread });
         }
         let groups: HashMap<String, Group> = a.groups.iter().map(|g| (g.name.clone(), g.clone())).collect();
-        for u in &identity.users {
-            let who = format!("user/{}", u.user_name);
-            let (mut policies, mut unread) = a.own(&u.user_policy_list, &u.attached_managed_policies, &who);
-            let own_policies = policies.len();
-            for g in &u.group_list {
-                match groups.get(g) {
-                    Some(more) => {
-                        policies.extend(&more.policies);
-                        unread.extend(more.unread.iter().cloned());
-                    }
-                    None => {
-                        a.problem(&format!("group/{g}"), &format!("{who} is in it, but it was not read"));
-                        unread.push(format!("policies of group/{g}"));
+        identity.users.iter().for_each(|u| a.read_user(u, &groups));
+        a.read_credentials(identity);
+        identity.roles.iter().for_each(|r| a.read_role(r));
+        a
+    }
+
+    /// A managed policy as it is in force, with the versions of it that are not.
+    fn read_managed(&mut self, p: &ManagedPolicy) {
+        let name = if p.policy_name.is_empty() { p.arn.rsplit('/').next().unwrap_or_default() } else { &p.policy_name };
+        match p.default_document() {
+            Some(document) => {
+                if let Some(at) = self.compile(name, &p.arn, document) {
+                    self.managed.insert(p.arn.clone(), at);
+                    // AWS's own cannot be switched, so their old versions do not matter.
+                    let own = !p.arn.contains(":iam::aws:");
+                    for v in p.policy_version_list.iter().filter(|v| own && !v.is_default_version) {
+                        let other = self.compile(&format!("{name} {}", v.version_id), &p.arn, &v.document);
+                        self.other_versions.entry(at).or_default().extend(other);
                     }
                 }
             }
-            let mut caller = a.caller(&u.arn, &who, &mut unread);
-            caller.id.clone_from(&u.user_id);
-            if !u.user_id.is_empty() {
-                caller.keys.set("aws:userid", [u.user_id.as_str()]);
-            }
-            Self::tag(&mut caller, &u.tags);
-            // A role's session may bring more tags; a user has those it has.
-            caller.keys.close("aws:PrincipalTag/");
-            // Only a session says by whom it was begun, and only a machine's how it got its credentials.
-            ["aws:SourceIdentity", "ec2:RoleDelivery"].iter().for_each(|key| caller.keys.set(key, [""; 0]));
-            let boundary = a.boundary(u.permissions_boundary.as_ref(), &who);
-            a.push(Principal {
-                arn: u.arn.clone(),
-                name: u.user_name.clone(),
-                path: u.path.clone(),
-                is_role: false,
-                created: u.create_date,
-                last_used: None,
-                tags: u.tags.clone(),
-                groups: u.group_list.clone(),
-                policies,
-                own_policies,
-                boundary,
-                trust: None,
-                instance_profiles: Vec::new(),
-                caller,
-                unread,
-            });
+            None => self.problem(name, "its default version is not in what was read"),
         }
-        let users: HashMap<&str, usize> = a.principals.iter().enumerate().rev().map(|(at, p)| (p.name.as_str(), at)).collect();
+    }
+
+    fn read_user(&mut self, u: &User, groups: &HashMap<String, Group>) {
+        let who = format!("user/{}", u.user_name);
+        let (mut policies, mut unread) = self.own(&u.user_policy_list, &u.attached_managed_policies, &who);
+        let own_policies = policies.len();
+        for g in &u.group_list {
+            match groups.get(g) {
+                Some(more) => {
+                    policies.extend(&more.policies);
+                    unread.extend(more.unread.iter().cloned());
+                }
+                None => {
+                    self.problem(&format!("group/{g}"), &format!("{who} is in it, but it was not read"));
+                    unread.push(format!("policies of group/{g}"));
+                }
+            }
+        }
+        let mut caller = self.caller(&u.arn, &who, &mut unread);
+        caller.id.clone_from(&u.user_id);
+        if !u.user_id.is_empty() {
+            caller.keys.set("aws:userid", [u.user_id.as_str()]);
+        }
+        Self::tag(&mut caller, &u.tags);
+        // A role's session may bring more tags; a user has those it has.
+        caller.keys.close("aws:PrincipalTag/");
+        // Only a session says by whom it was begun, and only a machine's how it got its credentials.
+        ["aws:SourceIdentity", "ec2:RoleDelivery"].iter().for_each(|key| caller.keys.set(key, [""; 0]));
+        let boundary = self.boundary(u.permissions_boundary.as_ref(), &who);
+        self.push(Principal {
+            arn: u.arn.clone(),
+            name: u.user_name.clone(),
+            path: u.path.clone(),
+            is_role: false,
+            created: u.create_date,
+            last_used: None,
+            tags: u.tags.clone(),
+            groups: u.group_list.clone(),
+            policies,
+            own_policies,
+            boundary,
+            trust: None,
+            instance_profiles: Vec::new(),
+            caller,
+            unread,
+        });
+    }
+
+    /// Keys and passwords of the users that were read.
+    fn read_credentials(&mut self, identity: &Identity) {
+        let users: HashMap<&str, usize> = self.principals.iter().enumerate().rev().map(|(at, p)| (p.name.as_str(), at)).collect();
         for key in &identity.access_keys {
             let Some(at) = users.get(key.user_name.as_str()) else { continue };
-            a.by_key.insert(key.access_key_id.clone(), *at);
-            *a.keys.entry(*at).or_default() += 1;
+            self.by_key.insert(key.access_key_id.clone(), *at);
+            *self.keys.entry(*at).or_default() += 1;
         }
         for row in &identity.credentials {
-            let of = row.get("arn").and_then(Value::as_str).and_then(|arn| a.by_arn.get(arn).copied());
-            a.passwords.extend(of.zip(is_on(row, "password_enabled")));
+            let of = row.get("arn").and_then(Value::as_str).and_then(|arn| self.by_arn.get(arn).copied());
+            self.passwords.extend(of.zip(is_on(row, "password_enabled")));
         }
-        for r in &identity.roles {
-            let who = format!("role/{}", r.role_name);
-            let (policies, mut unread) = a.own(&r.role_policy_list, &r.attached_managed_policies, &who);
-            let mut caller = a.caller(&r.arn, &who, &mut unread);
-            caller.id.clone_from(&r.role_id);
-            let boundary = a.boundary(r.permissions_boundary.as_ref(), &who);
-            let trust = a.compile(&format!("trust of {who}"), "", &r.assume_role_policy_document);
-            // A session's tags take the place of the role's, where its trust lets it bring any.
-            let lets = |action: &str| trust.map(|trust| a.policies[trust].allows_somebody(&ActionName::new(action)));
-            if lets("sts:TagSession") != Some(true) {
-                Self::tag(&mut caller, &r.tags);
-            }
-            if lets("sts:TagSession") == Some(false) {
-                caller.keys.close("aws:PrincipalTag/");
-            }
-            if lets("sts:SetSourceIdentity") == Some(false) {
-                caller.keys.set("aws:SourceIdentity", [""; 0]);
-            }
-            let own_policies = policies.len();
-            a.push(Principal {
-                arn: r.arn.clone(),
-                name: r.role_name.clone(),
-                path: r.path.clone(),
-                is_role: true,
-                created: r.create_date,
-                last_used: r.role_last_used.as_ref().and_then(|l| l.last_used_date),
-                tags: r.tags.clone(),
-                groups: Vec::new(),
-                policies,
-                own_policies,
-                boundary,
-                trust,
-                instance_profiles: r.instance_profile_list.iter().map(|p| p.arn.clone()).collect(),
-                caller,
-                unread,
-            });
+    }
+
+    fn read_role(&mut self, r: &Role) {
+        let who = format!("role/{}", r.role_name);
+        let (policies, mut unread) = self.own(&r.role_policy_list, &r.attached_managed_policies, &who);
+        let mut caller = self.caller(&r.arn, &who, &mut unread);
+        caller.id.clone_from(&r.role_id);
+        let boundary = self.boundary(r.permissions_boundary.as_ref(), &who);
+        let trust = self.compile(&format!("trust of {who}"), "", &r.assume_role_policy_document);
+        // A session's tags take the place of the role's, where its trust lets it bring any.
+        let lets = |action: &str| trust.map(|trust| self.policies[trust].allows_somebody(&ActionName::new(action)));
+        if lets("sts:TagSession") != Some(true) {
+            Self::tag(&mut caller, &r.tags);
         }
-        a
+        if lets("sts:TagSession") == Some(false) {
+            caller.keys.close("aws:PrincipalTag/");
+        }
+        if lets("sts:SetSourceIdentity") == Some(false) {
+            caller.keys.set("aws:SourceIdentity", [""; 0]);
+        }
+        let own_policies = policies.len();
+        self.push(Principal {
+            arn: r.arn.clone(),
+            name: r.role_name.clone(),
+            path: r.path.clone(),
+            is_role: true,
+            created: r.create_date,
+            last_used: r.role_last_used.as_ref().and_then(|l| l.last_used_date),
+            tags: r.tags.clone(),
+            groups: Vec::new(),
+            policies,
+            own_policies,
+            boundary,
+            trust,
+            instance_profiles: r.instance_profile_list.iter().map(|p| p.arn.clone()).collect(),
+            caller,
+            unread,
+        });
     }
 
     /// Compiles one account of an estate: with what runs in it where that was collected, and its organisation.

@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use super::crossings::{Crossing, Entry, to_function, to_role};
 use super::joined::{Accounts, By, Goal, Joined, Leap, Node, Part, entered_as};
-use super::{Graph, StatementId, Target, To};
+use super::{Graph, StatementId, To};
 
 /// What the removal of one statement would cut.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -210,14 +210,11 @@ impl Joined {
             let now = |graph: &Graph<'_>| {
                 let account = cut.statement.taken_from(graph.account);
                 match at == self.len() {
-                    true => Some(joined.visits(&account, &held.prize)),
-                    false => match Graph::again(&account, graph.built()).reach(&held.prize) {
-                        Target::Resource(held) => Some(*held),
-                        _ => None,
-                    },
+                    true => joined.visits(&account, &held.prize),
+                    false => Graph::again(&account, graph.built()).reach(&held.prize),
                 }
             };
-            let now = touched.then(|| accounts.with(if at < self.len() { at } else { 0 }, now)).flatten().flatten();
+            let now = touched.then(|| accounts.with(if at < self.len() { at } else { 0 }, now)).flatten();
             let now = now.as_ref().unwrap_or(held);
             ends.extend(joined.holding(at, now).into_iter().filter(|(_, sure)| *sure).map(|(at, _)| at));
             led.extend(joined.led(at, now));

@@ -8,7 +8,7 @@ use super::gains::Likeness;
 use super::outside::Outsider;
 use super::permit::{StatementId, Table};
 use super::threads::side_by_side;
-use super::{Gain, Graph, Need, Target, ways};
+use super::{Gain, Graph, Need, ways};
 use crate::iam::account::{Account, Principal};
 use crate::iam::center::is_aws_kept;
 use crate::iam::evaluate::{ActionName, Caller, Compiled, Context, Decision, Request, Resource, Truth, is_left_to_key};
@@ -165,8 +165,8 @@ impl Held {
 }
 
 impl Graph<'_> {
-    /// Those who reach a resource as they are or can make themselves, as a target for paths.
-    pub fn reach(&self, prize: &Prize) -> Target {
+    /// Those who reach a resource as they are or can make themselves.
+    pub fn reach(&self, prize: &Prize) -> Held {
         let own = self.account.resources().find(&prize.resource).and_then(|held| held.policy());
         let parts = parts(self.account.policies.iter().chain(own), &prize.resource);
         let asked: Vec<Asked> = prize.asks.iter().map(|ask| Asked::of(self.account, ask, &parts)).collect();
@@ -204,7 +204,7 @@ impl Graph<'_> {
             }
         }
         let holders = holders.into_iter().flatten().collect();
-        Target::Resource(Box::new(Held { prize: prize.clone(), holders, administrator }))
+        Held { prize: prize.clone(), holders, administrator }
     }
 }
 

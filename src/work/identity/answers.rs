@@ -7,7 +7,7 @@ use crate::catalog::detail::{Body, Detail, Link, Section};
 use crate::iam::account::Account;
 use crate::iam::doubts::doubts;
 use crate::iam::evaluate::{Answer, Context, Decision};
-use crate::iam::graph::{Cut, Goal, Held, Node, Power, Route, Target, To};
+use crate::iam::graph::{Cut, Goal, Held, Node, Power, Route, To};
 use crate::iam::openings::guests as guests_of;
 use crate::iam::resources::Resources;
 use crate::model::arn::principal as named;
@@ -255,10 +255,9 @@ pub(super) fn who_reaches(estate: &Estate, around: &Around, asked: &[&str], outs
     let prize = &outside.prize.clone();
     let mut held = vec![(around.joined.len(), outside)];
     for account in asked.iter().filter_map(|id| around.joined.account(id)) {
-        if let Target::Resource(found) = around.ready[account].graph().reach(prize)
-            && (!found.holders.is_empty() || found.administrator.is_some())
-        {
-            held.push((account, *found));
+        let found = around.ready[account].graph().reach(prize);
+        if !found.holders.is_empty() || found.administrator.is_some() {
+            held.push((account, found));
         }
     }
     let goal = around.joined.resource(held);
