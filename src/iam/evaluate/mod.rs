@@ -361,45 +361,47 @@ pub fn decide(request: &Request<'_>, layers: &Layers<'_>) -> Decision {
 const RCP_SERVICES: &[&str] =
     &["s3", "sts", "sqs", "kms", "secretsmanager", "ecr", "aoss", "cognito-idp", "cognito-identity", "logs", "dynamodb"];
 
+/// Whether an action is about a role's trust, which must allow it itself.
+fn is_of_trust(action: &ActionName) -> bool {
+    action.service() == "sts"
+        && (action.name().starts_with("assumerole") || matches!(action.name(), "tagsession" | "setsourceidentity"))
+}
+
+/// What no policy decides, by who asks for what.
+fn by_nature<T: Trace>(caller: &Caller, action: &ActionName, trace: &mut T) -> Option<Decision> {
+    let (allowed, why) = match (action.as_str(), caller.kind) {
+        // AWS STS, AssumeRole: it is called with credentials; tokens and assertions have calls of their own.
+        ("sts:getcalleridentity" | "sts:assumerole", CallerKind::Anonymous) => {
+            (false, "Anonymous callers cannot call STS, whatever a policy allows: a request to it is signed by a user or role.")
+        }
+        ("sts:assumerole", CallerKind::Federated) => {
+            (false, "Tokens and assertions have calls of their own: sts:AssumeRoleWithWebIdentity and sts:AssumeRoleWithSAML.")
+        }
+        // AWS STS, GetCallerIdentity: it needs no permission, and a deny does not stop it.
+        ("sts:getcalleridentity", _) => (true, "Whoever has credentials of AWS may call it: no policy allows or denies it."),
+        // AWS STS, GetSessionToken: policies cannot control it for users, and nobody else has the long-term credentials that it is
+        // called with.
+        ("sts:getsessiontoken", CallerKind::User | CallerKind::Root) => {
+            (true, "Every user may call it for itself: no policy allows or denies it.")
+        }
+        ("sts:getsessiontoken", _) => (false, "It is called with the access keys of a user: nobody else has any."),
+        // AWS STS, AssumeRole: the root user cannot call it.
+        (_, CallerKind::Root) if is_of_trust(action) => {
+            (false, "The root user of an account cannot assume roles: its users and roles can.")
+        }
+        _ => return None,
+    };
+    trace.says(why);
+    Some(if allowed { Decision::Allowed } else { Decision::Denied { explicit: false } })
+}
+
 fn walk<T: Trace>(request: &Request<'_>, layers: &Layers<'_>, trace: &mut T) -> Decision {
     let caller = request.caller;
     let action = request.action;
-    // AWS STS, GetCallerIdentity: it needs no permission, and a deny does not stop it. GetSessionToken's page: policies
-    // cannot control it for users, and nobody else has the long-term credentials that it is called with.
-    if action.as_str() == "sts:getcalleridentity" && caller.kind != CallerKind::Anonymous {
-        trace.says("Whoever has credentials of AWS may call it: no policy allows or denies it.");
-        return Decision::Allowed;
+    if let Some(decision) = by_nature(caller, action, trace) {
+        return decision;
     }
-    if action.as_str() == "sts:getsessiontoken" {
-        if matches!(caller.kind, CallerKind::User | CallerKind::Root) {
-            trace.says("Every user may call it for itself: no policy allows or denies it.");
-            return Decision::Allowed;
-        }
-        trace.says("It is called with the access keys of a user: nobody else has any.");
-        return Decision::Denied { explicit: false };
-    }
-    // AWS STS, AssumeRole: it is called with credentials; tokens and assertions have calls of their own.
-    let unsigned = match action.as_str() {
-        "sts:assumerole" => matches!(caller.kind, CallerKind::Anonymous | CallerKind::Federated),
-        "sts:getcalleridentity" => caller.kind == CallerKind::Anonymous,
-        _ => false,
-    };
-    if unsigned {
-        trace.says(match caller.kind {
-            CallerKind::Anonymous => {
-                "Anonymous callers cannot call STS, whatever a policy allows: a request to it is signed by a user or role."
-            }
-            _ => "Tokens and assertions have calls of their own: sts:AssumeRoleWithWebIdentity and sts:AssumeRoleWithSAML.",
-        });
-        return Decision::Denied { explicit: false };
-    }
-    let trust = action.service() == "sts"
-        && (action.name().starts_with("assumerole") || matches!(action.name(), "tagsession" | "setsourceidentity"));
-    // AWS STS, AssumeRole: the root user cannot call it.
-    if trust && caller.kind == CallerKind::Root {
-        trace.says("The root user of an account cannot assume roles: its users and roles can.");
-        return Decision::Denied { explicit: false };
-    }
+    let trust = is_of_trust(action);
     let must_grant = trust || is_left_to_key(action, request.resource);
     let organised = caller.kind.is_aws() && !caller.is_service_linked();
     let bounded = layers.boundary.is_some();

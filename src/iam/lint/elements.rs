@@ -42,6 +42,8 @@ const OWNED: &[&str] = &[
 /// Values of one element that are looked up.
 const MOST_EXPANDED: usize = 5_000;
 
+/// Actions of one statement whose resources are compared.
+const MOST_MATCHED: usize = 400;
 /// Conditions of one statement that are looked over: what AWS takes has no room for more.
 const MOST_CONDITIONS: usize = 500;
 
@@ -131,6 +133,14 @@ impl Linter {
 
     pub(super) fn resources(&mut self, s: &Statement, actions: &[(&'static Service, &'static Action)], variables: bool) {
         let Some(element) = &s.resource else { return };
+        let patterns = self.arns(element, variables);
+        if !element.not && !actions.is_empty() && !patterns.is_empty() && actions.len() <= MOST_MATCHED {
+            self.mismatches(s, actions, &patterns, variables);
+        }
+    }
+
+    /// Looks over the values of a resource element; they as patterns, none where one of them is everything.
+    fn arns<'e>(&mut self, element: &'e Element, variables: bool) -> Vec<(&'e Spanned, ArnPattern)> {
         let mut patterns = Vec::new();
         for value in &element.values {
             let text = &value.text;
@@ -166,14 +176,23 @@ impl Linter {
                 template.pieces.into_iter().map(|p| if matches!(p, Piece::Variable { .. }) { Piece::Star } else { p }).collect();
             patterns.push((value, ArnPattern::of(&open)));
         }
-        if element.not || actions.is_empty() || patterns.is_empty() || actions.len() > 400 {
-            return;
-        }
-        let sets = patterns;
+        patterns
+    }
+
+    /// Resources that no action takes, and actions that take none of the resources.
+    fn mismatches(
+        &mut self,
+        s: &Statement,
+        actions: &[(&'static Service, &'static Action)],
+        patterns: &[(&Spanned, ArnPattern)],
+        variables: bool,
+    ) {
         // What names no account is nothing that stands in one.
-        let nobodys: Vec<bool> =
-            sets.iter().map(|(value, _)| split(&open(&value.text, variables)).is_some_and(|parts| parts[4].is_empty())).collect();
-        let mut used = vec![false; sets.len()];
+        let nobodys: Vec<bool> = patterns
+            .iter()
+            .map(|(value, _)| split(&open(&value.text, variables)).is_some_and(|parts| parts[4].is_empty()))
+            .collect();
+        let mut used = vec![false; patterns.len()];
         let mut useless = Vec::new();
         let mut compared: HashMap<(&str, usize), Vec<bool>> = HashMap::new();
         for (service, action) in actions {
@@ -181,7 +200,7 @@ impl Linter {
             if action.resources.is_empty() {
                 let mut any = false;
                 if let Some(arn) = held_against(&name()) {
-                    for (used, (_, own)) in used.iter_mut().zip(&sets) {
+                    for (used, (_, own)) in used.iter_mut().zip(patterns) {
                         let fits = own.matches(arn);
                         *used |= fits;
                         any |= fits;
@@ -194,7 +213,7 @@ impl Linter {
             }
             let mut any = false;
             if BY_PATH.contains(&service.prefix) {
-                for (used, (value, _)) in used.iter_mut().zip(&sets) {
+                for (used, (value, _)) in used.iter_mut().zip(patterns) {
                     let fits = value.text.split(':').nth(2).is_some_and(|s| s == service.prefix || s.contains(['*', '?']));
                     *used |= fits;
                     any |= fits;
@@ -203,9 +222,9 @@ impl Linter {
             for r in action.resources.iter().map(|(r, _)| *r) {
                 // Many actions take the same type; each is compared with each pattern once.
                 let fits = compared.entry((service.prefix, r)).or_insert_with(|| {
-                    let Some(of) = service.resources.get(r) else { return vec![false; sets.len()] };
+                    let Some(of) = service.resources.get(r) else { return vec![false; patterns.len()] };
                     let owned = OWNED.contains(&service.prefix) && split(of.arn).is_some_and(|parts| parts[4] == "${Account}");
-                    sets.iter().zip(&nobodys).map(|((_, own), nobodys)| of.may_be(own) && !(owned && *nobodys)).collect()
+                    patterns.iter().zip(&nobodys).map(|((_, own), nobodys)| of.may_be(own) && !(owned && *nobodys)).collect()
                 });
                 for (used, fits) in used.iter_mut().zip(fits.iter()) {
                     *used |= fits;
@@ -216,7 +235,7 @@ impl Linter {
                 useless.push(name());
             }
         }
-        for ((value, _), _) in sets.iter().zip(&used).filter(|(_, used)| !**used) {
+        for ((value, _), _) in patterns.iter().zip(&used).filter(|(_, used)| !**used) {
             let message = format!("no action of the statement takes {}", value.text);
             self.say("resource-mismatch", Weight::Warning, value.span, message);
         }
