@@ -64,20 +64,26 @@ pub fn fold(line: Line, cells: usize) -> Vec<Line> {
     lines
 }
 
-/// Breaks prose into lines of at most `cells` cells, at spaces where there are any; hostile characters are gone.
+/// Breaks prose into lines of at most `cells` cells, at spaces where there are any, and what is longer than a line between its
+/// words; hostile characters are gone.
 pub fn wrap(prose: &str, cells: usize) -> Vec<String> {
     let cells = cells.max(8);
     let mut lines = Vec::new();
     for paragraph in text::block(prose).split('\n') {
         let mut line = String::new();
         let mut used = 0;
-        for word in words(paragraph) {
-            let width = text::width(word);
-            if used + width > cells && used > 0 {
+        let words: Vec<&str> = words(paragraph).collect();
+        let is_space = |word: &str| word.trim().is_empty();
+        for (at, word) in words.iter().enumerate() {
+            // What has no space in it stays together where a line has room for it.
+            let begins = at == 0 || is_space(words[at - 1]);
+            let whole = || words[at..].iter().take_while(|word| !is_space(word)).map(|word| text::width(word)).sum::<usize>();
+            let width = if begins && !is_space(word) { Some(whole()).filter(|w| *w <= cells) } else { None };
+            if used + width.unwrap_or_else(|| text::width(word)) > cells && used > 0 {
                 lines.push(line.trim_end().to_owned());
                 line.clear();
                 used = 0;
-                if word.trim().is_empty() {
+                if is_space(word) {
                     continue;
                 }
             }
@@ -162,6 +168,8 @@ mod tests {
     fn prose_wraps_at_words_and_never_passes_the_edge() {
         assert_eq!(wrap("one two three four", 9), ["one two", "three", "four"]);
         assert_eq!(wrap("a\n\nb", 20), ["a", "", "b"]);
+        assert_eq!(wrap("it is role/ci-deploy-prod here", 20), ["it is", "role/ci-deploy-prod", "here"]);
+        assert_eq!(wrap("it is role/team/ci-deploy-production", 20), ["it is role/team/ci-", "deploy-production"]);
         for line in wrap(&format!("{} 日本語テキスト日本語テキスト \u{1b}[31m", "x".repeat(50)), 12) {
             assert!(text::width(&line) <= 12, "{line:?}");
             assert!(!line.contains('\u{1b}'));
