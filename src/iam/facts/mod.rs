@@ -119,6 +119,34 @@ pub fn is_service(name: &str) -> bool {
     plain && (SERVICES.iter().any(|end| name.len() > end.len() && name.ends_with(end)) || SKILLS.contains(&name))
 }
 
+/// How actions begin that make nothing and so give no tags, unless the reference says it of the action itself.
+const GIVES_NO_TAGS: &[&str] = &[
+    "Accept",
+    "Cancel",
+    "Delete",
+    "Deregister",
+    "Describe",
+    "Detach",
+    "Disable",
+    "Disassociate",
+    "Get",
+    "List",
+    "Modify",
+    "Monitor",
+    "Reboot",
+    "Reject",
+    "Release",
+    "Reset",
+    "Revoke",
+    "Search",
+    "Send",
+    "Stop",
+    "Terminate",
+    "Unassign",
+    "Unmonitor",
+    "Update",
+];
+
 /// Actions that take no resource by the reference, and which AWS holds against an ARN all the same (Amazon S3: "Controlling
 /// access to a bucket with user policies" allows the list of all buckets so).
 const HELD_AGAINST: &[(&str, &str)] = &[("s3:ListAllMyBuckets", "arn:aws:s3:::*")];
@@ -270,10 +298,14 @@ impl Service {
         let many = self.actions[first..].iter().take_while(|a| a.lower.starts_with(begins)).count();
         first..first + many
     }
-    /// Condition keys that requests for an action can carry: its own and those of its resource types.
+    /// Condition keys that requests for an action can carry: its own and those of its resource types. Tags that a request gives
+    /// are a type's for the actions that make such a resource.
     pub fn keys_of<'a>(&'a self, action: &'a Action) -> impl Iterator<Item = &'static str> + 'a {
         let of_resources = action.resources.iter().filter_map(|(r, _)| self.resources.get(*r));
-        action.keys.iter().copied().chain(of_resources.flat_map(|r| r.keys.iter().copied()))
+        let gives = !GIVES_NO_TAGS.iter().any(|verb| action.name.starts_with(verb));
+        let gives_tags = |key: &&str| key.starts_with("aws:RequestTag/") || *key == "aws:TagKeys";
+        let of_resources = of_resources.flat_map(|r| r.keys.iter().copied()).filter(move |key| gives || !gives_tags(key));
+        action.keys.iter().copied().chain(of_resources)
     }
 }
 

@@ -639,6 +639,15 @@ mod tests {
         assert_eq!(on(r#"{"StringLike":{"s3:prefix":"home/*"}}"#), ["idle-key"]);
         assert_eq!(on(r#"{"StringEquals":{"aws:RequestTag/team":"red"}}"#), ["idle-key"]);
         assert_eq!(on(r#"{"StringEqualsIfExists":{"aws:RequestTag/team":"red"}}"#), [""; 0]);
+        let machines = |action: &str| {
+            let statement = format!(
+                r#"{{"Effect":"Allow","Action":"ec2:{action}","Resource":"arn:aws:ec2:*:*:instance/*",
+                    "Condition":{{"StringEquals":{{"aws:RequestTag/team":"a"}}}}}}"#
+            );
+            let text = format!(r#"{{"Version":"2012-10-17","Statement":{statement}}}"#);
+            lint(&text, Kind::Managed).into_iter().map(|l| l.id).collect::<Vec<_>>()
+        };
+        assert!(machines("StopInstances").contains(&"idle-key") && !machines("RunInstances").contains(&"idle-key"));
         assert_eq!(on(r#"{"StringEquals":{"s3:ExistingObjectTag/team":"red"}}"#), [""; 0]);
         assert_eq!(on(r#"{"BoolIfExists":{"aws:MultiFactorAuthPresent":"true"}}"#), ["mfa-pattern"]);
         assert_eq!(on(r#"{"Bool":{"aws:MultiFactorAuthPresent":"true"}}"#), [""; 0]);
