@@ -264,8 +264,14 @@ fn tokens_of_a_delivery_system_let_in_what_they_name() {
         ),
         ("no subject", oidc(GITHUB, json!({"StringEquals": {"aud": "sts.amazonaws.com"}})), &["all of the provider"]),
         ("nothing at all", oidc(GITHUB, json!({})), &["all of the provider", "any audience"]),
-        ("a subject that may be absent", sub("StringLikeIfExists", "repo:acme/app:*"), &["all of the provider"]),
-        ("a subject of which all values fit", github("ForAllValues:StringEquals", "sub", json!(main)), &["all of the provider"]),
+        // Every token has one.
+        ("a subject, if there is one", sub("StringLikeIfExists", "repo:acme/app:*"), &[]),
+        ("a subject of which all values fit", github("ForAllValues:StringEquals", "sub", json!(main)), &[]),
+        (
+            "a misspelt one of which all fit",
+            github("ForAllValues:StringEquals", "subject", json!(main)),
+            &["all of the provider"],
+        ),
         ("any but one", sub("StringNotLike", "repo:evil/*"), &["all of the provider"]),
         ("any audience", oidc(GITHUB, json!({"StringLike": {"aud": "*", "sub": "repo:acme/app:*"}})), &["any audience"]),
         ("no subject fits", github("StringEquals", "sub", json!([])), &["nobody"]),

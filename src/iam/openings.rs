@@ -14,7 +14,7 @@ use super::strangers::{Door, Met, STRANGER, account_of, named_by, of_account as 
 
 /// Somebody from outside.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum Outsider {
+pub enum Visitor {
     /// With an AWS account or without.
     Everyone,
     /// Whoever has an AWS account.
@@ -27,7 +27,7 @@ pub enum Outsider {
     Service(String),
 }
 
-impl Outsider {
+impl Visitor {
     /// `everyone`, `account 999988887777`
     pub fn words(&self) -> String {
         match self {
@@ -50,7 +50,7 @@ impl Outsider {
 pub struct Opening {
     pub arn: String,
     pub region: String,
-    pub who: Outsider,
+    pub who: Visitor,
     /// What it may do, as AWS spells it, sorted.
     pub actions: Vec<String>,
     /// The statements that let it in.
@@ -59,11 +59,11 @@ pub struct Opening {
 
 /// The openings of one resource.
 pub fn of_resource(resources: &Resources, held: &Held) -> Vec<Opening> {
-    let strange = |who: &Outsider| match who {
-        Outsider::Everyone | Outsider::EveryAccount => true,
-        Outsider::Account(id) => !resources.lists(id),
-        Outsider::Principal(arn) => account_of(arn).is_some_and(|id| !resources.lists(id)),
-        Outsider::Service(_) => false,
+    let strange = |who: &Visitor| match who {
+        Visitor::Everyone | Visitor::EveryAccount => true,
+        Visitor::Account(id) => !resources.lists(id),
+        Visitor::Principal(arn) => account_of(arn).is_some_and(|id| !resources.lists(id)),
+        Visitor::Service(_) => false,
     };
     let named = named(resources, held).into_iter().filter(|(who, _)| strange(who));
     let all = Asked { on: None, action: None, context: &Context::new() };
@@ -79,30 +79,30 @@ pub fn of_resource(resources: &Resources, held: &Held) -> Vec<Opening> {
 }
 
 /// Whom a resource's policy speaks of beside the users and roles that were read, with the places of the statements that do.
-pub(super) fn named(resources: &Resources, held: &Held) -> BTreeMap<Outsider, Vec<usize>> {
-    let mut outsiders: BTreeMap<Outsider, Vec<usize>> = BTreeMap::new();
+pub(super) fn named(resources: &Resources, held: &Held) -> BTreeMap<Visitor, Vec<usize>> {
+    let mut outsiders: BTreeMap<Visitor, Vec<usize>> = BTreeMap::new();
     let Some(policy) = held.policy().filter(|_| held.is_known()) else { return outsiders };
     let told = |id: &str| id == held.account || resources.lists(id) && resources.has_read(id) || is_aws_own(id);
     for (at, s) in policy.policy.statements.iter().enumerate().filter(|(_, s)| s.effect == Effect::Allow) {
         let Some(element) = &s.principal else { continue };
-        let mut add = |who: Outsider| outsiders.entry(who).or_default().push(at);
+        let mut add = |who: Visitor| outsiders.entry(who).or_default().push(at);
         let everyone = |value: &&PrincipalValue| value.kind == PrincipalKind::Everyone || value.value.text == "*";
         if element.not || element.principals.iter().any(|value| everyone(&value)) {
-            add(Outsider::Everyone);
+            add(Visitor::Everyone);
             // Conditions may leave it to accounts that they name, or to the organisation's.
-            named_by(&s.conditions, resources).into_iter().filter(|id| !told(id)).for_each(|id| add(Outsider::Account(id)));
+            named_by(&s.conditions, resources).into_iter().filter(|id| !told(id)).for_each(|id| add(Visitor::Account(id)));
         }
         for value in element.principals.iter().filter(|value| !element.not && !everyone(value)) {
             let text = value.value.text.as_str();
             match (value.kind, account_of(text)) {
-                (PrincipalKind::Service, _) => add(Outsider::Service(text.to_owned())),
+                (PrincipalKind::Service, _) => add(Visitor::Service(text.to_owned())),
                 (PrincipalKind::Aws, Some(id)) if told(id) => {}
                 (PrincipalKind::Aws, Some(_)) if text.starts_with("arn:") && !text.ends_with(":root") => {
-                    add(Outsider::Principal(text.to_owned()));
+                    add(Visitor::Principal(text.to_owned()));
                 }
-                (PrincipalKind::Aws, Some(id)) => add(Outsider::Account(id.to_owned())),
+                (PrincipalKind::Aws, Some(id)) => add(Visitor::Account(id.to_owned())),
                 // Of AWS itself, such as an origin access identity of CloudFront's.
-                (PrincipalKind::Aws, None) if text.starts_with("arn:") => add(Outsider::Principal(text.to_owned())),
+                (PrincipalKind::Aws, None) if text.starts_with("arn:") => add(Visitor::Principal(text.to_owned())),
                 _ => {}
             }
         }
@@ -121,13 +121,7 @@ struct Asked<'a> {
 }
 
 /// What somebody may do with a resource, of the actions that some of its statements name; none where that is nothing.
-fn visit(
-    resources: &Resources,
-    held: &Held,
-    who: Outsider,
-    statements: &[usize],
-    wanted: &Asked<'_>,
-) -> Option<(Outsider, Guest)> {
+fn visit(resources: &Resources, held: &Held, who: Visitor, statements: &[usize], wanted: &Asked<'_>) -> Option<(Visitor, Guest)> {
     let policy = held.policy()?;
     let callers = who.callers(resources, held).into_iter();
     let callers: Vec<(Caller, Context)> = callers.map(|(caller, known)| (caller, known.and(wanted.context))).collect();
@@ -160,13 +154,13 @@ fn visit(
         }
     }
     // For whom a service acts is not known.
-    let certain = !sure.actions.is_empty() && !matches!(who, Outsider::Service(_));
+    let certain = !sure.actions.is_empty() && !matches!(who, Visitor::Service(_));
     let Visit { mut actions, by, anonymous } = if sure.actions.is_empty() { open } else { sure };
     if actions.is_empty() {
         return None;
     }
     actions.sort();
-    let who = if who == Outsider::Everyone && !anonymous { Outsider::EveryAccount } else { who };
+    let who = if who == Visitor::Everyone && !anonymous { Visitor::EveryAccount } else { who };
     let statements: BTreeSet<String> = by.into_iter().map(|at| policy.label(at).0).collect();
     let guest = Guest { who: who.words(), actions, statements: statements.into_iter().collect(), certain };
     Some((who, guest))
@@ -180,7 +174,7 @@ struct Visit {
     anonymous: bool,
 }
 
-impl Outsider {
+impl Visitor {
     /// Those who stand for it when it asks for something that this policy speaks of, and what is known of their requests. None
     /// of another account gets at what is kept from all of them.
     pub(super) fn callers(&self, resources: &Resources, held: &Held) -> Vec<(Caller, Context)> {

@@ -12,7 +12,7 @@ use crate::config::Config;
 use crate::iam::graph::{Accounts, Built, Graph, Joined, Node, Power, Source as Trusted, pipelines};
 use crate::iam::judge as identity;
 use crate::iam::nature::nature;
-use crate::iam::openings::{Outsider, of_resource};
+use crate::iam::openings::{Visitor, of_resource};
 use crate::iam::unused::{Use, unused};
 use crate::listing::index::Index;
 use crate::listing::query::Cancel;
@@ -166,10 +166,10 @@ fn account(estate: &Estate, ready: &Ready, settings: &Settings, now: Timestamp, 
         let who: Vec<_> = openings.into_iter().map(|o| o.who).collect();
         let open = match who.as_slice() {
             [] => Open::Nobody,
-            all if all.iter().any(Outsider::is_public) => Open::Public,
+            all if all.iter().any(Visitor::is_public) => Open::Public,
             _ => Open::Foreign,
         };
-        let openness = Openness { open, who: who.iter().map(Outsider::words).collect() };
+        let openness = Openness { open, who: who.iter().map(Visitor::words).collect() };
         judged.standings.resources.insert(held.resource.arn.clone(), openness);
     }
     let powers = graph.powers();

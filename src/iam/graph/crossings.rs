@@ -63,24 +63,25 @@ impl Crossing {
 pub(super) fn crossings(account: &Account, table: &Table, administrators: &[bool]) -> Vec<Crossing> {
     let resources = account.resources();
     let known = resources.roles_trusting(&account.id).into_iter();
-    let roles = known.filter_map(|arn| Some(Door::of_role(account, arn, resources.trust(arn)?)));
+    let roles = known.filter_map(|arn| Some(Threshold::of_role(account, arn, resources.trust(arn)?)));
     let elsewhere = resources.open_functions().filter(|(own, ..)| *own != account.id);
     let functions: Vec<(usize, &str)> = elsewhere.map(|(_, place, role)| (place, role)).collect();
-    let by_code = changes_code().flat_map(|change| functions.iter().filter_map(move |f| Door::of_function(account, *f, change)));
-    let doors: Vec<Door> = roles.chain(by_code).collect();
+    let by_code =
+        changes_code().flat_map(|change| functions.iter().filter_map(move |f| Threshold::of_function(account, *f, change)));
+    let thresholds: Vec<Threshold> = roles.chain(by_code).collect();
     let of_sets = resources.kept_by_center(&account.id, account.identity_center);
-    if doors.is_empty() && of_sets.is_empty() {
+    if thresholds.is_empty() && of_sets.is_empty() {
         return Vec::new();
     }
     let count = account.principals.len();
     let each = side_by_side(count, |p| {
-        let mut own = of_principal(account, table, p, &doors);
+        let mut own = of_principal(account, table, p, &thresholds);
         if !administrators[p] {
             own.extend(by_center(account, table, Some(p), &of_sets));
         }
         own
     });
-    let made = doors.iter().filter_map(|door| of_administrator(account, door));
+    let made = thresholds.iter().filter_map(|threshold| of_administrator(account, threshold));
     each.into_iter().flatten().chain(made).chain(by_center(account, table, None, &of_sets)).collect()
 }
 
@@ -141,23 +142,24 @@ fn owner(arn: &str) -> Option<&str> {
 
 /// Those to one role, as if it had this trust.
 pub(super) fn to_role(account: &Account, role: &str, trust: Compiled) -> Vec<Crossing> {
-    through(account, &[Door::of_role(account, role, Arc::new(trust))])
+    through(account, &[Threshold::of_role(account, role, Arc::new(trust))])
 }
 
 /// Those to the role that a function runs as, by the function's place.
 pub(super) fn to_function(account: &Account, place: usize, role: &str) -> Vec<Crossing> {
-    let doors: Vec<Door> = changes_code().filter_map(|change| Door::of_function(account, (place, role), change)).collect();
-    through(account, &doors)
+    let thresholds: Vec<Threshold> =
+        changes_code().filter_map(|change| Threshold::of_function(account, (place, role), change)).collect();
+    through(account, &thresholds)
 }
 
-fn through(account: &Account, doors: &[Door]) -> Vec<Crossing> {
-    let table = Table::new(account, doors.iter().map(|door| door.action));
-    let each = (0..account.principals.len()).flat_map(|p| of_principal(account, &table, p, doors));
-    each.chain(doors.iter().filter_map(|door| of_administrator(account, door))).collect()
+fn through(account: &Account, thresholds: &[Threshold]) -> Vec<Crossing> {
+    let table = Table::new(account, thresholds.iter().map(|threshold| threshold.action));
+    let each = (0..account.principals.len()).flat_map(|p| of_principal(account, &table, p, thresholds));
+    each.chain(thresholds.iter().filter_map(|threshold| of_administrator(account, threshold))).collect()
 }
 
 /// A role of another account, and the policy that has to let in whoever comes: its trust, or that of a function.
-struct Door {
+struct Threshold {
     role: Arc<str>,
     by: Entry,
     action: &'static str,
@@ -167,7 +169,7 @@ struct Door {
     policy: Arc<Compiled>,
 }
 
-impl Door {
+impl Threshold {
     fn of_role(account: &Account, arn: &str, trust: Arc<Compiled>) -> Self {
         let (by, name) = (Entry::Trust(ASSUME), ActionName::new(ASSUME));
         Self { role: arn.into(), by, action: ASSUME, name, resource: account.resource(arn), policy: trust }
@@ -209,40 +211,45 @@ impl Door {
     }
 }
 
-fn of_principal(account: &Account, table: &Table, p: usize, doors: &[Door]) -> Vec<Crossing> {
+fn of_principal(account: &Account, table: &Table, p: usize, thresholds: &[Threshold]) -> Vec<Crossing> {
     let context = Context::new();
     let who = &account.principals[p];
-    let crossing = |permit: &Permit<'_>, door: &Door| {
+    let crossing = |permit: &Permit<'_>, threshold: &Threshold| {
         // From another account both sides must allow.
-        let (truth, own) = permit.on(&door.resource, &context);
-        let lets_in = if truth == Truth::No { [].into() } else { door.speak_of(&who.caller) };
+        let (truth, own) = permit.on(&threshold.resource, &context);
+        let lets_in = if truth == Truth::No { [].into() } else { threshold.speak_of(&who.caller) };
         if lets_in.is_empty() {
             return None;
         }
-        let certain = certainly(account.crosses(p, &door.name, &door.resource, door.trust()))?;
-        let needs = [Need { action: door.action, by: own }].into();
+        let certain = certainly(account.crosses(p, &threshold.name, &threshold.resource, threshold.trust()))?;
+        let needs = [Need { action: threshold.action, by: own }].into();
         Some(Crossing {
             from: To::Principal(p),
             through: None,
-            role: Arc::clone(&door.role),
-            by: door.by,
+            role: Arc::clone(&threshold.role),
+            by: threshold.by,
             certain,
             needs,
             lets_in,
         })
     };
-    let by_action = doors.chunk_by(|a, b| a.action == b.action);
-    let with_permit = by_action.filter_map(|doors| Some((table.permit(account, who, doors[0].action, true)?, doors)));
-    with_permit.flat_map(|(permit, doors)| doors.iter().filter_map(|door| crossing(&permit, door)).collect::<Vec<_>>()).collect()
+    let by_action = thresholds.chunk_by(|a, b| a.action == b.action);
+    let with_permit =
+        by_action.filter_map(|thresholds| Some((table.permit(account, who, thresholds[0].action, true)?, thresholds)));
+    with_permit
+        .flat_map(|(permit, thresholds)| {
+            thresholds.iter().filter_map(|threshold| crossing(&permit, threshold)).collect::<Vec<_>>()
+        })
+        .collect()
 }
 
 /// What an administrator of the account can do: act as anybody in it, and allow it whatever its own side has to.
-fn of_administrator(account: &Account, door: &Door) -> Option<Crossing> {
-    let by = |through| certainly(account.administrator_crosses(through, &door.name, &door.resource, door.trust()));
+fn of_administrator(account: &Account, threshold: &Threshold) -> Option<Crossing> {
+    let by = |through| certainly(account.administrator_crosses(through, &threshold.name, &threshold.resource, threshold.trust()));
     let mut best = by(None).map(|certain| (None, certain));
-    if best != Some((None, true)) && door.is_personal(account) {
+    if best != Some((None, true)) && threshold.is_personal(account) {
         let all = (0..account.principals.len()).filter(|p| !is_aws_kept(&account.principals[*p].path));
-        for p in all.filter(|p| !door.speak_of(&account.principals[*p].caller).is_empty()) {
+        for p in all.filter(|p| !threshold.speak_of(&account.principals[*p].caller).is_empty()) {
             match by(Some(p)) {
                 Some(true) => {
                     best = Some((Some(p), true));
@@ -256,9 +263,9 @@ fn of_administrator(account: &Account, door: &Door) -> Option<Crossing> {
     let (through, certain) = best?;
     // It is nobody yet: whichever statement lets the account in will let it in.
     let somebody = || Caller::new(&account.somebody());
-    let lets_in = door.speak_of(&through.map_or_else(somebody, |p| account.principals[p].caller.clone()));
-    let role = Arc::clone(&door.role);
-    Some(Crossing { from: To::Administrator, through, role, by: door.by, certain, needs: [].into(), lets_in })
+    let lets_in = threshold.speak_of(&through.map_or_else(somebody, |p| account.principals[p].caller.clone()));
+    let role = Arc::clone(&threshold.role);
+    Some(Crossing { from: To::Administrator, through, role, by: threshold.by, certain, needs: [].into(), lets_in })
 }
 
 fn certainly(decision: Decision) -> Option<bool> {

@@ -5,22 +5,21 @@ use super::outside::{Coder, Entered, Outsider};
 use super::reach::{Prize, visited};
 use super::ways::changes_code;
 use crate::iam::account::Account;
-use crate::iam::openings;
+use crate::iam::openings::{self, Visitor};
 use crate::iam::policy::Effect;
 use crate::iam::resources::CHANGES_CODE;
 use crate::iam::strangers::Met;
 
 /// All whom the policies of an account's functions let change their code.
 pub(super) fn coders(account: &Account) -> Vec<Coder> {
-    use openings::Outsider as Guest;
     let resources = account.resources();
     let mut all = Vec::new();
     for (place, role) in functions(account) {
         let Some(held) = resources.at(place) else { continue };
-        for who in openings::named(resources, held).into_keys().filter(|who| !matches!(who, Guest::Service(_))) {
+        for who in openings::named(resources, held).into_keys().filter(|who| !matches!(who, Visitor::Service(_))) {
             // Lambda answers nobody who does not sign.
-            let who = if who == Guest::Everyone { Guest::EveryAccount } else { who };
-            let outsider = Outsider::guest(&who, |id| account.knows(id));
+            let who = if who == Visitor::Everyone { Visitor::EveryAccount } else { who };
+            let outsider = Outsider::visitor(&who, |id| account.knows(id));
             let each = coding(account, place, &outsider, false).into_iter();
             all.extend(each.map(|entered| Coder { who: outsider.clone(), role, entered }));
         }

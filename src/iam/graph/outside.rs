@@ -9,7 +9,7 @@ use super::crossings::{Crossing, Entry};
 use super::trust::{Serves, Source, Trust};
 use super::{Built, Person, To};
 use crate::iam::facts::is_service;
-use crate::iam::openings;
+use crate::iam::openings::Visitor;
 use crate::iam::sets::glob::Glob;
 use crate::iam::strangers::account_of;
 use crate::model::arn::short;
@@ -28,7 +28,7 @@ impl Outsider {
     /// Somebody by name: an account's twelve digits, an ARN, everyone, a service, a token's subject.
     pub(super) fn named(name: &str) -> Self {
         if ["everyone", "*"].contains(&name) {
-            return Self::guest(&openings::Outsider::Everyone, |_| false);
+            return Self::visitor(&Visitor::Everyone, |_| false);
         }
         let source = match account_of(name) {
             None if is_service(name) => Source::Service { name: name.to_owned() },
@@ -40,26 +40,24 @@ impl Outsider {
     }
 
     /// Whom a resource's policy names; `known`: whether an account is of the organisation.
-    pub(super) fn guest(who: &openings::Outsider, known: impl Fn(&str) -> bool) -> Self {
-        use openings::Outsider as Guest;
+    pub(super) fn visitor(who: &Visitor, known: impl Fn(&str) -> bool) -> Self {
         let source = match who {
-            Guest::Everyone | Guest::EveryAccount => Source::Everyone,
-            Guest::Account(id) => Source::Account { id: id.clone(), known: known(id) },
-            Guest::Principal(arn) => Source::Principal { known: account_of(arn).is_some_and(known), arn: arn.clone() },
-            Guest::Service(name) => Source::Service { name: name.clone() },
+            Visitor::Everyone | Visitor::EveryAccount => Source::Everyone,
+            Visitor::Account(id) => Source::Account { id: id.clone(), known: known(id) },
+            Visitor::Principal(arn) => Source::Principal { known: account_of(arn).is_some_and(known), arn: arn.clone() },
+            Visitor::Service(name) => Source::Service { name: name.clone() },
         };
         Self { source, who: who.words(), subjects: Vec::new() }
     }
 
     /// As whom it asks for a resource; none where no policy of a resource speaks of such.
-    pub(super) fn as_guest(&self) -> Option<openings::Outsider> {
-        use openings::Outsider as Guest;
+    pub(super) fn as_visitor(&self) -> Option<Visitor> {
         Some(match &self.source {
-            Source::Everyone if self.who == Guest::Everyone.words() => Guest::Everyone,
-            Source::Everyone => Guest::EveryAccount,
-            Source::Account { id, .. } => Guest::Account(id.clone()),
-            Source::Principal { arn, .. } => Guest::Principal(arn.clone()),
-            Source::Service { name } => Guest::Service(name.clone()),
+            Source::Everyone if self.who == Visitor::Everyone.words() => Visitor::Everyone,
+            Source::Everyone => Visitor::EveryAccount,
+            Source::Account { id, .. } => Visitor::Account(id.clone()),
+            Source::Principal { arn, .. } => Visitor::Principal(arn.clone()),
+            Source::Service { name } => Visitor::Service(name.clone()),
             Source::Deleted { .. } | Source::Saml { .. } | Source::Oidc { .. } => return None,
         })
     }

@@ -350,13 +350,13 @@ fn accesses(account: &Account, who: &Principal, asked: &[Asked]) -> (Vec<Access>
 pub(super) fn guests(account: &Account, prize: &Prize) -> Vec<Outsider> {
     let resources = account.resources();
     let Some(held) = resources.find(&prize.resource) else { return Vec::new() };
-    let anonymous = prize_met(account, prize, &openings::Outsider::Everyone, false).into_iter().any(|(.., met)| met.anonymous);
-    let shown = |who: openings::Outsider| match who {
-        openings::Outsider::Everyone if !anonymous => openings::Outsider::EveryAccount,
+    let anonymous = prize_met(account, prize, &openings::Visitor::Everyone, false).into_iter().any(|(.., met)| met.anonymous);
+    let shown = |who: openings::Visitor| match who {
+        openings::Visitor::Everyone if !anonymous => openings::Visitor::EveryAccount,
         who => who,
     };
     let all: Vec<Outsider> =
-        named(resources, held).into_keys().map(|who| Outsider::guest(&shown(who), |id| account.knows(id))).collect();
+        named(resources, held).into_keys().map(|who| Outsider::visitor(&shown(who), |id| account.knows(id))).collect();
     let lets_in = visits(account, prize, &all, None);
     lets_in.holders.iter().filter_map(|h| all.get(h.principal).cloned()).collect()
 }
@@ -365,12 +365,12 @@ pub(super) fn guests(account: &Account, prize: &Prize) -> Vec<Outsider> {
 pub(super) fn visits(account: &Account, prize: &Prize, outsiders: &[Outsider], asked: Option<usize>) -> Held {
     let place = account.resources().place(&prize.resource);
     let holder = |(at, outsider): (usize, &Outsider)| {
-        let (place, who) = (place?, outsider.as_guest()?);
+        let (place, who) = (place?, outsider.as_visitor()?);
         let (mut sure, mut open) = (Vec::new(), Vec::new());
         for (ask, on, met) in prize_met(account, prize, &who, asked == Some(at)) {
             let needs = vec![met.by.iter().map(|statement| StatementId::of_resource(place, *statement)).collect()];
             // For whom a service acts is not known.
-            let certain = met.certain && !matches!(who, openings::Outsider::Service(_));
+            let certain = met.certain && !matches!(who, openings::Visitor::Service(_));
             if certain { &mut sure } else { &mut open }.push(Access { ask, on, needs });
         }
         Holder::of(at, sure, open)
@@ -381,16 +381,16 @@ pub(super) fn visits(account: &Account, prize: &Prize, outsiders: &[Outsider], a
 
 /// What somebody from outside finds at the asks of a prize, and at which ARN; `asked`: it was asked about by name.
 pub(super) fn visited(account: &Account, prize: &Prize, outsider: &Outsider, asked: bool) -> Vec<(usize, Arc<str>, Met)> {
-    outsider.as_guest().map(|who| prize_met(account, prize, &who, asked)).unwrap_or_default()
+    outsider.as_visitor().map(|who| prize_met(account, prize, &who, asked)).unwrap_or_default()
 }
 
-fn prize_met(account: &Account, prize: &Prize, who: &openings::Outsider, asked: bool) -> Vec<(usize, Arc<str>, Met)> {
+fn prize_met(account: &Account, prize: &Prize, who: &openings::Visitor, asked: bool) -> Vec<(usize, Arc<str>, Met)> {
     let resources = account.resources();
     let Some((held, policy)) = resources.find(&prize.resource).and_then(|held| Some((held, held.policy()?))) else {
         return Vec::new();
     };
     let mut callers = who.callers(resources, held);
-    if let (openings::Outsider::Account(id), true) = (who, asked) {
+    if let (openings::Visitor::Account(id), true) = (who, asked) {
         // An account asks as whichever of its principals the policy names.
         let all = policy.policy.statements.iter().flat_map(|s| &s.principal).flat_map(|p| &p.principals);
         let own = all.map(|v| v.value.text.as_str()).filter(|arn| arn.starts_with("arn:") && account_of(arn) == Some(id));

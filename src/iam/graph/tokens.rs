@@ -72,14 +72,14 @@ impl<'a> Tokens<'a> {
         }
         let variables = door.has_variables();
         let values = |claim: &str, own: String| -> Vec<Value> {
-            let mut all = vec![
-                Value { leaves: issuer.leaves(claim, &own), texts: vec![own], pattern: None },
-                Value { texts: Vec::new(), leaves: Open::Owner, pattern: None },
-            ];
+            let mut all = vec![Value { leaves: issuer.leaves(claim, &own), texts: vec![own], pattern: None }];
+            // Every token has a subject (OpenID Connect Core, "ID Token"); what else it has, its issuer knows.
+            let always = claim.eq_ignore_ascii_case(issuer.subject);
+            all.extend((!always).then_some(Value { texts: Vec::new(), leaves: Open::Owner, pattern: None }));
             for (effect, c, _) in of.iter().filter(|(_, _, of)| of.eq_ignore_ascii_case(claim)) {
                 let wild = matches!(c.operator.compare, Compare::StringLike | Compare::Arn);
                 // Who must fit a pattern is let in by it; who must not, or need not, is not.
-                let needless = c.operator.if_exists || c.operator.quantifier == Quantifier::AllValues;
+                let needless = !always && (c.operator.if_exists || c.operator.quantifier == Quantifier::AllValues);
                 let asked = c.operator.compare != Compare::Null
                     && match effect {
                         Effect::Allow => !c.operator.negated && !needless,

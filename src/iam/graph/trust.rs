@@ -342,10 +342,10 @@ fn look(account: &Account, source: &Source, door: &Door<'_>, (called, told): (bo
             let by_token = told && !Tokens::new(door, GOOGLE, GOOGLE).admitted(Open::Owner, None).is_empty();
             match entry {
                 _ if by_token => met(vec![Weakness::Public]),
-                Entry::Free => met(vec![Weakness::Public]),
-                Entry::BySecret => met(vec![Weakness::PublicBySecret]),
+                Knocked::Free => met(vec![Weakness::Public]),
+                Knocked::BySecret => met(vec![Weakness::PublicBySecret]),
                 // Some may still get in under what is not known, such as an address.
-                Entry::Shut => {
+                Knocked::Shut => {
                     let admitted = |caller: &Caller| door.admits(caller, &plain, &strange(caller), &is_callers);
                     Seen::of(callers.iter().filter_map(admitted).max())
                 }
@@ -401,7 +401,7 @@ fn asked_by<'a>(door: &Door<'a>) -> Vec<&'a Condition> {
 
 /// How somebody gets in.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-enum Entry {
+enum Knocked {
     Shut,
     /// Whoever knows the external id.
     BySecret,
@@ -409,7 +409,7 @@ enum Entry {
 }
 
 /// How the best of these callers gets in. An external id of one's own choice, or none, is no secret.
-fn knock(door: &Door<'_>, callers: &[Caller]) -> Entry {
+fn knock(door: &Door<'_>, callers: &[Caller]) -> Knocked {
     let action = ActionName::new(ASSUME);
     let enters = |caller: &Caller, context: &Context| door.lets_in(caller, &action, context).is_some();
     let of = |caller: &Caller| {
@@ -417,14 +417,14 @@ fn knock(door: &Door<'_>, callers: &[Caller]) -> Entry {
         let none: [&str; 0] = [];
         let key = "sts:ExternalId";
         if enters(caller, &context.clone().with(key, ["a stranger's own"])) || enters(caller, &context.clone().with(key, none)) {
-            Entry::Free
+            Knocked::Free
         } else if enters(caller, &context) {
-            Entry::BySecret
+            Knocked::BySecret
         } else {
-            Entry::Shut
+            Knocked::Shut
         }
     };
-    callers.iter().map(of).max().unwrap_or(Entry::Shut)
+    callers.iter().map(of).max().unwrap_or(Knocked::Shut)
 }
 
 /// Whether any of these callers gets in by its own account's word: for certain, or under what is not known.
@@ -441,8 +441,8 @@ fn foreign(account: &Account, door: &Door<'_>, callers: &[Caller]) -> Seen {
     let as_stranger = callers.iter().any(|caller| !door.refuses(caller, &action, &strange(caller)));
     let weak = match knock(door, callers) {
         _ if !seen.admits || !as_stranger => Vec::new(),
-        Entry::Free => vec![Weakness::UnknownAccount, Weakness::NoExternalId],
-        Entry::BySecret | Entry::Shut => vec![Weakness::UnknownAccount],
+        Knocked::Free => vec![Weakness::UnknownAccount, Weakness::NoExternalId],
+        Knocked::BySecret | Knocked::Shut => vec![Weakness::UnknownAccount],
     };
     Seen { weak, ..seen }
 }
