@@ -740,3 +740,68 @@ fn what_is_known_of_who_acts_is_used_where_it_is_nobodys_guess() {
     let wrong = run(&asked);
     assert!(wrong.code == 2 && wrong.err.contains("session.json"), "{} {}", wrong.code, wrong.err);
 }
+
+/// Files that somebody made to break whoever reads them end in an answer or an error, and what AWS refuses grants nothing.
+#[test]
+fn hostile_names_and_lengths_end() {
+    let home = tempfile::tempdir().unwrap();
+    let read = json!([{"Effect": "Allow", "Action": ["s3:GetObject", "ec2:RunInstances"], "Resource": "*"}]);
+    let odd = json!({"UserDetailList": [{"UserName": "a", "Path": "/", "Arn": "arn:}:iam::111122223333:user/a",
+        "UserPolicyList": policy("own", read)}]});
+    let odd = file(home.path(), "odd.json", &odd);
+    let asked = run(&["iam", "can", "user/a", "ec2:RunInstances", "--from", odd.to_str().unwrap()]);
+    assert!([0, 1, 2].contains(&asked.code), "{} {}", asked.code, asked.err);
+    let github = "token.actions.githubusercontent.com";
+    let mut claims: serde_json::Map<String, Value> = (0..1_500).map(|n| (format!("{github}:claim{n}"), json!("x"))).collect();
+    claims.insert(format!("{github}:sub"), json!("repo:acme/app:*"));
+    let trust = |principal: Value, action: &str, condition: Value| json!({"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Principal": principal, "Action": action, "Condition": condition}]});
+    let provider = format!("arn:aws:iam::{ID}:oidc-provider/{github}");
+    let by_name = json!({"StringEquals": {"sts:RoleSessionName": "${aws:username}${a}".repeat(7_000)}});
+    let role = |name: &str, trust: Value| {
+        json!({"RoleName": name, "Path": "/", "Arn": format!("arn:aws:iam::{ID}:role/{name}"), "AssumeRolePolicyDocument": trust,
+            "RolePolicyList": policy("own", json!([{"Effect": "Allow", "Action": "*", "Resource": "*"}]))})
+    };
+    let long = json!({
+        "UserDetailList": [{"UserName": "a", "Path": "/", "Arn": format!("arn:aws:iam::{ID}:user/a"), "UserPolicyList":
+            policy("own", json!([{"Effect": "Allow", "Action": "sts:AssumeRole", "Resource": "*"}]))}],
+        "RoleDetailList": [
+            role("named", trust(json!({"AWS": ID}), "sts:AssumeRole", by_name)),
+            role("claims", trust(json!({"Federated": provider}), "sts:AssumeRoleWithWebIdentity", json!({"StringEquals": claims}))),
+        ],
+    });
+    let long = file(home.path(), "long.json", &long);
+    let asked = run(&["iam", "paths", "--from", long.to_str().unwrap()]);
+    assert_eq!(asked.code, 0, "{}", asked.err);
+    let word = file(
+        home.path(),
+        "word.json",
+        &json!({"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Action": "s3*", "Resource": "*"}]}),
+    );
+    let said = run(&["iam", "lint", word.to_str().unwrap()]);
+    assert!(said.code == 1 && said.out.contains("has no service"), "{} {}", said.code, said.out);
+}
+
+/// Everyone's own folder is a part of the bucket, and a star that is a star names no service account.
+#[test]
+fn variables_are_filled_and_stars_are_not() {
+    let home = tempfile::tempdir().unwrap();
+    let own = json!([{"Effect": "Allow", "Action": "s3:GetObject", "Resource": "arn:aws:s3:::homes/${aws:username}/*"}]);
+    let cluster = "oidc.eks.eu-west-1.amazonaws.com/id/0123456789ABCDEF";
+    let workload = |operator: &str| {
+        let condition = json!({operator: {format!("{cluster}:sub"): "system:serviceaccount:prod:*"}});
+        json!({"RoleName": operator, "Path": "/", "Arn": format!("arn:aws:iam::{ID}:role/{operator}"),
+            "AssumeRolePolicyDocument": {"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Condition": condition,
+                "Principal": {"Federated": format!("arn:aws:iam::{ID}:oidc-provider/{cluster}")}, "Action": "sts:AssumeRoleWithWebIdentity"}]},
+            "RolePolicyList": policy("own", json!([{"Effect": "Allow", "Action": "*", "Resource": "*"}]))})
+    };
+    let details = json!({
+        "UserDetailList": [{"UserName": "jo", "Path": "/", "Arn": format!("arn:aws:iam::{ID}:user/jo"), "UserPolicyList": policy("own", own)}],
+        "RoleDetailList": [workload("StringEquals"), workload("StringLike")],
+    });
+    let details = file(home.path(), "details.json", &details);
+    let details = details.to_str().unwrap();
+    let reached = run(&["iam", "paths", "--who", "user/jo", "--to", "arn:aws:s3:::homes", "--from", details]).out;
+    assert!(reached.contains("user/jo") && reached.contains("homes/jo/*") && !reached.contains("under conditions"), "{reached}");
+    let ways = run(&["iam", "paths", "--from", details]).out;
+    assert!(ways.contains("role/StringLike") && !ways.contains("role/StringEquals"), "{ways}");
+}

@@ -47,3 +47,17 @@ impl<'de> Deserialize<'de> for Document {
         })
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn characters_written_by_their_code_hide_nothing() {
+        let hidden = Document(r#"{"Principal":{"AWS":"\u002a"},"Of":"oidc-provider\/x"}"#.to_owned());
+        assert!(hidden.unescaped().contains(r#""*""#) && hidden.unescaped().contains("oidc-provider/x"));
+        for as_it_stands in [r#"{"a":"*"}"#, r"no \u002a JSON"] {
+            assert_eq!(Document(as_it_stands.to_owned()).unescaped(), as_it_stands);
+        }
+    }
+}
