@@ -142,6 +142,8 @@ impl Stage {
     fn in_a_session(&mut self) {
         self.open();
         self.until("a prompt", |stage| stage.driver.screen().lines().any(|line| line.ends_with(['#', '$'])));
+        // The screen is seen as it is drawn upon, and what is told of the session after it.
+        self.until("its id", |stage| stage.driver.app.live().sessions.iter().all(|live| !live.session_id.is_empty()));
     }
 
     /// Types a command whose answer shows these words.
@@ -526,7 +528,9 @@ fn a_session_that_is_taken_up_is_guarded_and_one_whose_recording_was_changed_get
     let opening = stage.opening(Environment::Production, said.clone(), false);
     stage.ask(Ask::Open(LiveId(600), Box::new(opening)));
     stage.until("a prompt", |stage| screen(stage, 600).trim_end().ends_with(['#', '$']));
-    let id = stage.driver.app.live().session(LiveId(600)).unwrap().session_id.clone();
+    let id_of = |stage: &Stage| stage.driver.app.live().session(LiveId(600)).unwrap().session_id.clone();
+    stage.until("its id", |stage| !id_of(stage).is_empty());
+    let id = id_of(&stage);
     stage.close();
     assert_eq!(stage.ended().0, "left");
     let first = stage.recordings().pop().unwrap();
