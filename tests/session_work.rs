@@ -17,7 +17,7 @@ use bartizan::config::{AtQuit, Sessions as Rules};
 use bartizan::message::Outcome;
 use bartizan::message::session::{Ask, Forwarding, LiveId, Opening, State};
 use bartizan::model::account::{Caller, Environment};
-use bartizan::model::decision::{Decision, person};
+use bartizan::model::decision::{Decision, Subject, person};
 use bartizan::model::guard::{self, Act, Guardrail, Guardrails, Said};
 use bartizan::model::node::Machine;
 use bartizan::ssm::gateway::{Faults, Gateway, GatewayOptions};
@@ -164,9 +164,14 @@ impl Stage {
         entries.into_iter().map(|entry| entry.draft.decision).collect()
     }
 
-    /// How the last session ended, and what was said: as the ledger has it, once it has.
+    /// How the last session ended, and what was said: as the ledger has it, once it has and whoever reads the history sees it.
     fn ended(&mut self) -> (String, String) {
-        self.until("the end in the ledger", |s| matches!(s.entries().last(), Some(Decision::SessionEnd { .. })));
+        self.until("the end in the ledger", |stage| {
+            let entries = runtime().block_on(stage.desk.since(Timestamp::UNIX_EPOCH)).unwrap();
+            let Some(last) = entries.last().map(|entry| &entry.draft) else { return false };
+            let (Subject::Session(id), Decision::SessionEnd { .. }) = (&last.subject, &last.decision) else { return false };
+            stage.desk.library().history().told(id).is_some_and(|told| told.end.is_some())
+        });
         match self.entries().pop() {
             Some(Decision::SessionEnd { outcome, said, .. }) => (outcome, said),
             other => panic!("{other:?}"),
