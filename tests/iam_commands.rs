@@ -805,3 +805,13 @@ fn variables_are_filled_and_stars_are_not() {
     let ways = run(&["iam", "paths", "--from", details]).out;
     assert!(ways.contains("role/StringLike") && !ways.contains("role/StringEquals"), "{ways}");
 }
+
+/// A role's name that several other accounts have means none of them; one that only one has means that.
+#[test]
+fn a_name_that_several_accounts_have_is_asked_for_by_arn() {
+    let can = |on: &str| run(&["iam", "can", "role/release-orchestrator", "iam:PassRole", on, "--from", "demo"]);
+    let several = can("role/legacy-admin");
+    assert!(several.code == 2 && several.err.contains("name it by ARN"), "{} {}", several.code, several.err);
+    let one = can("role/directory-sync");
+    assert!(one.code == 1 && one.out.contains(":role/directory-sync"), "{} {} {}", one.code, one.out, one.err);
+}

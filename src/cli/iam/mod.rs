@@ -137,8 +137,12 @@ impl Iam {
                     })?,
                 };
                 // A role or user by its name may be another account's.
-                let others = || accounts.iter().find_map(|a| a.named(resource).ok());
-                let resource = account.named(resource).or_else(|unknown| others().ok_or(unknown))?;
+                let is_principal = ["role/", "user/"].iter().any(|kind| resource.starts_with(kind));
+                let resource = match account.named(resource) {
+                    Ok(own) => own,
+                    Err(_) if is_principal => holder(&accounts, resource)?.named(resource)?,
+                    Err(unknown) => accounts.iter().find_map(|a| a.named(resource).ok()).ok_or(unknown)?,
+                };
                 let context = ask::read_context(context, &accounts)?;
                 let session = ask::session_policies(session_policy)?;
                 let answer = match &outsider {

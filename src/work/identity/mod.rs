@@ -347,7 +347,7 @@ impl Engine {
                     // Somebody from outside is answered by the account that the resource stands in.
                     let owner = self.accounts(estate).find(|r| r.account.owner(resource) == Some(r.account.id.as_str()));
                     let ready = owner.or_else(|| self.accounts(estate).next()).ok_or_else(gone)?;
-                    let named = self.resource(estate, &ready, resource);
+                    let named = self.resource(estate, &ready, resource)?;
                     let answer = ready.account.can_outsider(&who, action, &named, context).map_err(|e| e.to_string())?;
                     return opened(text, answers::can(&who, false, (action, &named), &answer, &ready.account));
                 }
@@ -355,7 +355,7 @@ impl Engine {
                     true => format!("{} Ask \"blast {principal}\" for the roles that it becomes.", sentence(why)),
                     false => why,
                 })?;
-                let named = self.resource(estate, &ready, resource);
+                let named = self.resource(estate, &ready, resource)?;
                 let arn = ready.account.principals[at].arn.clone();
                 // Of a session its role is asked: what it was given by whom is not known.
                 let asked = if principal.contains(":assumed-role/") { principal } else { &arn };
@@ -535,16 +535,14 @@ impl Engine {
         }
     }
 
-    /// A resource as people name it: `role/x` and `user/x` mean the principal's ARN.
-    fn resource(&self, estate: &Estate, ready: &Ready, named: &str) -> String {
+    /// A resource as people name it: `role/x` and `user/x` mean the principal's ARN, in this account or the only one that has it.
+    fn resource(&self, estate: &Estate, ready: &Ready, named: &str) -> Result<String, String> {
         if !(named.starts_with("role/") || named.starts_with("user/")) {
-            return named.to_owned();
+            return Ok(named.to_owned());
         }
         match ready.account.principal(named) {
-            Ok(at) => ready.account.principals[at].arn.clone(),
-            Err(_) => self
-                .holder(estate, named)
-                .map_or_else(|_| named.to_owned(), |(ready, at)| ready.account.principals[at].arn.clone()),
+            Ok(at) => Ok(ready.account.principals[at].arn.clone()),
+            Err(_) => self.holder(estate, named).map(|(ready, at)| ready.account.principals[at].arn.clone()),
         }
     }
 }
